@@ -208,7 +208,7 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
     refused = _refused(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
     if refused:
         return replace(refused, evidence=(*_shown(log, error)[:1], *refused.evidence))
-    if not error.is_own or error.is_from_below or _tells_of_another(log, error):
+    if not error.is_own or (error.is_from_below and not error.raised_here) or _tells_of_another(log, error):
         return None
     if error.is_of_an_import:
         return replace(_shown_as(outcome, log, error, Kind.LIBRARY), remedy=FAILS_AT_IMPORT)
@@ -267,9 +267,11 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 
 
 def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
-    """Return the error, where it is, and the last word of a script that went on until it ended itself."""
+    """Return the error, where it is, the last word of a program of which it tells that it failed, and that of a script which
+    went on until it ended itself."""
     last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
-    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail, last)
+    of_child = last_line(log.text[: error.start]) if error.childs_exit_code is not None else ""
+    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail, of_child, last)
     return tuple(Evidence(log.name, shortened(line)) for line in dict.fromkeys(lines) if line)
 
 

@@ -361,3 +361,15 @@ def test_the_last_word_of_a_script_is_shown(text: str, uncaught: str | None, kin
     found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, uncaught)])
     assert found.kind is kind
     assert (found.evidence[-1].text if found.evidence else "") == shown
+
+
+def test_a_program_that_failed_has_its_last_word_shown() -> None:
+    error = "subprocess.CalledProcessError: Command '['tar', 'x']' returned non-zero exit status 2.\n"
+    found = explain(FAILED, logs=one_log("tar: a.tgz: Cannot open\n" + TRACEBACK + error))
+    assert (found.kind, found.evidence[-1].text) == (Kind.UNKNOWN, "tar: a.tgz: Cannot open")
+
+
+@pytest.mark.parametrize(("source", "kind"), [('raise SystemError("no device")', Kind.SCRIPT), ("run()", Kind.UNKNOWN)])
+def test_what_a_script_raises_itself_is_its_own_whatever_the_type(source: str, kind: Kind) -> None:
+    trace = f'Traceback (most recent call last):\n  File "/r/work/train.py", line 5, in main\n    {source}\n'
+    assert explain(FAILED, logs=one_log(f"{trace}SystemError: no device\n")).kind is kind
