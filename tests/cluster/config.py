@@ -133,6 +133,8 @@ MinJobAge={variant.min_job_age}
 
 
 # With Slurm's own settings a batch job starts after three seconds, and a canceled one has thirty to end.
+# A node is drained whose steps can't report their end for UnkillableStepTimeout: at least five MessageTimeouts (slurm.conf(5)),
+# and longer than any test silences the controller.
 _SCHEDULING = """
 ReturnToService=2
 SelectType=select/cons_tres
@@ -144,6 +146,7 @@ JobRequeue=1
 SchedulerType=sched/backfill
 SchedulerParameters=batch_sched_delay=0,sched_interval=2,bf_interval=1,bf_continue,default_queue_depth=1000,bf_max_job_test=1000
 KillWait=10
+UnkillableStepTimeout=600
 CompleteWait=0
 InactiveLimit=0
 MessageTimeout=20
