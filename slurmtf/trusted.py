@@ -1,4 +1,4 @@
-"""What is believed of files that nobody named: those of the user and of root, which nobody else can change.
+"""Which files are trusted without being named: those of the user and of root that others can't change.
 
 A path that the user gave, on the command line or in a variable, is taken as it is.
 """
@@ -19,7 +19,7 @@ OWN = ".slurmtf"
 
 
 def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
-    """Return a file that was found in a place which nobody named. ``name_it`` says how to name it.
+    """Return a file that was found without being named. ``name_it`` says how to name it.
 
     Raises ``error`` when somebody else could have written it.
     """

@@ -94,7 +94,7 @@ def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -
 
 
 def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
-    """Return the options without empty ones, as from an unset shell variable, each of which is a finding."""
+    """Return the options without the empty ones (from an unset shell variable, say); each of those is a finding."""
     empty = [name for name, value in options.items() if value == "" or (isinstance(value, tuple) and "" in value)]
     findings.add(one for name in empty for one in check_given(FLAG_OF[name], ""))
     return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}

@@ -124,7 +124,7 @@ def note(text: str, **style: Any) -> None:
 
 
 def spinner() -> Any:
-    """Return a moving line on standard error for somebody who waits; None if nobody would see it."""
+    """Return a spinner on standard error; None if nobody would see it."""
     if not sys.stderr.isatty() or wants_json():
         return None
     from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays

@@ -97,7 +97,7 @@ _NO_OTHER = {
 
 
 def again_text(state: RunState) -> str:
-    """Return which attempt of how many it is, and how the last one ended; or why there is no other one."""
+    """Return which attempt of how many this is and how the last one ended, or why there won't be another."""
     again = state.again
     if again is None:
         return ""

@@ -115,12 +115,12 @@ def start_of_end(log: Log) -> int:
 
 
 def fatal_of(log: Log, start: int) -> Clue | None:
-    """Return what nothing survives of what a log says from a place on; that a program warns of it says that it goes on."""
+    """Return the first fatal sign in a log from a position on. What a program only warns of, it has survived."""
     return match(log, ANYWHERE, start, partial(ends_it, log.text, 0))
 
 
 def ends_it(text: str, last: int, place: int) -> bool:
-    """Return whether a program can't go on after what it says at ``place``: of TensorFlow's errors, those at the end."""
+    """Return whether a program can't continue after its words at ``place``. TensorFlow's errors are fatal at the end only."""
     line = _line_at(text, place)
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 

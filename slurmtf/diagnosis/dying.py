@@ -248,7 +248,7 @@ def _of_weak(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | 
 
 
 def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
-    """Return an error that no rule knows, and that is not the script's own: what it came from, nobody knows."""
+    """Return an error that no rule knows and that is not the script's own; its origin is unknown."""
     for log in logs:
         error = _raised(log)
         if error and not _tells_of_another(log, error):

@@ -1,4 +1,4 @@
-"""What an end means by itself: its cause, its signal, its exit code."""
+"""What an end means without any log: its cause, its signal, its exit code."""
 
 from __future__ import annotations
 

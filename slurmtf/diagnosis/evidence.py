@@ -57,7 +57,7 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
 
 
 def explain_hung(layout: RunLayout) -> Explanation | None:
-    """Return why a run that runs does not go on: a task raised an error, and its process stayed. None where no task's did."""
+    """Return why a running run makes no progress: a task raised an error and its process stayed. None if no task did so."""
     last = read_history(layout).last
     return hung(read_logs(layout, []), failures_of(last) if last else [])
 
@@ -134,7 +134,7 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
 
 
 def _has_signs(file: BinaryIO, count: int) -> bool:
-    """Tell whether so many bytes of a file hold an error, or what nothing survives: the rest that there is explains no end."""
+    """Return whether this part of a file holds an error or a fatal sign; the rest of the file can't explain an end."""
     before = b""
     while count > 0 and (block := before + file.read(min(count, BLOCK))) != before:
         count -= len(block) - len(before)

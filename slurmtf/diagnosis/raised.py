@@ -109,7 +109,7 @@ class Raised(NamedTuple):
 
     @property
     def childs_exit_code(self) -> int | None:
-        """How a process ended of which it tells (subprocess.CalledProcessError)."""
+        """The exit code of the process that the error reports (subprocess.CalledProcessError)."""
         found = CHILDS_CODE.search(self.failure.error) if self.is_of_children else None
         return int(found[1]) if found else None
 
@@ -185,7 +185,7 @@ def after_survived(text: str, uncaught: str | None = None) -> int:
 
 @lru_cache(maxsize=4)
 def after_progress(text: str) -> int:
-    """Return where a log's last line of a training that goes on begins; 0 where there is none."""
+    """Return where a log's last line of training progress begins; 0 if it has none."""
     return max((found.start() for found in PROGRESS.finditer(text)), default=0)
 
 
@@ -219,8 +219,8 @@ def _detail(text: str, failure: Failure, at: int) -> str:
 
 
 def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
-    """Return whether a script survived an error: it trained on, or has printed much since, and nobody knows that it ended by
-    it."""
+    """Return whether a script survived an error: it continued training, or printed much since, and its Python did not report
+    that it ended by this error."""
     end = place.at + len(place.failure.error)
     if place.is_told or PROGRESS.search(text, end):
         return not place.is_told

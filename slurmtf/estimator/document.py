@@ -150,7 +150,7 @@ def _sources(document: Document, flags: Mapping[str, str], overrides: Collection
 
 
 def _relocated(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
-    """Return a finding of the merged data with its source: the document's line is none of what overrides it."""
+    """Return a finding about the merged data with the source it came from: an override has no line in the document."""
     return located(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
 
 

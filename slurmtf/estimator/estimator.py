@@ -185,7 +185,7 @@ class Estimator(OlderNames):
             raise SpecError(*findings)
 
     def _findings(self) -> Iterable[Finding]:
-        """Yield what can be known to be wrong before any cluster is asked: each rule stands beside what it rules."""
+        """Yield what is known to be wrong before any cluster is asked; each rule is defined next to the value it checks."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         yield from images.findings_of(self.image_registry_details, self.shm_size)
         yield from entry.findings_of(self.source_directory, self.entry_script)

@@ -23,7 +23,7 @@ OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", 
 
 
 def values_of(value: object) -> list[Any]:
-    """Return the values of a flag; of one that is left out (None, False) there are none."""
+    """Return the values of a flag; none if the flag is left out (None, False)."""
     values = value if isinstance(value, list | tuple) else [value]
     return [item for item in values if item is not None and item is not False]
 
@@ -38,7 +38,7 @@ def family(flag: str, value: object = None) -> tuple[str, ...]:
 
 
 def given(flags: Mapping[str, object]) -> set[str]:
-    """Return the flags that can't stand beside these, and these. Those that are left out exclude nothing."""
+    """Return these flags and the flags they exclude. Flags that are left out (None, False) exclude nothing."""
     return {member for flag, value in flags.items() if values_of(value) for member in family(flag, value)}
 
 

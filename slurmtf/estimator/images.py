@@ -1,4 +1,4 @@
-"""What is said of a container image beside its name."""
+"""Settings of a container image other than its name."""
 
 from __future__ import annotations
 

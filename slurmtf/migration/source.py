@@ -31,7 +31,7 @@ class Source:
 
 
 def read_source(path: Path) -> Source:
-    """Read a .py or .ipynb file. Raises InputError if it is none of them, or not Python."""
+    """Read a .py or .ipynb file. Raises InputError if it is neither, or not Python."""
     try:
         text = read_text(path, "utf-8-sig")
         lines, places = _of_notebook(text) if path.suffix == ".ipynb" else _of_script(text)

@@ -46,7 +46,7 @@ def job_in(thing: Thing) -> Any:
 
 
 def sweep_of(draft: Draft, thing: Thing) -> None:
-    """Fill a draft with what a HyperDriveConfig says, beside its estimator."""
+    """Fill a draft with what a HyperDriveConfig says, apart from its estimator."""
     draft.doubt(thing)
     for name, value, line in thing.given(ORDER[thing.name]):
         if name in ("estimator", "run_config") or value is None:

@@ -93,7 +93,7 @@ def _dated(history: History, answer: Answer | None, max_age_s: float) -> Answer 
 
 
 def _elements(records: Records) -> list[SubmittedJob]:
-    """Return the elements of a sweep that has not ended, or of which nobody knows yet who canceled it."""
+    """Return the elements of a sweep that has not ended, or whose canceler is not known yet."""
     return [] if _is_told(records) else [element for job in records.jobs for element in job.each]
 
 
@@ -144,7 +144,7 @@ def job_names(layout: RunLayout) -> set[str]:
 def _all_records(
     layouts: Sequence[RunLayout], known: SubmittedJob | None, max_age_s: float
 ) -> tuple[dict[RunLayout, Records], dict[RunLayout, SlurmError]]:
-    """Return what is written down of runs, and why schedulers could not be asked for those of which no job is."""
+    """Return the records of runs, and why schedulers could not be asked about runs that have no recorded job."""
     records = {layout: _records(layout, known) for layout in layouts}
     lacking = [layout for layout, one in records.items() if not (one.jobs or one.unreadable)]
     found = find_jobs(lacking, max_age_s) if lacking else {}
@@ -161,7 +161,7 @@ def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
 
 
 def _doubted(seen: Seen, error: SlurmError | None) -> Seen:
-    """Return a run of which no job is known as one whose scheduler could not be asked for it."""
+    """Mark a run without a known job as one whose scheduler could not be asked."""
     doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
     return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
 

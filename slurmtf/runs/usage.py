@@ -165,7 +165,7 @@ def _gpu(node: str, number: int, seen: Sequence[Gpu]) -> GpuUsage:
 
 
 def times_of(attempts: Sequence[journal.Attempt], state: RunState, now: float) -> Times:
-    """Return where the time of a run went, by its journals. ``now`` is the end of what goes on."""
+    """Return where the time of a run went, from its journals. What has not ended counts until ``now``."""
     if not attempts:
         waited = None if state.submitted is None else max(0.0, (state.ended or now) - state.submitted)
         return Times(waited)

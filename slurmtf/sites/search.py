@@ -52,7 +52,7 @@ NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def packaged(folder: str) -> Path:
-    """Return a data folder of slurmtf: inside the wheel, or beside the package in a checkout."""
+    """Return a data folder of slurmtf: inside the wheel, or next to the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / folder
     return inside if inside.is_dir() else package.parent / folder

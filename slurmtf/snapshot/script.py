@@ -21,7 +21,7 @@ RUNS = ("os.system", "subprocess.run", "subprocess.call", "subprocess.check_call
 
 @dataclass(frozen=True)
 class Import:
-    """A top-level module that is none of the source's own, the statement that needs it most (``file:line``), and how much."""
+    """A top-level module from outside the source, the statement that needs it most (``file:line``), and how strongly."""
 
     module: str
     where: str

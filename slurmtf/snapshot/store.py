@@ -82,7 +82,7 @@ class SnapshotStore:
         return [Index(path) for path in self._folder.glob("*.index")]
 
     def _give(self, ref: SnapshotRef, path: str) -> bool:
-        """Put a stored snapshot at ``path``; False when there is none of that id. One that holds something else is removed."""
+        """Put a stored snapshot at ``path``; return False if there is none. A snapshot whose content differs is removed."""
         try:
             if not _holds(self.path(ref), ref):
                 self.path(ref).unlink(missing_ok=True)

@@ -121,7 +121,7 @@ def removals(workspace: Path) -> Iterator[Path]:
 
 
 def stale_partials(workspace: Path) -> Iterator[Path]:
-    """Yield files that a killed client was writing, once nobody can be writing them any more."""
+    """Yield files that a killed client was writing and that no process writes any more."""
     intents = own_folder(workspace, INTENTS)
     for path in [*intents.glob(".*"), *SnapshotStore(workspace).partials()]:
         if age(path) > UNKNOWN_OWNER_S:

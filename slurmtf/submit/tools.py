@@ -249,7 +249,7 @@ def describe_end(end: Observation | None) -> str:
 
 
 def reasons_to_wait(seen: Iterable[Observation]) -> str:
-    """Return why jobs wait of which none has started; empty if one has, or no reason is known yet."""
+    """Return why jobs wait; empty if one has started, or no reason is known yet."""
     every = list(seen)
     reasons = sorted({one.reason for one in every} - {"", "None"})
     if not reasons or any(one.state is not JobState.PENDING for one in every):

@@ -84,7 +84,7 @@ LIKE_A_TEXT = re.compile(r"[-+]?0[0-9xo].*|[^eE]*\.[0-9]+0")
 
 @dataclass(frozen=True)
 class _PolicyPart:
-    """The policy of a sweep file, read by itself: it checks itself as it is built."""
+    """The policy part of a sweep file, read separately because building a policy checks it."""
 
     policy: Policy | None = None
 

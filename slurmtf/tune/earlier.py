@@ -21,7 +21,7 @@ MOST_PARENTS = 5
 
 @dataclass(frozen=True)
 class Start:
-    """What a sweep starts from: the folders of sweeps, their trials, and points that go on with trials."""
+    """What a sweep starts from: folders of earlier sweeps, their trials, and points that continue these trials."""
 
     sweeps: tuple[str, ...] = ()
     trials: tuple[Earlier, ...] = ()

@@ -75,7 +75,7 @@ def _remedy(setting: str) -> str:
 
 
 def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:
-    """Return the settings that trials have: all combinations of the space's, and those of ``points`` beside it. None: a sweep
+    """Return the settings that trials have: all combinations of the space, and those of ``points``. None: a sweep
     over arguments and variables alone. Raises SpecError for too many."""
     listed = {name: one.args for name, one in space.items() if name.startswith(SETTINGS)}
     count = math.prod(map(len, listed.values()))

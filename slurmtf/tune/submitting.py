@@ -87,7 +87,7 @@ def without_step(sweep: Described, estimator: Estimator) -> Estimator:
 def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]) -> str:
     """Return the Python that has Optuna, for Bayesian sampling, in its tool environment, which is built once.
 
-    Where it can't be built the sweep goes on with points that are drawn, and each of its trials says so.
+    If it can't be built, the sweep continues with randomly drawn points, and each of its trials says so.
     """
     if sweep.sampling.kind != "bayesian":
         return ""

@@ -72,7 +72,7 @@ def plan_text(plan: LaunchPlan) -> str:
 
 
 def _by_flag(plan: LaunchPlan, *flags: str) -> str:
-    """Return what a flag asks for, of which there is no number for a process or a node."""
+    """Return what the first of these flags asks for: ``4 for each GPU``."""
     found = {normal_flag(flag): value for flag, value in plan.batch.directives}
     return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
 

@@ -89,7 +89,7 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
 
 
 def _paths(root: str) -> Iterator[str]:
-    """Yield all of a tree; a module before its bytecode, which lies in a folder beside it."""
+    """Yield every path of a tree, each module before its bytecode."""
     for folder, folders, files in os.walk(root):
         folders[:] = sorted(packs.own_folders(root, folder, folders))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]

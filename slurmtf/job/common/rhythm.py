@@ -1,4 +1,4 @@
-"""Something that is done every so many seconds, by whoever comes along more often."""
+"""Something that is due every so many seconds, asked more often than that."""
 
 import time
 

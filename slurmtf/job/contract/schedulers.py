@@ -1,4 +1,4 @@
-"""What a scheduler does for a job, as far as plans and jobs depend on it. Its class is in ``slurmtf/scheduler``."""
+"""What a scheduler does for a job, where plans and jobs depend on it. The schedulers are in ``slurmtf/scheduler``."""
 
 import re
 from typing import NamedTuple

@@ -184,7 +184,7 @@ def load_fit(load: Load, module: object) -> None:
 
 
 def import_program(name: str) -> Any:
-    """Import a module of the job's zip, which stays on nobody's path."""
+    """Import a module of the job's zip without leaving the zip on ``sys.path``."""
     from importlib import import_module
 
     archive = os.path.join(os.path.dirname(HERE), "agent.pyz")

@@ -1,4 +1,4 @@
-"""What comes after a job in Slurm: the job itself again, or another one that goes on; arranged, written down, taken back."""
+"""What follows a job in Slurm: the job itself again, or a new one that continues the run."""
 
 import contextlib
 import json
@@ -55,7 +55,7 @@ class Successor:
         return decision
 
     def call_off(self) -> None:
-        """Cancel the job that was submitted to go on: it is not needed."""
+        """Cancel the job that was submitted to continue the run: it is not needed."""
         if self._slurm and self.job:
             self._note_job(self._name)
             self._move_followers(self._slurm, self.job, self._name)
@@ -77,7 +77,7 @@ class Successor:
         return decision
 
     def _resubmitted(self, slurm: SlurmJob, decision: Decision, facts: Mapping[str, str]) -> Decision:
-        """Submit a job that goes on; where its excluded nodes leave none, without them. Return what came of it."""
+        """Submit a job that continues the run; if excluding nodes leaves none, exclude none. Return what was done."""
         error = ""
         for exclude in dict.fromkeys([decision.exclude, ()]):
             said = slurm.resubmit(self._layout.script, facts, exclude, decision.memory_mb)

@@ -52,13 +52,13 @@ class TimeLimit:
 
 
 def leave_of(plan: JobPlan, goes_on: bool) -> float:
-    """Return how many seconds before the limit we end the tasks of a run that goes on after it; 0: Slurm does, at the limit."""
+    """Return how many seconds before the limit we end the tasks of a run that continues after it; 0: Slurm ends them."""
     return plan.timings.leave if plan.can.keeps_time and goes_on else 0.0
 
 
 def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
-    """Return whether we are to end the tasks: at the limit where no scheduler ``keeps_time``; so long before it as it takes to
-    go on."""
+    """Return whether we have to end the tasks now: at the limit if no scheduler ``keeps_time``, or the time before it that
+    continuing the run takes."""
     if left is None:
         return False
     return 0 < leave_s >= left if keeps_time else left <= 0
@@ -70,7 +70,7 @@ def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
 
 
 def left_after(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
-    """Return for how many seconds the script may go on after a notice; None: nobody knows, as of a preemption."""
+    """Return for how many seconds the script may continue after a notice; None: unknown, as for a preemption."""
     return None if left is None or notice is not Cause.TIME_LIMIT else max(0.0, left - leave_s)
 
 

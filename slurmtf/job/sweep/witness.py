@@ -110,7 +110,7 @@ class LocalWitness:
         return {owner.job: self._state(owner) for owner in owners}
 
     def cancel_waiting(self) -> None:
-        """Do nothing: no element waits here without seeing by itself that it is not needed."""
+        """Do nothing: here, an element that waits sees for itself that it is not needed."""
 
     def _state(self, owner: Owner) -> str:
         if owner.host != identity.process().host:

@@ -28,14 +28,14 @@ class HeldPort:
         self._lock = lock
 
     def let_go(self) -> None:
-        """Close our socket, for a server that can't bind beside it. Our other jobs still keep away."""
+        """Close our socket, for a server that can't share the port. Our other jobs still avoid it."""
         if self._socket is not None:
             self._socket.close()
             self._socket = None
 
 
 def hold() -> HeldPort:
-    """Return a port that nobody uses. Raises OSError if there is none."""
+    """Return a free port. Raises OSError if there is none."""
     lowest, highest = ephemeral_range()
     for _ in range(TRIES):
         number = LOWEST + int.from_bytes(os.urandom(4), "big") % (HIGHEST - LOWEST)

@@ -86,7 +86,7 @@ def _said(error: Exception) -> str:
 
 
 def experiment_id(client: Any, name: str) -> str:
-    """Return the id of an experiment in MLflow, which is created where there is none."""
+    """Return the id of an experiment in MLflow; it is created if it does not exist."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - a second, and an extra
 
     found = client.get_experiment_by_name(name)

@@ -57,7 +57,7 @@ def _settings(account: Account) -> dict[str, Any]:
 
 
 def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
-    """Return the settings with a list of arguments turned into a mapping, as far as it consists of flags and values."""
+    """Return the settings with a list of arguments turned into a mapping, if it consists of flags and values."""
     words = settings.get("script_params")
     if not isinstance(words, list):
         return dict(settings)

@@ -75,7 +75,7 @@ def account_of(layout: RunLayout, state: RunState) -> Account:
 
 
 def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
-    """Return a run's receipt, with what nobody could write into it: the lock of an environment that was built after it was
+    """Return a run's receipt, with what could not be written into it: the lock of an environment that was built after it was
     submitted; attempts that were killed, as far as their journals tell; and how the run ended.
 
     ``state`` is the run's now; without it the folder alone tells of its end. Raises OSError or ValueError.

@@ -182,7 +182,7 @@ def told_end(records: Records, history: History) -> RunState | None:
 
 
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
-    """Return the job of which the scheduler must be asked; None where the run folder tells all, also who canceled it."""
+    """Return the job to ask the scheduler about; None if the run folder tells everything, including who canceled it."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     known = case and _known_end(case)
     if case is None or (known and not cancelers.is_wanted(_with_canceler(case, known).outcome)):
@@ -277,7 +277,7 @@ def _phase(case: _Case) -> RunStatus:
 
 
 def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
-    """Return the state of a job of which only its journal tells."""
+    """Return the state of a job known from its journal alone."""
     attempt, heartbeat = case.attempt, case.history.heartbeat
     if attempt and (heartbeat is None or case.now - heartbeat > SILENCE_S):
         status = RunStatus.NOT_RESPONDING

@@ -235,7 +235,7 @@ def _reason(answers: Answers) -> str:
 
 
 def _lives(answers: Answers, now: float) -> set[JobState] | None:
-    """Return the states of the elements that have not ended; None: nobody knows."""
+    """Return the states of the elements that have not ended; None if unknown."""
     states: set[JobState] = set()
     unknown = not answers
     for job, answer in answers:
@@ -265,7 +265,7 @@ def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
 
 
 def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
-    """Return why nobody goes on with what is not done: by what the elements have said, and Slurm of them."""
+    """Return why the remaining trials are not continued, from what the elements and Slurm said."""
     said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
     causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
     for cause in _LEAVES:

@@ -1,1 +1,1 @@
-"""The runs of a workspace: found by name, listed, and what nobody needs of them removed."""
+"""The runs of a workspace: find them by name, list them, and remove what is no longer needed."""

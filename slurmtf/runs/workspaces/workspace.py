@@ -204,7 +204,7 @@ def _at(folder: Path) -> Path:
 
 
 def _meant(name: str, folders: list[Path]) -> list[Path]:
-    """Return the runs of which a name is the end of the id, or a job that they have or had."""
+    """Return the runs whose id ends with a name, or that have or had the job of that name."""
     of_job = set[Path]()
     if JOB_NAME.fullmatch(name):
         from slurmtf.runs.workspaces.index import of_job as with_job  # noqa: PLC0415 - for a number alone

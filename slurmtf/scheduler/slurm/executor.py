@@ -125,7 +125,7 @@ class SlurmtfJob(core.Job[Any]):
 
 
 class SlurmtfExecutor(core.PicklingExecutor):
-    """A submitit executor for a batch script of ours, in a folder beside submitit's own."""
+    """A submitit executor that submits our batch script and keeps submitit's files in a folder of their own."""
 
     job_class = SlurmtfJob
 

@@ -43,7 +43,7 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
 
 
 def _lacks(seen: Observation) -> bool:
-    """Tell whether squeue leaves open how a job ended. Of the elements of an array only whether they did is asked."""
+    """Return whether squeue leaves open how a job ended. Elements of an array only need to have ended."""
     failed = seen.state is JobState.FAILED and seen.ref.element is None
     return failed or seen.state is JobState.CANCELLED
 

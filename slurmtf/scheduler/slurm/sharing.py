@@ -115,7 +115,7 @@ def _remove_old(folder: Path, now: float) -> None:
 
 @contextlib.contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Let one process at a time go on; the lock ends with its process. Where there can be none, all go on."""
+    """Let one process at a time continue; the lock ends with its process. Without a lock file, all continue."""
     try:
         make_private(path.parent)
         lock = os.open(path.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, PRIVATE_FILE)

@@ -85,7 +85,7 @@ class TaskLost(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """What came of copying results back from a node: ``beside`` are files that were there already under that name."""
+    """The result of copying files back from a node; ``beside`` are those whose name was taken already."""
 
     host: str = ""
     phases: Facts = NOTHING
@@ -104,7 +104,7 @@ class TimeWarning(NamedTuple):
 
 
 class Noticed(NamedTuple):
-    """The tasks were told that they will be ended: for which cause, and the seconds that are left (None: nobody knows)."""
+    """The tasks were notified that they will be ended: the cause, and the seconds left (None: unknown)."""
 
     cause: str = ""
     left_s: Optional[int] = None

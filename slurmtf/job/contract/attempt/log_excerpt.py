@@ -86,7 +86,7 @@ def _no_code(lines: List[str]) -> Optional[Failure]:
 
 
 def _cut_off(lines: List[str]) -> Optional[Failure]:
-    """Return the error of a traceback of which the beginning is missing: below a frame, or its source."""
+    """Return the error of a traceback whose beginning is missing: the line below a frame or its source."""
     for end in range(len(lines) - 1, -1, -1):
         found = _CUT_OFF.match(lines[end])
         if found and (found.group("told") or lines[end - 1].startswith("  ")):

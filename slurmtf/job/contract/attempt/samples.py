@@ -43,7 +43,7 @@ class Sample(NamedTuple):
 
 
 def read(path: str) -> Iterator[Sample]:
-    """Yield the samples of a file; lines that are none are left out."""
+    """Yield the samples of a file; other lines are skipped."""
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
             for line in lines:

@@ -233,7 +233,7 @@ class Ledger:
         return self._link(self._owner_path, self._lease(trial, attempt))
 
     def holds(self, trial: int, attempt: int) -> bool:
-        """Return whether a trial that we took is still ours: nobody has taken it over, and it has no result."""
+        """Return whether a trial that we took is still ours: it was not taken over and has no result."""
         return not (os.path.exists(self._lease(trial, attempt + 1)) or os.path.exists(self.layout.result(trial)))
 
     def is_ours(self, lease: Lease) -> bool:
@@ -254,7 +254,7 @@ class Ledger:
         self._publish(dict(point._asdict()), self._asked(trial))
 
     def has_point(self, trial: int) -> bool:
-        """Return whether the point of a trial stays, where points are asked for: it was, or goes on with an earlier trial."""
+        """Return whether a trial's point is fixed: it was proposed by Optuna, or it continues an earlier trial."""
         return bool(self.points[trial].resumes) or os.path.exists(self._asked(trial))
 
     def point(self, trial: int) -> Point:
