@@ -106,4 +106,4 @@ def main() -> None:
     except Exception as err:
         from slurmtf.cli import failing  # noqa: PLC0415 - what succeeds needs none of it
 
-        sys.exit(failing.told(err))
+        sys.exit(failing.report(err))

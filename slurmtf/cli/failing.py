@@ -19,7 +19,7 @@ from slurmtf.findings import Finding
 OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
-def told(error: Exception) -> int:
+def report(error: Exception) -> int:
     """Report an error of ours, of the command line or of the system, and return the exit code. Raises any other again."""
     if isinstance(error, SlurmtfError):
         return fail(error)

@@ -157,7 +157,7 @@ REQUESTS: dict[str, Callable[[Resources], Directives]] = {
 }
 
 
-def form(site: Site, resources: Resources, tasks: Distribution, launcher: str) -> tuple[str, str]:
+def choose_flag(site: Site, resources: Resources, tasks: Distribution, launcher: str) -> tuple[str, str]:
     """Return the form in which GPUs can be requested, and why it is not the profile's (empty if it is)."""
     wanted = site.gpu.request
     why = _why_not(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""

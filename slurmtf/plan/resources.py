@@ -38,7 +38,7 @@ def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, 
     launcher, where = _launcher_name(estimator, site, wanted)
     if not site.can.takes_flags:
         return Request(wanted, [], launcher, where, "")
-    form, why = gpus.form(site, wanted, tasks, launcher)
+    form, why = gpus.choose_flag(site, wanted, tasks, launcher)
     header = directives(estimator, site, wanted, folder, int(warning_s(estimator)), after, form)
     resources = as_submitted(wanted, header)
     bound = launchers.is_step(launcher) and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))

@@ -30,7 +30,7 @@ class Sight(NamedTuple):
     bound: bool
 
 
-def sight(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
+def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
     """Return what a task with this environment sees, if it can open ``openable`` of the node's GPUs (:func:`can_open`).
 
     srun binds GPUs on request (``gpus_bound``), or because of an administrator's settings, in which case a task sees fewer GPUs
@@ -89,7 +89,7 @@ def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Di
 
 
 def sight_of(told: Any) -> Sight:
-    """Return a sight from the JSON of another process's :func:`sight`; None if it sent none."""
+    """Return what another process found by :func:`find_visible`, from its JSON; None if it sent none."""
     names, bound = told or (None, False)
     return Sight(None if names is None else tuple(map(str, names)), bool(bound))
 
@@ -111,7 +111,7 @@ def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collect
     dealt: Dict[Tuple[str, Names], Set[str]] = {}
     for (host, names), ranks in _sharers(sights, hosts, users).items():
         for turn, rank in enumerate(ranks):
-            found[rank] = part(names, turn, len(ranks))
+            found[rank] = share_of(names, turn, len(ranks))
             dealt.setdefault((host, names), set()).update(found[rank] or ())
     for rank, (seen, bound) in sights.items():
         if seen and not bound and rank not in users:
@@ -132,7 +132,7 @@ def _sharers(
     return found
 
 
-def part(names: Names, turn: int, sharers: int) -> Names:
+def share_of(names: Names, turn: int, sharers: int) -> Names:
     """Return one of several equal parts: a strategy of several workers needs the same number of GPUs in each. Too few GPUs are
     shared in turn."""
     each = len(names) // sharers

@@ -37,10 +37,10 @@ def start(argv: Sequence[str], count: int) -> int:
 
 def share(plan: JobPlan, count: int) -> JobPlan:
     """Return the plan of one slot: its part of the node, or what it shares, where there are more slots than GPUs. Pure."""
-    return plan._replace(size=part(plan.size, count))
+    return plan._replace(size=share_of(plan.size, count))
 
 
-def part(size: Size, count: int) -> Size:
+def share_of(size: Size, count: int) -> Size:
     """Return what each of so many slots has of the node."""
     cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
     own_gpus = min(size.gpus_per_node, max(1, size.gpus_per_node // count))
@@ -51,8 +51,8 @@ def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str
     """Return the variables of one slot: with the GPUs that are its own. ``plan`` is that of the whole element."""
     if not plan.size.gpus_per_node:
         return dict(environ)
-    names = gpus.sight(plan, environ, gpus.can_open(plan.gpu_vendor)).names or ()
-    return {**environ, **gpus.own_variables(plan.gpu_vendor, gpus.part(names, number, count), environ)}
+    names = gpus.find_visible(plan, environ, gpus.can_open(plan.gpu_vendor)).names or ()
+    return {**environ, **gpus.own_variables(plan.gpu_vendor, gpus.share_of(names, number, count), environ)}
 
 
 def bind(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> None:

@@ -198,7 +198,7 @@ class Trials(Orders):
         launch = launch_of(self._launches, point.values)
         if self._size is None:
             return launch
-        return launch._replace(size=slots.part(launch.size, self._settings.per_element) if launch.size else self._size)
+        return launch._replace(size=slots.share_of(launch.size, self._settings.per_element) if launch.size else self._size)
 
     def _point(self, trial: int) -> Point:
         """Return the point of a trial; in Bayesian sampling it is requested when the trial starts, and stays."""

@@ -168,7 +168,7 @@ class TaskEnvironment:
         """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
         vendor = self._plan.gpu_vendor
         told = "gpus" in self._start
-        names = self._start["gpus"] if told else gpus.sight(self._plan, inherited, gpus.can_open(vendor)).names
+        names = self._start["gpus"] if told else gpus.find_visible(self._plan, inherited, gpus.can_open(vendor)).names
         if self._role.role in SERVES:
             names = ()
         return {} if names is None else gpus.own_variables(vendor, names, inherited)

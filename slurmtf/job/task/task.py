@@ -191,7 +191,7 @@ class Task:
         host = identity.host(self._environ)
         cpus = binding.mask(self._plan, self._environ)
         facts = {"rank": self.role.rank, "host": host, "pid": os.getpid(), "address": self._address(host), "cpus": cpus}
-        facts["gpus"] = gpus.sight(self._plan, self._environ, gpus.can_open(self._plan.gpu_vendor))
+        facts["gpus"] = gpus.find_visible(self._plan, self._environ, gpus.can_open(self._plan.gpu_vendor))
         facts["addresses"] = own_addresses()
         if self._plan.host_suffix:
             facts["interface"] = interface_of(name_of(host, self._plan))

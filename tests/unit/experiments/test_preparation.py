@@ -174,7 +174,7 @@ def test_an_option_of_the_script_s_own_is_told_where_it_goes(
     monkeypatch.setattr(output._Mode, "json", True)
     with pytest.raises(UsageError) as caught:
         command.main(words, standalone_mode=False)
-    assert failing.told(caught.value) == 2
+    assert failing.report(caught.value) == 2
     (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
     assert (finding["code"], "'--'" in finding["remedy"]) == ("usage", told)
     assert project.is_dir()

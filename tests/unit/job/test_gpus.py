@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, can_open, divide, for_srun, own_variables, part, sight
+from slurmtf.job.common.gpus import Sight, can_open, divide, find_visible, for_srun, own_variables, share_of
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, blocks, cyclic
@@ -44,7 +44,7 @@ def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more:
     ],
 )
 def test_parts(names: str, sharers: int, expected: list[str]) -> None:
-    assert [",".join(part(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
+    assert [",".join(share_of(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_parts(names: str, sharers: int, expected: list[str]) -> None:
     ],
 )
 def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
-    assert sight(plan(2, bound=bound, launcher=launcher), environ, 0) == expected
+    assert find_visible(plan(2, bound=bound, launcher=launcher), environ, 0) == expected
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], e
     ],
 )
 def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight(plan(2, gpu_vendor="amd"), environ, 0).names == expected
+    assert find_visible(plan(2, gpu_vendor="amd"), environ, 0).names == expected
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ def test_srun_is_asked_so_that_it_names_the_gpus(told: dict[str, str], expected:
     ],
 )
 def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert sight(plan(asked, bound=True, scheduler="local"), environ, 0) == Sight(expected, False)
+    assert find_visible(plan(asked, bound=True, scheduler="local"), environ, 0) == Sight(expected, False)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], e
     ],
 )
 def test_gpus_that_no_variable_names(openable: int, environ: dict[str, str], asked: int, expected: Any) -> None:
-    assert sight(plan(asked, bound=True), environ, openable) == Sight(expected, False)
+    assert find_visible(plan(asked, bound=True), environ, openable) == Sight(expected, False)
 
 
 def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -247,8 +247,8 @@ class World:
         return [role.rank for role in self.roles if role.role in self.gpu_roles]
 
     def divided(self) -> Mapping[int, Any]:
-        sights = {role.rank: sight(self.plan(), self.environ(role.rank), self.openable(role.rank)) for role in self.roles}
-        return divide(sights, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
+        seen = {role.rank: find_visible(self.plan(), self.environ(role.rank), self.openable(role.rank)) for role in self.roles}
+        return divide(seen, {role.rank: f"node{role.node}" for role in self.roles}, self.users)
 
 
 @st.composite
