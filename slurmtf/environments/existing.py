@@ -131,7 +131,7 @@ def _configured_folders() -> Iterable[Path]:
     """Yield ``envs_dirs`` of conda's configuration (docs.conda.io, "Searching for .condarc")."""
     import yaml  # noqa: PLC0415 - only for a conda environment that is named
 
-    own = [Path(os.environ["CONDARC"])] if os.environ.get("CONDARC") else []
+    own = [Path(os.environ[var.CONDARC])] if os.environ.get(var.CONDARC) else []
     places = [root / ".condarc" for root in _conda_roots()]
     places += [Path("/etc/conda/.condarc"), Path.home() / ".config/conda/.condarc", Path.home() / ".conda/.condarc"]
     for path in (*own, Path.home() / ".condarc", *reversed(places)):

@@ -28,7 +28,7 @@ PIP_LINE = re.compile(r"\s+-\s+[\"']?(-.*?)[\"']?\s*$")
 
 def program(wish: str) -> str:
     """Return the program that builds conda environments. Raises BuildError if there is none."""
-    given = [wish] if wish else [os.environ.get("MAMBA_EXE", ""), *PROGRAMS, os.environ.get(var.CONDA_EXE, "")]
+    given = [wish] if wish else [os.environ.get(var.MAMBA_EXE, ""), *PROGRAMS, os.environ.get(var.CONDA_EXE, "")]
     found = next((path for path in map(find, filter(None, given)) if path), "")
     if not found:
         what = "there is no {} in PATH".format(wish or "micromamba, mamba or conda")

@@ -120,7 +120,7 @@ class _Build:
 
     def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
         """Build the wheel and keep it. Raises BuildError with the reason in one sentence."""
-        if not find("g++") and not find(os.environ.get("CXX", "")):
+        if not find("g++") and not find(os.environ.get(var.CXX, "")):
             raise BuildError(
                 "Horovod must be compiled, and there is no C++ compiler (g++)", "load a compiler module, or install g++"
             )
