@@ -59,6 +59,8 @@ TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TOLD_BY_TENSORFLOW, TASK_ENDED)))
 FRAME = re.compile(r"[-=*#]{9,}$")
 """What MPI writes above and below what it has to say."""
+OF_PROGRAM = re.compile(r"([\w./-]+)(?: \(\w+\))?: ")
+"""The name of a program, which begins what it says of itself."""
 LAST_LINES = 3
 LINES_OF_END = 60
 """Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
@@ -196,6 +198,14 @@ def last_line(text: str) -> str:
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
     line = shortened(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
+
+
+def first_of_last(text: str) -> str:
+    """Return the first of the lines with which a text ends that begin with the same word: a program's own name."""
+    lines = [line for line in text[_start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
+    name = OF_PROGRAM.match(lines[-1]) if lines else None
+    own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
+    return shortened(own[-1]) if own else ""
 
 
 def error_line(text: str) -> str:

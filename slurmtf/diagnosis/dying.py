@@ -20,6 +20,7 @@ from slurmtf.diagnosis.clues import (
     certain_of,
     error_line,
     fatal_of,
+    first_of_last,
     joined,
     last_line,
     match,
@@ -43,7 +44,7 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, last_raised
+from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmarked
@@ -52,6 +53,8 @@ MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """What a module that was not loaded leads to."""
+AN_ERROR = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception): ")
+"""How Python begins the line of an error."""
 FAILS_AT_IMPORT = (
     "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
     "or the node; install versions that fit together (`pip_packages`)"
@@ -84,6 +87,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         or _passed_on(outcome, logs)
         or _of_weak(outcome, logs, "\n".join(filter(None, map(_error_of, logs))))
         or _of_clue(outcome, logs, CASCADES)
+        or _of_last_word(outcome, tasks[outcome.task])
         or _of_rest(outcome, logs)
     )
 
@@ -267,11 +271,13 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 
 
 def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
-    """Return the error, where it is, the last word of a program of which it tells that it failed, and that of a script which
-    went on until it ended itself."""
+    """Return the error, where it is, what was handled meanwhile, the last words of a program of which it tells that it failed,
+    and that of a script which went on until it ended itself."""
     last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
-    of_child = last_line(log.text[: error.start]) if error.childs_exit_code is not None else ""
-    lines = (error.failure.frame.strip(), error.failure.source.strip(), error.failure.error, error.detail, of_child, last)
+    before = log.text[: error.start] if error.childs_exit_code is not None else ""
+    of_child = (first_of_last(before), last_line(before))
+    where = (error.failure.frame.strip(), error.failure.source.strip(), *error.handled[:1])
+    lines = (*where, error.failure.error, error.detail, *of_child, last)
     return tuple(Evidence(log.name, shortened(line)) for line in dict.fromkeys(lines) if line)
 
 
@@ -286,7 +292,9 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
     if number == signal.SIGABRT and any(error_line(log.text) for log in logs):
         return None
     kind, remedy = OF_SIGNAL[number]
-    return Explanation(kind, task, outcome.host if task == outcome.task else "", remedy=remedy)
+    told = filter(None, (match(log, [rule for rule in WEAK if rule.kind is kind], start_of_end(log)) for log in logs))
+    evidence = tuple(Evidence(clue.log.name, clue.line) for clue in told)
+    return Explanation(kind, task, outcome.host if task == outcome.task else "", evidence[:1], remedy)
 
 
 def _refused(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
@@ -294,6 +302,18 @@ def _refused(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation |
     line = shells_line(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
     shown = (Evidence(log.name, line),)
     return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, OF_EXIT_CODE[exit_code or 0]) if line else None
+
+
+def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
+    """Return an error without its traceback as the script's own: Python writes it last, and ends with 1. Where it told by which
+    error it ended, or by none, a line that looks like one is the script's text."""
+    if outcome.exit_code != 1:
+        return None
+    for log in (log for log in logs if log.uncaught is None):
+        line = last_line(log.text)
+        if AN_ERROR.match(line) and is_of_scripts(line):
+            return Explanation(Kind.SCRIPT, log.task, outcome.host, (Evidence(log.name, line),))
+    return None
 
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:

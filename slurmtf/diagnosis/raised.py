@@ -62,6 +62,8 @@ OF_A_FUNCTION = re.compile(r"Traceback \(most recent call last\):\n\n")
 OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\s)(\S.*)\n\t \[\[")
 OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
 """What an error of TensorFlow's, or of Keras', says behind its first line: above the node, or below the code."""
+OF_TABLE = re.compile(r"(?m)^(Root Cause[\s\S]{0,300}?)?^ +(exitcode *: .*)$")
+"""How a child ended, in torchrun's table of those that failed, of which it calls one the root cause."""
 CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
@@ -121,11 +123,7 @@ class Raised(NamedTuple):
     @property
     def is_own(self) -> bool:
         """Whether it is sure to be the script's: its own code raised it, or its type is one that a mistake there has."""
-        inner = INNER.search(self.failure.error)
-        of_inner = TYPE.match(inner[1]) if inner else None
-        kind = of_inner[1] if of_inner else self.type
-        of_scripts = OF_SCRIPTS.match(kind) or OF_FILES.match(self.failure.error) or OF_CALLS.match(self.failure.error)
-        return self.raised_here or of_scripts is not None
+        return self.raised_here or is_of_scripts(self.failure.error)
 
     @property
     def is_of_an_import(self) -> bool:
@@ -137,6 +135,14 @@ class Raised(NamedTuple):
     def speaks_for_itself(self) -> bool:
         """Whether its message is the script's own text, in which a library's words mean nothing."""
         return ONLY_OF_SCRIPTS.match(self.type) is not None or (self.raised_here and OF_SCRIPTS.match(self.type) is not None)
+
+
+def is_of_scripts(error: str) -> bool:
+    """Return whether an error, as its line tells it, is of a type that a mistake in a script has."""
+    inner = INNER.search(error)
+    kind = TYPE.match(inner[1] if inner else error)
+    of_type = kind and OF_SCRIPTS.match(kind[1])
+    return (of_type or OF_FILES.match(error) or OF_CALLS.match(error)) is not None
 
 
 def as_read(text: str) -> str:
@@ -212,8 +218,11 @@ def _place(text: str, uncaught: str | None) -> _Place | None:
 
 def _detail(text: str, failure: Failure, at: int) -> str:
     """Return what an error says behind a first line that is only a heading."""
-    if not failure.error.endswith(":"):
+    if not failure.error.rstrip().endswith(":"):
         return ""
+    if OF_CHILDREN.match(failure.error):
+        codes = OF_TABLE.findall(text, at)
+        return max(codes, key=lambda code: bool(code[0]))[1] if codes else ""
     found = OF_GRAPHS.search(text, at) or max(OF_USER_CODE.finditer(text, at), key=re.Match.start, default=None)
     return found[1] if found else ""
 

@@ -45,7 +45,8 @@ CONTAINERS: tuple[Rule, ...] = (
          "the image could not be unpacked on the node ({0}): a folder (apptainer build --sandbox) needs no "
          "unpacking, nor does a node with squashfuse",
          vague=True),
-    Rule("runtime-gave-up", Kind.IMAGE, ("ERROR  : ", "ABORT  : "), r"(?m)^(?:ERROR|ABORT)  : (?!Retval)(.+)",
+    Rule("runtime-gave-up", Kind.IMAGE, ("ERROR  : ", "ABORT  : ", "FATAL:   "),
+         r"(?m)^(?:(?:ERROR|ABORT)  : (?!Retval)|FATAL:   )(.+)",
          "the container's runtime could not start on the node ({0}): ask your admins whether it is set up there, or use "
          "another one (containers.runtime in the profile)", vague=True),
     Rule("user-namespaces", Kind.IMAGE, ("create user namespace", "user+mount namespaces", "user namespace mappings",

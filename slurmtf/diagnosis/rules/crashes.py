@@ -20,8 +20,9 @@ CRASHES: tuple[Rule, ...] = (
          r"exitcode *: -11\b|killed by signal: Segmentation fault|workers are \{.*SIGSEGV\(-11\)",
          "a process that the script had started crashed: set `environment_variables[PYTHONFAULTHANDLER]=1`, and the log "
          "shows where"),
-    Rule("pool-broken", Kind.KILLED, ("terminated abruptly", "unexpectedly terminated"),
-         r"process(?: in the process pool)? (?:was )?terminated abruptly|worker process .*was unexpectedly terminated",
+    Rule("pool-broken", Kind.KILLED, ("terminated abruptly", "unexpectedly terminated", "exited unexpectedly"),
+         r"process(?: in the process pool)? (?:was )?terminated abruptly|worker process .*was unexpectedly terminated|"
+         r"DataLoader worker .*exited unexpectedly",
          "a worker of the pool disappeared without a message: often the node's memory is used up (`memory`), else it crashed; "
          "with one worker, or none, the log may show more", vague=True),
     Rule("loader-shm", Kind.DISK, ("signal: Bus error",), r"DataLoader worker .*killed by signal: Bus error",

@@ -14,11 +14,13 @@ GPUS: tuple[Rule, ...] = (
          "XLA finds no CUDA: set `environment_variables[XLA_FLAGS]=--xla_gpu_cuda_data_dir=/path/of/cuda`, or load the module"),
     Rule("dnn-init", Kind.GPU_SOFTWARE, ("DNN library initialization failed", "DNN library is not found",
          "Failed to get convolution algorithm", "without BLAS support", "create cublas handle", "find the dnn implementation",
-         "STATUS_NOT_INITIALIZED"),
+         "STATUS_NOT_INITIALIZED", "create cudnn handle", "cuDNN error: "),
          r"DNN library (?:initialization failed|is not found)|Fail(?:ed)? to find the dnn implementation|"
          r"Failed to get convolution algorithm|without BLAS support|"
-         r"failed to create cublas handle|CU\w+_STATUS_NOT_INITIALIZED",
-         "often the GPU's memory is full, or cuDNN does not match TensorFlow: see the lines before", vague=True),
+         r"(?:failed to|Could not) create cu(?:blas|dnn) handle|CU\w+_STATUS_NOT_INITIALIZED|"
+         r"cuDNN error: CUDNN_STATUS_(?:INTERNAL_ERROR|EXECUTION_FAILED|MAPPING_ERROR|ARCH_MISMATCH)",
+         "often the GPU's memory is full, or cuDNN does not match the framework or the driver: see the lines before",
+         vague=True),
     Rule("cuda-driver", Kind.GPU_SOFTWARE, ("CUDA driver version is insufficient", "CUDA_ERROR_SYSTEM_DRIVER_MISMATCH",
          "CUDA_ERROR_COMPAT_NOT_SUPPORTED", "unsupported display driver", "forward compatibility was attempted",
          "unsupported toolchain", "unsatisfied condition: cuda"),

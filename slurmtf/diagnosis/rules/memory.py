@@ -18,7 +18,8 @@ MEMORY: tuple[Rule, ...] = (
          r"cudaErrorMemoryAllocation|hipErrorOutOfMemory|HIP (?:error: )?out of memory|CU\w+_STATUS_ALLOC_FAILED",
          "the GPU's memory is used up: if that was at the start, another process has that GPU; else take smaller batches"),
     Rule("tf-host-memory", Kind.HOST_MEMORY, ("OOM when allocating", "bad_alloc", "MemoryError", "Cannot allocate memory"),
-         r"OOM when allocating tensor.*(?:device:CPU:\d+|allocator cpu)|std::bad_alloc|MemoryError\b|"
+         r"OOM when allocating tensor(?:.*(?:device:CPU:\d+|allocator cpu)|[^\n]*\n[ \t]+\[\[[^\n]*/cpu:\d)|"
+         r"std::bad_alloc|MemoryError\b|"
          r"Cannot allocate memory",
          MORE_MEMORY),
     Rule("tf-gpu-memory", Kind.GPU_MEMORY, ("OOM when allocating", "failed to allocate memory"),

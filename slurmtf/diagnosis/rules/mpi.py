@@ -8,20 +8,22 @@ from slurmtf.diagnosis.rules.rule import Rule
 OTHER_MPI = (
     "set `launcher=mpirun`, another `srun[mpi]=...` ('srun --mpi=list' shows them), or, for Horovod, `Mpi.transport=gloo`"
 )
+NOT_BY_SRUN = f"srun can't start this MPI: {OTHER_MPI}"
 
 MPI: tuple[Rule, ...] = (
     Rule("mpi-plugin", Kind.MPI, ("Invalid MPI type", "plugin name for mpi/", "mpi plugin for"),
          r"(?:Invalid MPI type '?|plugin name for mpi/|mpi plugin for (?:mpi/)?)(\w+)",
          f"this Slurm has no {{0}}: {OTHER_MPI}"),
-    Rule("no-pmi", Kind.MPI, ("SLURM's PMI support", "No PMIx server was reachable", "OPAL ERROR: Unreachable",
+    Rule("built-without-pmi", Kind.MPI, ("SLURM's PMI support",), r"OMPI was not built with SLURM's PMI support", NOT_BY_SRUN),
+    Rule("no-pmi", Kind.MPI, ("No PMIx server was reachable", "OPAL ERROR: Unreachable",
          "PMIx_server_init", "PMIX ERROR: UNREACHABLE", "load PMIx library", "Fatal error in ", "PMII_singinit", "PMI_fd",
          "init failed for some reason", "process manager support", "_Init failed"),
-         r"SLURM's PMI support|No PMIx server was reachable|OPAL ERROR: Unreachable in file|PMIx_server_init failed|"
+         r"No PMIx server was reachable|OPAL ERROR: Unreachable in file|PMIx_server_init failed|"
          r"PMII_singinit: |Unable to write to PMI_fd|init failed for some reason; your parallel process|"
          r"for which process manager support was required|"
          r"PMIX ERROR: UNREACHABLE|PMI[2x]?_Init failed|"
          r"can ?not load PMIx library|Fatal error in P?MPI_Init",
-         f"srun can't start this MPI: {OTHER_MPI}"),
+         NOT_BY_SRUN),
     Rule("mpi-network", Kind.MPI, ("PML add procs failed", "opened in the pml framework", "selected pml ", "a NIC_POLICY of",
          "fabric is not available", "open hfi unit", "open nic unit",
          "assign_context command failed"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules.rule import Rule
 
+OTHER_PORT = "another process of the node has that port: use that of TF_CONFIG or $SLURMTF_ADDRESS, or submit again"
+
 NETWORK: tuple[Rule, ...] = (
     Rule("same-gpu", Kind.SCRIPT, ("Duplicate GPU detected",), r"Duplicate GPU detected : rank \d+ and rank \d+",
          "let each rank use its own GPU: tf.config.set_visible_devices(gpus[hvd.local_rank()], 'GPU')", anywhere=True),
@@ -33,10 +35,10 @@ NETWORK: tuple[Rule, ...] = (
     Rule("gloo", Kind.NETWORK, ("gloo", "Gloo", "Unable to find address for"),
          r"[Gg]loo\S* (?:connectFullMesh failed|.*[Cc]onnect timeout)|Unable to find address for",
          "set network.interface in the site's profile to the one by which nodes reach each other (ip -br addr)"),
-    Rule("port", Kind.PORT, ("ddress already in use", "EADDRINUSE", "Could not start gRPC server",
-         "No address added out of total"),
-         r"Could not start gRPC server|No address added out of total|(?:Errno 98\] |: )[Aa]ddress already in use|EADDRINUSE",
-         "another process of the node has that port: use that of TF_CONFIG or $SLURMTF_ADDRESS, or submit again"),
+    Rule("port", Kind.PORT, ("ddress already in use", "EADDRINUSE"),
+         r"(?:Errno 98\] |: |\":\")[Aa]ddress already in use|EADDRINUSE", OTHER_PORT),
+    Rule("grpc-server", Kind.PORT, ("Could not start gRPC server", "No address added out of total"),
+         r"Could not start gRPC server|No address added out of total", OTHER_PORT, vague=True),
     Rule("not-joined", Kind.NETWORK, ("can't join its supervisor",), r"slurmtf: task \S+ can't join its supervisor: ",
          "set network.host_suffix in the site's profile to what follows a node's name in the one by which the others reach it; "
          "or a firewall stands between them"),

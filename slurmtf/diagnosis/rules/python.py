@@ -10,8 +10,9 @@ PYTHON: tuple[Rule, ...] = (
          r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
          "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
     Rule("import-optional", Kind.IMPORT, ("ImportError: ", "No package metadata was found", "DistributionNotFound"),
-         r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|tried using: "
-         r"|optional dependency).*)|(?:No package metadata was found for|DistributionNotFound: The) \S+.*",
+         r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|to be installed|tried using: "
+         r"|optional dependency|[Cc]ould not import (?!name\b)).*)|"
+         r"(?:No package metadata was found for|DistributionNotFound: The) \S+.*",
          "a package that another one needs is missing: install it in the job's Python (`pip_packages`)"),
     Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
          r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
@@ -26,7 +27,7 @@ PYTHON: tuple[Rule, ...] = (
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
          r"|^FATAL Flags parsing error:\s+(.*)",
          "the script does not take its arguments (`script_params`): {0}{1}{2}"),
-    Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had NaN", "nvalid loss", "NaN loss", "NanLoss",
+    Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had ", "nvalid loss", "NaN loss", "NanLoss",
          "Nan in summary", "Error: ", "returned nan values", "found invalid values", "already at minimum",
          "has diverged", "!!! Detected"),
          r"(?m)^[\w.]*Error: .*\b(?:[Ll]oss|[Gg]rad(?:ient)?s?)\b[^,;\n]{0,50}?"
@@ -35,7 +36,7 @@ PYTHON: tuple[Rule, ...] = (
          r"^FloatingPointError: invalid value \((?:nan|inf)\) encountered.*|Function '\w+' returned nan values in its|"
          r"!!! Detected (?:Infinity|NaN)|found invalid values:\s*tensor\([\[\s]*nan|loss scale already at minimum|"
          r"Training has diverged|"
-         r"CheckNumerics.*|Tensor had NaN|Inf or NaN values|NanLossDuringTrainingError|"
+         r"CheckNumerics(?!\S* defined at).*|Tensor had (?:NaN|[+-]?Inf)|Inf or NaN values|NanLossDuringTrainingError|"
          r"[Ii]nvalid loss, terminating|NaN loss during|Nan in summary",
          "not a problem of the cluster: use a lower learning rate, clip gradients, look at the data", by_script=True),
 )  # fmt: skip

@@ -9,6 +9,7 @@ from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.ends import MAYBE_OF_SHELL
 from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.job.contract.attempt.outcome import Cause
 
 from .test_dying import FAILED, QUOTA, one_log
 from .texts import TRACEBACK
@@ -82,7 +83,11 @@ SHARDS = "a shard was read, all well\n"
         # a traceback of which the log has the end, and what TensorFlow 1 says after one
         ('  File "/r/work/train.py", line 5, in f\n    x = y[z]\nlab.DataLossError: corrupted record at 7\n', Kind.SCRIPT),
         ("InvalidArgumentError (see above for traceback): indices[6] = 9 is not in [0, 9)\n", Kind.SCRIPT),
-        ("InvalidArgumentError: indices[6] = 9 is not in [0, 9)\n", Kind.UNKNOWN),
+        # an error without its traceback, as the last line; what else ends a log is none
+        ("lab.NotFoundError: no such file\n", Kind.SCRIPT),
+        ("RuntimeError: odd\n", Kind.UNKNOWN),
+        ("lab.NotFoundError: no such file\ngiving up\n", Kind.UNKNOWN),
+        ("mean_squared_error: 0.2\n", Kind.UNKNOWN),
         # Python shows such errors, and goes on
         (QUOTA + "Exception ignored in: <function x.__del__>\n" + TRACEBACK + "AttributeError: 'x' has no 'y'\n", Kind.QUOTA),
         (QUOTA + "--- Logging error ---\n" + TRACEBACK + "TypeError: odd\n", Kind.QUOTA),
@@ -363,10 +368,73 @@ def test_the_last_word_of_a_script_is_shown(text: str, uncaught: str | None, kin
     assert (found.evidence[-1].text if found.evidence else "") == shown
 
 
-def test_a_program_that_failed_has_its_last_word_shown() -> None:
-    error = "subprocess.CalledProcessError: Command '['tar', 'x']' returned non-zero exit status 2.\n"
-    found = explain(FAILED, logs=one_log("tar: a.tgz: Cannot open\n" + TRACEBACK + error))
-    assert (found.kind, found.evidence[-1].text) == (Kind.UNKNOWN, "tar: a.tgz: Cannot open")
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ("tar: a.tgz: Cannot open\n", ["tar: a.tgz: Cannot open"]),
+        ("go on\ntar (child): a.tgz: Cannot open\ntar: Exiting\n", ["tar (child): a.tgz: Cannot open", "tar: Exiting"]),
+        ("two\nlines\n", ["lines"]),
+    ],
+)
+def test_a_program_that_failed_has_its_first_and_last_word_shown(said: str, shown: list[str]) -> None:
+    error = "subprocess.CalledProcessError: Command '['tar', 'x']' returned non-zero exit status 2."
+    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", f"{said}{TRACEBACK}{error}\n")])
+    assert found.kind is Kind.UNKNOWN
+    assert [one.text for one in found.evidence][-1 - len(shown) :] == [error, *shown]
+
+
+@pytest.mark.parametrize(("code", "uncaught", "kind"), [(1, None, Kind.SCRIPT), (1, "", Kind.UNKNOWN), (3, None, Kind.UNKNOWN)])
+def test_an_error_without_its_traceback_is_the_scripts_where_python_may_have_ended_so(
+    code: int, uncaught: str | None, kind: Kind
+) -> None:
+    log = Log("logs/rank-0.err", "rank-0", "AttributeError: module 'a' has no attribute 'b'\n", uncaught)
+    assert explain(FAILED._replace(exit_code=code), logs=[log]).kind is kind
+
+
+def test_a_traceback_with_empty_lines_and_no_beginning_shows_its_place() -> None:
+    text = "  File \"/r/work/train.py\", line 4, in f\n    open(p)\n\nFileNotFoundError: [Errno 2] No such file: 'x'\n"
+    found = explain(FAILED, logs=one_log(text))
+    assert (found.kind, found.evidence[0].text) == (Kind.SCRIPT, 'File "/r/work/train.py", line 4, in f')
+
+
+def test_what_was_handled_is_shown_beside() -> None:
+    meanwhile = "\nDuring handling of the above exception, another exception occurred:\n\n"
+    found = explain(FAILED, logs=one_log(f"{TRACEBACK}OSError: [Errno 48] taken\n{meanwhile}{TRACEBACK}TypeError: odd\n"))
+    assert [one.text for one in found.evidence][-2:] == ["OSError: [Errno 48] taken", "TypeError: odd"]
+
+
+TABLE = """\
+Traceback (most recent call last):
+  File "/e/bin/torchrun", line 8, in <module>
+    sys.exit(main())
+torch.distributed.elastic.multiprocessing.errors.ChildFailedError: {}
+============================================================
+Failures:
+[1]:
+  rank      : 1 (local_rank: 1)
+  exitcode  : 1 (pid: 71)
+""".format("")
+ROOT = "Root Cause (first observed failure):\n[0]:\n  rank      : 0 (local_rank: 0)\n  exitcode  : 3 (pid: 70)\n"
+
+
+@pytest.mark.parametrize(("text", "shown"), [(TABLE, "exitcode  : 1 (pid: 71)"), (TABLE + ROOT, "exitcode  : 3 (pid: 70)")])
+def test_of_torchruns_table_the_root_causes_code_is_shown(text: str, shown: str) -> None:
+    assert explain(FAILED, logs=one_log(text)).evidence[-1].text == shown
+
+
+def test_the_line_that_tells_of_a_signal_is_shown() -> None:
+    line = "mpirun noticed that process rank 1 with PID 7 on node n1 exited on signal 9 (Killed)."
+    outcome = FAILED._replace(cause=Cause.LAUNCHER, task="", exit_code=137)
+    found = explain(outcome, logs=[Log("logs/job.log", "", f"{line}\n")])
+    assert (found.kind, [one.text for one in found.evidence]) == (Kind.KILLED, [line])
+
+
+def test_of_numbers_that_are_none_the_operations_word_is_shown() -> None:
+    error = "tensorflow.python.framework.errors_impl.InvalidArgumentError: Graph execution error:\n\n"
+    where = "Detected at node Log/CheckNumericsV2 defined at (most recent call last):\n<stack traces unavailable>\n"
+    said = " : Tensor had -Inf values\n\t [[{{node Log/CheckNumericsV2}}]]\n"
+    found = explain(FAILED, logs=one_log(TRACEBACK + error + where + said))
+    assert (found.kind, found.evidence[-1].text) == (Kind.DIVERGED, ": Tensor had -Inf values")
 
 
 @pytest.mark.parametrize(("source", "kind"), [('raise SystemError("no device")', Kind.SCRIPT), ("run()", Kind.UNKNOWN)])

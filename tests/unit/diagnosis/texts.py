@@ -84,13 +84,24 @@ SAMPLES: list[tuple[str, str]] = [
     ("keras-3", TRACEBACK + "ValueError: Keras 3 only supports V3 `.keras` and `.weights.h5` files, or legacy V1/V2 `.h5` files."),
     # MPI and launchers
     ("mpi-plugin", "srun: error: Invalid MPI type 'pmix_v9', --mpi=list for acceptable types"),
-    ("no-pmi", "OMPI was not built with SLURM's PMI support and therefore cannot execute."),
+    ("built-without-pmi", "[n1:7] OPAL ERROR: Unreachable in file ext3x_client.c at line 112\nOMPI was not built with SLURM's PMI support and therefore cannot execute."),
     ("alone", "slurmtf: Horovod sees a world of 1 process(es), but 4 were started: each would train on its own."),
     ("no-slots", "There are not enough slots available in the system to satisfy the 8 slots that were requested"),
     # networks and ports
     ("nccl", TRACEBACK + "horovod.common.exceptions.HorovodInternalError: ncclCommInitRank failed: unhandled system error"),
     ("gloo", "[E gloo/transport/tcp/pair.cc] Gloo connectFullMesh failed with timeout"),
-    ("port", TRACEBACK + "tensorflow.python.framework.errors_impl.UnknownError: Could not start gRPC server"),
+    ("grpc-server", TRACEBACK + "tensorflow.python.framework.errors_impl.UnknownError: Could not start gRPC server"),
+    ("port", 'E1129 12:23:24.4 604 server_chttp2.cc:40] {"description":"Address already in use","errno":98}\n' + TRACEBACK
+     + "tensorflow.python.framework.errors_impl.UnknownError: Could not start gRPC server"),
+    ("no-pmi", "PMI2_Init failed to intialize.  Return code: 1"),
+    ("dnn-init", TRACEBACK + "RuntimeError: cuDNN error: CUDNN_STATUS_INTERNAL_ERROR"),
+    ("dnn-init", "2020-04-02 09:59:41.4: E tensorflow/stream_executor/cuda/cuda_dnn.cc:329] Could not create cudnn handle: "
+     "CUDNN_STATUS_INTERNAL_ERROR"),
+    ("runtime-gave-up", "FATAL:   While initializing: couldn't parse configuration file etc/apptainer.conf: no such file"),
+    ("import-optional", TRACEBACK + "ImportError: Could not import PIL.Image. The use of `load_img` requires PIL."),
+    ("pool-broken", TRACEBACK + "RuntimeError: DataLoader worker (pid(s) 16732) exited unexpectedly"),
+    ("tf-host-memory", TRACEBACK + "tensorflow.python.framework.errors_impl.ResourceExhaustedError: OOM when allocating tensor "
+     'with shape[2304,384]\n\t [[Node: a/sub_1 = Sub[T=DT_FLOAT, _device="/job:localhost/replica:0/task:0/cpu:0'),
     ("port", TRACEBACK + "OSError: [Errno 98] Address already in use"),
     ("unresolved", TRACEBACK + "socket.gaierror: [Errno -2] Name or service not known"),
     ("no-internet", TRACEBACK + "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='h', port=443): Max retries exceeded "

@@ -89,11 +89,16 @@ def _cut_off(lines: List[str]) -> Optional[Failure]:
     """Return the error of a traceback whose beginning is missing: the line below a frame or its source."""
     for end in range(len(lines) - 1, -1, -1):
         found = _CUT_OFF.match(lines[end])
-        if found and (found.group("told") or lines[end - 1].startswith("  ")):
+        if found and (found.group("told") or _line_above(lines, end).startswith("  ")):
             frames = ((at, _FRAME.match(lines[at])) for at in range(end))
             own = [at for at, frame in frames if frame and not _INSTALLED.search(frame.group("path"))]
             return Failure(lines[end], lines[own[-1]] if own else "", _source_after(lines, own[-1]) if own else "")
     return None
+
+
+def _line_above(lines: List[str], at: int) -> str:
+    """Return the nearest line above that is not empty: some consoles write empty ones between a traceback's frames."""
+    return next((line for line in reversed(lines[:at]) if line.strip()), "")
 
 
 def _crash(lines: List[str]) -> Failure:
