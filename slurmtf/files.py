@@ -48,9 +48,11 @@ def read_json(path: str | Path) -> dict[str, Any]:
 def load_json(path: str | Path) -> dict[str, Any]:
     """Return the JSON object in a file. Raises OSError or ValueError."""
     try:
-        found: dict[str, Any] = json.loads(Path(path).read_text(encoding="utf-8"))
+        found = json.loads(Path(path).read_text(encoding="utf-8"))
     except RecursionError:
         raise ValueError(f"{path} is nested too deeply") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"{path} holds no JSON object")
     return found
 
 

@@ -84,7 +84,7 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
     if not receipt:
         return receipt
     if not receipt.get("lock"):
-        with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
+        with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             receipt["lock"] = _lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
     end = state or (records.ended if is_sweep(layout) else told_end(records, history))
@@ -105,13 +105,19 @@ def completed(receipt: Mapping[str, Any], history: History, state: RunState | No
 
     Of a sweep one element's attempt stands for all.
     """
-    noted = {(one.get("job"), one.get("number")): one for one in receipt.get("attempts") or [] if isinstance(one, Mapping)}
+    noted = {(one["job"], one["number"]): one for one in _noted(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
     told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _by_journal(one, state) for one in journaled}
     attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
     if state is None or state.outcome is None or not state.status.final:
         return {"attempts": attempts}
     return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}
+
+
+def _noted(attempts: object) -> list[Mapping[str, Any]]:
+    """Return the attempts that a receipt tells; what somebody has damaged is left out."""
+    found = [one for one in attempts if isinstance(one, Mapping)] if isinstance(attempts, list) else []
+    return [one for one in found if isinstance(one.get("job"), str) and isinstance(one.get("number"), int)]
 
 
 def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:

@@ -101,3 +101,12 @@ def test_an_end_that_slurm_alone_knows_is_noted_until_the_job_starts_again(tmp_p
     note_completed(layout, killed_by_slurm(RUNNING))
     assert read_json(layout.receipt)["outcome"]["cause"] == "node-failure"
     assert "outcome" not in receipt_of(layout, state_of(told=history(RUNNING), answer=seen(JobState.RUNNING)))
+
+
+@pytest.mark.parametrize("text", ["true", "[1]", '{"attempts": 3}', '{"attempts": [{"job": [], "number": {}}, {"job": "12"}]}'])
+def test_a_damaged_receipt_ends_no_look(tmp_path: Path, text: str) -> None:
+    layout = RunLayout(str(tmp_path))
+    Path(layout.plan).write_text('{"provenance": null}')
+    Path(layout.receipt).write_text(text)
+    note_completed(layout, killed_by_slurm(RUNNING))
+    assert completed({"attempts": [{"job": [], "number": {}}]}, history(), None) == {"attempts": []}
