@@ -21,7 +21,7 @@ MORE_MEMORY, MORE_TIME = 1.5, 2
 MOST_AT_ONCE = 16
 """Times of what was asked for, of which an array is what the script needs, and not a mistake in its shape."""
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
-ALLOCATION = re.compile(rf"Unable to allocate ([\d.]+) ({'|'.join(UNITS)}) ")
+ALLOCATION = re.compile(rf"Unable to allocate (\d+\.?\d*) ({'|'.join(UNITS)}) ")
 AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST, Kind.CANCELED)
 """Failures that are not the script's: the run is submitted again unchanged."""
 UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)

@@ -96,7 +96,7 @@ def note_completed(layout: RunLayout, state: RunState) -> None:
     """Complete the receipt in the folder of a run whose end only Slurm knows; nothing if that is impossible."""
     with contextlib.suppress(OSError, ValueError):
         receipt = receipt_of(layout, state)
-        if receipt:
+        if receipt != read_json(layout.receipt):
             write_json(layout.receipt, receipt)
 
 

@@ -31,6 +31,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
     *(
         (Explanation(Kind.HOST_MEMORY, evidence=(Evidence("logs/rank-1.err", ALLOCATION.format(size)),)), {}, ASKED, command)
         for size, command in (
+            ("1.2.3 GiB", "slurmtf rerun r-1 --with memory=15G"),
             ("512. KiB", "slurmtf rerun r-1 --with memory=15G"),
             ("29.8 GiB", "slurmtf rerun r-1 --with memory=40G"),
             ("8.00 TiB", ""),  # a mistake in a shape, which no node can mend

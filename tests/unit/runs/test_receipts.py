@@ -110,3 +110,12 @@ def test_a_damaged_receipt_ends_no_look(tmp_path: Path, text: str) -> None:
     Path(layout.receipt).write_text(text)
     note_completed(layout, killed_by_slurm(RUNNING))
     assert completed({"attempts": [{"job": [], "number": {}}]}, history(), None) == {"attempts": []}
+
+
+def test_a_complete_receipt_is_not_written_again(tmp_path: Path) -> None:
+    layout = RunLayout(str(tmp_path))
+    write_json(layout.receipt, {"lock": ["a==1"]})
+    note_completed(layout, killed_by_slurm(RUNNING))
+    first = Path(layout.receipt).stat().st_ino
+    note_completed(layout, killed_by_slurm(RUNNING))
+    assert Path(layout.receipt).stat().st_ino == first
