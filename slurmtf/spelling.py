@@ -27,6 +27,11 @@ _SAME = {"custom_docker_image": "image"}
 _WORDS = {"true": "True", "false": "False"}
 
 
+def count(number: int, what: str) -> str:
+    """Return how many there are of something, in English: ``1 node``, ``2 nodes``."""
+    return f"{number} {what}" + ("s" if number != 1 else "")
+
+
 class _Setting(NamedTuple):
     """A setting as it is marked. ``field`` is of an object; ``key`` of a mapping (empty: ``value`` is a list)."""
 

@@ -25,6 +25,7 @@ from slurmtf.models.scripts import check_script
 from slurmtf.models.sources import source_at, tool_for
 from slurmtf.runs.workspaces.workspace import workspace_of
 from slurmtf.sites import resolve_target
+from slurmtf.spelling import count
 from slurmtf.submit.tools import Ended, Toolbox
 
 TELL_S = 5.0
@@ -122,7 +123,8 @@ def score(
         began = time.monotonic()
         todo = [shard for shard in range(counted["shards"]) if not _done(folder, shard)]
         if todo:
-            tell(f"{len(todo)} of {counted['shards']} shards to score, {sum(counted['counts'])} rows in {len(files)} files")
+            rows = f"{count(sum(counted['counts']), 'row')} in {count(len(files), 'file')}"
+            tell(f"{len(todo)} of {count(counted['shards'], 'shard')} to score, {rows}")
             write_json_list(folder / "todo.json", todo)
             _forget(folder, todo)
             words = ["score", str(folder / PLAN), str(folder / "todo.json")]

@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.cli.flags import FLAGS
 from slurmtf.estimator.distribution import KINDS
-from slurmtf.spelling import spelled
+from slurmtf.spelling import count, spelled
 
 YAML = {"launcher": "job.yaml:3: launcher", "sbatch": "job.yaml:4: sbatch"}
 FLAG_USER = {**FLAGS, "entry_script": "train.py"}
@@ -72,3 +72,8 @@ def test_each_distribution_can_be_marked() -> None:
 def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:
     both = {**FLAGS, **YAML}
     assert spelled("`launcher=srun` or `partition`", both) == "launcher: srun or --partition"
+
+
+@pytest.mark.parametrize(("number", "told"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_how_many_there_are(number: int, told: str) -> None:
+    assert count(number, "run") == told

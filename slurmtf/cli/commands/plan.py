@@ -14,6 +14,7 @@ from slurmtf.job.contract.roles import table
 from slurmtf.paths import is_there
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
+from slurmtf.spelling import count
 
 SHOWN_NODES = 16
 HIDDEN = "..."
@@ -62,7 +63,7 @@ def plan_text(plan: LaunchPlan) -> str:
         "software": _software(plan),
         "stage": _stage(plan),
         **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
-        "source": f"{snapshot.files} files, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
+        "source": f"{count(snapshot.files, 'file')}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
         "after": _by_flag(plan, "dependency"),
         "chosen": plan.provenance.choice,
         "command": " ".join(plan.batch.command),

@@ -21,7 +21,7 @@ from slurmtf.experiments import Run
 from slurmtf.runs.reporting import Used, used_by
 from slurmtf.runs.usage import GpuUsage, Usage
 from slurmtf.runs.workspaces.listing import Listed
-from slurmtf.spelling import spelled
+from slurmtf.spelling import count, spelled
 
 COLUMNS = ("run", "status", "queue_s", "staging_s", "start_up_s", "training_s", "cpu_hours", "cpu_hours_used", "gpu_hours",
            "gpu_hours_busy", "memory_asked", "memory_used", "source", "advice")  # fmt: skip
@@ -156,7 +156,7 @@ def _of_many(used: Sequence[Used]) -> str:
     waste = f"{_part(cpu[1], cpu[0])} of {_hours(cpu[0])} were used" if cpu[0] else "no CPU hours were used"
     waste += f", {_part(gpu[1], gpu[0])} of {_hours(gpu[0], 'GPU')} busy" if gpu[0] else ""
     unknown = sum(not one.usage.nodes for one in used)
-    return table(lines) + f"\n{waste}" + (f"; nothing is known of {unknown} runs" if unknown else "")
+    return table(lines) + f"\n{waste}" + (f"; nothing is known of {count(unknown, 'run')}" if unknown else "")
 
 
 def _line(one: Used) -> tuple[str, ...]:

@@ -28,6 +28,7 @@ from slurmtf.findings import Finding
 from slurmtf.runs import RunStatus
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.workspaces.workspace import experiment_of
+from slurmtf.spelling import count
 from slurmtf.tune.run import SweepRun
 
 DETACHED = 130
@@ -206,7 +207,7 @@ def resume(
 
     run = _found(sweep, workspace)
     left = go_on(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
-    emit({"id": run.id, "trials": left}, f"{run.id}: {left} trials to do")
+    emit({"id": run.id, "trials": left}, f"{run.id}: {count(left, 'trial')} to do")
 
 
 @command.command("cancel")

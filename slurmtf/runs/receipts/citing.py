@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from slurmtf.findings import Finding, warning
 from slurmtf.runs.receipts.receipt import Account
 from slurmtf.runs.states.state import RunStatus
+from slurmtf.spelling import count
 
 
 class Citation(NamedTuple):
@@ -139,7 +140,7 @@ def _trained(account: Account, used: list[Work]) -> str:
     software = _joined([_version(account, work) for work in used])
     how = f" with {software}" if software else ""
     many = f" as {backend}" if backend and tasks > 1 else ""
-    processes = f", in {tasks} processes on {_count(nodes, 'node')}" if tasks > 1 else ""
+    processes = f", in {tasks} processes on {count(nodes, 'node')}" if tasks > 1 else ""
     return f"The model was trained{how}{many}{processes}."
 
 
@@ -155,7 +156,7 @@ def _where(account: Account) -> str:
     gpus = int(resources.get("gpus_per_node") or 0)
     names = {str(gpu.get("name")) for gpu in last.get("gpus") or [] if isinstance(gpu, Mapping)}
     driver = next((str(gpu["driver"]) for gpu in last.get("gpus") or [] if gpu.get("driver")), "")
-    per_node = f"{_count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
+    per_node = f"{count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
     parts = [per_node, f"driver {driver}" if driver else "", _cpus(resources), _built(account)]
     told = ", ".join(filter(None, parts))
     took = _hours(account)
@@ -164,7 +165,7 @@ def _where(account: Account) -> str:
 
 def _cpus(resources: Mapping[str, Any]) -> str:
     cpus = resources.get("cpus_per_task")
-    return f"{_count(int(cpus), 'CPU')} per process" if cpus else ""
+    return f"{count(int(cpus), 'CPU')} per process" if cpus else ""
 
 
 def _built(account: Account) -> str:
@@ -222,10 +223,6 @@ def _versioned(account: Account) -> str:
 def _of_slurmtf(version: str) -> str:
     line = f"\n  version = {{{version}}}," if re.fullmatch(r"[\w.+-]+", version) else ""
     return f"@software{{slurmtf,\n  title = {{slurmtf: TensorFlow training on Slurm clusters}},{line}\n}}"
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 def _joined(words: list[str]) -> str:
