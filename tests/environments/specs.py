@@ -15,7 +15,7 @@ from slurmtf.estimator import Environment as Wish
 from slurmtf.files import write_private
 from slurmtf.findings import Finding
 from slurmtf.sites import load
-from tests.integration.build.support import UNCONNECTED
+from tests.integration.environments.support import UNCONNECTED
 
 from . import interpreters
 from .cache import root, say

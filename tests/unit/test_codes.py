@@ -27,9 +27,9 @@ GRAMMAR = re.compile(r"\b(a|an|the|is|are|was|has|have|does|not|no|there|it|its|
 WORDED = ("what", "remedy", "message")
 ERRORS = {name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.SlurmtfError)}
 FILES = {
-    "unit/job/test_contract.py": "an outcome in words",
-    "unit/runs/test_evidence.py": "an outcome in words",
-    "unit/scheduler/test_refusal.py": "sbatch's own words",
+    "unit/job/contract/attempt/test_attempts.py": "an outcome in words",
+    "unit/runs/states/test_evidence.py": "an outcome in words",
+    "unit/scheduler/slurm/test_refusal.py": "sbatch's own words",
     "unit/test_codes.py": "sentences that this test finds",
     "unit/trust/test_rule.py": "why a file is not trusted, in words",
 }

@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "slurmtf").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
 LONGEST_BODY, LARGEST_FILE, DEEPEST, MEDIAN_BODY, NINE_IN_TEN = 60, 450, 4, 5, 25
+ACROSS_ROOMS = {"fuzz", "trust"}
+"""Folders of unit tests about what many rooms have in common."""
 BLOCKS = (ast.If, ast.For, ast.While, ast.With, ast.Try)
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -88,6 +90,20 @@ def test_functions_are_short_and_annotated() -> None:
 def test_no_file_is_too_long(folder: str) -> None:
     lengths = {path: path.read_bytes().count(b"\n") for path in (ROOT / folder).rglob("*.py")}
     assert {str(path.relative_to(ROOT)): lines for path, lines in lengths.items() if lines > LARGEST_FILE} == {}
+
+
+def folders_without_a_room(tests: Path) -> list[str]:
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    known = {path.parent.relative_to(ROOT / "slurmtf") for path in FILES}
+    return sorted(map(str, folders - known - {Path(name) for name in ACROSS_ROOMS}))
+
+
+def test_every_folder_of_unit_tests_has_a_room(tmp_path: Path) -> None:
+    assert folders_without_a_room(ROOT / "tests/unit") == []
+    for folder in ("job/agent", "job/contract/sweep", "trust"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "test_it.py").touch()
+    assert folders_without_a_room(tmp_path) == ["job/agent"]
 
 
 def test_contributing_names_every_room_and_every_benchmark() -> None:

@@ -26,7 +26,7 @@ from slurmtf.job.contract.sweep.records import COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until
 from tests.terminal import seen_in_a_terminal
-from tests.unit.runs.test_event_files import event, record, simple
+from tests.unit.runs.metrics.test_event_files import event, record, simple
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
 Tune = Callable[..., SweepRun]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.build.support import write_wheel
+from tests.integration.environments.support import write_wheel
 from tests.patience import HANG_S
 
 COMMAND = Path(sys.executable).parent / "slurmtf"

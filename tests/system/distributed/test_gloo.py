@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from tests.patience import HANG_S
-from tests.unit.job.stores import serving
-from tests.unit.job.test_gloo import CONVERSATIONS, ask, request
-from tests.unit.job.test_gloo import SIZES as SCOPES
+from tests.unit.job.supervisor.stores import serving
+from tests.unit.job.supervisor.test_gloo import CONVERSATIONS, ask, request
+from tests.unit.job.supervisor.test_gloo import SIZES as SCOPES
 
 from .examples import Examples
 

@@ -20,8 +20,8 @@ from slurmtf.scheduler.slurm.jobs import mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
-from tests.integration.build.support import Lab as BuildLab
-from tests.integration.build.support import write_wheel
+from tests.integration.environments.support import Lab as BuildLab
+from tests.integration.environments.support import write_wheel
 from tests.patience import until
 
 from .support import HELLO, Lab, call, ended, files, findings, in_status, job_of, log, program

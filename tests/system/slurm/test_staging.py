@@ -19,7 +19,7 @@ from slurmtf import Environment, Input, Run, RunStatus, Site
 from slurmtf.sites.model import Defaults, Environments, Storage
 from tests.cluster import Cluster
 from tests.cluster.machine import Machine
-from tests.integration.build.support import write_wheel
+from tests.integration.environments.support import write_wheel
 from tests.patience import until
 from tests.system.faults.support import processes
 

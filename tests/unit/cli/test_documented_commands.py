@@ -2,7 +2,7 @@
 
 They run here without Slurm: ``run`` and ``submit`` as far as ``plan`` goes (tests/system/slurm/test_documented.py runs them),
 those that look at runs on run folders that say how they ended. What builds environments is called by
-tests/integration/build/test_command.py, sweeps by tests/integration/job/test_documented_sweeps.py, models by
+tests/integration/environments/test_command.py, sweeps by tests/integration/job/test_documented_sweeps.py, models by
 tests/system/models.
 """
 

@@ -26,7 +26,7 @@ from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.states.history import Attempt, TaskEnd, attempt_of
 from slurmtf.runs.states.state import RunState, RunStatus
-from tests.unit.runs.stories import lines
+from tests.unit.runs.states.stories import lines
 
 SIZE = 1 << 20
 

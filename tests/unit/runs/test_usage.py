@@ -11,8 +11,7 @@ from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage, nodes_of, times_of, with_accounting
 from slurmtf.scheduler.books import JobUsage, NodeBooks
-
-from .stories import DONE, LAUNCHED, RUNS, lines
+from tests.unit.runs.states.stories import DONE, LAUNCHED, RUNS, lines
 
 
 def test_a_launch_counts_its_cpu_from_zero_on() -> None:

@@ -1,0 +1,95 @@
+"""How the nodes of a job reach each other: past any proxy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from slurmtf.job.common.addresses import own_addresses, past_proxies
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.roles import Role
+from slurmtf.job.supervisor.start import Hello, nodes_of
+from slurmtf.job.task.environment import TaskEnvironment
+from tests.unit.job.common.test_gpus import plan
+
+NAMES_OF_PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTPS_PROXY")
+PROXY = "http://proxy:3128"
+ADDED = "localhost,127.0.0.1,n1,n1i,10.0.0.1"
+NAMES, ADDRESSES = ["n1", "n1i"], ["10.0.0.1"]
+
+
+def variables(no_proxy: str, upper: str, grpc: str) -> dict[str, str]:
+    return {"no_proxy": no_proxy, "NO_PROXY": upper, "no_grpc_proxy": grpc}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, {}),
+        ({"no_proxy": "a"}, {}),
+        ({"http_proxy": ""}, {}),
+        *(
+            ({name: PROXY}, variables(ADDED, ADDED, ADDED))
+            for name in ("http_proxy", "https_proxy", "grpc_proxy", "HTTPS_PROXY")
+        ),
+        ({"http_proxy": PROXY, "no_proxy": "a, .b"}, variables(f"a,.b,{ADDED}", f"a,.b,{ADDED}", f"a,.b,{ADDED}")),
+        ({"http_proxy": PROXY, "NO_PROXY": "a"}, variables(f"a,{ADDED}", f"a,{ADDED}", f"a,{ADDED}")),
+        (
+            {"http_proxy": PROXY, "no_proxy": "a", "NO_PROXY": "b", "no_grpc_proxy": "c"},
+            variables(f"a,{ADDED}", f"b,{ADDED}", f"c,{ADDED}"),
+        ),
+        ({"http_proxy": PROXY, "no_proxy": ADDED}, variables(ADDED, ADDED, ADDED)),
+        ({"http_proxy": PROXY, "no_proxy": "*"}, variables("*", "*", f"*,{ADDED}")),
+    ],
+)
+def test_who_is_reached_without_a_proxy(environ: dict[str, str], expected: dict[str, str]) -> None:
+    assert past_proxies(environ, NAMES, ADDRESSES) == expected
+
+
+def test_of_a_large_job_what_linux_takes() -> None:
+    names = [f"node{number:05}" for number in range(10_000)]
+    addresses = [f"10.{number // 256}.{number % 256}.1" for number in range(10_000)]
+    environ = {"http_proxy": PROXY, "no_proxy": "a"}
+    assert past_proxies(environ, names, addresses)["no_proxy"] == ",".join(["a", "localhost", "127.0.0.1", *names])
+    longer = [name + "x" * 20 for name in names]
+    assert past_proxies(environ, longer, [])["no_proxy"] == "a,localhost,127.0.0.1"
+
+
+def test_the_nodes_are_told_as_the_cluster_calls_them() -> None:
+    hellos = {
+        0: Hello("n1", "n1i:1000", addresses=("10.0.0.1", "127.0.0.1")),
+        1: Hello("n1", "n1i:1001", addresses=("10.0.0.1", "127.0.0.1")),
+        2: Hello("n2", "", addresses=("10.0.0.2", "")),
+    }
+    assert nodes_of(hellos) == {"names": ["n1", "n1i", "n2"], "addresses": ["10.0.0.1", "10.0.0.2", "127.0.0.1"]}
+
+
+def test_this_nodes_addresses() -> None:
+    assert "127.0.0.1" in own_addresses()
+
+
+# --- what a task's script sees of it
+
+CLUSTER = {"worker": ["a:1", "b:2"], "ps": ["c:3"]}
+
+
+def task(start: dict[str, Any]) -> TaskEnvironment:
+    return TaskEnvironment(plan(2), RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
+
+
+@pytest.mark.parametrize("start", [{}, {"nodes": {"names": ["n1"], "addresses": []}}])
+def test_the_script_reaches_its_peers(start: dict[str, Any]) -> None:
+    seen = task(start).variables({"https_proxy": PROXY, "no_proxy": "mine"})
+    assert seen["no_grpc_proxy"] == ",".join(["mine", "localhost", "127.0.0.1", *start.get("nodes", {}).get("names", [])])
+    assert "no_proxy" not in task(start).variables({})
+
+
+def test_the_cluster_as_json() -> None:
+    own = task({"cluster": CLUSTER})
+    assert json.loads(own.variables({})["SLURMTF_CLUSTER"]) == CLUSTER
+    command = own.arguments(["python", "--cluster=$SLURMTF_CLUSTER", "${SLURMTF_CLUSTER}", "$SLURMTF_CLUSTERS"])
+    told = json.dumps(CLUSTER)
+    assert command == ["python", f"--cluster={told}", told, "$SLURMTF_CLUSTERS"]
+    assert "SLURMTF_CLUSTER" not in task({}).variables({})

@@ -1,0 +1,117 @@
+"""Whose event files are: by their folder, by the process that wrote them, and the chief's where nobody can tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.contract.attempt.events import TaskStarted
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.metrics.event_files import event_files
+from slurmtf.job.contract.roles import blocks
+from slurmtf.runs.metrics.event_owners import Owners, Writer, named, started_by, writer_of
+from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
+from tests.unit.runs.metrics.test_event_files import written
+from tests.unit.runs.metrics.test_metrics import planned
+
+OF_2, OF_15 = "events.out.tfevents.1795876678.node1.1234.0.v2", "events.out.tfevents.1795876678.node1"
+ROLES = blocks((("ps", 1), ("worker", 2)), 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "writer"),
+    [
+        (OF_2, Writer("node1", 1234)),
+        ("events.out.tfevents.1795876678.node1.cluster.example.1234.0.v2", Writer("node1.cluster.example", 1234)),
+        ("events.out.tfevents.1795876678.node1.1234.7", Writer("node1", 1234)),
+        ("events.out.tfevents.1795876678.node1.1234.7.profile.empty", Writer("node1", 1234)),
+        (OF_15, Writer("node1", 0)),
+        ("tfevents", None),
+    ],
+)
+def test_a_name_tells_host_and_process(name: str, writer: Writer | None) -> None:
+    assert writer_of(name) == writer
+
+
+@pytest.mark.parametrize(
+    ("folder", "task"),
+    [
+        ("outputs/worker-1/train", "worker-1"),
+        ("outputs/rank_0", "ps-0"),
+        ("outputs/rank2", "worker-1"),
+        ("outputs/rank-3", None),
+        ("outputs/worker-7", None),
+        ("outputs/1", None),
+        ("outputs/ranking-1", None),
+    ],
+)
+def test_a_folder_names_a_task(folder: str, task: str | None) -> None:
+    assert named(folder.split("/"), ROLES) == task
+
+
+FIRST, SECOND = TaskStarted(0, "rank-0", "node1", 10), TaskStarted(1, "rank-1", "node1", 11)
+THIRD = TaskStarted(2, "rank-2", "node2", 10)
+
+
+@pytest.mark.parametrize(
+    ("writer", "task"),
+    [
+        (Writer("node1", 11), "rank-1"),
+        (Writer("node1.example", 10), "rank-0"),
+        (Writer("node2", 10), "rank-2"),
+        (Writer("node2", 99), "rank-2"),
+        (Writer("node2", 0), "rank-2"),
+        (Writer("node1", 99), None),
+        (Writer("elsewhere", 11), "rank-1"),
+        (Writer("elsewhere", 10), None),
+        (Writer("elsewhere", 0), None),
+    ],
+)
+def test_a_process_belongs_to_a_task(writer: Writer, task: str | None) -> None:
+    assert started_by(writer, [FIRST, SECOND, THIRD]) == task
+
+
+def test_processes_of_which_nobody_told_are_none() -> None:
+    assert started_by(Writer("node1", 0), [FIRST._replace(pid=0), SECOND._replace(pid=0)]) is None
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> RunLayout:
+    found = RunLayout(str(tmp_path / "rank-1" / "run"))
+    for folder in (found.metrics, found.outputs, found.journals):
+        Path(folder).mkdir(parents=True)
+    planned(found, ("rank", 2))
+    for event in (FIRST, SECOND):
+        Journal(found.journal("5", 0)).write(event)
+    return found
+
+
+def test_each_file_is_its_tasks(layout: RunLayout) -> None:
+    written(f"{layout.board('rank-0')}/train", OF_2, 1.0)
+    written(f"{layout.board('rank-1')}/train", OF_2, 2.0)
+    written(f"{layout.outputs}/tb", "events.out.tfevents.1.node1.11.0.v2", 3.0)
+    written(f"{layout.outputs}/rank_1", OF_2, 4.0)
+    written(f"{layout.outputs}/other", OF_2, 5.0)
+    found = metrics_of(layout, Owners(layout), all_ranks=True)
+    assert found == {
+        "rank-0": {"train/loss": 1.0, "other/loss": 5.0},
+        "rank-1": {"train/loss": 2.0, "tb/loss": 3.0, "rank_1/loss": 4.0},
+    }
+    reader = MetricsReader(layout)
+    reader.read_new()
+    assert {task: {name: one.points[0].value for name, one in reader.series(task).items()} for task in reader.tasks} == found
+
+
+def test_what_nobody_can_tell_is_the_chiefs(layout: RunLayout) -> None:
+    written(layout.outputs, OF_15, 1.0)
+    (file,) = event_files(layout)
+    assert Owners(layout).of(file) == "rank-0"
+
+
+def test_without_a_plan_it_is_the_only_tasks(layout: RunLayout) -> None:
+    Path(layout.plan).unlink()
+    written(layout.outputs, OF_2, 1.0)
+    (file,) = event_files(layout)
+    assert Owners(layout).of(file) == "main-0"

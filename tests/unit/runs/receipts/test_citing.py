@@ -1,0 +1,84 @@
+"""A run in words, and the entries for what it used."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from slurmtf.runs.receipts.citing import cite, doubts, nccl_version
+from slurmtf.runs.states.state import RunState, RunStatus
+from tests.unit.runs.receipts.accounts import PLAN, RECEIPT, account
+
+METHODS = (
+    "The model was trained with TensorFlow 2.15.1 \\cite{tensorflow}, Keras 2.15.0 \\cite{keras} and Horovod 0.28.1 "
+    "\\cite{horovod} as data-parallel training over MPI ranks, in 4 processes on 2 nodes. It used 2 NVIDIA A100 GPUs per node, "
+    "driver 535.54, 8 CPUs per process, CUDA 12.2, cuDNN 8, NCCL 2.18.5, Open MPI v4.1.4. The training took 1.5 hours. "
+    "Jobs were scheduled by Slurm 22.05.8 \\cite{slurm} and launched by slurmtf \\cite{slurmtf}. "
+    "The code is that of git commit c0ffeec0ffee."
+)
+
+
+def keys(entries: tuple[str, ...]) -> list[str]:
+    return [entry.partition("{")[2].partition(",")[0] for entry in entries]
+
+
+def test_all_that_is_known() -> None:
+    found = cite(account())
+    assert found.methods == METHODS
+    assert keys(found.bibtex) == ["tensorflow", "keras", "horovod", "slurm", "slurmtf"]
+
+
+def test_every_entry_is_closed_and_cited() -> None:
+    found = cite(account())
+    for entry, key in zip(found.bibtex, keys(found.bibtex), strict=True):
+        assert entry.count("{") == entry.count("}")
+        assert f"\\cite{{{key}}}" in found.methods
+
+
+def test_a_run_of_which_little_is_known_claims_nothing() -> None:
+    found = cite(account(plan={}, receipt={}, state=RunState(RunStatus.RUNNING)))
+    assert re.findall(r"\d|\\cite\{\w+\}", found.methods) == ["\\cite{slurmtf}"]
+    assert keys(found.bibtex) == ["slurmtf"]
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [
+        (RunState(RunStatus.COMPLETED, started=1.0), []),
+        (RunState(RunStatus.RUNNING, started=1.0), [("not-completed", "warning")]),
+        (RunState(RunStatus.FAILED, started=1.0), [("not-completed", "warning")]),
+        (RunState(RunStatus.CANCELED), [("not-trained", "error")]),
+    ],
+)
+def test_a_run_that_has_not_trained_to_its_end(state: RunState, told: list[tuple[str, str]]) -> None:
+    assert [(one.code, one.severity) for one in doubts(account(state=state))] == told
+
+
+def test_what_was_installed_counts_where_nothing_told_what_was_loaded() -> None:
+    found = cite(account(receipt={"lock": ["scikit-learn==1.4.0", "numpy==1.26.4", "https://x/y.tar.bz2"]}))
+    assert "scikit-learn 1.4.0 \\cite{sklearn}" in found.methods
+    assert keys(found.bibtex) == ["sklearn", "slurmtf"]
+
+
+def test_a_script_that_has_loaded_none_of_it_used_none_of_it() -> None:
+    found = cite(account(receipt={"lock": ["keras==3.15.0"], "loaded": {"python": "3.11.7", "packages": {}}}))
+    assert "with Keras" not in found.methods
+    assert keys(found.bibtex) == ["slurmtf"]
+
+
+def test_changes_that_are_not_in_git_are_told() -> None:
+    git = {**RECEIPT["source"]["git"], "dirty": True}
+    found = cite(account(receipt={**RECEIPT, "source": {"snapshot": "ab" * 16, "git": git}}))
+    assert found.methods.endswith("The code is that of snapshot abababababab (git commit c0ffeec0ffee, with changes).")
+
+
+def test_one_process_needs_no_distribution() -> None:
+    found = cite(account(plan={**PLAN, "resources": {"nodes": 1, "tasks": 1}}))
+    assert "ranks" not in found.methods
+    assert "processes" not in found.methods
+
+
+@pytest.mark.parametrize(("number", "version"), [(21805, "2.18.5"), (2708, "2.7.8"), (20304, "2.3.4"), (2804, "2.8.4")])
+def test_nccl(number: int, version: str) -> None:
+    assert nccl_version(number) == version

@@ -1,0 +1,124 @@
+"""A run that starts again, by its own restarts or by Slurm alone: its state, and which attempt it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.states.history import Attempt, History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import Records
+from slurmtf.runs.states.reduce import UNASKED, job_to_ask_for
+from slurmtf.runs.states.state import Again, RunState, RunStatus
+from slurmtf.scheduler import JobRef, JobState, Observation
+from tests.unit.runs.states.stories import (
+    AGAIN,
+    DONE,
+    FAILED,
+    FORGOTTEN,
+    JOB,
+    PREEMPTED,
+    RUNS,
+    SUBMITTED,
+    UNREACHABLE,
+    attempt,
+    ended,
+    history,
+    seen,
+    state_of,
+)
+
+AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
+
+
+def left(how: str, **facts: object) -> Attempt:
+    """An attempt that reached its time limit, and what was decided then."""
+    decided = events.Restart(how, "time-limit", "time-limit", number=2, at_most=4, seconds=7800.0, **facts)  # type: ignore[arg-type]
+    return attempt(*RUNS, decided, events.Ended(AT_LIMIT.to_dict(), 7800.0))
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "status", "cause"),
+    [
+        (history(left("requeue")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
+        (history(left("return")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
+        (history(left("requeue")), UNREACHABLE, RunStatus.QUEUED, None),
+        (history(left("requeue")), seen(JobState.CANCELLED), RunStatus.CANCELED, Cause.CANCELED),  # while it waited
+        (history(left("requeue")), FORGOTTEN, RunStatus.FAILED, Cause.TIME_LIMIT),
+        (history(left("end")), UNASKED, RunStatus.FAILED, Cause.TIME_LIMIT),
+        (history(left("requeue"), ended(DONE, start=AGAIN, number=1)), UNASKED, RunStatus.COMPLETED, Cause.SCRIPT),
+    ],
+)
+def test_a_run_that_is_to_start_again(told: History, answer: Answer, status: RunStatus, cause: Cause | None) -> None:
+    state = state_of(told=told, answer=answer)
+    assert (state.status, state.cause) == (status, cause)
+
+
+def test_the_job_that_goes_on_is_the_run_now() -> None:
+    follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
+    records, told = Records((JOB, follower)), history(left("resubmit", job="13"))
+    assert job_to_ask_for(records, told) == follower
+    answer = Answer(Observation(follower.ref, JobState.PENDING, "Dependency", folder=follower.folder))
+    state = state_of(records, told, answer)
+    assert (state.status, state.job_id, state.reason) == (RunStatus.QUEUED, "13", "Dependency")
+
+
+def test_what_was_decided_of_other_attempts_is_told_and_kept() -> None:
+    state = state_of(told=history(left("requeue"), attempt(start=AGAIN, number=1)), answer=seen(JobState.RUNNING, start=AGAIN))
+    assert state.again == Again("requeue", "time-limit", "time-limit", 2, 4, 7800.0)
+    assert RunState.from_dict(state.to_dict()).again == state.again
+    assert state_of(told=history(ended(PREEMPTED))).again is None
+
+
+def counted(nth: int, *told: object, outcome: Outcome | None = None, **settings: Any) -> Attempt:
+    """An attempt whose supervisor has said which one it is."""
+    end = [events.Ended(outcome.to_dict(), 3.0)] if outcome else []
+    return replace(attempt(*RUNS, *told, *end, **settings), nth=nth, at_most=4)
+
+
+BY_LIMIT = events.Restart("requeue", "time-limit", "time-limit", number=2, at_most=4, seconds=7800.0)
+IN_ALLOCATION = events.Restart("launch", "script", "script", number=2, at_most=4, seconds=5.0)
+USED_UP = events.Restart("end", "budget-used", "script", number=2, at_most=4, seconds=5.0)
+AFTER_LIMIT = Again("requeue", "time-limit", "time-limit", 2, 4, 7800.0)
+WAITS = seen(JobState.PENDING, start=None)
+RUNS_AGAIN = seen(JobState.RUNNING, start=AGAIN)
+
+
+def lost_node(number: int) -> Again:
+    """What is known where Slurm alone started the job again: an attempt that says nothing has lost its node."""
+    return Again("return", "node-failure", "node-failure", number, 4, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("told", "answer", "expected"),
+    [
+        (history(counted(1)), seen(JobState.RUNNING), None),
+        (history(counted(1)), WAITS, lost_node(2)),
+        (history(counted(1)), RUNS_AGAIN, lost_node(2)),  # no word of the next one yet
+        (history(counted(1), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, lost_node(2)),
+        (history(counted(1, IN_ALLOCATION)), WAITS, lost_node(3)),
+        (history(counted(1, IN_ALLOCATION)), seen(JobState.RUNNING), Again("launch", "script", "script", 2, 4, 5.0)),
+        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT)), WAITS, AFTER_LIMIT),
+        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, AFTER_LIMIT),
+        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), WAITS, lost_node(3)),
+        (history(counted(1, outcome=PREEMPTED)), WAITS, Again("return", "preempted", "preempted", 2, 4, 4.0)),
+        (
+            history(counted(1, USED_UP, outcome=FAILED), counted(1, start=AGAIN, job="19")),
+            UNASKED,
+            None,
+        ),  # by hand: begins anew
+        (history(counted(0)), WAITS, None),  # an element of a sweep: not counted
+    ],
+)
+def test_which_attempt_it_is_where_slurm_alone_started_it_again(told: History, answer: Answer, expected: Again | None) -> None:
+    assert state_of(told=told, answer=answer).again == expected
+
+
+def test_a_run_was_submitted_once_by_its_user() -> None:
+    follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
+    told = history(left("resubmit", job="13"))
+    assert state_of(Records((JOB, follower)), told, Answer(Observation(follower.ref, JobState.PENDING))).submitted == SUBMITTED

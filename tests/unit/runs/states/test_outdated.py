@@ -1,0 +1,39 @@
+"""Answers of Slurm's that are older than what a run's folder tells."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from slurmtf.runs.states.history import Attempt
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.reduce import is_outdated, reduce
+from slurmtf.runs.states.state import RunStatus
+from slurmtf.scheduler import JobState
+from tests.unit.runs.states.stories import FORGOTTEN, NOW, PREEMPTED, RECORDS, RUNS, UNREACHABLE, attempt, ended, history, seen
+
+OUTDATED = [
+    # what was told of the last attempt, the answer (at most 60 s old), whether it is older than that
+    ([], seen(JobState.PENDING), False),
+    ([attempt(*RUNS, start=NOW - 30)], seen(JobState.PENDING), True),
+    ([attempt(*RUNS, start=NOW - 120)], seen(JobState.PENDING), True),  # the node's clock may be behind, by 100 s
+    ([attempt(*RUNS, start=NOW - 3600)], seen(JobState.RUNNING), False),
+    ([ended(PREEMPTED, start=NOW - 30)], seen(JobState.RUNNING), True),
+    ([ended(PREEMPTED, start=NOW - 3600)], seen(JobState.PENDING), False),
+    ([attempt(*RUNS, start=NOW - 30)], FORGOTTEN, False),
+    ([attempt(*RUNS, start=NOW - 30)], seen(JobState.NODE_FAIL), False),
+    ([attempt(*RUNS, start=NOW - 30)], UNREACHABLE, False),
+]
+
+
+@pytest.mark.parametrize(("attempts", "answer", "outdated"), OUTDATED)
+def test_an_old_answer_may_be_older_than_what_the_folder_tells(attempts: list[Attempt], answer: Answer, outdated: bool) -> None:
+    assert is_outdated(history(*attempts), answer, 60.0, NOW) is outdated
+    assert is_outdated(history(*attempts), answer, 0.0, NOW) is False
+
+
+def test_an_outdated_answer_is_not_believed() -> None:
+    answer = replace(seen(JobState.PENDING), outdated=True)
+    assert reduce(RECORDS, history(attempt(*RUNS)), answer, NOW).status is RunStatus.RUNNING
+    assert reduce(RECORDS, history(ended(PREEMPTED)), replace(answer, seen=None), NOW).status is RunStatus.QUEUED

@@ -1,0 +1,136 @@
+"""What the folder tells beside the journal, and runs on a machine without a scheduler."""
+
+from __future__ import annotations
+
+import pytest
+
+from slurmtf.job.contract.attempt import events
+from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.runs.states.history import History
+from slurmtf.runs.states.observe import Answer
+from slurmtf.runs.states.records import CancelRequest, Records
+from slurmtf.runs.states.reduce import Evidence, reduce
+from slurmtf.runs.states.state import RunStatus
+from slurmtf.scheduler import JobState, Observation
+from tests.unit.runs.states.stories import (
+    CANCELED,
+    CANCELING,
+    FAILED,
+    LOCAL,
+    NOTHING,
+    RECORDS,
+    RUNNING,
+    RUNS,
+    SUBMITTED,
+    attempt,
+    but_for_canceler,
+    ended,
+    history,
+    seen,
+    state_of,
+)
+
+F, X = RunStatus.FAILED, RunStatus.CANCELED
+
+# --- a machine without a scheduler
+
+GONE, ALIVE = Answer(lags=False), Answer(Observation(LOCAL.ref, JobState.RUNNING, nodes="here"), lags=False)
+ON_THIS_MACHINE: list[tuple[str, Records, History, Answer, RunStatus, Cause | None]] = [
+    ("no word yet", Records((LOCAL,)), NOTHING, ALIVE, RunStatus.PREPARING, None),
+    ("runs", Records((LOCAL,)), history(attempt(*RUNS, job="77")), ALIVE, RunStatus.RUNNING, None),
+    ("its supervisor was killed", Records((LOCAL,)), history(attempt(*RUNS, job="77")), GONE, F, Cause.LOST),
+    ("its batch script ended before", Records((LOCAL,)), NOTHING, GONE, F, Cause.NOT_STARTED),
+    ("canceled before a word", Records((LOCAL,), CancelRequest("77")), NOTHING, GONE, X, Cause.CANCELED),
+    ("its end was certain", Records((LOCAL,)), history(attempt(*RUNS, events.Decided(FAILED.to_dict()), job="77")), GONE, F,
+     Cause.SCRIPT),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("records", "told", "answer", "status", "cause"),
+    [row[1:] for row in ON_THIS_MACHINE],
+    ids=[row[0] for row in ON_THIS_MACHINE],
+)
+def test_a_machine_without_a_scheduler(
+    records: Records, told: History, answer: Answer, status: RunStatus, cause: Cause | None
+) -> None:
+    state = reduce(records, told, answer, SUBMITTED + 1)
+    assert (state.status, state.cause) == (status, cause)
+
+
+# --- evidence
+
+
+def test_a_limit_that_the_user_set_is_his_own_doing() -> None:
+    limited = Evidence(limited=True)
+    by_journal = state_of(told=history(ended(Outcome(Cause.TIME_LIMIT, signal=15))), evidence=limited)
+    by_slurm = state_of(told=history(RUNNING), answer=seen(JobState.TIMEOUT), evidence=limited)
+    assert [(state.status, state.exit_status) for state in (by_journal, by_slurm)] == [(RunStatus.CANCELED, 124)] * 2
+    assert state_of(told=history(ended(FAILED)), evidence=limited).status is RunStatus.FAILED
+
+
+@pytest.mark.parametrize(
+    ("records", "build", "reason", "status", "outcome"),
+    [
+        (RECORDS, None, "", X, CANCELED),
+        (RECORDS, "", "", X, CANCELED),
+        (RECORDS, "pip failed", "", F, Outcome(Cause.SOFTWARE, detail={"error": "pip failed"})),
+        (RECORDS, "", "DependencyNeverSatisfied", F, Outcome(Cause.SOFTWARE, detail={"error": ""})),
+        (RECORDS, None, "DependencyNeverSatisfied", X, CANCELED),
+        (CANCELING, "pip failed", "", X, CANCELED),
+    ],
+)
+def test_a_job_whose_environment_could_not_be_built(
+    records: Records, build: str | None, reason: str, status: RunStatus, outcome: Outcome
+) -> None:
+    state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(build=build))
+    assert (state.status, but_for_canceler(state.outcome)) == (status, outcome)
+
+
+@pytest.mark.parametrize(
+    ("records", "after", "reason", "outcome"),
+    [
+        (RECORDS, ("a-1",), "DependencyNeverSatisfied", Outcome(Cause.DEPENDENCY, detail={"after": ["a-1"]})),
+        (RECORDS, ("a-1",), "", CANCELED),
+        (RECORDS, (), "DependencyNeverSatisfied", CANCELED),
+        (CANCELING, ("a-1",), "DependencyNeverSatisfied", CANCELED),
+    ],
+)
+def test_a_job_whose_earlier_run_did_not_end_as_it_had_to(
+    records: Records, after: tuple[str, ...], reason: str, outcome: Outcome
+) -> None:
+    state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(after=after))
+    assert (state.status, but_for_canceler(state.outcome)) == (RunStatus.CANCELED, outcome)
+
+
+def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
+    evidence = Evidence(last_line="7: exit 0", job_log="boom", failed_node="node3")
+    before = state_of(answer=seen(JobState.COMPLETED), evidence=evidence).outcome
+    assert before == Outcome(Cause.NOT_STARTED, log="logs/job.log", tail="boom", detail={"line": "7: exit 0"})
+    lost = state_of(told=history(RUNNING), answer=seen(JobState.FAILED), evidence=evidence).outcome
+    assert lost == Outcome(Cause.LOST, log="logs/job.log", tail="boom", detail={"by": "supervisor"})
+    node = state_of(told=history(RUNNING), answer=seen(JobState.NODE_FAIL), evidence=evidence).outcome
+    assert node == Outcome(Cause.NODE_FAILURE, host="node3")
+    told = state_of(told=history(ended(FAILED)), evidence=evidence).outcome
+    assert told == FAILED
+
+
+@pytest.mark.parametrize(
+    ("log", "by"),
+    [
+        ("", "supervisor"),
+        ("slurmtf: can't write ended into the journal: [Errno 30] Read-only file system\n", "disk"),
+        ("slurmtf: can't write task-ended into the journal: [Errno 28] No space left on device\n", "supervisor"),
+    ],
+)
+def test_what_the_disk_did_not_take_is_not_the_supervisor_s_doing(log: str, by: str) -> None:
+    outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
+    assert outcome is not None
+    assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)
+
+
+def test_slurm_killed_the_batch_script_for_its_memory() -> None:
+    evidence = Evidence(job_log="exceeded memory limit", over_memory=True)
+    state = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, signal=9), evidence=evidence)
+    assert state.outcome == Outcome(Cause.OUT_OF_MEMORY, signal=9, log="logs/job.log", tail="exceeded memory limit")
+    assert state_of(told=history(RUNNING), answer=seen(JobState.COMPLETED), evidence=evidence).status is RunStatus.COMPLETED
