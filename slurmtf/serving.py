@@ -155,12 +155,12 @@ def serve(
     On this machine it listens on loopback, in a job on all addresses of the node; a token is needed in either case. Raises
     InputError, ModelChangedError, or ServiceError if it ends before it is ready.
     """
+    found = resolve_target(site, "site")
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
         check_script(script)
     scorer = scorer_of(model, environment, workspace, needs)
     tell = tell or _silent
-    found = resolve_target(site, "site")
     place = workspace_of(found.storage.workspace, workspace)
     toolbox = Toolbox(found, store_of(found, place), tell)
     own = {

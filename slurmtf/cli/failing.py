@@ -8,11 +8,12 @@ import io
 import os
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
 
-from slurmtf.cli.output import print_envelope, shown, wants_json
+from slurmtf.cli.output import own_flags, print_envelope, shown, wants_json
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 
@@ -43,10 +44,12 @@ def fail(error: SlurmtfError) -> int:
 
 
 def in_flags(findings: Iterable[Finding]) -> list[Finding]:
-    """Return findings with their settings spelled as flags, unless they are in the user's spelling already."""
+    """Return findings with their settings, and what they are about, spelled as flags, unless they are in the user's spelling
+    already."""
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
 
-    return [finding.spelled(FLAGS) for finding in findings]
+    own = own_flags()
+    return [replace(one.spelled(FLAGS), source=one.source or own.get(one.where, "")) for one in findings]
 
 
 def fail_system(error: OSError) -> int:

@@ -21,7 +21,7 @@ import sys
 import time
 import zlib
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import click
 
@@ -45,17 +45,21 @@ LONGEST_CELL = 100
 
 
 class _Mode:
+    """How the command that runs reports: as JSON or as text, and by which flag each of its parameters is set."""
+
     json = False
+    flags: ClassVar[dict[str, str]] = {}
 
 
-def _choose_json(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
+def _set_mode(ctx: click.Context, param: click.Parameter, value: bool) -> None:  # noqa: ARG001
     _Mode.json = _Mode.json or value
+    _Mode.flags = {one.name: one.opts[0] for one in ctx.command.params if isinstance(one, click.Option) and one.name}
 
 
 def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the option ``--json``."""
     about = "Print one JSON object instead of text."
-    return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_choose_json, help=about)(command)
+    return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_set_mode, help=about)(command)
 
 
 def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -66,6 +70,11 @@ def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def wants_json() -> bool:
     return _Mode.json
+
+
+def own_flags() -> dict[str, str]:
+    """Return the flags of the command that runs, by the parameters that they set."""
+    return _Mode.flags
 
 
 WARNINGS_OF_SUBMISSION = 6

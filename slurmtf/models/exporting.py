@@ -103,6 +103,7 @@ def export(
     Raises NotConvertibleError, and then leaves no file; InputError if the model or anything requested does not exist.
     """
     run = what if isinstance(what, RunFolder) else None
+    found = resolve_target(site or (run.plan["site"] if run else None), "site")
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
     source = chosen(folder, model)
     _check_fitting(source, inputs, outputs, signature)
@@ -119,7 +120,6 @@ def export(
         source, target, opset, tuple(inputs), tuple(outputs), signature, Path(samples) if samples else None, tolerance,
         environment or tool_for(source, packages),
     )  # fmt: skip
-    found = resolve_target(site or (run.plan["site"] if run else None), "site")
     place = workspace_of(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
     return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
 

@@ -105,13 +105,13 @@ def score(
 
     Raises ScoringFailedError if a shard failed; InputError if there is nothing to score, or the folder holds other scores.
     """
+    found = resolve_target(site, "site")
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
         check_script(script)
     scorer = scorer_of(model, environment, workspace, needs)
     files = files_of(inputs)
     tell = tell or _silent
-    found = resolve_target(site, "site")
     toolbox = Toolbox(found, store_of(found, workspace_of(found.storage.workspace, workspace)), tell)
     folder = _carried(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
     python = toolbox.python(scorer.environment, more=needs.packages)

@@ -44,7 +44,7 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
 
     def with_store(site: str | None, workspace: str | None, **options: object) -> Any:
-        found = resolve_target(site, "--site")
+        found = resolve_target(site, "site")
         return function(store=store_of(found, workspace_of(found.storage.workspace, workspace)), **options)
 
     with_store.__doc__ = function.__doc__
@@ -161,7 +161,7 @@ def rebuild(what: str, workspace: str | None) -> None:
     spec, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
     store = EnvironmentStore(root)
     with Steps() as steps:
-        build(spec, store, resolve_target(site, "--site"), steps.tell, lock)
+        build(spec, store, resolve_target(site, "site"), steps.tell, lock)
     emit({"name": spec.name, "folder": str(store.folder(spec.name))}, str(store.folder(spec.name)))
 
 

@@ -40,7 +40,7 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("file", type=click.Path(dir_okay=False)),
         click.option("--experiment", "-x", default=None, help="Experiment the sweep belongs to (default: the file's name)."),
-        click.option("--site", "-s", default=None, help="Site to run on.", shell_complete=completing.sites),
+        click.option("--site", "-s", "compute_target", default=None, help="Site to run on.", shell_complete=completing.sites),
         workspace_option,
         json_option,
     ):
@@ -60,9 +60,9 @@ def command() -> None:
 
 @command.command("submit")
 @submission_options
-def submit(file: str, experiment: str | None, site: str | None, workspace: str | None) -> None:
+def submit(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> None:
     """Submit the sweep of FILE and return at once."""
-    run = _submitted(file, experiment, site, workspace)
+    run = _submitted(file, experiment, compute_target, workspace)
     if wants_json():
         emit(sweeps.sweep_data(run, run.state, run.facts), "")
         return
@@ -72,9 +72,9 @@ def submit(file: str, experiment: str | None, site: str | None, workspace: str |
 
 @command.command("run")
 @submission_options
-def run_(file: str, experiment: str | None, site: str | None, workspace: str | None) -> None:
+def run_(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> None:
     """Submit the sweep of FILE and follow it. Ctrl-C detaches; the sweep continues."""
-    run = _submitted(file, experiment, site, workspace)
+    run = _submitted(file, experiment, compute_target, workspace)
     note(f"sweep {run.id} in {run.folder}", bold=True)
     try:
         _follow(run)
@@ -86,11 +86,11 @@ def run_(file: str, experiment: str | None, site: str | None, workspace: str | N
     sys.exit(state.exit_status)
 
 
-def _submitted(file: str, experiment: str | None, site: str | None, workspace: str | None) -> SweepRun:
+def _submitted(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> SweepRun:
     from slurmtf.experiments import Experiment  # noqa: PLC0415 - who looks at a sweep does without
     from slurmtf.tune.document import from_yaml  # noqa: PLC0415
 
-    sweep = from_yaml(file, {"compute_target": site} if site else None)
+    sweep = from_yaml(file, {"compute_target": compute_target} if compute_target else None)
     with Steps() as steps:
         run = Experiment(experiment or experiment_of(file), workspace).submit(sweep, tell=steps.tell)
     note_warnings([Finding.from_dict(data) for data in run.plan["warnings"]], WARNINGS_OF_SUBMISSION)

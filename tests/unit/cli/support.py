@@ -38,6 +38,7 @@ class CommandLine:
 
     def __call__(self, *words: str | Path) -> Done:
         self._monkeypatch.setattr(output._Mode, "json", False)
+        self._monkeypatch.setattr(output._Mode, "flags", {})
         self._monkeypatch.setattr(sys, "argv", ["slurmtf", *(os.fspath(word) for word in words)])
         self._capsys.readouterr()
         try:

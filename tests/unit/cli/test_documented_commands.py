@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections.abc import Iterable
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -261,15 +262,66 @@ def test_each_error_has_its_code_in_json(slurmtf: CommandLine) -> None:
     assert found == {words: (2, "", 2, code) for words, code in ERRORS.items()}
 
 
+def all_commands() -> dict[str, click.Command]:
+    found: dict[str, click.Command] = {}
+    for name in app.list_commands(CONTEXT):
+        command = app.get_command(CONTEXT, name)
+        if isinstance(command, click.Group):
+            found.update({f"{name} {part}": inner for part, inner in command.commands.items()})
+        elif command:
+            found[name] = command
+    return found
+
+
+def without_example(names: Iterable[str], examples: Iterable[str]) -> set[str]:
+    return {name for name in names if not any(f"{words} ".startswith(f"{name} ") for words in examples)}
+
+
 def test_errors_are_shown_for_every_command() -> None:
-    groups = [(name, command) for name in app.list_commands(CONTEXT) if (command := app.get_command(CONTEXT, name))]
-    known = {
-        f"{name} {part}".strip()
-        for name, command in groups
-        for part in (command.list_commands(CONTEXT) if isinstance(command, click.Group) else [""])
-    }
     without_json = {"watch"}
-    assert {name for name in known if not any(f"{words} ".startswith(f"{name} ") for words in ERRORS)} == without_json
+    assert without_example(all_commands(), ERRORS) == without_json
+
+
+ON_A_SITE = (
+    "env build train.py",
+    "env build-horovod venv",
+    "env check train.py",
+    "env list",
+    "env remove nosuch",
+    "env show nosuch",
+    "export train.py",
+    "plan train.py",
+    "render train.py",
+    "run train.py",
+    "score train.py --input '*.npz'",
+    "serve train.py",
+    "submit train.py",
+    "sweep run sweep.yaml",
+    "sweep submit sweep.yaml",
+)
+
+SWEEP = """\
+estimator: {entry_script: train.py, framework_version: null}
+sampling: {type: random, parameter_space: {units: {choice: [16, 64]}}}
+primary_metric_name: loss
+primary_metric_goal: minimize
+max_total_runs: 2
+"""
+
+
+@pytest.mark.parametrize("words", ON_A_SITE)
+def test_an_unknown_site_is_named_by_its_flag(words: str, desk: Path, slurmtf: CommandLine) -> None:
+    (desk / "sweep.yaml").write_text(SWEEP, encoding="utf-8")
+    asked = [*shlex.split(words), "--site", "nosuch"]
+    text, data = slurmtf(*asked), slurmtf(*asked, "--json")
+    (finding,) = json.loads(data.out)["error"]["findings"]
+    assert (finding["code"], finding["source"], text.exit_code) == ("unknown-site", "--site", 2)
+    assert "error: --site: " in text.err
+
+
+def test_an_unknown_site_is_tried_with_every_command_that_takes_one() -> None:
+    taking = [name for name, command in all_commands().items() if any("--site" in one.opts for one in command.params)]
+    assert without_example(taking, ON_A_SITE) == set()
 
 
 @pytest.mark.parametrize("words", WITHOUT_ENVIRONMENTS)
