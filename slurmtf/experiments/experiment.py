@@ -24,6 +24,7 @@ from slurmtf.runs.workspaces.tags import settled
 from slurmtf.runs.workspaces.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
+from slurmtf.submit.folder import TakenError
 from slurmtf.submit.submission import Submission, submit, tidy
 from slurmtf.trusted import of_project
 
@@ -190,6 +191,14 @@ def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | 
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
         build_pack(pack, target.store, target.site, tell)
+    while True:
+        try:
+            return _handed_over(prepared, given)
+        except TakenError:
+            prepared = prepared.renamed()
+
+
+def _handed_over(prepared: Prepared, given: _Given) -> Run:
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
     submission = given.shape(replace(prepared, plan=plan).submission(given.tags))

@@ -84,6 +84,8 @@ class Prepared:
     looked_up: LookedUp
     plan: LaunchPlan
     script: str
+    awaited: Awaited | None = None
+    """The build job that it waits for."""
 
     @property
     def building(self) -> Building | None:
@@ -99,8 +101,15 @@ class Prepared:
     def awaiting(self, job: Awaited) -> Prepared:
         """Return the run as one that waits for a build job. Everything that was looked up remains valid: only the plan
         changes."""
-        resolved = _resolve(self.estimator, self.source, self.target, self.software, self.looked_up, self.plan.run, job)
-        plan, script = _with_script(resolved)
+        return replace(self, awaited=job)._planned(self.plan.run)
+
+    def renamed(self) -> Prepared:
+        """Return the run under another id."""
+        return self._planned(replace(self.plan.run, run_id=new_run_id(self.plan.run.experiment)))
+
+    def _planned(self, place: RunPlace) -> Prepared:
+        found = self.estimator, self.source, self.target, self.software, self.looked_up
+        plan, script = _with_script(_resolve(*found, place, self.awaited))
         return replace(self, plan=plan, script=script)
 
     def submission(self, tags: dict[str, str]) -> Submission:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from slurmtf.archives import HOOK, job_archive
-from slurmtf.files import make_private, read_json, write_json, write_private, writing
+from slurmtf.errors import WorkspaceError
+from slurmtf.files import PRIVATE_FOLDER, make_private, read_json, write_json, write_private, writing
+from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognize
@@ -22,6 +25,10 @@ INTENTS, STAGING = "intents", "staging"
 Fill = Callable[[RunLayout], None]
 COMPILED = "__pycache__"
 """Where each task's Python keeps the compiled hook: if Python created the folder, it would follow the script's umask."""
+
+
+class TakenError(WorkspaceError):
+    """Another submission has the run's id."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +66,31 @@ class Intent:
         folder = path.parents[2] / series / path.stem  # whatever the note says: no other is ever removed
         return cls(path, folder, owner) if owner and _may_be_run(folder) else None
 
+    @contextmanager
+    def staged(self) -> Iterator[RunLayout]:
+        """Yield the run folder to be built, which gets its name after that. Raises TakenError where another run has the id."""
+        self._claim()
+        try:
+            self.write()
+            yield RunLayout(str(self.staging))
+            make_private(self.folder.parent)
+            self.staging.rename(self.folder)
+        except BaseException:
+            shutil.rmtree(self.staging, ignore_errors=True)
+            self.forget()
+            raise
+
+    def _claim(self) -> None:
+        """Take the id: by the folder, because whoever finds a note of the same name must not write over it."""
+        make_private(self.staging.parent)
+        try:
+            self.staging.mkdir(PRIVATE_FOLDER)
+            if self.folder.exists():
+                self.staging.rmdir()
+                raise FileExistsError
+        except FileExistsError:
+            raise TakenError(Finding("id-taken", self.path.stem, "is the id of another run", "submit it again")) from None
+
     def write(self) -> None:
         make_private(self.path.parent)
         write_json(self.path, {"folder": str(self.folder), "owner": asdict(self.owner)})
@@ -87,10 +119,7 @@ def build(
     """
     with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
-        try:
-            intent.write()
-            layout = RunLayout(str(intent.staging))
-            make_private(layout.folder)
+        with intent.staged() as layout:
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
             taken.contents.check_holds(plan.script)  # files may be gone since the plan was resolved
             provenance = replace(plan.provenance, snapshot=taken.ref)
@@ -98,12 +127,6 @@ def build(
             _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
             for fill in more:
                 fill(layout)
-            make_private(intent.folder.parent)
-            intent.staging.rename(intent.folder)
-        except BaseException:
-            shutil.rmtree(intent.staging, ignore_errors=True)
-            intent.forget()
-            raise
     return plan.layout
 
 

@@ -56,8 +56,8 @@ def submit(submission: Submission) -> RunLayout:
     """Build the run folder and submit the job. Returns the run folder, whose record names the job.
 
     If the process is killed at any moment, there is either a run with its job, or something that :func:`tidy` removes. Raises
-    WorkspaceError, RefusedError or UnreachableError and leaves nothing behind; raises SlurmError if Slurm did not answer: then
-    the job may exist, and the run folder stays until that is known.
+    WorkspaceError, RefusedError or UnreachableError and leaves nothing behind, TakenError where another id would do; raises
+    SlurmError if Slurm did not answer: then the job may exist, and the run folder stays until that is known.
     """
     plan = submission.plan
     scheduler = scheduler_for(plan)
@@ -101,7 +101,7 @@ def tidy(workspace: Path) -> None:
     """
     with contextlib.suppress(SlurmError):
         _settle_all(workspace)
-    for folder in removals(workspace):
+    for folder in (*removals(workspace), *_unnoted(workspace)):
         shutil.rmtree(folder, ignore_errors=True)
     for path in stale_partials(workspace):
         with contextlib.suppress(OSError):
@@ -130,13 +130,18 @@ def stale_partials(workspace: Path) -> Iterator[Path]:
 
 def abandoned(workspace: Path) -> Iterator[Path]:
     """Yield what was built for runs whose submission was killed, each followed by its note, if there is one."""
+    yield from _unnoted(workspace)
+    for intent in Intent.all(workspace):
+        if not intent.folder.exists() and _is_dead(intent):
+            yield from (found for found in (intent.staging, intent.path) if found.exists())
+
+
+def _unnoted(workspace: Path) -> Iterator[Path]:
+    """Yield the folders whose client was killed between taking the run's id and writing its note."""
     intents = own_folder(workspace, INTENTS)
     for staging in sorted(own_folder(workspace, STAGING).glob("*")):  # before the notes: one is there while its folder is built
         if not (intents / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
             yield staging
-    for intent in Intent.all(workspace):
-        if not intent.folder.exists() and _is_dead(intent):
-            yield from (found for found in (intent.staging, intent.path) if found.exists())
 
 
 def _is_dead(intent: Intent) -> bool:

@@ -120,6 +120,27 @@ def test_clients_that_are_killed_at_any_time(place: Path) -> None:
     assert check_settled(Path(workspace)) >= 1
 
 
+@pytest.mark.parametrize("is_submitted", [True, False])
+def test_an_id_that_another_submission_has_taken(place: Path, monkeypatch: pytest.MonkeyPatch, is_submitted: bool) -> None:
+    """It is a run, or is becoming one just now: the other one takes another id, and touches nothing of it."""
+    workspace, staging = place / "workspace", place / "workspace/.slurmtf/staging/e-1"
+    estimator = Estimator(str(place / "source"), compute_target="local")
+    ids = iter(["e-1", "e-1", "e-1", "e-2"] if is_submitted else ["e-1", "e-1", "e-2"])
+    monkeypatch.setattr("slurmtf.experiments.preparation.new_run_id", lambda experiment: next(ids))
+    if is_submitted:
+        first = Experiment("e", workspace).submit(estimator)
+        assert first.id == "e-1"
+        first.wait_for_completion()
+    else:
+        staging.mkdir(parents=True)
+    second = Experiment("e", workspace).submit(estimator)
+    check_completed(second)
+    assert (second.id, staging.exists()) == ("e-2", not is_submitted)
+    assert [path.name for path in run_folders([workspace])] == (["e-2", "e-1"] if is_submitted else ["e-2"])
+    assert not (workspace / ".slurmtf/intents/e-1.json").exists()
+    assert second.plan["run"]["run_id"] == "e-2"
+
+
 def test_a_workspace_that_is_not_ours_to_write(place: Path) -> None:
     locked = place / "locked"
     locked.mkdir(mode=0o555)
