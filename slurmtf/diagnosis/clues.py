@@ -39,7 +39,7 @@ SAID_BY_SHELL = {
 OF_ERRORS = ("rror", "RROR", "atal", "ATAL", "ailed", "AILED", "ailure", "xception", "XCEPTION")
 """What of such a word is looked for first."""
 ERROR_LIKE = re.compile(
-    r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*[.\de])"
+    r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*(?:\.\d|\de|\d\s*(?:$|[^\w\s])))"
     r"|\w(?:Error|Exception)\b"
 )
 """A word of an error; a number after it makes it one of a training's, and 'mean_squared_error' is one, too."""

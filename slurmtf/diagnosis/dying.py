@@ -44,6 +44,7 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.leaving import how_it_left, last_words, other_words, with_exits
 from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
@@ -75,6 +76,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
     }
     order = dict.fromkeys([outcome.task, *(failure.task for failure in failures), *(log.task for log in logs if log.task)])
+    logs = with_exits(logs, ends)
     tasks = {task: [log for log in logs if log.task == task] for task in order}
     of_job = [log for log in logs if not log.task]
     for task in _stopped(outcome, failures, tasks[outcome.task]):
@@ -106,7 +108,7 @@ def hung(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanati
 def _of_who_stayed(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
     """Yield the last errors of tasks that did not leave with an exit code, but for those that tell of another task's end."""
     left = {failure.task for failure in failures if not failure.end.signal}
-    for log in (_as_read(log) for log in logs if log.task and log.task not in left):
+    for log in (log for log in with_exits(list(map(_as_read, logs)), {}) if log.task and log.task not in left):
         error = _raised(log)
         if error and (error.is_told or error.is_uncaught) and not _tells_of_another(log, error):
             yield log, error
@@ -170,12 +172,38 @@ def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation |
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Return what the logs of a task tell: the error that ended its script, else a program's last lines, else its signal."""
     raised = [(log, _raised(log)) for log in logs]
-    found = (_of_raised(outcome, log, error) for log, error in raised if error)
+    found = (_but_for_words(outcome, log, error, logs) for log, error in raised if error)
     said = (certain_of(log, killed=signal_of(end) > 0) for log, error in raised if not error)
     return (
         next((explanation for explanation in found if explanation), None)
         or next((clue.explains(outcome) for clue in said if clue), None)
         or _of_signal(outcome, task, logs, end)
+        or (None if any(error for _, error in raised) else _of_exit(outcome, logs))
+    )
+
+
+def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log]) -> Explanation | None:
+    """Return what an error means, or what the script said of something else as it left: it may have survived the error."""
+    found = _of_raised(outcome, log, error)
+    words = other_words(logs, log, error) if found else ""
+    if not found or not words:
+        return found
+    left = how_it_left(log)
+    kind = Kind.SCRIPT if found.kind is Kind.SCRIPT or (left and left.said) else Kind.UNKNOWN
+    shown = tuple(dict.fromkeys((*found.evidence, Evidence(log.name, shortened(words)))))
+    return replace(found, kind=kind, evidence=shown, rule="", remedy=found.remedy if kind is found.kind else "")
+
+
+def _of_exit(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
+    """Return that a script ended itself, where its own code did so and nothing else explains it: its last words say why."""
+    log, left = next(((log, left) for log in logs if (left := how_it_left(log))), (None, None))
+    if not log or not left or any(match(one, CASCADES) for one in logs):
+        return None
+    words = left.said or last_words(logs)
+    weak = _of_weak(outcome, logs, words)
+    lines = (left.failure.frame.strip(), left.failure.source.strip(), words)
+    return weak or Explanation(
+        Kind.SCRIPT, log.task, outcome.host, tuple(Evidence(log.name, shortened(line)) for line in lines if line)
     )
 
 

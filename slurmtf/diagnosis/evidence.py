@@ -97,7 +97,8 @@ def read_logs(
             f"logs/{path.name}",
             path.stem,
             _text(path, starts.get(path.name, 0), *part, whole and path.stem in length),
-            uncaught.get(path.stem),
+            *_told(uncaught.get(path.stem)),
+            f"logs/.{path.stem}{UNCAUGHT}",
         )
         for path, part in parts
     ]
@@ -105,9 +106,14 @@ def read_logs(
     return [Log(f"{LOGS}/{JOB_LOG}", "", of_job), *logs]
 
 
+def _told(word: str | None) -> tuple[str | None, str]:
+    """Return the error that ended a script, and how it left by ``sys.exit``, of what its Python has told."""
+    return ("", word) if word and "\nSystemExit: " in word else (word, "")
+
+
 def _uncaught(layout: RunLayout) -> dict[str, str]:
-    """Return the errors that ended the scripts of tasks, by their Pythons' own word; empty of a task that was watched, and
-    ended by none."""
+    """Return how the scripts of tasks ended, by their Pythons' own word; empty of a task that was watched, and ended by no
+    error."""
     files = {path.name[1 : -len(UNCAUGHT)]: path for path in Path(layout.logs).glob(f".*{UNCAUGHT}")}
     return {task: _text(path, 0, HEAD_BYTES, 0, whole=False).strip() for task, path in files.items()}
 

@@ -12,12 +12,15 @@ from slurmtf.job.contract.attempt.outcome import End
 @dataclass(frozen=True)
 class Log:
     """A log, or the parts of it that were read. ``task``: whose it is; empty for the job's own. ``uncaught``: the error that
-    ended its script, by the word of its Python; empty: none has; None: nobody watched."""
+    ended its script, by the word of its Python; empty: none has; None: nobody watched. ``exit``: where its script left by
+    ``sys.exit``, and the error that it handled there, as Python shows an error; ``exit_name``: the file that tells it."""
 
     name: str
     task: str
     text: str
     uncaught: str | None = None
+    exit: str = ""
+    exit_name: str = ""
 
 
 @dataclass(frozen=True)

@@ -82,7 +82,7 @@ MEANINGS: dict[Kind, str] = {
     Kind.DIVERGED: "the loss is not a number",
     Kind.CRASH: "the process crashed",
     Kind.KILLED: "the process was killed, and nothing says by whom",
-    Kind.SCRIPT: "the script raised an error",
+    Kind.SCRIPT: "the script raised an error, or ended itself",
     Kind.PEER: "it lost another process, and nothing says why that one ended",
     Kind.LAUNCH: "the tasks could not be started",
     Kind.STAGING: "software or data could not be brought to a node",

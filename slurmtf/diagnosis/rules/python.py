@@ -25,8 +25,9 @@ PYTHON: tuple[Rule, ...] = (
     Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
          r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"
-         r"|^FATAL Flags parsing error:\s+(.*)",
-         "the script does not take its arguments (`script_params`): {0}{1}{2}"),
+         r"|^FATAL Flags parsing error:\s+(.*)"
+         r"|^[^\s:]+\.py: error: (.*)",
+         "the script does not take its arguments (`script_params`): {0}{1}{2}{3}"),
     Rule("diverged", Kind.DIVERGED, ("CheckNumerics", "Inf or NaN", "Tensor had ", "nvalid loss", "NaN loss", "NanLoss",
          "Nan in summary", "Error: ", "returned nan values", "found invalid values", "already at minimum",
          "has diverged", "!!! Detected"),

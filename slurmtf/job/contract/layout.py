@@ -61,7 +61,7 @@ class RunLayout:
         return os.path.join(self.logs, "." + label + ".clock")
 
     def uncaught(self, label: str) -> str:
-        """The error that came up to where one task's script begins, and ended it; empty: none has (see job/script)."""
+        """The error that ended one task's script, or how it left by ``sys.exit``; empty: neither (see job/script)."""
         return os.path.join(self.logs, "." + label + UNCAUGHT)
 
     def task_metrics(self, label: str) -> str:

@@ -28,7 +28,9 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
 INTERFACE = "SLURMTF_INTERFACE"
-LONGEST_ERROR = 400
+LONGEST_ERROR, MOST_FRAMES = 400, 50
+TRACEBACK = "Traceback (most recent call last):"
+MEANWHILE = "\nDuring handling of the above exception, another exception occurred:\n"
 STATUS = 78
 """The exit code of a rank that is alone (EX_CONFIG, sysexits(3))."""
 NO_MPI = (
@@ -265,9 +267,10 @@ def register_stacks(path: str) -> None:
     faulthandler.register(signal.SIGRTMIN + 7, file)
 
 
-def note_uncaught(path: str) -> None:
-    """Have the error written down that comes up to where the script begins: in a log it looks like one that was caught, or one
-    of another program. Only that of this process: what it starts does not know the file."""
+def note_end(path: str) -> None:
+    """Have the error written down that comes up to where the script begins, or from where the script left by ``sys.exit``: in a
+    log either looks like an error that was caught, or one of another program. Only of this process: what it starts does not
+    know the file."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     process, show = os.getpid(), sys.excepthook
 
@@ -277,15 +280,57 @@ def note_uncaught(path: str) -> None:
                 write_error(path, kind, error)
         show(kind, error, trace)
 
+    def note_exit(status: object) -> None:
+        with contextlib.suppress(Exception):
+            if os.getpid() == process and status not in (None, 0):
+                write_exit(path, status)
+
     sys.excepthook = noted
+    watch_exits(note_exit)
+
+
+def watch_exits(note: Callable[[object], None]) -> None:
+    """Have ``note`` called with its status before a script leaves by ``sys.exit``, or by ``exit`` and ``quit`` of site.py."""
+    import builtins
+
+    leave = sys.exit
+    quitter: Any = type(getattr(builtins, "exit", None))
+    quits = quitter.__call__
+
+    def noted_exit(*status: Any) -> Any:
+        note(status[0] if status else None)
+        return leave(*status)
+
+    def noted_quit(self: Any, code: Any = None) -> Any:
+        note(code)
+        return quits(self, code)
+
+    sys.exit = functools.wraps(leave)(noted_exit)
+    if quitter.__name__ == "Quitter":
+        quitter.__call__ = noted_quit
 
 
 def write_error(path: str, kind: Any, error: Any) -> None:
     from traceback import format_exception_only
 
     line = next(line for line in format_exception_only(kind, error) if not line.startswith(" "))
-    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(line.split("\n")[0][:LONGEST_ERROR] + "\n")
+
+
+def write_exit(path: str, status: object) -> None:
+    """Write down where a script leaves, and the error that it handles there, as Python shows such an error: it shows no
+    SystemExit. A thread that leaves ends only itself."""
+    import threading
+    import traceback
+
+    if threading.current_thread() is not threading.main_thread():
+        return
+    handled = traceback.format_exception(*sys.exc_info(), limit=MOST_FRAMES) if sys.exc_info()[0] else []
+    stack = traceback.format_list(traceback.extract_stack()[:-3][-MOST_FRAMES:])
+    lines = [*handled, MEANWHILE if handled else "", TRACEBACK, *stack, "SystemExit: {}\n".format(status)]
+    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+        file.write("".join(line[:LONGEST_ERROR].rstrip("\n") + "\n" for line in lines))
 
 
 def run_next() -> None:
@@ -325,7 +370,7 @@ def main() -> None:
     run_next()
     if os.environ.get(UNCAUGHT):
         with contextlib.suppress(OSError):
-            note_uncaught(os.environ.pop(UNCAUGHT))
+            note_end(os.environ.pop(UNCAUGHT))
 
 
 if __name__ == NAME:

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from slurmtf.diagnosis.explanation import Log
+from slurmtf.diagnosis.leaving import how_it_left
+
 from .jobs import Job, NewJob
 
 FAILS = "raise ValueError('a\\nb')"
@@ -30,7 +33,10 @@ def said(one: Job) -> str:
         (FORKS, ""),
         (THREAD, ""),
         (HIDES + FAILS, ""),
-        ("import sys\nsys.exit('no data')", ""),
+        ("import sys\nsys.exit(0)", ""),
+        ("import sys\nraise SystemExit(2)", ""),
+        ("import sys\ntry:\n    sys.exit(2)\nexcept SystemExit:\n    raise ValueError('b')", "ValueError: b\n"),
+        (THREAD.replace("1 / 0", "__import__('sys').exit(1)"), ""),
         ("x = 'é☃'\nraise LookupError(x)", "LookupError: é☃\n"),
     ],
 )
@@ -39,6 +45,30 @@ def test_what_came_up_to_where_the_script_begins(job: NewJob, script: str, error
     one.run()
     assert said(one) == error
     assert Path(one.layout.uncaught("main-0")).stat().st_mode & 0o777 == 0o600
+
+
+@pytest.mark.parametrize(
+    ("leaves", "status"),
+    [
+        ("sys.exit('no data')", "no data"),
+        ("sys.exit(3)", "3"),
+        ("exit(3)", "3"),
+        ("quit(True)", "True"),
+        ("os.sys.exit(4)", "4"),
+    ],
+)
+def test_where_it_left_and_what_it_handled_there(leaves: str, status: str, job: NewJob, interpreter: str) -> None:
+    one = job(f"import os, sys\ntry:\n    {{}}['a']\nexcept KeyError:\n    {leaves}\n")
+    one.agent_python = one.python = interpreter
+    assert one.run() == (int(status) if status.isdigit() else 1)
+    told = how_it_left(Log("", "main-0", "", "", said(one)))
+    assert told is not None
+    assert (told.handled, told.failure.error, told.failure.source) == (
+        "KeyError: 'a'",
+        f"SystemExit: {status}",
+        f"    {leaves}",
+    )
+    assert "sitecustomize" not in said(one)
 
 
 def test_every_python_tells_it_and_shows_it_as_ever(job: NewJob, interpreter: str) -> None:

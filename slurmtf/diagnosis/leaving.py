@@ -1,0 +1,91 @@
+"""How a script left by ``sys.exit``, by the word of its Python: where, what it said, which error it handled there. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import NamedTuple
+
+from slurmtf.diagnosis.clues import ERROR_LIKE, error_line, last_line
+from slurmtf.diagnosis.explanation import Log
+from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, Raised, last_raised
+from slurmtf.job.contract.attempt.log_excerpt import Failure
+from slurmtf.job.contract.attempt.outcome import End
+
+PROGRAMS = re.compile(r"/bin/[^/]+$")
+"""A launcher, such as torchrun, leaves with what its children left with."""
+STATUS = re.compile(r"SystemExit: (-?\d+|True)$")
+WORD = re.compile(r"[A-Za-z]{4,}")
+OF_ANY_ERROR = re.compile(
+    r"(?i)\b(?:fail(?:ed|ure|s)?|abort(?:ed|ing)?|exit(?:ed|ing)?|giving up|gave up|crash(?:ed)?|exception|stopp(?:ed|ing)"
+    r"|quit(?:ting)?|terminat(?:ed|ing)|an? (?:\w+ )?error|errors? (?:occurred|above)|see (?:above|the log)|went wrong)\b"
+)
+"""What a script says of whatever error it has met."""
+
+
+class Left(NamedTuple):
+    """``failure``: the line that names the status or what the script said, and where; ``handled``: the error meanwhile, empty
+    if none; ``trace``: how that is told. ``said``: its words, empty if it gave a number."""
+
+    failure: Failure
+    handled: str
+    trace: str
+    said: str
+    exit_code: int
+
+
+def how_it_left(log: Log) -> Left | None:
+    """Return how the script of a log left by a ``sys.exit`` in its own code; None if it did not, or a library's code did."""
+    error = last_raised(log.exit) if log.exit else None
+    places = PLACE.findall(log.exit, error.start) if error else []
+    path = places[-1][0] if places else ""
+    if error is None or not path or INSTALLED.search(path) or PROGRAMS.search(path):
+        return None
+    status = STATUS.match(error.failure.error)
+    code = (int(status[1]) & 255 if status[1] != "True" else 1) if status else 1
+    said = "" if status else error.failure.error.partition(": ")[2]
+    trace = log.exit[: error.start].rstrip().removesuffix(MEANWHILE)
+    handled = error.handled[0] if error.handled else ""
+    return Left(error.failure, handled, trace, said, code)
+
+
+def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
+    """Return the logs, those of scripts that left while they handled an error as if it had come up: it ended them, whether they
+    have printed it or not. An exit that another code ended the process than was asked for, was caught."""
+    found: list[Log] = []
+    for log in logs:
+        left, end = how_it_left(log), ends.get(log.task)
+        if left is None or (end and end.exit_code not in (None, left.exit_code)):
+            found.append(replace(log, exit=""))
+        elif not left.handled:
+            found.append(log)
+        else:
+            own = [one for one in logs if one.task == log.task]
+            is_first = not any(one.task == log.task for one in found)
+            if is_first and not any(f"\n{left.handled}\n" in f"\n{one.text}\n" for one in own):
+                found.append(Log(log.exit_name, log.task, left.trace, left.handled))
+            found.append(replace(log, uncaught=left.handled, exit=""))
+    return found
+
+
+def other_words(logs: Iterable[Log], log: Log, error: Raised) -> str:
+    """Return what a script said as it left, where that is about something else than an error which its log tells before; empty
+    if it is about that error, or about any."""
+    left = how_it_left(log)
+    if left is None or error.is_told:
+        return ""
+    after = log.text[error.at + len(error.failure.error) :]
+    on_other = next(filter(None, (error_line(one.text) for one in logs if one is not log and START not in one.text)), "")
+    words = left.said or last_line(after) or on_other
+    own, told = (
+        set(map(str.lower, WORD.findall(text))) for text in (words, log.text[error.start : error.at] + error.failure.error)
+    )
+    return "" if OF_ANY_ERROR.search(words) or len(own & told) * 2 > len(own) else words
+
+
+def last_words(logs: Sequence[Log]) -> str:
+    """Return what the logs of a script say last: of several the line that looks like an error, be it not the last one."""
+    last = [line for log in logs if (line := last_line(log.text))]
+    like_errors = (*filter(ERROR_LIKE.search, last), *(error_line(log.text) for log in logs))
+    return next(filter(None, like_errors), last[0] if last else "")

@@ -1,0 +1,93 @@
+"""A script that left by ``sys.exit``: where, and what it handled there, its Python tells (see job/script/sitecustomize.py)."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.explanation import Log, TaskFailure
+from slurmtf.diagnosis.kinds import Kind
+from slurmtf.diagnosis.leaving import how_it_left
+from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
+
+FAILED = Outcome(Cause.SCRIPT, "main-0", "n1", exit_code=1)
+TRACE = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 13, in <module>\n    load(path)\n{}\n'
+AT = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 18, in <module>\n    sys.exit(1)\nSystemExit: {}\n'
+MEANWHILE = "\n\nDuring handling of the above exception, another exception occurred:\n"
+NO_SPACE = "OSError: [Errno 28] No space left on device: '/scratch/cache/x'"
+NO_KEY = "KeyError: 'lr'"
+OF_TORCHRUN = AT.replace("/r/work/train.py", "/e/bin/torchrun")
+OF_LIBRARY = AT.replace("/r/work/train.py", "/e/lib/python3.11/site-packages/absl/app.py")
+OF_ARGPARSE = AT.replace("/r/work/train.py", "/usr/lib/python3.11/argparse.py")
+
+
+def handling(error: str, status: object = 1) -> str:
+    return TRACE.format(error) + MEANWHILE + AT.format(status)
+
+
+def logs(err: str, told: str, out: str = "") -> list[Log]:
+    name = "logs/.main-0.uncaught"
+    return [Log("logs/main-0.err", "main-0", err, "", told, name), Log("logs/main-0.out", "main-0", out, "", told, name)]
+
+
+@pytest.mark.parametrize(
+    ("err", "out", "told", "kind", "shown"),
+    [
+        # the error that it handled as it left is what it left by, printed or not
+        (TRACE.format(NO_KEY), "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
+        ("training failed: 'lr'\n", "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
+        ("could not save\n", "", handling(NO_SPACE), Kind.DISK, NO_SPACE),
+        (TRACE.format("ConnectionRefusedError: [Errno 111] refused"), "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
+        (TRACE.format(NO_KEY) + "no more to say\n" * 40, "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
+        # it handled none, and said why it left: it had survived what stands above
+        (TRACE.format(NO_SPACE) + "no files found\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
+        (TRACE.format(NO_SPACE) + "no files found\n", "", AT.format(1), Kind.UNKNOWN, "no files found"),
+        (TRACE.format(NO_SPACE), "ERROR: empty set\n", AT.format(1), Kind.UNKNOWN, "ERROR: empty set"),
+        (TRACE.format(NO_KEY), "ERROR: empty set\n", AT.format(1), Kind.SCRIPT, "ERROR: empty set"),
+        # what it said is of that error, or of any
+        (TRACE.format(NO_SPACE) + "training failed\n", "", AT.format(1), Kind.DISK, NO_SPACE),
+        (TRACE.format(NO_SPACE) + "No space left on device\n", "", AT.format(1), Kind.DISK, NO_SPACE),
+        (TRACE.format(NO_SPACE), "all is read\n", AT.format(1), Kind.DISK, NO_SPACE),
+        # it ended itself, and no error is told
+        ("begin\n", "ERROR: empty set\n", AT.format(1), Kind.SCRIPT, "ERROR: empty set"),
+        ("begin\nloss: nan\nthe loss is nan\n", "", AT.format(1), Kind.DIVERGED, "loss: nan"),
+        ("begin\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
+        ("Horovod has been shut down\n", "", AT.format(1), Kind.PEER, "Horovod has been shut down"),
+        # what is installed ended it
+        ("begin\nan odd end\n", "", OF_LIBRARY.format(1), Kind.UNKNOWN, "an odd end"),
+        ("begin\nan odd end\n", "", OF_TORCHRUN.format(1), Kind.UNKNOWN, "an odd end"),
+        # another code than it asked for: that exit was caught
+        ("begin\nan odd end\n", "", AT.format(3), Kind.UNKNOWN, "an odd end"),
+        ("could not save\n", "", handling(NO_SPACE, 3), Kind.UNKNOWN, "could not save"),
+    ],
+)  # fmt: skip
+def test_why_it_left(err: str, out: str, told: str, kind: Kind, shown: str) -> None:
+    found = explain(FAILED, [TaskFailure("main-0", End(1))], logs(err, told, out))
+    assert (found.kind, found.task, found.evidence[-1].text) == (kind, "main-0", shown)
+
+
+def test_a_parser_that_ended_the_script_is_asked_for_its_words() -> None:
+    said = "usage: train.py [-h] [--data DATA]\ntrain.py: error: give a folder of data\n"
+    found = explain(FAILED._replace(exit_code=2), [TaskFailure("main-0", End(2))], logs(said, OF_ARGPARSE.format(2)))
+    assert (found.kind, found.rule, found.evidence[-1].text) == (Kind.SCRIPT, "arguments", said.splitlines()[-1])
+
+
+@pytest.mark.parametrize(
+    ("status", "said", "code"), [("1", "", 1), ("-1", "", 255), ("True", "", 1), ("no data", "no data", 1), ("256", "", 0)]
+)
+def test_its_status_and_words(status: str, said: str, code: int) -> None:
+    left = how_it_left(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
+    assert left is not None
+    assert (left.said, left.exit_code, left.handled) == (said, code, "")
+
+
+def test_a_rank_that_leaves_with_an_error_and_stays_is_told_of() -> None:
+    limit = Outcome(Cause.TIME_LIMIT, signal=15)
+    stayed = logs(TRACE.replace("<module>", "main").format(NO_KEY), handling(NO_KEY))
+    assert explain(limit, logs=stayed).kind is Kind.SCRIPT
+    assert hung([replace(log, exit="") for log in stayed]) is None
+    # told to end, it may leave so too
+    assert explain(limit, logs=logs("", AT.format(1))).kind is Kind.TIME_LIMIT
+    assert explain(limit, logs=logs("", handling("KeyboardInterrupt"))).kind is Kind.TIME_LIMIT
