@@ -16,7 +16,7 @@ from collections.abc import Collection, Hashable, Iterable, Mapping
 from dataclasses import InitVar, is_dataclass
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin
 
 import yaml
 
@@ -324,7 +324,9 @@ def _short(value: object) -> str:
 @functools.cache
 def _field_types(kind: Any) -> dict[str, Any]:
     """Return the types of what the dataclass's constructor takes, fields that it does not keep among them."""
-    hints = get_type_hints(kind, include_extras=True)
+    hints: dict[str, Any] = {}
+    for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 takes neither KW_ONLY nor InitVar
+        hints |= inspect.get_annotations(base, eval_str=True)
     own = {name: hints[name] for name in inspect.signature(kind).parameters}
     return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 

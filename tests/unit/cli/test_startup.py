@@ -80,7 +80,8 @@ def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) ->
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
     assert not rooms & ELSEWHERE
     assert not {f"slurmtf.runs.{name}" for name in (*LOOKS, "downloads")} & modules
-    assert not {name.partition(".")[0] for name in modules} & HEAVY
+    of_click = imported("import click", ended)  # click imports subprocess on Python 3.10
+    assert not {name.partition(".")[0] for name in modules} & HEAVY - of_click
 
 
 def test_a_plan_and_a_submission_import_nothing_that_submitit_does_not_use_there(tmp_path: Path) -> None:
