@@ -25,7 +25,6 @@ from tests import journals
 from tests.patience import HANG_S, until
 
 FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
-READY = "Path('outputs/ready').write_text('')"
 
 SUPERVISE = """\
 import os, sys

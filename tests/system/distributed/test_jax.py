@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,7 +13,6 @@ from .examples import Examples, Launched, Results
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
-ON_JAX: dict[str, Any] = {"KERAS_BACKEND": "jax"}
 JOB = "estimator: TensorFlow\nentry_script: train.py\ndistributed_backend: jax\nprocess_count_per_node: 2\ntime: 10\n"
 NEVER_JOINED = "import jax\nprint(jax.numpy.ones(3).sum())\n"
 KERAS_ON_TENSORFLOW = """

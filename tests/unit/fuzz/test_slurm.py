@@ -51,10 +51,6 @@ def sane(found: list[Observation]) -> None:
         assert one.exit_code is None or one.exit_code < 10**18
 
 
-def refs_of(found: list[Observation]) -> set[JobRef]:
-    return {one.ref for one in found}
-
-
 @fuzzed(mutated(SQUEUE, WORDS) | st.text())
 def test_squeue(text: str) -> None:
     sane(parse_squeue(text))

@@ -14,7 +14,6 @@ from slurmtf.job.supervisor.start import Hello, nodes_of
 from slurmtf.job.task.environment import TaskEnvironment
 from tests.unit.job.common.test_gpus import plan
 
-NAMES_OF_PROXIES = ("http_proxy", "https_proxy", "grpc_proxy", "all_proxy", "HTTPS_PROXY")
 PROXY = "http://proxy:3128"
 ADDED = "localhost,127.0.0.1,n1,n1i,10.0.0.1"
 NAMES, ADDRESSES = ["n1", "n1i"], ["10.0.0.1"]
