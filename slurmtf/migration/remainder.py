@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from slurmtf.migration.draft import chain, is_data
 from slurmtf.migration.notes import Kind, Notes
+from slurmtf.migration.software import UNTRANSLATED
 from slurmtf.migration.values import Thing
 
 MAPPED, DROPPED, DECIDE = Kind.MAPPED, Kind.DROPPED, Kind.DECIDE
@@ -44,7 +45,7 @@ CALLS: dict[str, tuple[Kind, str]] = {
 QUIET = (
     "Experiment", "submit", "show", "get_widget", "VERSION", "core", "path", "as_mount", "as_download", "as_upload",
     "as_named_input", "ContainerRegistry", "add_pip_package", "add_conda_package", "CondaDependencies",
-    "CondaDependencies.create", "RunConfiguration",
+    "CondaDependencies.create", "RunConfiguration", *UNTRANSLATED,
 )  # fmt: skip
 """Calls that other parts of the report cover, or that need no note."""
 

@@ -222,6 +222,34 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], dict[int, list[str]]]] = {
         {"estimator": "TensorFlow", "source_directory": "elsewhere", "entry_script": "a.py"},
         {1: ["a.py is not there", "slurmtf refuses source_directory"]},
     ),
+    "a distribution by its name, and one whose counts only running the file would tell": (
+        """\
+        e = TensorFlow('src', distributed_training=MpiConfiguration)
+        f = TensorFlow('src', distributed_training=TensorflowConfiguration(worker_count=int(args.workers)))
+        g = TensorFlow('src', distributed_training=args.how)
+        h = TensorFlow('src', distributed_training=MpiConfiguration(4, 2))
+        """,
+        {"estimator": "TensorFlow", "source_directory": "src", "node_count": 2,
+         "distributed_training": {"backend": "mpi", "process_count_per_node": 4}},
+        {2: ["worker_count is int(args.workers)"], 3: ["set distributed_training to"]},
+    ),
+    "an environment of a conda file, of a Python of its own, and of packages that were added": (
+        """\
+        deps = CondaDependencies.create(pip_packages=['scikit-learn'], pip_indexurl='https://mine')
+        deps.add_pip_package('tensorflow==2.15.1')
+        deps.add_conda_package('cudatoolkit')
+        deps.set_python_version('3.11')
+        env = Environment('e')
+        env.python.conda_dependencies = deps
+        env.python.interpreter_path = '/opt/tf/bin/python'
+        c = ScriptRunConfig('src', script='train.py', environment=env)
+        """,
+        {"estimator": "TensorFlow", "source_directory": "src", "entry_script": "train.py",
+         "environment_definition": {"python": "/opt/tf/bin/python"},
+         "pip_packages": ["scikit-learn", "tensorflow==2.15.1"], "conda_packages": ["cudatoolkit"]},
+        {1: ["pip_indexurl='https://mine'"], 4: ["set_python_version"], 7: ["does it exist on the cluster?"],
+         8: ["slurmtf refuses environment_definition"]},
+    ),
     "settings that contradict each other": (
         """\
         e = TensorFlow('.', distributed_backend='mpi', worker_count=2)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from slurmtf.errors import InputError
-from slurmtf.models.exporting import export, find
+from slurmtf.models.exporting import Wanted, _refused, export, find
+from slurmtf.models.sources import Source
 from tests.unit.support import refusing
 
 
@@ -49,3 +51,36 @@ def test_what_does_not_fit_the_model_is_refused(models: Path, name: str, setting
     with refusing(InputError, code):
         export(models / name, **settings)  # type: ignore[arg-type]
     assert len(list(models.iterdir())) == 3
+
+
+NO_OP = {"code": "no-onnx-operation", "what": "op Hashing", "remedy": "take it out", "layers": ["Hashing"]}
+TRIED = [{"route": "keras", "why": "ValueError: shape\nat line 3"}, {"route": "graph", "why": "x" * 300}]
+
+
+@pytest.mark.parametrize(
+    ("result", "log", "code", "told", "untold"),
+    [
+        ({}, None, "conversion-failed", [], []),
+        ({}, "\n".join(map(str, range(100, 120))), "conversion-failed", ["115\n116\n117\n118\n119"], ["114"]),
+        ({**NO_OP, "tried": TRIED}, None, "no-onnx-operation", ["op Hashing"], ["tried"]),
+        (
+            {"code": "differs", "what": "differs", "remedy": "", "tried": TRIED},
+            None,
+            "differs",
+            ["keras: ValueError: shape;", "graph: " + "x" * 200],
+            ["line 3", "x" * 201],
+        ),
+        ({"code": "names", "what": "name them", "remedy": "", "candidates": {"inputs": ["a:0", "b:0"]}}, None, "names",
+         ["inputs may be: a:0, b:0"], ["tried"]),
+    ],
+)  # fmt: skip
+def test_why_there_is_no_file(
+    models: Path, result: dict[str, Any], log: str | None, code: str, told: list[str], untold: list[str]
+) -> None:
+    if log is not None:
+        (models / "tool.log").write_text(log)
+    wanted = Wanted(Source(models / "net.keras", "keras"), models / "net.onnx")
+    finding = _refused(wanted, result, models / "tool.log")
+    assert (finding.code, finding.where) == (code, str(models / "net.keras"))
+    assert [fact in finding.what for fact in told] == [True] * len(told)
+    assert [fact in finding.what for fact in untold] == [False] * len(untold)

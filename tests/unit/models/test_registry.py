@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from slurmtf.cli.commands.models import command
 from slurmtf.errors import InputError, SpecError, WorkspaceError
-from slurmtf.models import Model
+from slurmtf.models import Model, registry
 from slurmtf.models.exporting import RECORD
 from slurmtf.models.hashes import digest
-from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _bring, registry_of
+from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _bring, _publish, registry_of
 from slurmtf.runs.mlflow import tracking
 from slurmtf.runs.workspaces.garbage import garbage
 from tests.patience import HANG_S
@@ -288,3 +288,41 @@ def test_a_registry_of_mlflow_without_the_package_is_told(
     told = capsys.readouterr()
     assert "slurmtf[mlflow]" in told.err + told.out  # as JSON where a test before has asked for that in this process
     assert Model.get("digits", workspace=workspace).mlflow == {}
+
+
+@pytest.fixture
+def staged(tmp_path: Path) -> Path:
+    """A model that is about to become a version."""
+    (tmp_path / "digits/1").mkdir(parents=True)
+    (tmp_path / "digits/1/model.json").write_text('{"id": "another"}')
+    staging = tmp_path / "mine"
+    staging.mkdir()
+    (staging / "model.json").write_text('{"id": "mine"}')
+    return staging
+
+
+def test_a_number_that_somebody_else_took_meanwhile_is_theirs(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looks = iter([[], [1]])
+    monkeypatch.setattr(registry, "_numbers", lambda place: iter(next(looks)))
+    place = staged.parent / "digits"
+    assert _publish(staged, place) == 2
+    assert [json.loads((place / number / "model.json").read_text())["id"] for number in "12"] == ["another", "mine"]
+
+
+@pytest.mark.parametrize("done", [True, False])
+def test_a_rename_that_a_file_server_reports_as_failed_may_have_been_done(
+    staged: Path, monkeypatch: pytest.MonkeyPatch, done: bool
+) -> None:
+    rename = Path.rename
+
+    def lost(self: Path, target: Path) -> Path:
+        if done:
+            rename(self, target)
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(Path, "rename", lost)
+    if done:
+        assert _publish(staged, staged.parent / "digits") == 2
+    else:
+        with pytest.raises(OSError, match="Input/output"):
+            _publish(staged, staged.parent / "digits")

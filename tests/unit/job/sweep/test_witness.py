@@ -115,3 +115,16 @@ def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> Non
 def test_on_this_machine_a_job_is_its_process(host: str, is_us: bool, known: str) -> None:
     started = str(proc.start_of(os.getpid())) if is_us else "1"
     assert LocalWitness().states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
+
+
+@pytest.mark.parametrize(("array", "called"), [("33", ["--state=PENDING 33"]), (None, [])])
+def test_only_elements_of_its_own_array_that_wait_are_canceled(tmp_path: Path, array: str | None, called: list[str]) -> None:
+    """What runs has a trial, and without an array a job id would be another's."""
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/scancel"
+    program.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\n')
+    program.chmod(0o755)
+    environ = {"PATH": f"{program.parent}:/usr/bin:/bin", "SLURM_JOB_ID": "35"}
+    SlurmWitness(str(tmp_path / "x"), {**environ, **({"SLURM_ARRAY_JOB_ID": array} if array else {})}).cancel_waiting()
+    log = tmp_path / "calls"
+    assert (log.read_text().splitlines() if log.exists() else []) == called

@@ -16,7 +16,7 @@ from slurmtf.scheduler.slurm.commands import (
     sacct_since,
     squeue,
 )
-from slurmtf.scheduler.slurm.jobs import mine
+from slurmtf.scheduler.slurm.jobs import books, mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from tests.unit.support import refusing
 
@@ -169,3 +169,15 @@ def test_commands_that_are_missing(commands: Path) -> None:
     for name in ("sbatch", "squeue", "scancel"):
         command(commands, name)
     SlurmScheduler().check()
+
+
+def test_what_accounting_says_of_another_job_under_the_number_is_not_taken(commands: Path) -> None:
+    """And without accounting, or where it does not answer, nothing is known."""
+    command(commands, "sacct", "1|60|01:00|||/a\n1.batch|60|01:00|5K||\n2|60|01:00|||/elsewhere\n")
+    found = books([job("1"), job("2", "/b")], None)
+    assert {one.ref.job_id: used.max_rss for one, used in found.items()} == {"1": 5 * 1024}
+    assert books([], None) == {}
+    command(commands, "sacct", status=1)
+    assert books([job("1")], None) == {}
+    (commands / "sacct").unlink()
+    assert books([job("1")], None) == {}

@@ -1,0 +1,74 @@
+"""The second look of a run that follows others: by the jobs that these are by now, and noted until it has been taken."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import SlurmError
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs.chains.second_look import Followed
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.scheduler.slurm import calls
+from slurmtf.submit.record import note
+
+
+@pytest.fixture
+def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What scontrol was called with, a line each."""
+    folder, log = tmp_path / "bin", tmp_path / "calls"
+    folder.mkdir()
+    (folder / "scontrol").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ ! -e {tmp_path}/refuses ] || exit 1\n')
+    (folder / "scontrol").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:/usr/bin:/bin")
+    monkeypatch.setattr(calls, "TRIES", 1)
+    log.touch()
+    return log
+
+
+@pytest.fixture
+def follower(tmp_path: Path) -> RunLayout:
+    layout = RunLayout(str(tmp_path / "lab-20260101-000000-aaaaaa"))
+    Path(layout.folder).mkdir()
+    note(layout, SubmittedJob(JobRef(None, "40"), "slurm", layout.folder, 1.0))
+    return layout
+
+
+WAITS = Followed("afterok:33,afterany:34", {"33": "/runs/a", "34": "/runs/b"})
+
+
+def job(job_id: str) -> SubmittedJob:
+    return SubmittedJob(JobRef(None, job_id), "slurm", "/runs/a", 1.0)
+
+
+def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
+    WAITS.note(follower)
+    assert Followed.noted(follower) == WAITS
+    for text in ("", "[]", "{}", '{"dependency": "afterok:1", "folders": [1]}'):
+        Path(follower.follows).write_text(text)
+        assert Followed.noted(follower) is None
+
+
+@pytest.mark.parametrize(
+    ("now", "told"),
+    [
+        ({"/runs/a": "33", "/runs/b": "34"}, []),
+        ({"/runs/a": "35", "/runs/b": "34"}, ["update jobid=40 dependency=afterok:35,afterany:34"]),
+        ({"/runs/a": "33"}, []),  # of the other nothing is known
+    ],
+)
+def test_it_waits_for_what_they_are_now(follower: RunLayout, scontrol: Path, now: dict[str, str], told: list[str]) -> None:
+    WAITS.note(follower)
+    WAITS.look_again(follower, lambda layout: job(now[layout.folder]) if layout.folder in now else None)
+    assert scontrol.read_text().splitlines() == told
+    assert Followed.noted(follower) is None
+
+
+def test_what_slurm_refuses_is_to_be_looked_at_again(follower: RunLayout, scontrol: Path, tmp_path: Path) -> None:
+    (tmp_path / "refuses").touch()
+    WAITS.note(follower)
+    with pytest.raises(SlurmError):
+        WAITS.look_again(follower, lambda layout: job("35"))
+    assert scontrol.read_text()
+    assert Followed.noted(follower) == WAITS
