@@ -51,7 +51,7 @@ NO_DIGITS = str.maketrans("", "", "0123456789")
 SURVIVED = re.compile(
     r"^(?!.*\b(?:NCCL WARN|UCX)\b)"
     r"(?:(?:.{0,60}?|\S+:\d+: )\b(?:WARN(?:ING)?|\w*[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
-    r"|\bretry(?:ing)?\b"
+    r"|\bretry(?:ing)?\b|\(ignored\)"
 )
 """A line by which a program says that it goes on."""
 TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
@@ -61,6 +61,11 @@ FRAME = re.compile(r"[-=*#]{9,}$")
 """What MPI writes above and below what it has to say."""
 OF_PROGRAM = re.compile(r"([\w./-]+)(?: \(\w+\))?: ")
 """The name of a program, which begins what it says of itself."""
+MISUSE = re.compile(
+    r"[\w./-]+(?: \(\w+\))?: .*(?:: (?:No such file or directory|Not a directory|Is a directory|File exists)$"
+    r"|(?:invalid|unrecognized|unknown|illegal) option|not in gzip format|not look like a tar archive)"
+)
+"""What a program says that was asked for what can't be: a wrong path, an option that it does not have."""
 LAST_LINES = 3
 LINES_OF_END = 60
 """Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
@@ -134,10 +139,11 @@ def _start_of_last_lines(text: str, count: int) -> int:
     return end
 
 
-def said_before(log: Log, end: int) -> Clue | None:
-    """Return what a log tells before an error that does not say why: not what its program had warned of, and went on."""
+def said_before(log: Log, end: int, by_child: bool) -> Clue | None:
+    """Return what a log tells before an error that does not say why: not what its program had warned of, and went on. A child
+    that failed went on from nothing: its last lines count, too, if they are warnings."""
     text = log.text[:end]
-    last = _start_of_last_lines(text, LAST_LINES)
+    last = _start_of_last_lines(text, LAST_LINES) if by_child else end
     return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
 
 
@@ -206,6 +212,11 @@ def first_of_last(text: str) -> str:
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
     return shortened(own[-1]) if own else ""
+
+
+def is_misuse(text: str) -> bool:
+    """Return whether the program that a text ends with says that it was asked for what can't be."""
+    return any(map(MISUSE.match, (first_of_last(text), last_line(text))))
 
 
 def error_line(text: str) -> str:

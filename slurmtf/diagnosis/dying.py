@@ -21,6 +21,7 @@ from slurmtf.diagnosis.clues import (
     error_line,
     fatal_of,
     first_of_last,
+    is_misuse,
     joined,
     last_line,
     match,
@@ -44,7 +45,7 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.leaving import how_it_left, last_words, other_words, with_exits
+from slurmtf.diagnosis.leaving import ended_itself, how_it_left, last_words, other_words, with_exits
 from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
@@ -52,10 +53,14 @@ from slurmtf.spelling import unmarked
 
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
+OF_NEXT = re.compile(r"\n(?=Traceback \(most recent|Exception (?:in thread|ignored in)|srun: |slurmstepd: |-{20})")
+"""Where the message of an error has ended at the latest."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """What a module that was not loaded leads to."""
 AN_ERROR = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception): ")
 """How Python begins the line of an error."""
+OF_SHELL = re.compile(r"[^\s:]+: (?:line )?\d+: (?:.+: (?:No such file or directory|Not a directory)|.*can't cd to .+)$")
+"""How a shell says of a line of its script that it is wrong."""
 FAILS_AT_IMPORT = (
     "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
     "or the node; install versions that fit together (`pip_packages`)"
@@ -178,7 +183,7 @@ def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) 
         next((explanation for explanation in found if explanation), None)
         or next((clue.explains(outcome) for clue in said if clue), None)
         or _of_signal(outcome, task, logs, end)
-        or (None if any(error for _, error in raised) else _of_exit(outcome, logs))
+        or (None if any(error for _, error in raised) else _of_exit(outcome, logs, end))
     )
 
 
@@ -194,16 +199,19 @@ def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log
     return replace(found, kind=kind, evidence=shown, rule="", remedy=found.remedy if kind is found.kind else "")
 
 
-def _of_exit(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
+def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Return that a script ended itself, where its own code did so and nothing else explains it: its last words say why."""
     log, left = next(((log, left) for log in logs if (left := how_it_left(log))), (None, None))
-    if not log or not left or any(match(one, CASCADES) for one in logs):
+    words = (left.said if left else "") or last_words(logs)
+    log = log or next((log for log in logs if ended_itself(log, end, words)), None)
+    if not log or any(match(one, CASCADES) for one in logs):
         return None
-    words = left.said or last_words(logs)
-    weak = _of_weak(outcome, logs, words)
-    lines = (left.failure.frame.strip(), left.failure.source.strip(), words)
-    return weak or Explanation(
-        Kind.SCRIPT, log.task, outcome.host, tuple(Evidence(log.name, shortened(line)) for line in lines if line)
+    said = match(Log(log.name, log.task, f"Error: {words}"), SAID_BY_SCRIPTS)
+    known = said.explains(outcome) if said else _of_weak(outcome, logs, words)
+    lines = filter(None, (*(where.strip() for where in (left.failure[1:] if left else ())), words))
+    shown = tuple(Evidence(log.name, shortened(line)) for line in lines)
+    return (
+        replace(known, evidence=shown) if known and said else known or Explanation(Kind.SCRIPT, log.task, outcome.host, shown)
     )
 
 
@@ -240,6 +248,8 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
     refused = _refused(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
     if refused:
         return replace(refused, evidence=(*_shown(log, error)[:1], *refused.evidence))
+    if error.childs_exit_code is not None and is_misuse(log.text[: error.start]):
+        return _shown_as(outcome, log, error, Kind.SCRIPT)
     if not error.is_own or (error.is_from_below and not error.raised_here) or _tells_of_another(log, error):
         return None
     if error.is_of_an_import:
@@ -257,9 +267,10 @@ def _told_by(log: Log, error: Raised) -> Clue | None:
         or match(joined(log, error.causes), PLAIN)
     )
     vague = None if clue else match(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
-    if clue or not (vague or error.is_from_below or error.is_of_children):
-        return clue
-    return match(joined(log, error.handled), PLAIN) or said_before(log, error.start) or vague
+    of_cause = None if clue or vague else match(joined(log, error.causes), VAGUE_BUT_FOR_CRASHES)
+    if clue or of_cause or not (vague or error.is_from_below or error.is_of_children):
+        return clue or of_cause
+    return match(joined(log, error.handled), PLAIN) or said_before(log, error.start, error.is_of_children) or vague
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
@@ -290,7 +301,8 @@ def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
 
 def _tells_of_another(log: Log, error: Raised) -> bool:
     """Return whether an error is about another process that is gone; Keras' message begins a line later."""
-    return match(Log("", "", log.text[error.at : error.at + MESSAGE_LENGTH]), CASCADES) is not None
+    message = OF_NEXT.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
+    return match(Log("", "", message), CASCADES) is not None
 
 
 def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
@@ -333,13 +345,13 @@ def _refused(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation |
 
 
 def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
-    """Return an error without its traceback as the script's own: Python writes it last, and ends with 1. Where it told by which
-    error it ended, or by none, a line that looks like one is the script's text."""
-    if outcome.exit_code != 1:
+    """Return an error without its traceback as the script's own: Python writes it last, as do a shell and its programs. Where
+    Python told by which error it ended, or by none, a line that looks like one is the script's text."""
+    if outcome.exit_code not in (1, 2):
         return None
     for log in (log for log in logs if log.uncaught is None):
         line = last_line(log.text)
-        if AN_ERROR.match(line) and is_of_scripts(line):
+        if (AN_ERROR.match(line) and is_of_scripts(line)) or OF_SHELL.match(line) or is_misuse(log.text):
             return Explanation(Kind.SCRIPT, log.task, outcome.host, (Evidence(log.name, line),))
     return None
 

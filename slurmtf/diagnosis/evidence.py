@@ -38,6 +38,8 @@ LONGEST_SIGN = max(map(len, SIGNS))
 AT_LENGTH = 4
 """Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
 CUT = "\n[...]\n"
+OF_ALL = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
+"""What ends all tasks of a run alike; where it has one, that one."""
 
 
 def explain_run(layout: RunLayout, state: RunState) -> Explanation:
@@ -52,6 +54,9 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     found = explain(state.outcome, failures, ends)
     if found.kind is Kind.UNKNOWN and (logs := read_logs(layout, names, begins, whole=True)) != ends:
         found = explain(state.outcome, failures, logs)
+    tasks = {log.task for log in ends if log.task}
+    if found.kind in OF_ALL and not found.task and len(tasks) == 1:
+        found = replace(found, task=tasks.pop())
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
     return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
 

@@ -15,6 +15,11 @@ from slurmtf.job.contract.attempt.outcome import End
 
 PROGRAMS = re.compile(r"/bin/[^/]+$")
 """A launcher, such as torchrun, leaves with what its children left with."""
+OF_LIBRARIES = re.compile(
+    r"(?:\[[\w.-]+:\d+\]|\*{3}|Abort\(|OMP:|PMIX?\b|[\w/.-]+\.(?:c|cc|cpp|h|f90):\d+|[\d.: -]*[EF]\d* "
+    r"|slurmtf: |srun: |slurmstepd)"
+)
+"""How the lines of libraries begin that end a process."""
 STATUS = re.compile(r"SystemExit: (-?\d+|True)$")
 WORD = re.compile(r"[A-Za-z]{4,}")
 OF_ANY_ERROR = re.compile(
@@ -22,6 +27,10 @@ OF_ANY_ERROR = re.compile(
     r"|quit(?:ting)?|terminat(?:ed|ing)|an? (?:\w+ )?error|errors? (?:occurred|above)|see (?:above|the log)|went wrong)\b"
 )
 """What a script says of whatever error it has met."""
+
+
+LEAST_OF_SHELL = 126
+"""The least exit code by which a shell tells of something else."""
 
 
 class Left(NamedTuple):
@@ -89,3 +98,11 @@ def last_words(logs: Sequence[Log]) -> str:
     last = [line for log in logs if (line := last_line(log.text))]
     like_errors = (*filter(ERROR_LIKE.search, last), *(error_line(log.text) for log in logs))
     return next(filter(None, like_errors), last[0] if last else "")
+
+
+def ended_itself(log: Log, end: End | None, words: str) -> bool:
+    """Return whether a script whose Python was watched ended with an exit code and by no error, and said an error of its own
+    last (os._exit, MPI's Abort)."""
+    code = end.exit_code if end else None
+    is_own = ERROR_LIKE.search(words) and not OF_LIBRARIES.match(words)
+    return log.uncaught == "" and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

@@ -27,15 +27,25 @@ PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:at
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?: \(see above for traceback\))?(?::|$)")
 OF_SCRIPTS = re.compile(
     r"(?:Value|Type|Key|Index|Attribute|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
-    r"|NotImplemented|StopIteration|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
-    r"|Indentation|Tab|Pars\w+|Scanner|JSONDecode|Decode|Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
+    r"|NotImplemented|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
+    r"|Indentation|Tab|Pars\w+|Scanner|\w*Decode|\w*Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
     r"|FailedPrecondition|AlreadyExists|Unimplemented|Validation|Arg\w*|Config\w*|Parameter|\w*Shape\w*|Dimension\w*|Schema"
     r"|Format|Missing\w*|Unsupported\w*|LinAlg|Axis|UFunc\w*|\w*UFuncNoLoop|Concretization\w*|\w*Tracer\w*|NotFitted"
-    r"|Import|ModuleNotFound|BadZipFile|HDF5Ext)(?:Error|Exception|Warning)?$"
+    r"|Import|ModuleNotFound|HDF5Ext|Integrity|Programming|Staging|OperatorNotAllowedInGraph|InaccessibleTensor)"
+    r"(?:Error|Exception)?$|(?:\w*Warning|StopIteration|Bad\w+File|UnidentifiedImageError)$"
 )
 """Types of errors that a script makes, or its data: what it asks of a library can't be."""
-OF_CALLS = re.compile(r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions)\.[\w.]+(?::|$)")
-"""Those of libraries in Python alone, which raise them where what they are asked does not make sense."""
+OF_CALLS = re.compile(
+    r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions|absl\.flags\.\w+|configparser|tarfile|csv"
+    r"|zlib|lzma|struct|re|binascii|getopt|shutil|yaml(?:\.\w+)?|jinja2\.exceptions)\.\w+(?::|$)"
+    r"|(?:sqlite3\.)?OperationalError: (?:no such (?:table|column)|near \")|EOFError: \S"
+    r"|cv2\.error: .*(?:Assertion failed|\(-\d+:Bad)"
+)
+"""Those of libraries in Python alone, or of data, which are raised where what is asked does not make sense."""
+OF_PYTHON_CALLS = re.compile(
+    r"(?:^|/)(?:site|dist)-packages/(?:tensorflow|tensorflow_estimator|keras|tf_keras|h5py/_hl|numpy|pandas|scipy|sklearn|matplotlib)/"
+)
+"""Packages of which the part in Python raises a RuntimeError where they are called as they can't be."""
 OF_IMPORTS = re.compile(r"(?:Attribute|Import|Name|Type|Value|Syntax|Indentation|Tab)Error$")
 """Types of errors that a package has which does not fit another one, or this Python."""
 OF_SHADOWING = re.compile(r"partially initialized module|consider renaming")
@@ -59,7 +69,7 @@ OF_CHILDREN = re.compile(
 """Errors that only say that another process ended, which has told why before."""
 OF_A_FUNCTION = re.compile(r"Traceback \(most recent call last\):\n\n")
 """The traceback of a Python function in a graph, which TensorFlow quotes in its error."""
-OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\s)(\S.*)\n\t \[\[")
+OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\t|  ) ?(\S.*)\n\t \[\[")
 OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
 """What an error of TensorFlow's, or of Keras', says behind its first line: above the node, or below the code."""
 OF_TABLE = re.compile(r"(?m)^(Root Cause[\s\S]{0,300}?)?^ +(exitcode *: .*)$")
@@ -84,9 +94,9 @@ LONGEST = 2000
 class Raised(NamedTuple):
     """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
     ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
-    raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported.
-    ``is_uncaught``: it came up to where a script begins, which then ended. ``is_told``: the task's Python says that it ended
-    by this one. ``detail``: what it says where its first line is a heading.
+    raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported. ``of_call``: a
+    library refused what it was asked. ``is_uncaught``: it came up to where a script begins, which then ended. ``is_told``: the
+    task's Python says that it ended by this one. ``detail``: what it says where its first line is a heading.
     """
 
     failure: Failure
@@ -96,6 +106,7 @@ class Raised(NamedTuple):
     handled: tuple[str, ...]
     raised_here: bool
     in_import: bool
+    of_call: bool
     is_uncaught: bool
     is_told: bool
     detail: str
@@ -118,12 +129,13 @@ class Raised(NamedTuple):
     @property
     def is_from_below(self) -> bool:
         inner = INNER.search(self.failure.error)
-        return FROM_BELOW.match(inner[1] if inner else self.failure.error) is not None
+        error = inner[1] if inner else self.failure.error
+        return FROM_BELOW.match(error) is not None and not OF_CALLS.match(error)
 
     @property
     def is_own(self) -> bool:
         """Whether it is sure to be the script's: its own code raised it, or its type is one that a mistake there has."""
-        return self.raised_here or is_of_scripts(self.failure.error)
+        return self.raised_here or self.of_call or is_of_scripts(self.failure.error)
 
     @property
     def is_of_an_import(self) -> bool:
@@ -177,7 +189,12 @@ def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
         return None
     failure, start, at, is_told = place
     causes, handled = _chain(text, start)
-    where = (_is_raised_here(text, start, at), _is_in_import(text, start, at), _is_uncaught(text, start, at))
+    where = (
+        _is_raised_here(text, start, at),
+        _is_in_import(text, start, at),
+        _is_of_call(text, start, at),
+        _is_uncaught(text, start, at),
+    )
     error = Raised(failure, start, at, causes, handled, *where, is_told, _detail(text, failure, at))
     return (last_raised(text[:start]) if error.is_of_children and start else None) or error
 
@@ -244,6 +261,12 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
     return bool(path) and not INSTALLED.search(path) and RAISES.match(source) is not None
 
 
+def _is_of_call(text: str, start: int, at: int) -> bool:
+    """Return whether the part of a library that is Python raised a RuntimeError: its other parts raise others."""
+    path, source = (FRAME.findall(text, start, at) or [("", "")])[-1]
+    return text.startswith("RuntimeError: ", at) and bool(OF_PYTHON_CALLS.search(path)) and RAISES.match(source) is not None
+
+
 def _is_in_import(text: str, start: int, at: int) -> bool:
     """Return whether the body of an installed module stands below the user's last frame, and so was run by an import."""
     places = [(INSTALLED.search(path), name) for path, name in PLACE.findall(text, start, at)]
@@ -267,5 +290,6 @@ def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         failure = find_failure(before[start:].splitlines()) if link and start >= 0 else None
         if failure is None:
             break
-        (causes if link == CAUSED and not handled else handled).append(failure.error)
+        error = " ".join(filter(None, (failure.error, _detail(before, failure, before.rfind(failure.error)))))
+        (causes if link == CAUSED and not handled else handled).append(error)
     return tuple(causes), tuple(handled)

@@ -7,7 +7,7 @@ from slurmtf.diagnosis.rules.rule import Rule
 
 PYTHON: tuple[Rule, ...] = (
     Rule("import", Kind.IMPORT, ("No module named",),
-         r"(?:ModuleNotFoundError|ImportError|python[\d.]*): No module named '?([\w.]+)",
+         r"(?m)(?:ModuleNotFoundError|ImportError|python[\d.]*|^\w+): No module named '?([\w.]+)",
          "install {0} in the job's Python, or use another one (`environment_definition.python`)", vague=True),
     Rule("import-optional", Kind.IMPORT, ("ImportError: ", "No package metadata was found", "DistributionNotFound"),
          r"ImportError: (?:.*\b(?:(?:[Pp]lease|pip|conda|need to|must) install|not installed|to be installed|tried using: "
@@ -17,11 +17,25 @@ PYTHON: tuple[Rule, ...] = (
     Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
          r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
          "the script calls MPI with invalid arguments: buffers, counts, ranks or communicators"),
-    Rule("library-check", Kind.SCRIPT, ("Check failed: ",), r"(?m)^[\w.]+(?:Error|Exception): .*Check failed: .*",
+    Rule("library-check", Kind.SCRIPT, ("Check failed: ", "name already exists"),
+         r"(?m)^[\w.]+(?:Error|Exception): .*(?:Check failed: |\(name already exists\)).*",
          "a library rejects what the script passes to it, or its data"),
     Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
          r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
          "the shapes of the script's tensors, or of its checkpoint, do not match"),
+    Rule("interpreter", Kind.SCRIPT, ("during iteration", "raised StopIteration", "new process before",
+         "running event loop", "event loop is already", "no current event loop",
+         "super(): ", "is not in main", "schedule new futures after"),
+         r"RuntimeError: (?:\S{1,20} (?:keys )?changed (?:size )?during iteration|generator raised StopIteration|super\(\): |"
+         r"asyncio\.run\(\) cannot be called from a running event loop|This event loop is already|"
+         r"There is no current event loop|main thread is not in main|cannot schedule new futures after)|"
+         r"An attempt has been made to start a new process before the",
+         "Python does not allow that: the line shown is in the script, or in what it calls"),
+    Rule("no-script", Kind.SCRIPT, ("can't open file",), r"(?m)^\S*python[\d.]*: can't open file '?(.+?)'?: \[Errno 2\]",
+         "there is no {0} where the command ran: look at the folder and at the spelling"),
+    Rule("shell-script", Kind.SCRIPT, ("yntax error", "unexpected EOF", "unbound variable"),
+         r"(?m)^[^\s:]+: (?:line )?\d+: (?:[Ss]yntax error\b.*|unexpected EOF while.*|\S{1,80}: unbound variable)$",
+         "the shell script is not right at that line"),
     Rule("arguments", Kind.SCRIPT, ("error: ", "Error: ", "Flags parsing error"),
          r"(?m)^\S+: error: ((?:unrecognized arguments|the following arguments are required|argument \S+|ambiguous option): .*)"
          r"|^Error: ((?:No such option|Missing (?:option|argument)|Invalid value for|Got unexpected extra argument).*)"

@@ -383,7 +383,7 @@ def test_a_program_that_failed_has_its_first_and_last_word_shown(said: str, show
     assert [one.text for one in found.evidence][-1 - len(shown) :] == [error, *shown]
 
 
-@pytest.mark.parametrize(("code", "uncaught", "kind"), [(1, None, Kind.SCRIPT), (1, "", Kind.UNKNOWN), (3, None, Kind.UNKNOWN)])
+@pytest.mark.parametrize(("code", "uncaught", "kind"), [(1, None, Kind.SCRIPT), (1, "", Kind.SCRIPT), (3, None, Kind.UNKNOWN)])
 def test_an_error_without_its_traceback_is_the_scripts_where_python_may_have_ended_so(
     code: int, uncaught: str | None, kind: Kind
 ) -> None:

@@ -52,9 +52,14 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
         (TRACE.format(NO_SPACE), "all is read\n", AT.format(1), Kind.DISK, NO_SPACE),
         # it ended itself, and no error is told
         ("begin\n", "ERROR: empty set\n", AT.format(1), Kind.SCRIPT, "ERROR: empty set"),
-        ("begin\nloss: nan\nthe loss is nan\n", "", AT.format(1), Kind.DIVERGED, "loss: nan"),
+        ("begin\nloss: nan\nthe loss is nan\n", "", AT.format(1), Kind.DIVERGED, "the loss is nan"),
         ("begin\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
         ("Horovod has been shut down\n", "", AT.format(1), Kind.PEER, "Horovod has been shut down"),
+        ("begin\n", "", AT.format("GPU device not found"), Kind.GPU_MISSING, "GPU device not found"),
+        # its Python was watched, ended by no error, and how it left is not told
+        ("ERROR: the grid is odd\n", "", "", Kind.SCRIPT, "ERROR: the grid is odd"),
+        ("the grid is odd\n", "", "", Kind.UNKNOWN, "the grid is odd"),
+        ("[n1:123] *** MPI_ERRORS_ARE_FATAL, error\n", "", "", Kind.UNKNOWN, "[n1:123] *** MPI_ERRORS_ARE_FATAL, error"),
         # what is installed ended it
         ("begin\nan odd end\n", "", OF_LIBRARY.format(1), Kind.UNKNOWN, "an odd end"),
         ("begin\nan odd end\n", "", OF_TORCHRUN.format(1), Kind.UNKNOWN, "an odd end"),

@@ -18,6 +18,9 @@ SAMPLES: list[tuple[str, str]] = [
     ("compiled-part", TRACEBACK + "ModuleNotFoundError: No module named 'numpy.core._multiarray_umath'"),
     ("import-optional", TRACEBACK + "ImportError: Missing optional dependency 'openpyxl'. Use pip or conda to install openpyxl."),
     ("import-optional", TRACEBACK + "importlib.metadata.PackageNotFoundError: No package metadata was found for horovod"),
+    ("interpreter", TRACEBACK + "RuntimeError: dictionary changed size during iteration"),
+    ("no-script", "python3: can't open file '/r/work/trian.py': [Errno 2] No such file or directory"),
+    ("shell-script", "run.sh: line 7: syntax error near unexpected token `done'\nrun.sh: line 7: `done'"),
     ("mpi-call", TRACEBACK + "mpi4py.MPI.Exception: MPI_ERR_TRUNCATE: message truncated"),
     ("library-check", TRACEBACK + "xgboost.core.XGBoostError: [07:04:42] multiclass_obj.cu:64: Check failed: valid: label must be "
      "in [0, num_class)."),

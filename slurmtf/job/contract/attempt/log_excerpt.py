@@ -28,6 +28,9 @@ _GOES_ON = (
     "handle: <",
 )
 """What Python writes before a traceback after which it goes on: of what is deleted, logged, run at its end, or of a task."""
+_OF_THREAD = "Exception in thread "
+_OF_MODULE = re.compile(r'\s+File "[^"]+", line \d+, in <module>$')
+"""The first frame of an error that nothing caught, but for that of a thread, which ends the thread alone."""
 _CUT_OFF = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception)(?P<told> \(see above for traceback\))?: ")
 """An error whose traceback is cut off, and what TensorFlow 1 says once more at the end of one."""
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
@@ -61,9 +64,9 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
     """Return the error of the last traceback or crash; None when there is none, or it was cut off."""
     starts = [at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL)]
     ended = [at for at in starts if not (at and lines[at - 1].startswith(_GOES_ON))]
-    start = max(ended or starts, default=-1)
+    start = max(_of_main(lines, ended), default=-1)
     if start < 0:
-        return _no_code(lines) or _cut_off(lines)
+        return _no_code(lines) or _cut_off(lines[: starts[0]] if starts else lines)
     if lines[start].startswith(_FATAL):
         return _crash(lines[start:])
     frame, source, error = "", "", ""
@@ -76,6 +79,12 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
             error = lines[at]
             break
     return Failure(error, frame, source) if error else None
+
+
+def _of_main(lines: List[str], starts: List[int]) -> List[int]:
+    """Return where tracebacks start without those of threads, if one of the others ended the script."""
+    own = [at for at in starts if not (at and lines[at - 1].startswith(_OF_THREAD))]
+    return own if any(at + 1 < len(lines) and _OF_MODULE.match(lines[at + 1]) for at in own) else starts
 
 
 def _no_code(lines: List[str]) -> Optional[Failure]:
