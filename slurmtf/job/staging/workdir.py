@@ -4,22 +4,29 @@ import glob
 import os
 import shutil
 import tarfile
+from typing import Callable, Iterable, Iterator
 
 from ..contract.layout import RunLayout, native
 from ..contract.snapshot import is_whole
 from ..contract.system.private import make_private
 
+Pulse = Callable[[], None]
 
-def prepare(layout: RunLayout, snapshot: str) -> None:
+
+def _no_pulse() -> None:
+    return
+
+
+def prepare(layout: RunLayout, snapshot: str, pulse: Pulse = _no_pulse) -> None:
     """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; only once, even if the job is requeued."""
-    unpack(layout, snapshot, layout.work, "..")
+    unpack(layout, snapshot, layout.work, "..", pulse)
 
 
-def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
+def unpack(layout: RunLayout, snapshot: str, work: str, run: str, pulse: Pulse = _no_pulse) -> None:
     """Unpack the snapshot of that id into the folder ``work``, from which the path to the run's folder is ``run``.
 
-    The copy gets its name when it is complete, so a job that is killed halfway starts over. Raises OSError, also if
-    ``source.tar`` no longer holds that snapshot.
+    ``pulse`` is called before each of its files; what it raises ends the unpacking. The copy gets its name when it is complete,
+    so a job that is killed halfway starts over. Raises OSError, also if ``source.tar`` no longer holds that snapshot.
     """
     partial_name = work + ".partial-"
     if os.path.isdir(work):
@@ -29,7 +36,7 @@ def unpack(layout: RunLayout, snapshot: str, work: str, run: str) -> None:
     partial = partial_name + os.urandom(4).hex()
     os.mkdir(partial, 0o700)
     try:
-        _unpack(layout.source, partial)
+        _unpack(layout.source, partial, pulse)
         for name in ("outputs", "logs"):
             os.symlink(os.path.join(run, name), os.path.join(partial, name))
         os.rename(partial, work)
@@ -69,11 +76,17 @@ class _Archive(tarfile.TarFile):
         """Do not set times: the snapshot has none, and scratch file systems delete what looks old."""
 
 
-def _unpack(path: str, folder: str) -> None:
+def _unpack(path: str, folder: str, pulse: Pulse) -> None:
     with _Archive.open(path) as archive:
         members = archive.getmembers()
         for member in members:
             member.name, member.linkname = native(member.name), native(member.linkname)
         if hasattr(tarfile, "fully_trusted_filter"):  # Python 3.12 on; our own snapshot may hold any link
             archive.extraction_filter = tarfile.fully_trusted_filter
-        archive.extractall(folder, members)  # noqa: S202
+        archive.extractall(folder, _each(members, pulse))  # noqa: S202
+
+
+def _each(members: Iterable[tarfile.TarInfo], pulse: Pulse) -> Iterator[tarfile.TarInfo]:
+    for member in members:
+        pulse()
+        yield member

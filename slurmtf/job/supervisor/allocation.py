@@ -20,7 +20,7 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
 from . import start
-from .conclusion import STOP_SIGNALS, conclude, may_be_killed, settled, unheard_since
+from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed, settled, unheard_since
 from .continuation import Continuation
 from .ending import Ending
 from .launch import TICK_S, Launch
@@ -29,6 +29,12 @@ from .result import Result
 
 ENDS_ALL = (Cause.TIME_LIMIT, Cause.CANCELED, *MAY_RETURN)
 """Causes that end the job from outside, whatever launches are still to come."""
+
+
+class _EndedError(Exception):
+    def __init__(self, killing: Killing) -> None:
+        self.killing = killing
+        super().__init__(killing.cause.value)
 
 
 class Allocation:
@@ -82,6 +88,8 @@ class Allocation:
         try:
             self._prepare()
             outcome = self._launch_all(words)
+        except _EndedError as err:
+            return err.killing.outcome
         except OSError as err:
             cause = Cause.LAUNCHER if err.filename == words[0] else Cause.AGENT
             return Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan.launcher})
@@ -91,8 +99,15 @@ class Allocation:
     def _prepare(self) -> None:
         staging.make_targets(self._plan)
         if not self._plan.stage.on_node:
-            workdir.prepare(self._layout, self._plan.snapshot)
+            workdir.prepare(self._layout, self._plan.snapshot, self._go_on)
         self._journal.write(events.Prepared())
+
+    def _go_on(self) -> None:
+        """Do what is due. Raises _EndedError if the job is being ended."""
+        self._turn()
+        killing = self._ending.killing
+        if killing:
+            raise _EndedError(killing)
 
     def _launch_all(self, words: List[str]) -> Outcome:
         """Start one launch after the other; return the outcome of the whole."""

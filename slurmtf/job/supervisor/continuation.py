@@ -46,7 +46,7 @@ class Continuation:
         self._journal = journal
         self._name = identity.job_name(environ) or ""
         self._budgets = () if plan.sweep else plan.restarts
-        self._job = SlurmJob(environ) if plan.can.starts_again else None
+        self._job = SlurmJob(environ, lambda: journal.is_followed) if plan.can.starts_again else None
         self._successor = Successor(plan, layout, self._name, self._job if self._budgets else None)
         self._history = restart.history_of(earlier, self._name) if self._name else []
         self._is_requeued = identity.attempt(environ) > 0

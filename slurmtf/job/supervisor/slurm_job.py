@@ -35,20 +35,25 @@ class Said(NamedTuple):
         return bool(NO_ANSWER.search(self.error))
 
 
-def patiently(call: Callable[[], Said]) -> Said:
-    """Call until slurmctld has answered, or there is no hope that it will."""
+def _never() -> bool:
+    return False
+
+
+def patiently(call: Callable[[], Said], given_up: Callable[[], bool] = _never) -> Said:
+    """Call until slurmctld has answered, there is no hope that it will, or it is ``given_up``."""
     end = time.monotonic() + PATIENCE_S
     said = call()
-    while said.unanswered and time.monotonic() < end:
+    while said.unanswered and time.monotonic() < end and not given_up():
         time.sleep(PAUSE_S)
         said = call()
     return said
 
 
 class SlurmJob:
-    """The job that we are in."""
+    """The job that we are in. ``given_up``: nobody needs Slurm's answers any more, but of a submission."""
 
-    def __init__(self, environ: Mapping[str, str]) -> None:
+    def __init__(self, environ: Mapping[str, str], given_up: Callable[[], bool] = _never) -> None:
+        self._given_up = given_up
         self._environ = {name: value for name, value in environ.items() if outside_of_a_job(name)}
         self._id = identity.job_id(environ) or ""
         self._restarts = identity.attempt(environ)
@@ -106,7 +111,7 @@ class SlurmJob:
         return "; ".join(said.error for said in (waiting, *moves) if said.error)
 
     def _ask(self, command: Sequence[str]) -> Said:
-        return patiently(lambda: self._call(command))
+        return patiently(lambda: self._call(command), self._given_up)
 
     def _call(self, command: Sequence[str]) -> Said:
         try:

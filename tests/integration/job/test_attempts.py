@@ -80,6 +80,23 @@ def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
     assert one.result("4711")[0] == "success"
 
 
+def test_an_attempt_that_unpacks_its_source_gives_way_too(job: NewJob) -> None:
+    """The next one begins in the middle: its journal is unpacked, through a link."""
+    one = job("pass")
+    one.change_plan(scheduler="slurm", launcher="srun", snapshot="", timings__look=0.0)
+    with tarfile.open(one.layout.source, "a") as archive:
+        door = tarfile.TarInfo("door")
+        door.type, door.linkname = tarfile.SYMTYPE, one.layout.journals
+        for member in (door, tarfile.TarInfo("door/4711.1.jsonl"), tarfile.TarInfo("late")):
+            archive.addfile(member)
+    assert one.run(SLURM_JOB_ID="4711") != 0
+    assert Path(one.layout.journal("4711", 1)).exists()
+    (attempt,) = journal.attempts(one.layout)
+    assert (attempt.number, attempt.outcome and attempt.outcome.cause) == (0, Cause.REQUEUED)
+    assert not Path(one.layout.work).exists()
+    assert partials(one) == []
+
+
 FAILS_LATE = """\
 import os, pathlib, sys
 pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next one does at its start

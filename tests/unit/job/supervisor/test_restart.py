@@ -356,6 +356,12 @@ def test_slurm_is_asked_until_it_answers(error: str, calls: int, monkeypatch: py
     assert asked == (Said("yes") if calls == 3 else Said("", error))
 
 
+def test_slurm_is_not_asked_for_what_nobody_needs_any_more() -> None:
+    answers = iter([Said("", "Connection refused"), Said("yes")])
+    assert patiently(lambda: next(answers), lambda: True).unanswered
+    assert list(answers) == [Said("yes")]
+
+
 def test_slurm_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
     said = Said("", "Connection refused")
