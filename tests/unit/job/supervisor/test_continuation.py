@@ -74,7 +74,7 @@ def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.
 def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
     slurm = Slurm(layout)
-    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda _: slurm)
+    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: slurm)
     Path(layout.jobs).write_text(json.dumps({"ref": {"cluster": None, "job_id": "12", "element": None}}) + "\n")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("preempted", 1),))
     journal = Journal(str(tmp_path / "12.0.jsonl"))
