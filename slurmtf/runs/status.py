@@ -11,15 +11,15 @@ from pathlib import Path
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.chains.second_look import Followed
-from slurmtf.runs.states import cancelers
+from slurmtf.runs.states import cancelers, sweeps
 from slurmtf.runs.states.evidence import evidence_of
 from slurmtf.runs.states.history import History, read_history
 from slurmtf.runs.states.observe import Answer, observe
 from slurmtf.runs.states.records import Records, note_end, read_records
 from slurmtf.runs.states.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
 from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
-from slurmtf.runs.states.sweeps import is_sweep, read_sweep, reduce_sweep, with_canceler
 from slurmtf.scheduler import SubmittedJob
+from slurmtf.submit import additions
 from slurmtf.submit.adoption import find_jobs, note_found
 
 OF_AN_END_S = 5.0
@@ -54,10 +54,10 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
 
     Jobs of which the folders do not tell, for their client was killed or got no answer, are found and written down."""
     records, unfound = _all_records(layouts, known, max_age_s)
-    sweeps = {layout for layout in layouts if is_sweep(layout)}
-    read = [(layout, records[layout], read_history(layout)) for layout in layouts if layout not in sweeps]
+    swept = {layout for layout in layouts if sweeps.is_sweep(layout)}
+    read = [(layout, records[layout], read_history(layout)) for layout in layouts if layout not in swept]
     asked = [job_to_ask_for(records, history) for _, records, history in read]
-    records_of = {layout: records[layout] for layout in layouts if layout in sweeps}
+    records_of = {layout: records[layout] for layout in layouts if layout in swept}
     elements = [job for one in records_of.values() for job in _elements(one)]
     answers = _answers([job for job in asked if job], elements, max_age_s)
     dated = [
@@ -99,27 +99,28 @@ def _elements(records: Records) -> list[SubmittedJob]:
 
 def _is_told(records: Records) -> bool:
     """Return whether the end of a sweep was written down, with who canceled it."""
-    return records.ended is not None and not cancelers.is_wanted(records.ended.outcome)
+    told = sweeps.told_end(records)
+    return told is not None and not cancelers.is_wanted(told.outcome)
 
 
 def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
-    first = records.jobs[0] if records.jobs else None
+    job, told = records.latest, sweeps.told_end(records)
     known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
-    if records.ended:
-        state = with_canceler(records.ended, records, known, time.time())
-        if state != records.ended:
+    if told:
+        state = sweeps.with_canceler(told, records, known, time.time())
+        if state != told:
             _note_end(layout, state)
-        return Seen(layout, first, state, records.jobs, settled=not records.unreadable)
+        return Seen(layout, job, state, records.jobs, settled=not records.unreadable)
     try:
-        facts = read_sweep(layout)
+        facts = sweeps.read_sweep(layout)
     except (OSError, ValueError) as err:
         return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
-    state = reduce_sweep(facts, records, known, time.time())
+    state = sweeps.reduce_sweep(facts, records, known, time.time())
     if state.status.final and max_age_s > OF_AN_END_S:
         return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
         _note_end(layout, state)
-    return Seen(layout, first, state, records.jobs)
+    return Seen(layout, job, state, records.jobs)
 
 
 def _note_end(layout: RunLayout, state: RunState) -> None:
@@ -144,14 +145,16 @@ def job_names(layout: RunLayout) -> set[str]:
 def _all_records(
     layouts: Sequence[RunLayout], known: SubmittedJob | None, max_age_s: float
 ) -> tuple[dict[RunLayout, Records], dict[RunLayout, SlurmError]]:
-    """Return the records of runs, and why schedulers could not be asked about runs that have no recorded job."""
+    """Return the records of runs, and why schedulers could not be asked about runs that may have a job that is not recorded."""
     records = {layout: _records(layout, known) for layout in layouts}
-    lacking = [layout for layout, one in records.items() if not (one.jobs or one.unreadable)]
+    lacking = [layout for layout, one in records.items() if additions.may_lack(layout, one.jobs) and not one.unreadable]
     found = find_jobs(lacking, max_age_s) if lacking else {}
     for layout, one in found.items():
+        jobs = additions.unknown(one.jobs, records[layout].jobs)
         with contextlib.suppress(OSError):  # it is somebody else's run, or the disk is full
-            note_found(layout, one)
-        records[layout] = replace(records[layout], jobs=one.jobs)
+            note_found(layout, jobs)
+            additions.settle(layout, one)
+        records[layout] = replace(records[layout], jobs=(*records[layout].jobs, *jobs))
     return records, {layout: one.error for layout, one in found.items() if one.error}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from slurmtf.errors import SlurmError
@@ -26,7 +26,8 @@ class Found:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the jobs of a run are, according to its plan; ``built``: when its folder was created, in seconds since 1970."""
+    """Where the jobs of a run are, according to its plan; ``built``: when its folder was created, or more of it began to be
+    submitted, in seconds since 1970."""
 
     scheduler: str
     cluster: str | None
@@ -43,13 +44,13 @@ def adopt(layout: RunLayout) -> tuple[SubmittedJob, ...]:
     found = find_jobs([layout])[layout]
     if found.error:
         raise found.error
-    note_found(layout, found)
+    note_found(layout, found.jobs)
     return found.jobs
 
 
-def note_found(layout: RunLayout, found: Found) -> None:
+def note_found(layout: RunLayout, jobs: Iterable[SubmittedJob]) -> None:
     """Record the jobs that were found for a run. Raises OSError."""
-    for job in found.jobs:
+    for job in jobs:
         note(layout, replace(job, why=ADOPTED))
 
 
@@ -74,13 +75,20 @@ def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunL
 def _place(layout: RunLayout) -> _Place | None:
     """Return where the jobs of a run are; None if its plan does not say, or the run has just been removed."""
     try:
-        plan, built = load_json(layout.plan), os.stat(layout.plan).st_mtime  # noqa: PTH116
+        plan, built = load_json(layout.plan), max(_written(layout.plan), _written(layout.submitting))
         job, cluster, folder = plan["job"], plan["cluster"], plan["run"]["folder"]
         scheduler_of(job["scheduler"], cluster)
         sound = isinstance(folder, str) and (cluster is None or isinstance(cluster, str))
         return _Place(job["scheduler"], cluster, folder, bool(job.get("sweep")), built) if sound else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
+
+
+def _written(path: str) -> float:
+    try:
+        return os.stat(path).st_mtime  # noqa: PTH116 - of thousands of runs
+    except FileNotFoundError:
+        return 0.0
 
 
 def _in_journal(layout: RunLayout, place: _Place) -> Found:

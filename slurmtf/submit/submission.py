@@ -19,14 +19,10 @@ from slurmtf.plan import LaunchPlan
 from slurmtf.scheduler import Array, Scheduler, scheduler_of
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.adoption import adopt
+from slurmtf.submit.clients import SETTLE_S, UNKNOWN_OWNER_S, has_died, in_hand
 from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Fill, Intent, build, remove
 from slurmtf.submit.record import SUBMITTED, note, read_record
 from slurmtf.trusted import own_folder
-
-UNKNOWN_OWNER_S = 3600
-"""Seconds after which a submission on another host, whose process can't be seen, counts as dead."""
-SETTLE_S = 30
-"""Seconds that an sbatch which has outlived its client may take."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +107,7 @@ def tidy(workspace: Path) -> None:
 def _settle_all(workspace: Path) -> None:
     for intent in Intent.all(workspace):
         with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
-            if _is_dead(intent):
+            if has_died(intent.owner, intent.path):
                 _settle(intent)
 
 
@@ -132,7 +128,7 @@ def abandoned(workspace: Path) -> Iterator[Path]:
     """Yield what was built for runs whose submission was killed, each followed by its note, if there is one."""
     yield from _unnoted(workspace)
     for intent in Intent.all(workspace):
-        if not intent.folder.exists() and _is_dead(intent):
+        if not intent.folder.exists() and has_died(intent.owner, intent.path):
             yield from (found for found in (intent.staging, intent.path) if found.exists())
 
 
@@ -144,25 +140,11 @@ def _unnoted(workspace: Path) -> Iterator[Path]:
             yield staging
 
 
-def _is_dead(intent: Intent) -> bool:
-    alive = intent.owner.alive()
-    return age(intent.path) > UNKNOWN_OWNER_S if alive is None else not alive
-
-
 def _settle(intent: Intent) -> None:
     layout = RunLayout(str(intent.folder))
     if intent.folder.exists() and not adopt(layout):
-        if age(intent.folder) < SETTLE_S or _in_hand(layout.script):
+        if age(intent.folder) < SETTLE_S or in_hand(layout.script):
             return
         remove(intent.folder)
     shutil.rmtree(intent.staging, ignore_errors=True)
     intent.forget()
-
-
-def _in_hand(script: str) -> bool:
-    """Return whether an sbatch that outlived its client is still working on the script (proc(5), cmdline)."""
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        with contextlib.suppress(OSError):
-            if os.fsencode(script) in path.read_bytes().split(b"\0"):
-                return True
-    return False

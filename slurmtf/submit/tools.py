@@ -30,7 +30,9 @@ from slurmtf.plan.model import Batch, BuildPlan, Shell, Value
 from slurmtf.scheduler import Array, JobState, Observation, Scheduler, SubmittedJob, scheduler_of
 from slurmtf.sites import Site
 from slurmtf.sites.search import search_path
+from slurmtf.submit.additions import unknown
 from slurmtf.submit.building import Building, provide
+from slurmtf.submit.clients import in_hand
 from slurmtf.submit.refused import refusals_for
 
 POLL_S = (1.0, 15.0)
@@ -122,13 +124,19 @@ class Toolbox:
     def earlier(self, folder: Path) -> list[SubmittedJob]:
         """Return the jobs that were last submitted for a folder and have not ended. Raises SlurmError if Slurm does not
         answer."""
-        known = [SubmittedJob.from_dict(one) for one in read_json(folder / JOBS).get("jobs", ())]
+        noted = read_json(folder / JOBS)
+        known = [SubmittedJob.from_dict(one) for one in noted.get("jobs", ())]
+        if noted.get("began") and self.scheduler.queues:
+            found = self.scheduler.find({str(folder): float(noted["began"])}).get(str(folder), [])
+            known += unknown(found, known)
         seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
         return [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
 
     def wait_for_earlier(self, folder: Path) -> None:
         """Wait for the jobs last submitted for a folder by a process that did not see them end. Raises SlurmError if Slurm does
         not answer."""
+        while in_hand(str(folder / SCRIPT)):
+            time.sleep(POLL_S[0])
         left = self.earlier(folder)
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
@@ -142,19 +150,27 @@ class Toolbox:
         directives = build_directives(_asking_nothing(self.site), self.site, name, own)
         script = tool_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
+        began = time.time()
 
         def note(job: SubmittedJob) -> None:
             noted.append(job)
-            write_json(folder / JOBS, {"jobs": [one.to_dict() for one in noted]})
+            _note_jobs(folder, noted, began)
 
         array = None if elements is None else Array(elements)
+        _note_jobs(folder, (), began)
         jobs = self.scheduler.submit(script, folder, os.environ, array, why=name, note=note)
+        _note_jobs(folder, jobs)
         self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
             return ended(jobs, self.scheduler, tick, self.tell)
         except KeyboardInterrupt:
             self.scheduler.cancel(jobs)
             raise
+
+
+def _note_jobs(folder: Path, jobs: Iterable[SubmittedJob], began: float | None = None) -> None:
+    """Record the jobs of a folder; ``began``: since when more are being submitted, if they are."""
+    write_json(folder / JOBS, {"jobs": [one.to_dict() for one in jobs], "began": began})
 
 
 def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:

@@ -15,6 +15,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep.records import Point, SweepLayout, read_points, read_settings
 from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.scheduler import Array, scheduler_of
+from slurmtf.submit.additions import submitting
 from slurmtf.submit.record import note
 from slurmtf.tune.run import SweepRun
 from slurmtf.tune.samplers import sampling_of
@@ -61,8 +62,8 @@ def resume(
 def _submit(layout: RunLayout, array: Array, run: SweepRun) -> None:
     scheduler = scheduler_of(run.plan["job"]["scheduler"], run.plan["cluster"])
     scheduler.check()
-    folder = Path(layout.folder)
-    scheduler.submit(Path(layout.script), folder, os.environ, array, why=RESUMED, note=partial(note, layout))
+    with submitting(layout):
+        scheduler.submit(Path(layout.script), Path(layout.folder), os.environ, array, why=RESUMED, note=partial(note, layout))
 
 
 def _check(run: SweepRun, total: int, wanted: int | None, concurrent: int | None, minutes: int | None) -> None:

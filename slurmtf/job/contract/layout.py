@@ -37,6 +37,7 @@ class RunLayout:
         self.submitit = self._of(SUBMITIT)
         self.ended = self._of("ended.json")
         self.follows = self._of("follows.json")
+        self.submitting = self._of("submitting.json")
         self.cancel_mark = self._of("cancel-requested")
         self.trace = self._of(".line")
         self.job_log = os.path.join(self.logs, JOB_LOG)

@@ -18,6 +18,7 @@ from slurmtf.runs.states.records import read_records
 from slurmtf.runs.states.reduce import told_end
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.states.sweeps import is_sweep
+from slurmtf.runs.states.sweeps import told_end as sweep_end
 from slurmtf.runs.usage import times_of
 
 
@@ -87,7 +88,7 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             receipt["lock"] = _lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
-    end = state or (records.ended if is_sweep(layout) else told_end(records, history))
+    end = state or (sweep_end(records) if is_sweep(layout) else told_end(records, history))
     receipt.pop("outcome", None)  # of an attempt that may not be the last one any more
     return {**receipt, **completed(receipt, history, end, is_sweep(layout))}
 

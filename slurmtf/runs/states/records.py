@@ -63,6 +63,11 @@ class Records:
     ended: RunState | None = None
     unreadable: tuple[str, ...] = ()
 
+    @property
+    def latest(self) -> SubmittedJob | None:
+        """The job that was submitted last; of an array that was submitted in slices, the first of them."""
+        return next((job for job in reversed(self.jobs) if not job.first), None) or next(iter(self.jobs), None)
+
 
 def read_records(layout: RunLayout) -> Records:
     """Return the records of a run. Files that can't be read, or are invalid, are named and left out."""

@@ -169,13 +169,13 @@ def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> Tr
 
 def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: float) -> RunState:
     """Return the state of a sweep. ``answers`` is what is known of each of its elements."""
-    first = records.jobs[0] if records.jobs else None
+    job, first = records.latest, next(iter(records.jobs), None)
     begun = [trial.started for trial in facts.trials if trial.started]
     ended = [trial.result.ended for trial in facts.trials if trial.result]
     status = _status(facts, answers, now)
     state = RunState(
         status,
-        first.ref if first else None,
+        job.ref if job else None,
         reason=(status is RunStatus.QUEUED and _reason(answers)) or facts.summary,
         submitted=first.submitted if first else None,
         started=min(begun, default=None),
@@ -185,6 +185,12 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: flo
         return state
     outcome = _outcome(facts, state.status, answers)
     return with_canceler(replace(state, outcome=outcome, ended=max(ended, default=None), doubt=None), records, answers, now)
+
+
+def told_end(records: Records) -> RunState | None:
+    """Return the end of a sweep that was written down; None if there is none, or more was submitted since."""
+    latest, ended = records.latest, records.ended
+    return ended if ended and (latest is None or ended.job == latest.ref) else None
 
 
 def with_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:

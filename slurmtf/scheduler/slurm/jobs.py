@@ -34,7 +34,7 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
     An answer from before one of them was submitted is none.
     """
     asked = [one for job in jobs for one in job.each]
-    age = since_submitted(asked, max_age_s, time.time())
+    age = younger_than((job.submitted for job in asked), max_age_s, time.time())
     found = match(asked, mine(cluster, age))
     lacking = [job for job in asked if job not in found or _lacks(found[job])]
     accounted = {job: _named(seen, job) for job, seen in _accounted(lacking, cluster, age).items()}
@@ -71,9 +71,9 @@ def _owner(folder: str) -> int:
         return os.getuid()
 
 
-def since_submitted(jobs: Sequence[SubmittedJob], max_age_s: float, now: float) -> float:
-    """Return how old an answer may be: ``max_age_s``, but younger than each of the jobs."""
-    return max(0.0, min([max_age_s, *(now - job.submitted for job in jobs)]))
+def younger_than(moments: Iterable[float], max_age_s: float, now: float) -> float:
+    """Return how old an answer may be: ``max_age_s``, but younger than each of these moments."""
+    return max(0.0, min([max_age_s, *(now - moment for moment in moments)]))
 
 
 def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
@@ -116,11 +116,13 @@ def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJo
 
 def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
     """Look in the queue, of the clusters that sbatch takes by default, and in the accounting for what the queue has forgotten:
-    two calls at most. Raises SlurmError, also while accounting does not answer."""
+    two calls at most. An answer from before one of the folders was built is none. Raises SlurmError, also while accounting does
+    not answer."""
     clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
-    found = working_in(folders, mine(clusters, max_age_s))
+    age = younger_than(folders.values(), max_age_s, time.time())
+    found = working_in(folders, mine(clusters, age))
     others = {folder: built for folder, built in folders.items() if folder not in found}
-    return {**found, **working_in(others, _since(min(others.values()), clusters, max_age_s))} if others else found
+    return {**found, **working_in(others, _since(min(others.values()), clusters, age))} if others else found
 
 
 def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:

@@ -82,7 +82,7 @@ def test_what_a_killed_client_left_is_adopted_or_removed_and_not_too_soon(
     monkeypatch.setattr(submission, "adopt", lambda layout: adopted)
     monkeypatch.setattr(submission, "age", lambda path: age_s)
     monkeypatch.setattr(submission, "remove", shutil.rmtree)
-    monkeypatch.setattr(submission, "_in_hand", lambda script: in_hand)
+    monkeypatch.setattr(submission, "in_hand", lambda script: in_hand)
     submission._settle(intent)
     assert folder.exists() is stays
     assert bool(forgotten) is (adopted or not stays)

@@ -22,8 +22,9 @@ from slurmtf.runs.workspaces.garbage import discard, garbage
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments
 from slurmtf.snapshot import SnapshotStore, collect
+from slurmtf.submit.clients import SETTLE_S
 from slurmtf.submit.folder import Intent, build
-from slurmtf.submit.submission import SETTLE_S, stale_partials, tidy
+from slurmtf.submit.submission import stale_partials, tidy
 from tests.unit.snapshot.trees import fill
 from tests.unit.support import refusing, tells
 

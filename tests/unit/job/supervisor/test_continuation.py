@@ -56,7 +56,7 @@ class Slurm:
 
 def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
-    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda _: Slurm(layout))
+    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: Slurm(layout))
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("script", 1),))
     journal = Journal(str(tmp_path / "12.0.jsonl"))
     continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])

@@ -12,7 +12,7 @@ from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Poin
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
 from slurmtf.runs.states.state import RunStatus
-from slurmtf.runs.states.sweeps import SweepFacts, TrialState, reduce_sweep
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState, reduce_sweep, told_end
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.base import Canceler, Observation
 
@@ -45,6 +45,16 @@ def answers(*states: JobState | None, reason: str = "", error: str = "") -> list
 RUNNING, PENDING, GONE = JobState.RUNNING, JobState.PENDING, JobState.COMPLETED
 ALL_DONE = (trial(0, COMPLETED, best=0.5), trial(1, FAILED))
 ONE_DONE = (trial(0, COMPLETED), trial(1))
+
+
+def test_an_end_is_that_of_what_was_submitted_last() -> None:
+    """Whoever looked while more was submitted may have written down an end after that."""
+    sliced = (JOB, replace(JOB, ref=JobRef(None, "8"), first=2))
+    ended = reduce_sweep(facts(*ALL_DONE), replace(RECORDS, jobs=sliced), answers(GONE, GONE), NOW)
+    assert ended.job == JOB.ref
+    noted = Records(sliced, ended=ended)
+    assert told_end(noted) == ended
+    assert told_end(replace(noted, jobs=(*sliced, replace(JOB, ref=JobRef(None, "11"))))) is None
 
 
 @pytest.mark.parametrize(

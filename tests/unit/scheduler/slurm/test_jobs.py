@@ -24,7 +24,7 @@ from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm import jobs
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
-from slurmtf.scheduler.slurm.jobs import cancellable, since_submitted
+from slurmtf.scheduler.slurm.jobs import cancellable, younger_than
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.search import packaged
 from tests.patience import until
@@ -295,8 +295,8 @@ def test_only_what_is_ours_is_canceled(queue: list[Observation], now: float, nam
     ids=["just submitted", "long ago", "clocks that differ"],
 )
 def test_an_answer_from_before_the_submission_is_none(now: float, age: float) -> None:
-    assert since_submitted([JOB, replace(JOB, submitted=0.0)], 60.0, now) == age
-    assert since_submitted([], 60.0, now) == 60.0
+    assert younger_than([JOB.submitted, 0.0], 60.0, now) == age
+    assert younger_than([], 60.0, now) == 60.0
 
 
 def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -309,6 +309,18 @@ def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatc
 
     monkeypatch.setattr(jobs, "mine", told)
     assert jobs.observe([young], None, 60.0)[young].state is JobState.RUNNING
+    assert 0.25 <= ages[0] < 30.0
+
+
+def test_what_squeue_told_before_a_folder_was_built_does_not_hide_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    ages: list[float] = []
+
+    def told(_: str | None, age: float) -> list[Observation]:
+        ages.append(age)
+        return [seen(submitted=time.time())]
+
+    monkeypatch.setattr(jobs, "mine", told)
+    assert set(jobs.find({JOB.folder: time.time() - 0.25}, None, 60.0)) == {JOB.folder}
     assert 0.25 <= ages[0] < 30.0
 
 

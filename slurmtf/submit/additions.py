@@ -1,0 +1,63 @@
+"""Submit more jobs of a run that has some.
+
+A note in its folder says so meanwhile: where the client is killed before it could record them, whoever looks at the run finds
+them by it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+from pathlib import Path
+
+from slurmtf.errors import InputError, UnreachableError
+from slurmtf.files import age, read_json, write_json
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.processes import identify, recognize
+from slurmtf.scheduler import SubmittedJob
+from slurmtf.submit.adoption import Found
+from slurmtf.submit.clients import SETTLE_S, has_died, in_hand
+
+
+@contextmanager
+def submitting(layout: RunLayout) -> Iterator[None]:
+    """Keep the note while more is submitted; also after that if nobody knows whether it was. Raises OSError."""
+    note = Path(layout.submitting)
+    write_json(note, {"owner": asdict(identify(os.getpid()))})
+    try:
+        yield
+    except (InputError, UnreachableError):
+        note.unlink(missing_ok=True)
+        raise
+    note.unlink(missing_ok=True)
+
+
+def may_lack(layout: RunLayout, known: Sequence[SubmittedJob]) -> bool:
+    """Return whether a run may have a job that is not among those known."""
+    return not known or os.path.exists(layout.submitting)  # noqa: PTH110 - of thousands of runs
+
+
+def unknown(found: Sequence[SubmittedJob], known: Sequence[SubmittedJob]) -> list[SubmittedJob]:
+    """Return the jobs that are not known yet, numbered as the array of their own that they are."""
+    ids = {job.ref.job_id for job in known}
+    new = [job for job in found if job.ref.job_id not in ids]
+    return [replace(job, first=job.first - new[0].first) for job in new]
+
+
+def settle(layout: RunLayout, found: Found) -> None:
+    """Remove the note once no more job can come of the submission: its client has ended, and so has its sbatch. Raises
+    OSError."""
+    note = Path(layout.submitting)
+    if found.error is None and note.exists() and _is_left(note) and not in_hand(layout.script):
+        note.unlink(missing_ok=True)
+
+
+def _is_left(note: Path) -> bool:
+    """Return whether nobody submits any more, for as long as Slurm may need to list a job."""
+    try:
+        owner = recognize(read_json(note)["owner"])
+    except (OSError, ValueError, LookupError, TypeError):
+        owner = None
+    return age(note) > SETTLE_S and has_died(owner, note)

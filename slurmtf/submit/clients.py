@@ -1,0 +1,30 @@
+"""Whether a client that submits is still at it, seen from another one."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from slurmtf.files import age
+from slurmtf.processes import ProcessId
+
+UNKNOWN_OWNER_S = 3600
+"""Seconds after which a submission on another host, whose process can't be seen, counts as dead."""
+SETTLE_S = 30
+"""Seconds that an sbatch which has outlived its client may take."""
+
+
+def has_died(owner: ProcessId | None, note: Path) -> bool:
+    """Return whether the client has ended that left a note of what it is doing."""
+    alive = owner.alive() if owner else None
+    return age(note) > UNKNOWN_OWNER_S if alive is None else not alive
+
+
+def in_hand(script: str) -> bool:
+    """Return whether an sbatch that outlived its client is still working on the script (proc(5), cmdline)."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(script) in path.read_bytes().split(b"\0"):
+                return True
+    return False

@@ -1,0 +1,69 @@
+"""More jobs of a run that has some: found where their client was killed, and none of them twice."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from slurmtf.errors import RefusedError, SlurmError
+from slurmtf.files import write_json
+from slurmtf.findings import Finding
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.processes import ProcessId, identify
+from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.submit import additions
+from slurmtf.submit.adoption import Found
+
+FIRST = SubmittedJob(JobRef(None, "7"), "slurm", "/runs/a", 1.0, elements=2)
+SECOND = replace(FIRST, ref=JobRef(None, "9"))
+UNTOLD = SlurmError(Finding("no-answer", "squeue", "timed out"))
+DEAD = ProcessId(os.uname().nodename, 1, -1)
+HOUR = 3600.0
+
+
+def test_what_is_known_is_not_found_again() -> None:
+    slices = [FIRST, replace(SECOND, first=2), replace(SECOND, ref=JobRef(None, "11"), first=4)]
+    assert additions.unknown(slices, [FIRST]) == [SECOND, replace(SECOND, ref=JobRef(None, "11"), first=2)]
+    assert additions.unknown([replace(FIRST, ref=JobRef(None, "7", 0))], [FIRST]) == []
+
+
+@pytest.mark.parametrize(
+    ("error", "kept"),
+    [(None, False), (RefusedError(Finding("refused", "sbatch", "no")), False), (UNTOLD, True), (OSError(28, "full"), True)],
+)
+def test_the_note_stays_where_a_job_may_have_been_submitted(tmp_path: Path, error: Exception | None, kept: bool) -> None:
+    layout = RunLayout(str(tmp_path))
+    try:
+        with additions.submitting(layout):
+            assert additions.may_lack(layout, [FIRST])
+            if error:
+                raise error
+    except Exception as err:
+        assert err is error
+    assert additions.may_lack(layout, [FIRST]) is kept
+    assert additions.may_lack(layout, [])
+
+
+@pytest.mark.parametrize(
+    ("owner", "age_s", "error", "kept"),
+    [
+        (DEAD, HOUR, None, False),
+        (DEAD, 1.0, None, True),  # its sbatch may only just have ended
+        (DEAD, HOUR, UNTOLD, True),
+        (None, HOUR / 2, None, True),
+        (None, 2 * HOUR, None, False),
+        (identify(os.getpid()), 2 * HOUR, None, True),
+    ],
+)
+def test_when_the_note_goes(
+    tmp_path: Path, owner: ProcessId | None, age_s: float, error: SlurmError | None, kept: bool
+) -> None:
+    layout = RunLayout(str(tmp_path))
+    write_json(layout.submitting, {"owner": asdict(owner)} if owner else {})
+    os.utime(layout.submitting, (time.time() - age_s,) * 2)
+    additions.settle(layout, Found((), error))
+    assert Path(layout.submitting).exists() is kept
