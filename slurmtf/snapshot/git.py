@@ -32,6 +32,9 @@ LISTED = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^
 STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=dirty")
 """Submodules are not looked into: each has programs of its own that git-status(1) would start."""
 TIMEOUT_S = 10
+NO_ANSWER = f"git did not answer within {TIMEOUT_S} s"
+USAGE = 129
+"""Git's exit code for an option that it does not know (parse-options.c): ``--show-scope`` is of 2.26."""
 
 
 @contextlib.contextmanager
@@ -39,13 +42,15 @@ def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
     """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
 
     What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree;
-    ``dirty`` is None where nobody knows, as there are submodules. No program is started that the repository names.
+    ``dirty`` is None where nobody knows, as there are submodules. Where git does not tell, all of it is None, and ``untold``
+    says why. No program is started that the repository names.
     """
     try:
         own = _of_repository(folder)
         process = _start(folder, *_without_filters(own), *STATUS)
-    except (OSError, ValueError):
-        yield lambda: None
+    except (OSError, ValueError) as err:
+        untold = _untold(folder, str(err))
+        yield lambda: untold
         return
     with process:
         try:
@@ -62,9 +67,11 @@ def _of_repository(folder: Path) -> list[str]:
             said = git.communicate(timeout=TIMEOUT_S)[0].decode("utf-8", "surrogateescape").split("\0")
         except subprocess.TimeoutExpired:
             git.kill()
-            raise ValueError("no answer") from None
+            raise ValueError(NO_ANSWER) from None
+    if git.returncode == USAGE:
+        raise ValueError("git 2.26 or newer is needed")
     if git.returncode not in (0, 1):  # 1: there are none
-        raise ValueError(f"exit code {git.returncode}")
+        raise ValueError(f"git config: exit code {git.returncode}")
     return [name for scope, name in zip(said[::2], said[1::2], strict=False) if scope in OF_REPOSITORY]
 
 
@@ -85,12 +92,18 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 def _told(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
     said = _answer(git)
     if said is None:
-        return None
+        return _untold(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")
     heads = dict(line[2:].split(" ", 1) for line in said if line.startswith("# "))
     commit = heads.get("branch.oid")
     dirty = any(not line.startswith("#") for line in said) or (None if has_submodules else False)
     told = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
     return told if dirty is not False else {**told, "tree": _tree(folder, f"{commit}:./")}
+
+
+def _untold(folder: Path, why: str) -> dict[str, Any] | None:
+    """Return what is known of a work tree of which git does not tell; None of a folder that is in none."""
+    inside = any((one / ".git").exists() for one in (folder.absolute(), *folder.absolute().parents))
+    return {"commit": None, "branch": None, "dirty": None, "untold": why} if inside else None
 
 
 def _tree(folder: Path, name: str) -> str | None:

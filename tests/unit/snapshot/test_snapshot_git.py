@@ -110,7 +110,7 @@ def test_a_filter_whose_name_can_not_be_set_leaves_git_unasked(root: Path, git: 
     fill(root, "train.py")
     git("add", "--all")
     (root / ".git/config").open("a").write('[filter "a=b"]\nclean = cat\n')
-    assert repository(root) is None
+    assert untold(root)
 
 
 def test_submodules_are_not_looked_into(root: Path, git: Git, tmp_path: Path) -> None:
@@ -168,15 +168,46 @@ def test_it_is_the_repository_of_the_source_that_is_asked(
     assert repository(root) == told
 
 
-def test_a_git_that_does_not_answer_is_ended(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (root / "bin").mkdir()
-    (root / "bin" / "git").write_text("#!/bin/sh\nexec sleep 3600\n")
-    (root / "bin" / "git").chmod(0o755)
-    monkeypatch.setenv("PATH", f"{root / 'bin'}:{os.environ['PATH']}")
+def untold(folder: Path) -> str:
+    """Why git does not tell of a work tree, where nothing else is told of it."""
+    told = repository(folder)
+    assert told is not None
+    assert [told.pop(name) for name in ("commit", "branch", "dirty")] == [None] * 3
+    return str(told.pop("untold")) if list(told) == ["untold"] else ""
+
+
+def another_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder.mkdir(exist_ok=True)
+    (folder / "git").write_text(f"#!/bin/sh\n{script}\n")
+    (folder / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
+
+
+def test_a_git_that_does_not_answer_is_ended(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    git("status")
+    another_git(tmp_path / "bin", "exec sleep 3600", monkeypatch)
     monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)
-    assert repository(root) is None
+    assert untold(root)
     with pytest.raises(KeyError), asking_git(root):
         raise KeyError
+
+
+@pytest.mark.parametrize(
+    ("script", "why"),
+    [
+        ('echo "error: unknown option \\`show-scope\'" >&2; exit 129', "2.26"),  # as git 2.17 ends
+        ('case "$*" in *config*) exit 1 ;; *) exit 128 ;; esac', "128"),  # a work tree of somebody else
+        ("exit 3", "3"),
+    ],
+)
+def test_a_git_that_does_not_tell_is_no_reason_to_keep_silent(
+    root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, why: str
+) -> None:
+    git("status")
+    another_git(tmp_path / "bin", script, monkeypatch)
+    assert why in untold(root)
+    (tmp_path / "outside").mkdir()
+    assert repository(tmp_path / "outside") is None
 
 
 def test_a_dirty_work_tree_has_its_commit_alone(root: Path, git: Git) -> None:

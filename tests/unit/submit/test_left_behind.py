@@ -16,8 +16,9 @@ import pytest
 from slurmtf.files import write_json
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import ProcessId, identify
+from slurmtf.submit.clients import SETTLE_S
 from slurmtf.submit.folder import Intent
-from slurmtf.submit.submission import SETTLE_S, tidy
+from slurmtf.submit.submission import tidy
 from tests.patience import until
 
 RUN_ID = "lab-20260101-000000-aaaaaa"
