@@ -36,14 +36,16 @@ OWN_SRUN_FLAGS = {
     "ntasks-per-gpu": "the distribution decides how many processes run; set `gpus_per_node`",
     "multi-prog": "the distribution decides what each process runs",
 }
-FIELD_OF_FLAG = {
+PARAMETER_OF = {
     "job-name": "job_name", "partition": "partition", "account": "account", "qos": "qos", "time": "time",
     "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
+    "mail-type": "mail_type", "mail-user": "mail_user",
 }  # fmt: skip
+"""The estimator's parameter for each flag of sbatch that has one. How GPUs are requested, :mod:`slurmtf.plan.gpus` knows."""
 WHOLE = {
-    *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *FIELD_OF_FLAG, *LONG_NAMES.values(), *families.OF_GPUS,
+    *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *PARAMETER_OF, *LONG_NAMES.values(), *families.OF_GPUS,
     *itertools.chain(*families.FAMILIES), "cluster", "export", "export-file", "gpu-freq", "kill-on-invalid-dep",
-    "mail-type", "mail-user", "mem-bind", "sockets-per-node", "time-min", "wait-all-nodes",
+    "mem-bind", "sockets-per-node", "time-min", "wait-all-nodes",
 }  # fmt: skip
 """Flags that slurmtf must know when it sees them, and those whose names only begin like theirs."""
 
@@ -61,7 +63,7 @@ def findings_of(sbatch: object, srun: object, given: Mapping[str, object]) -> It
 def _beside_parameters(given: Mapping[str, object], flag: str, value: object) -> Iterable[Finding]:
     """Check a flag of the user's own against his parameters, which would say the same or exclude it."""
     where = f"sbatch[{flag!r}]"
-    fields = {rival: FIELD_OF_FLAG[rival] for rival in families.family(flag, value) if rival in FIELD_OF_FLAG}
+    fields = {rival: PARAMETER_OF[rival] for rival in families.family(flag, value) if rival in PARAMETER_OF}
     for rival, name in fields.items():
         if given.get(name) is not None and given[name] is not False:
             yield Finding(

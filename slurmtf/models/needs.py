@@ -7,6 +7,7 @@ from typing import Any
 
 from slurmtf.environments.tools import SCORING, SCORING_GPU
 from slurmtf.errors import InputError
+from slurmtf.estimator.flags import PARAMETER_OF
 from slurmtf.findings import Finding
 from slurmtf.plan.gpus import REQUESTS
 from slurmtf.plan.model import Resources
@@ -28,9 +29,8 @@ class Needs:
     def flags(self, site: Site) -> dict[str, Any]:
         """Return them as flags of sbatch."""
         partition = self.partition or (site.defaults.gpu_partition if self.gpu else None)
-        plain = {"cpus-per-task": self.cpus, "mem": self.memory, "time": self.time_limit, "partition": partition,
-                 "account": self.account}  # fmt: skip
-        found = {flag: value for flag, value in plain.items() if value is not None}
+        settings = {**self.settings(), "partition": partition}
+        found = {flag: settings[name] for flag, name in PARAMETER_OF.items() if settings.get(name) is not None}
         return {**found, **_of_gpu(site)} if self.gpu else found
 
     def settings(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from slurmtf.estimator import Estimator, families
+from slurmtf.estimator.flags import PARAMETER_OF
 from slurmtf.estimator.quantities import flag_name, normal_flag, seconds, slurm_time
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import JOB_LOG, LOGS
@@ -17,12 +18,6 @@ from slurmtf.sites.model import Preset, Site
 BUILD_CPUS, BUILD_TIME_S = 2, 3600
 Directives = list[tuple[str, Value]]
 
-PARAMETER = {
-    "account": "account", "partition": "partition", "qos": "qos", "time": "time", "mem": "memory",
-    "constraint": "constraint", "exclusive": "exclusive", "gres": "gpus_per_node", "mail-type": "mail_type",
-    "cpus-per-task": "cpus_per_task",
-}  # fmt: skip
-"""The estimator's parameter for each flag, for messages."""
 OF_PRESETS = ("partition", "qos", "constraint", "cpus_per_task", "memory", "time")
 
 
@@ -73,8 +68,8 @@ def build_directives(estimator: Estimator, site: Site, name: str, own: Mapping[s
 def _asked_by_parameter(estimator: Estimator, site: Site, requeue: bool) -> dict[str, bool]:
     """Return the flags whose values the user has set by a parameter or a preset."""
     preset = site.presets.get(estimator.vm_size or "", Preset())
-    given = {flag: getattr(estimator, name) for flag, name in PARAMETER.items() if flag != "gres"}
-    of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER.items() if name in OF_PRESETS}
+    given = {flag: getattr(estimator, name) for flag, name in PARAMETER_OF.items()}
+    of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER_OF.items() if name in OF_PRESETS}
     given["time"] = given["time"] if estimator.max_run_duration_seconds is None else estimator.max_run_duration_seconds
     given["requeue"] = requeue or None
     return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.values_of(value)}
@@ -173,7 +168,7 @@ def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> 
     given = {normal_flag(flag) for flag, _ in found}
     for flag in map(normal_flag, site.required):
         if flag not in given:
-            name = PARAMETER.get(flag)
+            name = "gpus_per_node" if flag == site.gpu.request else PARAMETER_OF.get(flag)
             remedy = f"set `{name}`" if name else f"set `sbatch[{flag}]`"
             yield Finding(
                 "required-flag",
@@ -182,9 +177,9 @@ def missing_and_refused(estimator: Estimator, site: Site, found: Directives) -> 
                 _known(site, flag, remedy),
             )
     for flag in map(normal_flag, site.forbidden):
-        if _asked(estimator, flag):
-            name = PARAMETER.get(flag, f"sbatch[{flag!r}]")
-            yield Finding("forbidden-flag", name, f"{site.name} refuses a job with --{flag}", "leave it out")
+        where = _asked_as(estimator, flag)
+        if where:
+            yield Finding("forbidden-flag", where, f"{site.name} refuses a job with --{flag}", "leave it out")
 
 
 def _known(site: Site, flag: str, remedy: str) -> str:
@@ -195,9 +190,10 @@ def _known(site: Site, flag: str, remedy: str) -> str:
     return remedy
 
 
-def _asked(estimator: Estimator, flag: str) -> bool:
+def _asked_as(estimator: Estimator, flag: str) -> str:
+    """Return the setting by which the user asks for a flag; empty if there is none."""
     if flag in {normal_flag(str(name)) for name, value in estimator.sbatch.items() if families.values_of(value)}:
-        return True
-    name = PARAMETER.get(flag)
-    asked = getattr(estimator, name) if name is not None and flag != "gres" else None
-    return asked is not None and asked is not False  # 0 is asked for: all of a node's memory
+        return f"sbatch[{flag!r}]"
+    name = PARAMETER_OF.get(flag, "")
+    asked = getattr(estimator, name) if name else None
+    return name if asked is not None and asked is not False else ""  # 0 is asked for: all of a node's memory

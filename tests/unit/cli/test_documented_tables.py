@@ -8,9 +8,10 @@ from dataclasses import fields
 import pytest
 
 from slurmtf.cli.app import COMMANDS, EXIT_CODES
-from slurmtf.cli.flags import OPTIONS
+from slurmtf.cli.flags import FLAG_OF, OPTIONS
 from slurmtf.estimator import TensorFlow
 from slurmtf.estimator.document import field_names
+from slurmtf.estimator.flags import PARAMETER_OF
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.rendering import FILTERS
 from slurmtf.runs import RunStatus
@@ -51,6 +52,11 @@ def test_all_parameters_with_their_options() -> None:
     assert documented >= {*field_names()} - DRIFTS
     assert documented <= {f.name for f in fields(TensorFlow)}
     assert [option.flags for option in OPTIONS if not any(flag in text for flag in option.flags)] == []
+
+
+def test_an_option_that_sbatch_has_too_is_called_as_sbatchs() -> None:
+    assert {flag: FLAG_OF[name] for flag, name in PARAMETER_OF.items()} == {flag: f"--{flag}" for flag in PARAMETER_OF}
+    assert {*PARAMETER_OF.values()} <= {*field_names()}
 
 
 def test_all_exit_codes() -> None:

@@ -25,7 +25,7 @@ from slurmtf.estimator import (
     TensorFlow,
 )
 from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
-from slurmtf.estimator.flags import FIELD_OF_FLAG, OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, abbreviates
+from slurmtf.estimator.flags import OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, PARAMETER_OF, abbreviates
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.life import SIGNALS
 from slurmtf.estimator.quantities import normal_flag
@@ -84,7 +84,7 @@ FREE: dict[str, st.SearchStrategy[Any]] = {
     "primary_metric": LINE,
     "silence": PACKAGES,
     "memory": MEMORY,
-    "sbatch": flags(set(OWN_SBATCH_FLAGS) | set(FIELD_OF_FLAG)),
+    "sbatch": flags(set(OWN_SBATCH_FLAGS) | set(PARAMETER_OF)),
     "srun": flags(set(OWN_SRUN_FLAGS)),
     **dict.fromkeys(("job_name", "partition", "account", "qos", "constraint", "mail_user", "launcher", "template"), LINE),
     "framework_version": LINE,

@@ -224,6 +224,8 @@ PASSED_ON: list[Case] = [
     ({"sbatch": {"comment": {"a": 1}}}, "sbatch['comment']", 'bad-flag'),
     ({"srun": {"comment": ["a", None]}}, "srun['comment']", 'bad-flag'),
     ({"sbatch": {"time": 10}, "time": 10}, "sbatch['time']", 'said-twice'),
+    ({"sbatch": {"mail-user": "a@b"}, "mail_user": "a@b"}, "sbatch['mail-user']", 'said-twice'),
+    ({"sbatch": {"mail-type": "END"}, "mail_type": ["END"]}, "sbatch['mail-type']", 'said-twice'),
     ({"sbatch": {"time": 10}, "max_run_duration_seconds": 10}, "sbatch['time']", 'said-twice'),
     ({"sbatch": {"time": "soon"}}, "sbatch['time']", 'bad-time'),
     ({"sbatch": {"mem-per-cpu": "1G"}, "memory": "8G"}, "sbatch['mem-per-cpu']", 'said-twice'),

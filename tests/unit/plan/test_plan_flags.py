@@ -135,6 +135,8 @@ def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: s
         ("time", "time", ("`time`",)),
         ("mem", "memory", ("`memory`",)),
         ("gres", "gpus_per_node", ("`gpus_per_node`",)),
+        ("gpus", "sbatch['gpus']", ("`sbatch[gpus]`",)),  # nothing that this site is asked for writes it
+        ("mail-user", "mail_user", ("`mail_user`",)),
         ("comment", "sbatch['comment']", ("`sbatch[comment]`",)),
     ],
 )
@@ -143,7 +145,7 @@ def test_a_flag_that_the_site_requires(source: Path, required: str, where: str, 
     (finding,) = unplannable(tensorflow(source), site)
     assert (finding.code, finding.where) == ("required-flag", where)
     assert tells(finding, "here", f"--{required}", *facts)
-    given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "comment": "x", "gres": "gpu:1"}[required]
+    given = {"account": "lab_1", "partition": "cpu", "time": 1, "mem": 1, "gres": "gpu:1", "gpus": 1}.get(required, "x@y")
     assert flags(planned(source, site, sbatch={required: given}))[required] == given
 
 
@@ -162,9 +164,9 @@ def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
     [
         ("mem", {"memory": "1G"}, "memory"),
         ("mem", {"memory": 0}, "memory"),
-        ("mem", {"sbatch": {"mem": "1G"}}, "memory"),
+        ("mem", {"sbatch": {"mem": "1G"}}, "sbatch['mem']"),
         ("exclusive", {"exclusive": True}, "exclusive"),
-        ("gres", {"sbatch": {"gres": "gpu:1"}}, "gpus_per_node"),
+        ("gres", {"sbatch": {"gres": "gpu:1"}}, "sbatch['gres']"),
         ("nodelist", {"sbatch": {"--nodelist": "n1"}}, "sbatch['nodelist']"),
         ("gpu-bind", {"sbatch": {"gpu_bind": "none"}}, "sbatch['gpu-bind']"),
     ],
