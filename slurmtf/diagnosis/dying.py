@@ -53,7 +53,10 @@ from slurmtf.spelling import unmarked
 
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
-OF_NEXT = re.compile(r"\n(?=Traceback \(most recent|Exception (?:in thread|ignored in)|srun: |slurmstepd: |-{20})")
+OF_NEXT = re.compile(
+    r"\n(?=Traceback \(most recent|[A-Za-z_][\w.]*(?:Error|Exception): |Exception (?:in thread|ignored in)"
+    r"|srun: |slurmstepd: |-{20})"
+)
 """Where the message of an error has ended at the latest."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """What a module that was not loaded leads to."""

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from slurmtf.job.contract.attempt.log_excerpt import Failure, find_failure
+from slurmtf.diagnosis.rules import CASCADES
+from slurmtf.job.contract.attempt.log_excerpt import LONGEST_LINE, Failure, find_failure
 
 START = "Traceback (most recent call last):"
 TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Error|Exception)(?: \(see above for traceback\))?: ")
@@ -67,8 +68,18 @@ OF_CHILDREN = re.compile(
     r"|RuntimeError: DataLoader worker)\b"
 )
 """Errors that only say that another process ended, which has told why before."""
-OF_A_FUNCTION = re.compile(r"Traceback \(most recent call last\):\n\n")
-"""The traceback of a Python function in a graph, which TensorFlow quotes in its error."""
+OF_WAITING = re.compile(
+    r"(?:_?queue\.(?:Empty|Full)|EOFError|BrokenPipeError|Connection\w*Error|TimeoutError)\b"
+    r"|(?i:[\w.]+(?:Error|Exception): .*\b(?:worker|process|child|producer|loader)(?:es|s|ren)?\b)"
+)
+"""What a process says that waited for one which has ended."""
+DIED = re.compile(r"(?m)^Process \S+:\n(?=Traceback \(most recent call last\):\n)")
+"""What multiprocessing says of a process that an error ended."""
+LOST = re.compile("|".join((*(rule.pattern for rule in CASCADES), r"remote process exited or there was a network error")))
+OF_A_FUNCTION = re.compile(
+    r"Traceback \(most recent call last\):\n\n|-- Process \d+ terminated with the following error:\nTraceback "
+)
+"""The traceback of a Python function in a graph, which TensorFlow quotes in its error, or of a process, which torch does."""
 OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\t|  ) ?(\S.*)\n\t \[\[")
 OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
 """What an error of TensorFlow's, or of Keras', says behind its first line: above the node, or below the code."""
@@ -196,7 +207,23 @@ def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
         _is_uncaught(text, start, at),
     )
     error = Raised(failure, start, at, causes, handled, *where, is_told, _detail(text, failure, at))
-    return (last_raised(text[:start]) if error.is_of_children and start else None) or error
+    return _of_child(text, error) or error
+
+
+def _of_child(text: str, error: Raised) -> Raised | None:
+    """Return the error of another process before one that only says that it ended; None where there is none."""
+    before = text[: error.start]
+    died = max((found.end() for found in DIED.finditer(before)), default=0)
+    if not error.is_of_children and not (died > after_progress(before) and OF_WAITING.match(error.failure.error)):
+        return None
+    found = last_raised(before) if before else None
+    while found and _is_of_lost(text, found) and (earlier := last_raised(text[: found.start])):
+        found = earlier
+    return found
+
+
+def _is_of_lost(text: str, error: Raised) -> bool:
+    return LOST.search(text, error.at, error.at + LONGEST_LINE) is not None
 
 
 def after_survived(text: str, uncaught: str | None = None) -> int:

@@ -23,7 +23,7 @@ from slurmtf.diagnosis.rules.rule import Rule
 from slurmtf.diagnosis.rules.slurm import SLURM
 from slurmtf.diagnosis.rules.weak import WEAK
 
-__all__ = ["RULES", "Rule"]
+__all__ = ["CASCADES", "RULES", "Rule"]
 
 RULES: tuple[Rule, ...] = (
     *SLURM,
