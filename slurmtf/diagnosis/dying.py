@@ -32,6 +32,7 @@ from slurmtf.diagnosis.clues import (
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
+    LOST_WITH_ITS_NODE,
     MAY_HAVE_STAYED,
     MAYBE_OF_SHELL,
     OF_CANCELER,
@@ -85,6 +86,9 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     }
     order = dict.fromkeys([outcome.task, *(failure.task for failure in failures), *(log.task for log in logs if log.task)])
     logs = with_exits(logs, ends)
+    if outcome.cause is Cause.TASK_LOST and outcome.task:  # the others ended because of it
+        logs = [log for log in logs if log.task in ("", outcome.task)]
+        order = {outcome.task: None}
     tasks = {task: [log for log in logs if log.task == task] for task in order}
     of_job = [log for log in logs if not log.task]
     for task in _stopped(outcome, failures, tasks[outcome.task]):
@@ -372,4 +376,5 @@ def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     remedy, rule = (
         who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")
     )
+    remedy = LOST_WITH_ITS_NODE if kind is Kind.LOST else remedy
     return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]), remedy, rule)

@@ -36,6 +36,7 @@ OF_REST: dict[Cause, Kind] = {
     Cause.AGENT: Kind.LAUNCH,
     Cause.NOT_CONNECTED: Kind.LAUNCH,
     Cause.NOT_STARTED: Kind.NOT_STARTED,
+    Cause.TASK_LOST: Kind.LOST,
 }
 """The class of a cause if no log says more."""
 OF_SIGNAL: dict[int, tuple[Kind, str]] = {
@@ -58,6 +59,10 @@ MAYBE_OF_SHELL = {
     127: "a shell ends with 127 when it finds no such command, and no log says so: look at the last command that ran",
 }
 """What is said about these codes if no shell has reported a reason: a program may use them for reasons of its own."""
+LOST_WITH_ITS_NODE = (
+    "the task's node died or was cut off, or what ran there was killed as a whole: submit it again; if it happens again, "
+    "without that node (`sbatch[exclude]=...`), and tell your admins the node and the time"
+)
 BY_ITS_SHELL = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "

@@ -40,6 +40,9 @@ OF_CALLS = re.compile(
     r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions|absl\.flags\.\w+|configparser|tarfile|csv"
     r"|zlib|lzma|struct|re|binascii|getopt|shutil|yaml(?:\.\w+)?|jinja2\.exceptions)\.\w+(?::|$)"
     r"|(?:sqlite3\.)?OperationalError: (?:no such (?:table|column)|near \")|EOFError: \S"
+    r"|(?:lightgbm|xgboost|catboost|_catboost|optuna|networkx|polars|pyarrow|librosa|nibabel|pydicom|gym(?:nasium)?|patsy"
+    r"|statsmodels|imblearn|keras_tuner|albumentations|skimage)(?:\.\w+)*: (?!(?i:.*\b(?:CUDA|GPU|OpenCL|device|driver|memory"
+    r"|bad_alloc|connect\w*|socket|network|timed? ?out|internal|unknown error)\b))"
     r"|cv2\.error: .*(?:Assertion failed|\(-\d+:Bad)"
 )
 """Those of libraries in Python alone, or of data, which are raised where what is asked does not make sense."""
@@ -73,8 +76,12 @@ OF_WAITING = re.compile(
     r"|(?i:[\w.]+(?:Error|Exception): .*\b(?:worker|process|child|producer|loader)(?:es|s|ren)?\b)"
 )
 """What a process says that waited for one which has ended."""
-DIED = re.compile(r"(?m)^Process \S+:\n(?=Traceback \(most recent call last\):\n)")
-"""What multiprocessing says of a process that an error ended."""
+OF_WAITING_FOR_THREADS = re.compile(
+    r"(?:_?queue\.(?:Empty|Full)|TimeoutError)\b|(?i:[\w.]+(?:Error|Exception): .*\b(?:thread|worker|producer|loader)s?\b)"
+)
+"""What a script says that waited for a thread of its own."""
+DIED = re.compile(r"(?m)^(?:Process \S+|(Exception in thread) .+):\n(?=Traceback \(most recent call last\):\n)")
+"""What multiprocessing says of a process that an error ended, and Python of a thread."""
 LOST = re.compile("|".join((*(rule.pattern for rule in CASCADES), r"remote process exited or there was a network error")))
 OF_A_FUNCTION = re.compile(
     r"Traceback \(most recent call last\):\n\n|-- Process \d+ terminated with the following error:\nTraceback "
@@ -213,8 +220,10 @@ def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
 def _of_child(text: str, error: Raised) -> Raised | None:
     """Return the error of another process before one that only says that it ended; None where there is none."""
     before = text[: error.start]
-    died = max((found.end() for found in DIED.finditer(before)), default=0)
-    if not error.is_of_children and not (died > after_progress(before) and OF_WAITING.match(error.failure.error)):
+    died = next(reversed(list(DIED.finditer(before))), None)
+    waiting = OF_WAITING_FOR_THREADS if died and died[1] else OF_WAITING
+    waited = died and died.end() > after_progress(before) and waiting.match(error.failure.error)
+    if not (error.is_of_children or waited):
         return None
     found = last_raised(before) if before else None
     while found and _is_of_lost(text, found) and (earlier := last_raised(text[: found.start])):

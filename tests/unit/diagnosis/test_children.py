@@ -12,10 +12,10 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 TRACE = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 31, in main\n    {}\n'
 KEY = TRACE.format("cfg['lr']") + "KeyError: 'lr'\n"
 FULL = TRACE.format("save(x)") + "OSError: [Errno 28] No space left on device\n"
-GLOO = TRACE.format("all_reduce(x)") + "RuntimeError: [gloo/transport/tcp/pair.cc:534] Connection closed by peer [10.0.0.1]\n"
+GLOO = TRACE.format("all_reduce(x)") + "RuntimeError: [gloo/pair.cc:534] Connection closed by peer [10.0.0.1]\n"
 NCCL = TRACE.format("all_reduce(x)") + (
-    "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1970, remote process exited or there was a network "
-    "error, NCCL version 2.20.5\n"
+    "torch.distributed.DistBackendError: NCCL error in: ProcessGroupNCCL.cpp:1970, remote process exited or there was a "
+    "network error, NCCL version 2.20.5\n"
 )
 FAILED = "torch.distributed.elastic.multiprocessing.errors.ChildFailedError:"
 TABLE = (
@@ -23,6 +23,7 @@ TABLE = (
     f"{FAILED} \n{'=' * 60}\ntrain.py FAILED\nRoot Cause (first observed failure):\n[0]:\n  exitcode  : 1 (pid: 125)\n"
 )
 PROCESS = "Process Process-1:\n"
+THREAD = "Exception in thread loader:\n"
 
 
 def between(first: str, second: str) -> str:
@@ -63,6 +64,8 @@ def test_which_of_several_workers_errors_decides(said: str, kind: Kind, uncaught
         (PROCESS + FULL + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.DISK),
         (PROCESS + FULL + TRACE.format("c.recv()") + "EOFError\n", "EOFError", Kind.DISK),
         (PROCESS + FULL + TRACE.format("raise E()") + "E.Error: worker 1 failed\n", "E.Error: worker 1 failed", Kind.DISK),
+        (THREAD + FULL + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.DISK),
+        (THREAD + KEY + TRACE.format("c.recv()") + "EOFError\n", "EOFError", Kind.UNKNOWN),
         # it has nothing to do with the process, or went on since
         (PROCESS + FULL + KEY, "KeyError: 'lr'", Kind.SCRIPT),
         (PROCESS + FULL + "Epoch 3/9\n" + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.UNKNOWN),

@@ -170,7 +170,7 @@ def test_what_slurm_has_seen_outranks_any_text(outcome: Outcome, kind: Kind) -> 
         (Cause.AGENT, Kind.LAUNCH),
         (Cause.NOT_CONNECTED, Kind.LAUNCH),
         (Cause.NOT_STARTED, Kind.NOT_STARTED),
-        (Cause.TASK_LOST, Kind.UNKNOWN),
+        (Cause.TASK_LOST, Kind.LOST),
         (Cause.UNKNOWN, Kind.UNKNOWN),
         (Cause.SCRIPT, Kind.UNKNOWN),
     ],

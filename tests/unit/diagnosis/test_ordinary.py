@@ -44,6 +44,8 @@ def kind_of(text: str, code: int = 1, uncaught: str | None = None) -> Kind:
         "RuntimeError: dictionary changed size during iteration",
         "RuntimeError: Unable to create dataset (name already exists)",
         "RuntimeError: \n        An attempt has been made to start a new process before the\n        current",
+        "lightgbm.basic.LightGBMError: Label must be in [0, 5), but found 5 in label",
+        "optuna.exceptions.TrialPruned: pruned",
         "cv2.error: OpenCV(4.8.0) color.cpp:182: error: (-215:Assertion failed) !_src.empty() in function 'cvtColor'",
     ],
 )
@@ -59,6 +61,8 @@ def test_what_a_library_is_asked_and_cannot_be(error: str) -> None:
         "RuntimeError: the flux capacitor is cold",
         "cv2.error: OpenCV(4.8.0) ocl.cpp:9: error: (-220:Unknown error code -220) the device is gone",
         "lab.FluxError: no such table",
+        "lightgbm.basic.LightGBMError: GPU Tree Learner was not enabled in this build.",
+        "xgboost.core.XGBoostError: bad_alloc",
         "queue.Empty",
     ],
 )

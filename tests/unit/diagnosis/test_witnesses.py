@@ -67,3 +67,12 @@ def test_that_there_is_no_gpu_explains_errors_about_gpus_alone(text: str, kind: 
 def test_the_jobs_own_log_where_no_task_decided(before: str, kind: Kind) -> None:
     found = explain(Outcome(Cause.LAUNCHER, exit_code=1), [], [Log("logs/job.log", "", before + QUOTA)])
     assert (found.kind, found.task, found.evidence[-1].log) == (kind, "", "logs/job.log")
+
+
+def test_a_task_that_is_lost_is_named_and_not_those_that_were_ended_then() -> None:
+    lost = Outcome(Cause.TASK_LOST, "rank-1", "n2", exit_code=1)
+    found = explain(lost, [TaskFailure("rank-0", End(None, 15))], [Log("logs/job.log", "", ""), *logs(LOST, "")])
+    assert (found.kind, found.task, found.host) == (Kind.LOST, "rank-1", "n2")
+    assert found.remedy
+    out_of_memory = [Log("logs/job.log", "", OOM.text), *logs(LOST, "")]
+    assert explain(lost, [TaskFailure("rank-0", End(None, 15))], out_of_memory).kind is Kind.HOST_MEMORY
