@@ -8,7 +8,6 @@ import pytest
 
 from slurmtf.job.common import cpu_binding as binding
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.supervisor.start import may_be_dealt
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True))
 
@@ -55,18 +54,3 @@ def test_whole_cores_next_to_each_other(sharers: int, expected: list[set[int]], 
 )
 def test_only_what_is_the_jobs_alone(plan: JobPlan, environ: dict[str, str], expected: str) -> None:
     assert binding.mask(plan, environ) == expected
-
-
-@pytest.mark.parametrize(
-    ("masks", "expected"),
-    [
-        (["ff", "ff"], True),
-        (["3", "3"], True),
-        (["ff"], False),  # a task alone has all
-        (["3", "c"], False),  # bound by Slurm or MPI
-        (["", ""], False),
-        (["3", "3", "3"], False),  # fewer CPUs than tasks
-    ],
-)
-def test_only_tasks_that_may_use_the_same(masks: list[str], expected: bool) -> None:
-    assert may_be_dealt(masks) is expected

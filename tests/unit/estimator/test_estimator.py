@@ -76,10 +76,9 @@ def test_a_source_directory_in_the_home(source: Path, monkeypatch: pytest.Monkey
     assert TensorFlow(f"~/{source.name}").source_directory == str(source)
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(TensorFlow)])
-def test_an_estimator_is_frozen(source: Path, name: str) -> None:
+def test_an_estimator_is_frozen(source: Path) -> None:
     with pytest.raises(dataclasses.FrozenInstanceError):
-        setattr(tensorflow(source), name, None)
+        tensorflow(source).time = "1:00:00"  # type: ignore[misc]
 
 
 def test_an_estimator_does_not_change_with_what_it_was_made_from(source: Path) -> None:

@@ -83,12 +83,12 @@ def test_a_hello_without_a_word_more() -> None:
 @pytest.mark.parametrize(
     ("masks", "expected"),
     [
-        (["f"], False),
+        (["f"], False),  # a task alone has all
         (["f", "f"], True),
         (["1", "1"], False),
-        (["3", "c"], False),
+        (["3", "c"], False),  # bound by Slurm or MPI
         (["", ""], False),
-        (["3", "3", "3"], False),
+        (["3", "3", "3"], False),  # fewer CPUs than tasks
         (["3", "3"], True),
     ],
 )
