@@ -27,10 +27,10 @@ PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:at
 """A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?: \(see above for traceback\))?(?::|$)")
 OF_SCRIPTS = re.compile(
-    r"(?:Value|Type|Key|Index|Attribute|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
+    r"(?:\w*(?:Value|Type|Key|Index|Attribute|Validation|[Cc]onfiguration|Parameter|Typing|Usage)|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
     r"|NotImplemented|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
-    r"|Indentation|Tab|Pars\w+|Scanner|\w*Decode|\w*Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
-    r"|FailedPrecondition|AlreadyExists|Unimplemented|Validation|Arg\w*|Config\w*|Parameter|\w*Shape\w*|Dimension\w*|Schema"
+    r"|Indentation|Tab|\w*Pars\w+|Scanner|\w*Decode|\w*Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
+    r"|FailedPrecondition|AlreadyExists|Unimplemented|Arg\w*|Config\w*|\w*Shape\w*|Dimension\w*|Schema"
     r"|Format|Missing\w*|Unsupported\w*|LinAlg|Axis|UFunc\w*|\w*UFuncNoLoop|Concretization\w*|\w*Tracer\w*|NotFitted"
     r"|Import|ModuleNotFound|HDF5Ext|Integrity|Programming|Staging|OperatorNotAllowedInGraph|InaccessibleTensor)"
     r"(?:Error|Exception)?$|(?:\w*Warning|StopIteration|Bad\w+File|UnidentifiedImageError)$"
@@ -39,6 +39,8 @@ OF_SCRIPTS = re.compile(
 OF_CALLS = re.compile(
     r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions|absl\.flags\.\w+|configparser|tarfile|csv"
     r"|zlib|lzma|struct|re|binascii|getopt|shutil|yaml(?:\.\w+)?|jinja2\.exceptions)\.\w+(?::|$)"
+    r"|(?:pandas\._libs|scipy|numpy\.(?:core\._)?exceptions|click\.exceptions|numba\.core\.errors)\.(?!_ArrayMemory)[\w.]+(?::|$)"
+    r"|(?:\w+\.)*(?:Xla|Jax)RuntimeError: INVALID_ARGUMENT"
     r"|(?:sqlite3\.)?OperationalError: (?:no such (?:table|column)|near \")|EOFError: \S"
     r"|(?:lightgbm|xgboost|catboost|_catboost|optuna|networkx|polars|pyarrow|librosa|nibabel|pydicom|gym(?:nasium)?|patsy"
     r"|statsmodels|imblearn|keras_tuner|albumentations|skimage)(?:\.\w+)*: (?!(?i:.*\b(?:CUDA|GPU|OpenCL|device|driver|memory"

@@ -47,8 +47,11 @@ NETWORK: tuple[Rule, ...] = (
          r"(?:[Cc]ould not|[Cc]ouldn't|[Uu]nable to|[Ff]ailed to) resolve host",
          "the node can't find that host: compute nodes often have no internet; fetch data before, on the login node"),
     Rule("no-internet", Kind.NETWORK, ("Network is unreachable", "Max retries exceeded", "No route to host",
-         "Connection timed out", "your Internet connection is on", "connect to the endpoint URL"),
+         "Connection timed out", "nternet connection", "connect to the endpoint URL", "connect to 'http", "Read timed out",
+         "urlopen error", "initialization has timed out"),
          r"Network is unreachable|Max retries exceeded with url|No route to host|Errno 110\] Connection timed out|"
-         r"make sure your Internet connection is on|Could not connect to the endpoint URL",
+         r"(?:make sure your|[Cc]heck(?:out)? your) [Ii]nternet connection|Could not connect to the endpoint URL|"
+         r"couldn't connect to 'https?:|HTTPS?ConnectionPool\(.*Read timed out|Run initialization has timed out|"
+         r"urlopen error (?:\[Errno 111\]|timed out|_ssl\.c.*timed out)",
          "compute nodes often have no internet: fetch data and models before, on the login node"),
 )  # fmt: skip

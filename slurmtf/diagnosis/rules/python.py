@@ -17,12 +17,15 @@ PYTHON: tuple[Rule, ...] = (
     Rule("mpi-call", Kind.SCRIPT, ("MPI_ERR_",),
          r"MPI_ERR_(?:TRUNCATE|BUFFER|COUNT|TYPE|TAG|RANK|ROOT|OP|ARG|DIMS|GROUP|COMM)\b.*",
          "the script calls MPI with invalid arguments: buffers, counts, ranks or communicators"),
-    Rule("library-check", Kind.SCRIPT, ("Check failed: ", "name already exists"),
-         r"(?m)^[\w.]+(?:Error|Exception): .*(?:Check failed: |\(name already exists\)).*",
+    Rule("library-check", Kind.SCRIPT, ("Check failed: ", "name already exists", "PytorchStreamReader"),
+         r"(?m)^[\w.]+(?:Error|Exception): .*(?:Check failed: |\(name already exists\)|PytorchStreamReader failed).*",
          "a library rejects what the script passes to it, or its data"),
     Rule("tensors", Kind.SCRIPT, ("RuntimeError: ",),
-         r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict)",
-         "the shapes of the script's tensors, or of its checkpoint, do not match"),
+         r"RuntimeError: .*(?:size mismatch|shapes cannot be multiplied|must match the size|same device|loading state_dict|"
+         r"expected scalar type|should be the same|to be equal size|[Ss]izes of tensors must match|[Ee]xpected target size|"
+         r"is invalid for input of size|to have \d+ channels|not implemented for '|does not require grad|inplace operation|"
+         r"through the graph a second time)",
+         "the shapes or types of the script's tensors, or of its checkpoint, do not match"),
     Rule("interpreter", Kind.SCRIPT, ("during iteration", "raised StopIteration", "new process before",
          "running event loop", "event loop is already", "no current event loop",
          "super(): ", "is not in main", "schedule new futures after"),

@@ -45,6 +45,13 @@ def kind_of(text: str, code: int = 1, uncaught: str | None = None) -> Kind:
         "RuntimeError: Unable to create dataset (name already exists)",
         "RuntimeError: \n        An attempt has been made to start a new process before the\n        current",
         "lightgbm.basic.LightGBMError: Label must be in [0, 5), but found 5 in label",
+        "lightning.fabric.utilities.exceptions.MisconfigurationException: You requested gpu: [0, 1]",
+        "huggingface_hub.utils._validators.HFValidationError: Repo id must be in the form",
+        "pandas._libs.tslibs.np_datetime.OutOfBoundsDatetime: Out of bounds nanosecond timestamp",
+        "RuntimeError: expected scalar type Float but found Double",
+        "RuntimeError: one of the variables needed for gradient computation has been modified by an inplace operation",
+        "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory",
+        "jaxlib.xla_extension.XlaRuntimeError: INVALID_ARGUMENT: parameter 0 of size 4",
         "optuna.exceptions.TrialPruned: pruned",
         "cv2.error: OpenCV(4.8.0) color.cpp:182: error: (-215:Assertion failed) !_src.empty() in function 'cvtColor'",
     ],
@@ -68,6 +75,19 @@ def test_what_a_library_is_asked_and_cannot_be(error: str) -> None:
 )
 def test_what_a_library_or_another_process_could_not_do(error: str) -> None:
     assert kind_of(HEAD + OF_ODD + error + "\n") is Kind.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        "OSError: We couldn't connect to 'https://huggingface.co' to load this file, and couldn't find it in the cached files",
+        "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='x', port=443): Read timed out. (read timeout=10)",
+        "urllib.error.URLError: <urlopen error [Errno 111] Connection refused>",
+        "wandb.errors.CommError: Run initialization has timed out after 90.0 sec.",
+    ],
+)
+def test_what_is_out_of_reach(error: str) -> None:
+    assert kind_of(HEAD + OF_ODD + error + "\n", uncaught=error) is Kind.NETWORK
 
 
 @pytest.mark.parametrize(
