@@ -18,13 +18,15 @@ WAIT = {"event": "leaving"}
 
 
 class OnNode:
-    """``wait`` lets a moment pass and handles signals and orders; ``report`` sends a message to the supervisor."""
+    """``allocation``: see :class:`.NodeFolder`; ``wait`` lets a moment pass and handles signals and orders; ``report`` sends a
+    message to the supervisor."""
 
     def __init__(
         self,
         plan: JobPlan,
         layout: RunLayout,
         environ: Dict[str, str],
+        allocation: str,
         logs: Tuple[str, str],
         wait: Callable[[], None],
         report: Callable[[wire.Message], None],
@@ -32,7 +34,7 @@ class OnNode:
         self._plan = plan
         self._layout = layout
         self._environ = environ
-        self._allocation = environ.get(wire.ALLOCATION, "")
+        self._allocation = allocation
         self._logs = logs
         self._wait = wait
         self._report = report

@@ -16,9 +16,10 @@ ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 class NoticeGiver:
     """Gives notice to one task's script. Before the script has started it writes only the file, because nothing could receive a
-    signal."""
+    signal. ``path`` is the file that it looks for, unless it is prepared for another."""
 
-    def __init__(self, notice: Notice) -> None:
+    def __init__(self, notice: Notice, path: str) -> None:
+        self._path = path
         self._signal = int(signal.Signals[notice.signal]) if notice.signal else 0
         self._told: Optional[Mapping[str, object]] = None
 
@@ -27,24 +28,25 @@ class NoticeGiver:
         """The signal that must do nothing to a script which does not handle it; 0 if there is none."""
         return 0 if self._signal in ENDS else self._signal
 
-    def give(self, path: str, facts: Mapping[str, object], child: Optional[Child]) -> None:
-        """Notify the script. ``path`` is the file that it looks for."""
+    def give(self, facts: Mapping[str, object], child: Optional[Child]) -> None:
+        """Notify the script: the child, None: it does not run."""
         if self._told is not None:
             return
         self._told = facts
-        self._write(path)
+        self._write()
         if child and self._signal:
             child.tell(self._signal)
 
     def prepare(self, path: str) -> None:
         """Leave the file for a script that starts after the notice; else remove what an earlier attempt has left there."""
+        self._path = path
         if self._told is not None:
-            self._write(path)
+            self._write()
         else:
             with contextlib.suppress(OSError):
                 os.remove(path)
 
-    def _write(self, path: str) -> None:
+    def _write(self) -> None:
         with contextlib.suppress(OSError):  # a full disk: the signal tells
-            add_private(os.path.dirname(path))
-            write_private(path, json.dumps(self._told).encode("ascii"))
+            add_private(os.path.dirname(self._path))
+            write_private(self._path, json.dumps(self._told).encode("ascii"))

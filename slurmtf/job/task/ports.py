@@ -9,14 +9,23 @@ import errno
 import fcntl
 import os
 import socket
+import subprocess
 import tempfile
-from typing import IO, Optional, Tuple
+from typing import IO, Dict, Optional, Tuple
 
 from ..contract.system.private import make_private
 from ..contract.system.trust import doubt_of_own
 
 LOWEST, HIGHEST = 10000, 61000
 TRIES = 2000
+SHARE = (2, 3)
+"""The first TensorFlow that has TF_GRPC_REUSE_PORT (tensorflow pull request 38705)."""
+ASK_VERSION = """
+import glob, os, sys
+found = [name for path in sys.path for name in glob.glob(os.path.join(glob.escape(path), "tensorflow*-*.dist-info"))]
+names = ("tensorflow", "tensorflow_cpu", "tensorflow_gpu", "tf_nightly", "tensorflow_intel")
+print(next((parts[1] for parts in (os.path.basename(name)[:-10].split("-") for name in found) if parts[0] in names), ""))
+"""
 
 
 class HeldPort:
@@ -93,3 +102,21 @@ def ephemeral_range() -> Tuple[int, int]:
     except OSError:
         return 32768, 60999
     return int(lowest), int(highest)
+
+
+def are_shared_by(python: str, variables: Dict[str, str]) -> bool:
+    """Return whether the job's TensorFlow can bind to a port that we hold. Its version is read from its metadata, without
+    importing it."""
+    try:
+        told = subprocess.run(  # noqa: PLW1510
+            [python, "-c", ASK_VERSION], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
+        ).stdout.decode("ascii", "replace")
+    except (OSError, subprocess.TimeoutExpired):
+        return True
+    return can_share(told.strip())
+
+
+def can_share(version: str) -> bool:
+    """Return whether a TensorFlow of this version can bind to a port that we hold; one that can't be read is a new one."""
+    numbers = version.split(".")[:2]
+    return not all(number.isdigit() for number in numbers) or tuple(map(int, numbers)) >= SHARE

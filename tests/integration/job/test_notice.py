@@ -3,11 +3,17 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from slurmtf import Input
+from tests.patience import until
+
+from .disks import on
 from .jobs import Job, NewJob, many
 
 LISTENS = """\
@@ -85,3 +91,28 @@ def test_a_launch_that_begins_after_the_notice_is_told_too(job: NewJob) -> None:
         (line,) = (one.folder / folder / "outputs/told-0").read_text().splitlines()
         assert json.loads(line)[1] == "time-limit"
     assert len(one.events("noticed")) == 1
+
+
+def test_what_fills_a_nodes_disk_is_not_told_and_goes_on(job: NewJob, disk: Path, tmp_path: Path) -> None:
+    """It knows nothing of the signal, and would end by it."""
+    data = tmp_path / "data"
+    data.mkdir()
+    for number in range(5000):
+        (data / str(number)).touch()
+    script = "import os\nassert len(os.listdir(os.environ['SLURMTF_INPUT_DATA'])) == 5000\n" + LISTENS
+    one = on(disk, job(script, inputs=[Input(data, "data", "download")], notice={"before": 60, "signal": "SIGUSR1"}))
+    supervisor = one.start()
+    stage = until(lambda: next((pid for pid in one.processes() if fills(pid)), 0), "what fills the disk")
+    os.kill(stage, signal.SIGSTOP)
+    supervisor.send_signal(signal.SIGUSR2)
+    one.await_file("notice/main-0.json")
+    os.kill(stage, signal.SIGCONT)
+    one.wait()
+    assert [line[:2] for line in told(one)] == [[[], "time-limit"]], one.log()
+
+
+def fills(pid: int) -> bool:
+    try:
+        return b"\0stage\0" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False

@@ -80,7 +80,7 @@ def test_the_python_that_submits_compiles_nothing(tmp_path: Path) -> None:
     file = tmp_path / "agent.pyz"
     file.write_bytes(job_archive())
     imported = f"import sys; sys.path.insert(0, sys.argv[1]); from {PACKAGE}.task import task"
-    told = f"{imported}; print(task.shares_port.__code__.co_filename)"
+    told = f"{imported}; print(task.find_role.__code__.co_filename)"
     done = subprocess.run([sys.executable, "-I", "-c", told, str(file)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"{PACKAGE}/task/task.py"
 

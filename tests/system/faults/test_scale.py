@@ -26,7 +26,7 @@ CLIENTS = """
 import collections, concurrent.futures, os, sys
 sys.path.insert(0, sys.argv[2])
 from slurmtf_job.common import wire
-from slurmtf_job.task.task import Link
+from slurmtf_job.task.link import Link
 
 def meet(rank):
     link = Link(next(wire.connections(os.environ[wire.ADDRESS], 30, [])))

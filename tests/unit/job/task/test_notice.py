@@ -5,64 +5,65 @@ from __future__ import annotations
 import json
 import signal
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from slurmtf.job.contract.life import Notice
 from slurmtf.job.task.notice import NoticeGiver
 
+from .conftest import Hearing
+
 FACTS = {"cause": "time-limit"}
 
 
-class Script:
-    def __init__(self) -> None:
-        self.heard: list[int] = []
-
-    def tell(self, number: int) -> None:
-        self.heard.append(number)
+ALONE = -signal.SIGUSR1
+"""The signal to the script itself, not to what it has started."""
 
 
-@pytest.fixture
-def script() -> Any:
-    return Script()
+def giver(path: Path, name: str = "USR1") -> NoticeGiver:
+    return NoticeGiver(Notice(before=60, signal=f"SIG{name}" if name else ""), str(path))
 
 
-def giver(signal: str = "USR1") -> NoticeGiver:
-    return NoticeGiver(Notice(before=60, signal=f"SIG{signal}" if signal else ""))
+def test_it_comes_once(tmp_path: Path, child: Hearing) -> None:
+    path = tmp_path / "notice" / "main-0.json"
+    one = giver(path)
+    one.give(FACTS, child)
+    one.give({"cause": "preempted"}, child)
+    assert (json.loads(path.read_text()), child.heard) == (FACTS, [ALONE])
 
 
-def test_it_comes_once(tmp_path: Path, script: Any) -> None:
-    path, one = tmp_path / "notice" / "main-0.json", giver()
-    one.give(str(path), FACTS, script)
-    one.give(str(path), {"cause": "preempted"}, script)
-    assert (json.loads(path.read_text()), script.heard) == (FACTS, [signal.SIGUSR1])
+def test_before_the_script_has_started_there_is_the_file_alone(tmp_path: Path, child: Hearing) -> None:
+    """It is there, too, for the script of a launch with a folder of its own, which looks elsewhere."""
+    first, second = tmp_path / "first.json", tmp_path / "second.json"
+    one = giver(first)
+    one.give(FACTS, None)
+    one.prepare(str(second))
+    one.give(FACTS, child)
+    assert (json.loads(first.read_text()), json.loads(second.read_text()), child.heard) == (FACTS, FACTS, [])
 
 
-def test_before_the_script_has_started_there_is_the_file_alone(tmp_path: Path, script: Any) -> None:
-    path, one = tmp_path / "notice.json", giver()
-    one.give(str(path), FACTS, None)
-    path.unlink()
-    one.prepare(str(path))
-    one.give(str(path), FACTS, script)
-    assert (json.loads(path.read_text()), script.heard) == (FACTS, [])
+def test_it_is_where_the_script_looks_for_it(tmp_path: Path, child: Hearing) -> None:
+    one = giver(tmp_path / "first.json")
+    one.prepare(str(tmp_path / "second.json"))
+    one.give(FACTS, child)
+    assert [path.name for path in tmp_path.iterdir()] == ["second.json"]
 
 
 def test_that_of_an_earlier_attempt_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "notice.json"
     path.write_text("{}")
-    giver().prepare(str(path))
-    giver().prepare(str(path))
+    giver(tmp_path / "other.json").prepare(str(path))
+    giver(path).prepare(str(path))
     assert not path.exists()
 
 
 @pytest.mark.parametrize(("name", "ignored"), [("USR1", signal.SIGUSR1), ("TERM", 0), ("INT", 0), ("HUP", 0), ("", 0)])
-def test_a_signal_by_which_scripts_end_is_not_ignored_for_them(name: str, ignored: int) -> None:
-    assert giver(name).ignored == ignored
+def test_a_signal_by_which_scripts_end_is_not_ignored_for_them(tmp_path: Path, name: str, ignored: int) -> None:
+    assert giver(tmp_path, name).ignored == ignored
 
 
-def test_a_run_folder_that_was_removed_does_not_come_back(tmp_path: Path, script: Any) -> None:
+def test_a_run_folder_that_was_removed_does_not_come_back(tmp_path: Path, child: Hearing) -> None:
     folder = tmp_path / "run"
-    giver().give(str(folder / "notice" / "main-0.json"), FACTS, script)
+    giver(folder / "notice" / "main-0.json").give(FACTS, child)
     assert not folder.exists()
-    assert script.heard == [signal.SIGUSR1]
+    assert child.heard == [ALONE]

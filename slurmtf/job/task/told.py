@@ -1,0 +1,32 @@
+"""What a task has been told by its supervisor."""
+
+from typing import Mapping, Optional
+
+from ..common import wire
+
+ASIDE = ("notice", "stacks")
+"""Orders that concern the script as it runs, and not what the task does next."""
+
+
+class Told:
+    """``start``: the task's place among the others, None: it must wait; ``next``: what it does next, empty: it has not been
+    told; ``keep``: what lies on the node's disk stays there."""
+
+    def __init__(self) -> None:
+        self.start: Optional[Mapping[str, object]] = None
+        self.next = ""
+        self.keep = False
+        self._all: wire.Message = {"cluster": {}, "nodes": {}}
+        """What all tasks are told alike, before each is told its own."""
+
+    def take(self, message: wire.Message) -> str:
+        """Take in a message; return the order that it holds, empty: none."""
+        order = str(message.get("order", ""))
+        if order in ASIDE:
+            return order
+        self.next = order
+        self.keep = bool(message.get("keep", self.keep))
+        self._all.update((name, message[name]) for name in self._all if name in message)
+        if order == "start":
+            self.start = dict(message, **self._all)
+        return order
