@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import chain
@@ -38,6 +39,8 @@ LONGEST_SIGN = max(map(len, SIGNS))
 AT_LENGTH = 4
 """Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
 CUT = "\n[...]\n"
+EXIT = re.compile(r"(?ms)^(?: *\+ Exception Group )?Traceback \(most recent call last\):$.*?^SystemExit: [^\n]*$")
+"""How a script left, as its Python tells it."""
 OF_ALL = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
 """What ends all tasks of a run alike; where it has one, that one."""
 
@@ -112,8 +115,11 @@ def read_logs(
 
 
 def _told(word: str | None) -> tuple[str | None, str]:
-    """Return the error that ended a script, and how it left by ``sys.exit``, of what its Python has told."""
-    return ("", word) if word and "\nSystemExit: " in word else (word, "")
+    """Return the error that ended a script, and how it left by ``sys.exit``, of what its Python has told. Of several that a
+    launcher in it started the first; an exit before an error was caught."""
+    errors = [line for line in EXIT.sub("", word or "").splitlines() if line.strip()]
+    exits = EXIT.findall(word or "")
+    return (errors[0], "") if errors else (None if word is None else "", exits[-1] if exits else "")
 
 
 def _uncaught(layout: RunLayout) -> dict[str, str]:

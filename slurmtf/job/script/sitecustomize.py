@@ -314,7 +314,7 @@ def write_error(path: str, kind: Any, error: Any) -> None:
     from traceback import format_exception_only
 
     line = next(line for line in format_exception_only(kind, error) if not line.startswith(" "))
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write(line.split("\n")[0][:LONGEST_ERROR] + "\n")
 
 
@@ -328,8 +328,8 @@ def write_exit(path: str, status: object) -> None:
         return
     handled = traceback.format_exception(*sys.exc_info(), limit=MOST_FRAMES) if sys.exc_info()[0] else []
     stack = traceback.format_list(traceback.extract_stack()[:-3][-MOST_FRAMES:])
-    lines = [*handled, MEANWHILE if handled else "", TRACEBACK, *stack, "SystemExit: {}\n".format(status)]
-    with open(path, "w", encoding="utf-8", errors="backslashreplace") as file:
+    lines = [*handled, MEANWHILE if handled else "", TRACEBACK, *stack, "SystemExit: " + str(status).partition("\n")[0]]
+    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
         file.write("".join(line[:LONGEST_ERROR].rstrip("\n") + "\n" for line in lines))
 
 

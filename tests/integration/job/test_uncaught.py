@@ -35,7 +35,6 @@ def said(one: Job) -> str:
         (HIDES + FAILS, ""),
         ("import sys\nsys.exit(0)", ""),
         ("import sys\nraise SystemExit(2)", ""),
-        ("import sys\ntry:\n    sys.exit(2)\nexcept SystemExit:\n    raise ValueError('b')", "ValueError: b\n"),
         (THREAD.replace("1 / 0", "__import__('sys').exit(1)"), ""),
         ("x = 'é☃'\nraise LookupError(x)", "LookupError: é☃\n"),
     ],

@@ -206,3 +206,33 @@ def test_a_run_folder_without_logs(tmp_path: Path) -> None:
     state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.NOT_STARTED, exit_code=1))
     assert explain_run(RunLayout(str(tmp_path)), state).kind is Kind.NOT_STARTED
     assert explain_run(RunLayout(str(tmp_path)), RunState(RunStatus.FAILED)).kind is Kind.UNKNOWN
+
+
+AT = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 9, in <module>\n    sys.exit(1)\nSystemExit: {}\n'
+HANDLED = (
+    "Traceback (most recent call last):\nKeyError: 'a'\n\nDuring handling of the above exception, another exception occurred:\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("told", "uncaught", "left"),
+    [
+        (None, None, ""),
+        ("", "", ""),
+        ("KeyError: 'a'\n", "KeyError: 'a'", ""),
+        # several processes share the file: the first
+        ("KeyError: 'a'\nlab.PeerError: gone\n", "KeyError: 'a'", ""),
+        ("KeyError: 'a'\n\n" + AT.format(1), "KeyError: 'a'", ""),
+        ("\n" + AT.format(1), "", AT.format(1)),
+        (HANDLED + AT.format(1), "", HANDLED + AT.format(1)),
+        # the first exit was caught
+        ("\n" + AT.format(1) + HANDLED + AT.format(2), "", HANDLED + AT.format(2)),
+        ("\n" + AT.format(1) + "KeyError: 'a'\n", "KeyError: 'a'", ""),
+    ],
+)
+def test_what_its_python_tells_of_an_end(told: str | None, uncaught: str | None, left: str, tmp_path: Path) -> None:
+    layout = run_of(tmp_path, {"main-0.err": ""})
+    if told is not None:
+        Path(layout.uncaught("main-0")).write_text(told)
+    (log,) = [log for log in read_logs(layout, []) if log.task]
+    assert (log.uncaught, log.exit) == (uncaught, left.strip())
