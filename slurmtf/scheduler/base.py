@@ -155,7 +155,7 @@ class Observation:
     """A scheduler's facts about one job.
 
     Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory. ``canceler`` is
-    None if it was not canceled, or the scheduler does not say by whom.
+    None if it was not canceled, or the scheduler does not say by whom. ``untold``: accounting did not answer; it may know more.
     """
 
     ref: JobRef
@@ -169,6 +169,7 @@ class Observation:
     folder: str = ""
     submitted: float | None = None
     canceler: Canceler | None = None
+    untold: bool = False
 
     def shows(self, job: SubmittedJob) -> bool:
         """Return whether this is that job, and not another one with the same id.

@@ -7,7 +7,7 @@ from typing import Any
 from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, Outcome
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest
-from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
+from slurmtf.scheduler.base import Canceler
 
 Facts = dict[str, Any]
 
@@ -45,7 +45,5 @@ def as_noted(outcome: Outcome | None) -> Facts:
 
 
 def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
-    """Return that it is not known, once the scheduler has been queried and will not say more. Its accounting lags by
-    seconds."""
-    told = answer.over and not answer.outdated and (ended_s_ago > RECORD_LAG_S or not answer.lags)
-    return {"by": CanceledBy.UNKNOWN.value} if told else {}
+    """Return that it is not known, once the scheduler has been queried and will not say more."""
+    return {"by": CanceledBy.UNKNOWN.value} if answer.says_all(ended_s_ago) else {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from slurmtf.errors import SlurmError
 from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
+from slurmtf.scheduler.base import RECORD_LAG_S
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Answer:
     def over(self) -> bool:
         """Whether the scheduler says that the job has ended, or does not know it."""
         return not self.error and (self.seen is None or self.seen.state.final)
+
+    def says_all(self, ended_s_ago: float) -> bool:
+        """Return whether the scheduler says that the job has ended, and will say no more of it: its accounting lags by seconds,
+        or may not have answered."""
+        more = bool(self.seen and self.seen.untold) or (self.lags and ended_s_ago < RECORD_LAG_S)
+        return self.over and not self.outdated and not more
 
 
 def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:

@@ -12,7 +12,7 @@ from typing import Any
 from slurmtf.job.contract.attempt.journal import NO_LAST_WORD
 from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.job.contract.layout import JOB_LOG, LOGS
-from slurmtf.runs.states import cancelers
+from slurmtf.runs.states import cancelers, codes
 from slurmtf.runs.states.history import Attempt, History, Phase
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import Records
@@ -182,12 +182,18 @@ def told_end(records: Records, history: History) -> RunState | None:
 
 
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
-    """Return the job to ask the scheduler about; None if the run folder tells everything, including who canceled it."""
+    """Return the job to ask the scheduler about; None if the folder tells everything, also who canceled it, and the exit code
+    of a supervisor that left no word."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     known = case and _known_end(case)
-    if case is None or (known and not cancelers.is_wanted(_with_canceler(case, known).outcome)):
+    if case is None or (known and not _lacks(_with_canceler(case, known).outcome)):
         return None
     return case.job
+
+
+def _lacks(outcome: Outcome | None) -> bool:
+    """Return whether the scheduler may still add to what was written down."""
+    return cancelers.is_wanted(outcome) or codes.is_wanted(outcome)
 
 
 def _case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
@@ -205,8 +211,15 @@ def _known_end(case: _Case) -> RunState | None:
         case = replace(case, answer=UNASKED)
         return _ended(case, attempt.end, ended=attempt.ended)
     if written and written.job == case.job.ref and written.attempt >= (attempt.number if attempt else 0):
-        return written
+        return _with_code(case, written)
     return None
+
+
+def _with_code(case: _Case, written: RunState) -> RunState:
+    """Return an end that was written down with the exit code that accounting knew only later."""
+    if written.outcome is None or case.answer is UNASKED or not codes.is_wanted(written.outcome):
+        return written
+    return replace(written, outcome=codes.completed(written.outcome, case.answer, case.now - (written.ended or 0.0)))
 
 
 def _with_canceler(case: _Case, state: RunState) -> RunState:

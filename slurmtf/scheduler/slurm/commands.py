@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import outside_of_a_job
-from slurmtf.scheduler.base import Array, JobRef, Observation
+from slurmtf.scheduler.base import Array, JobRef, JobState, Observation
 from slurmtf.scheduler.slurm.states import parse_canceler, parse_state
 
 SQUEUE_FIELDS = "%i|%T|%V|%S|%e|%N|%r|%Z"
@@ -21,6 +21,8 @@ VARIABLES_OF_FLAG = {
 """The variables of a flag, if they are not named after it, or are several."""
 MAX_ARRAY_SIZE, MOST_ELEMENTS = 1001, 4_000_001
 """The number of elements that an array may have by default, and at most (slurm.conf(5), MaxArraySize)."""
+NOT_YET = "0:0"
+"""The exit code of a failed job that slurmdbd knows only in part: so it is for a moment after it was down."""
 CLUSTER_LINE = "CLUSTER: "
 SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,10})(?: on cluster ([\w.-]+))?")
 PARSABLE = re.compile(r"^([0-9]{1,10})(?:;([\w.-]+))?$", re.ASCII)
@@ -158,7 +160,7 @@ def parse_sacct(text: str, cluster: str | None = None) -> list[Observation]:
 
 def _from_sacct(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
     name, state, ended, submitted, start, end, nodes, folder = cells
-    code, _, number = ended.partition(":")
+    code, _, number = ended.partition(":") if (parse_state(state), ended) != (JobState.FAILED, NOT_YET) else ("", "", "")
     nodes = "" if nodes == "None assigned" else nodes
     for ref in parse_name(name, cluster):
         yield Observation(

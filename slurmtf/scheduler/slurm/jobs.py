@@ -51,7 +51,7 @@ def _lacks(seen: Observation) -> bool:
 def _completed(seen: Observation, accounted: Observation) -> Observation:
     """Return what squeue says of a job, with what the accounting adds: seconds after the end it may say nothing of it yet."""
     if not accounted.state.final:
-        return seen
+        return replace(seen, untold=accounted.state is JobState.UNKNOWN)
     return replace(seen, canceler=accounted.canceler, exit_code=accounted.exit_code, signal=accounted.signal)
 
 

@@ -42,3 +42,14 @@ def test_while_it_runs(slurm: Cluster, faults: Faults, code: int) -> None:
         assert (state.status, state.cause, outcome_of(state).detail["by"]) == (RunStatus.FAILED, Cause.LOST, "disk")
     else:
         assert (state.status, state.cause) == (RunStatus.COMPLETED, Cause.SCRIPT)
+
+
+def test_its_exit_code_is_told_once_accounting_answers(slurm: Cluster, faults: Faults) -> None:
+    run = faults.lab.submit(GATED, sbatch=HERE, script_params=["5"])
+    here(run)
+    with slurm.without_slurmdbd(), slurm.read_only("node3", run.folder):
+        (run.folder / "outputs/gate").touch()
+        (state,) = ended(run)
+    assert (state.cause, state.exit_code) == (Cause.LOST, None)
+    until(lambda: run.state.exit_code == 5, "the exit code in the accounting")
+    assert (run.state.status, run.state.cause) == (RunStatus.FAILED, Cause.LOST)

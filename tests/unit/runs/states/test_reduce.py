@@ -369,6 +369,29 @@ def test_an_end_that_was_written_down_needs_no_question() -> None:
 
 
 @pytest.mark.parametrize(
+    ("answer", "now", "expected"),
+    [
+        (seen(JobState.FAILED, exit_code=5), 3010.0, LOST._replace(exit_code=5)),
+        (seen(JobState.FAILED, exit_code=0, signal=9), 3010.0, LOST._replace(exit_code=0, signal=9)),
+        (seen(JobState.FAILED), 3010.0, LOST),  # not in the accounting yet
+        (seen(JobState.FAILED), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
+        (Answer(None), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
+        (seen(JobState.FAILED, untold=True), 4000.0, LOST),  # accounting does not answer
+        (UNREACHABLE, 4000.0, LOST),
+        (replace(UNREACHABLE, error="", outdated=True), 4000.0, LOST),
+        (UNASKED, 4000.0, LOST),
+    ],
+)
+def test_the_exit_code_of_a_lost_run_is_asked_for_until_it_is_known(answer: Answer, now: float, expected: Outcome) -> None:
+    """Or until it is clear that it will not be."""
+    records = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST, ended=3000.0))
+    assert job_to_ask_for(records, history(RUNNING)) == JOB
+    state = reduce(records, history(RUNNING), answer, now)
+    assert (state.outcome, state.ended) == (expected, 3000.0)
+    assert (job_to_ask_for(replace(records, ended=state), history(RUNNING)) is None) is (expected != LOST)
+
+
+@pytest.mark.parametrize(
     ("records", "told"),
     [
         (replace(RECORDS, ended=WRITTEN), history(attempt(*RUNS, start=AGAIN, number=1))),

@@ -200,6 +200,16 @@ def test_the_jobs_of_a_name(text: str, names: list[str]) -> None:
     assert {ref.cluster for ref in parse_name(text, "wice")} <= {"wice"}
 
 
+@pytest.mark.parametrize(
+    ("state", "code", "expected"),
+    [("FAILED", "0:0", None), ("FAILED", "5:0", 5), ("FAILED", "0:53", 0), ("COMPLETED", "0:0", 0)],
+)
+def test_a_failed_job_without_an_exit_code_has_none_yet(state: str, code: str, expected: int | None) -> None:
+    """As sacct tells it for a moment after slurmdbd was down."""
+    (ended,) = parse_sacct(f"1|{state}|{code}|9|9|9|n1|/a\n")
+    assert ended.exit_code == expected
+
+
 @pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "1e3", "", " 7", "0x1"])
 def test_what_is_no_number_is_none(number: str) -> None:
     (queued,) = parse_squeue(f"1|RUNNING|{number}|{number}|{number}|n1|None|/a\n")
