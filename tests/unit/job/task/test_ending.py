@@ -7,8 +7,7 @@ import signal
 import pytest
 
 from slurmtf.job.task.ending import OWN_TERM_S, Ending
-
-from .conftest import Clock, Hearing
+from tests.unit.job.children import Clock, Hearing
 
 GRACE_S = 20.0
 

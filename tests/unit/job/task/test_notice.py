@@ -10,8 +10,7 @@ import pytest
 
 from slurmtf.job.contract.life import Notice
 from slurmtf.job.task.notice import NoticeGiver
-
-from .conftest import Hearing
+from tests.unit.job.children import Hearing
 
 FACTS = {"cause": "time-limit"}
 

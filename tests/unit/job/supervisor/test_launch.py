@@ -1,0 +1,86 @@
+"""When a launcher is ended: what its tasks report, and who ends them, decide it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from slurmtf.job.common import wire
+from slurmtf.job.common.process import Signals
+from slurmtf.job.contract.attempt.journal import Journal
+from slurmtf.job.contract.layout import RunLayout
+from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Timings
+from slurmtf.job.supervisor import launch as launches
+from slurmtf.job.supervisor.launch import Launch
+from tests.unit.job.children import Clock, Hearing
+
+TIMINGS = Timings(grace=20, late_reports=5, sign=100)
+PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)), timings=TIMINGS)
+LEAVING: wire.Message = {"event": "leaving"}
+
+
+class Launching(Launch):
+    """A launch whose launcher notes its signals."""
+
+    @property
+    def launcher(self) -> Hearing:
+        assert isinstance(self._launcher, Hearing)
+        return self._launcher
+
+    def hear(self, message: wire.Message) -> None:
+        self._reports.hear(0, message)
+
+
+@pytest.fixture
+def launch(tmp_path: Path, no_orphans: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launching]:
+    monkeypatch.setattr(launches, "Child", Hearing)
+    handler, descriptor = signal.getsignal(signal.SIGCHLD), signal.set_wakeup_fd(-1)
+    one = Launching(PLAN, RunLayout(str(tmp_path)), {}, Journal(str(tmp_path / "7.0.jsonl")), Signals(()), LaunchOrder())
+    one.begin(["srun"], 0, 0)
+    yield one
+    one.launcher.end_truly()
+    one.end()
+    signal.signal(signal.SIGCHLD, handler)
+    signal.set_wakeup_fd(descriptor)
+
+
+def test_results_that_are_copied_back_are_waited_for(launch: Launching, clock: Clock) -> None:
+    launch.stop(1.0)
+    assert launch.launcher.kill_in == 1.0 + TIMINGS.late_reports
+    launch.hear(LEAVING)
+    assert launch.launcher.kill_in == TIMINGS.sign
+    clock.go(50)
+    launch.hear(LEAVING)
+    assert launch.launcher.kill_in == TIMINGS.sign
+
+
+def test_they_are_not_where_somebody_ends_the_job(launch: Launching, clock: Clock) -> None:
+    launch.stop_at_once()
+    launch.hear(LEAVING)
+    assert launch.launcher.kill_in == TIMINGS.grace + TIMINGS.late_reports
+
+
+def test_they_are_where_the_last_launch_ends_by_itself(launch: Launching, clock: Clock) -> None:
+    launch.stop_for_good()
+    launch.hear(LEAVING)
+    assert launch.launcher.kill_in == TIMINGS.sign
+
+
+def test_a_launcher_that_nobody_ends_is_not_killed_for_results(launch: Launching) -> None:
+    launch.hear(LEAVING)
+    assert launch.launcher.kill_in is None
+
+
+def test_a_launcher_whose_tasks_have_not_come_is_sent_term(launch: Launching) -> None:
+    """It may still wait for nodes; with tasks, it hands their order on to no one."""
+    launch.stop(1.0)
+    assert launch.launcher.heard == [signal.SIGTERM]
+
+
+def test_one_whose_tasks_have_come_is_not(launch: Launching) -> None:
+    launch.hear({"event": "hello", "rank": 0, "host": "n1"})
+    launch.stop(1.0)
+    assert launch.launcher.heard == []
