@@ -30,8 +30,8 @@ class Facts(NamedTuple):
     """What is known of a launch. ``hosts`` are those of the tasks that connected; ``lost`` ended without a report.
 
     ``returncode`` is the launcher's, as subprocess reports it, ``killed_by_us`` whether we killed it; ``missing_results`` what
-    was not copied back (Disks.lost); ``out_of_memory``: Slurm says that a process was killed for its memory; ``asks_with``: the
-    exit code by which a script that was ``noticed`` of its end asks to go on; ``at_once_s`` see Timings.
+    was not copied back (Disks.lost); ``out_of_memory``: Slurm, or the kernel, says that a process was killed for its memory;
+    ``asks_with``: the exit code by which a script that was ``noticed`` of its end asks to go on; ``at_once_s`` see Timings.
 
     ``killing``, ``overtime`` (we end it for its time limit) and ``noticed`` are of the allocation.
     """

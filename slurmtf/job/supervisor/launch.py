@@ -16,7 +16,7 @@ from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
-from . import start
+from . import memory, start
 from .completion import Verdict, grace_of
 from .conclusion import Facts
 from .instructions import Instructions
@@ -62,6 +62,8 @@ class Launch:
         self._reports = Reports(plan, journal, self._instructions, self._spare)
         self._launcher: Optional[Child] = None
         self._spares = True
+        self._job_id = identity.job_id(environ) or ""
+        self._kills = memory.kills(self._job_id)
         self.began = time.monotonic()
         self.log_begin = job_log.size_of(layout.job_log)
 
@@ -153,7 +155,7 @@ class Launch:
             returncode=self.poll(),
             killed_by_us=self._launcher is not None and self._launcher.killed,
             missing_results=self._reports.disks.lost(),
-            out_of_memory=job_log.ran_out_of_memory(self.log()),
+            out_of_memory=job_log.ran_out_of_memory(self.log()) or memory.kills(self._job_id) > self._kills,
             asks_with=self._plan.notice.exit_code or 0,
             at_once_s=self._plan.timings.at_once,
         )
