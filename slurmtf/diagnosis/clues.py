@@ -110,7 +110,7 @@ def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int
 def certain_of(log: Log, killed: bool) -> Clue | None:
     """Return what the end of a log without a traceback is certain of, after the last sign that the training went on."""
     start, end = after_survived(log.text, log.uncaught), start_of_end(log)
-    counts = partial(ends_it, log.text, 0 if killed else _start_of_last_lines(log.text, LAST_LINES))
+    counts = partial(ends_it, log.text, 0 if killed else start_of_last_lines(log.text, LAST_LINES))
     clue = fatal_of(log, start) or match(log, PLAIN, end, counts)
     return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, counts))
 
@@ -118,7 +118,7 @@ def certain_of(log: Log, killed: bool) -> Clue | None:
 def start_of_end(log: Log) -> int:
     """Return from where on a log tells of its end."""
     start = after_survived(log.text, log.uncaught)
-    return max(start, _start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
+    return max(start, start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
 
 
 def fatal_of(log: Log, start: int) -> Clue | None:
@@ -132,7 +132,8 @@ def ends_it(text: str, last: int, place: int) -> bool:
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
 
-def _start_of_last_lines(text: str, count: int) -> int:
+def start_of_last_lines(text: str, count: int) -> int:
+    """Return where so many lines begin with which a text ends."""
     end = len(text.rstrip())
     for _ in range(count):
         end = max(text.rfind("\n", 0, max(end, 0)), 0)
@@ -143,7 +144,7 @@ def said_before(log: Log, end: int, by_child: bool) -> Clue | None:
     """Return what a log tells before an error that does not say why: not what its program had warned of, and went on. A child
     that failed went on from nothing: its last lines count, too, if they are warnings."""
     text = log.text[:end]
-    last = _start_of_last_lines(text, LAST_LINES) if by_child else end
+    last = start_of_last_lines(text, LAST_LINES) if by_child else end
     return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
 
 
@@ -199,7 +200,7 @@ def shells_line(text: str, exit_code: int) -> str:
 def last_line(text: str) -> str:
     """Return the last line, of a text in a frame its first; empty where that is a warning, or TensorFlow's. That srun's task
     ended is none."""
-    lines = [line for line in TASK_ENDED.sub("", text[_start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
+    lines = [line for line in TASK_ENDED.sub("", text[start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
     frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
     line = shortened(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
@@ -208,7 +209,7 @@ def last_line(text: str) -> str:
 
 def first_of_last(text: str) -> str:
     """Return the first of the lines with which a text ends that begin with the same word: a program's own name."""
-    lines = [line for line in text[_start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
+    lines = [line for line in text[start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
     return shortened(own[-1]) if own else ""

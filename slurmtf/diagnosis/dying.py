@@ -46,7 +46,15 @@ from slurmtf.diagnosis.ends import (
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.leaving import ended_itself, how_it_left, last_words, other_words, with_exits
+from slurmtf.diagnosis.leaving import (
+    ended_itself,
+    how_it_left,
+    last_words,
+    other_words,
+    said_by_script,
+    tried_before,
+    with_exits,
+)
 from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
@@ -213,8 +221,8 @@ def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanat
     log = log or next((log for log in logs if ended_itself(log, end, words)), None)
     if not log or any(match(one, CASCADES) for one in logs):
         return None
-    said = match(Log(log.name, log.task, f"Error: {words}"), SAID_BY_SCRIPTS)
-    known = said.explains(outcome) if said else _of_weak(outcome, logs, words)
+    said, tried = said_by_script(log, words), next(filter(None, (tried_before(one, words) for one in logs)), None)
+    known = said.explains(outcome) if said else tried.explains(outcome) if tried else _of_weak(outcome, logs, words)
     lines = filter(None, (*(where.strip() for where in (left.failure[1:] if left else ())), words))
     shown = tuple(Evidence(log.name, shortened(line)) for line in lines)
     return (

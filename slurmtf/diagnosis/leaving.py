@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from slurmtf.diagnosis.clues import ERROR_LIKE, error_line, last_line
+from slurmtf.diagnosis.clues import ERROR_LIKE, PLAIN, SAID_BY_SCRIPTS, Clue, error_line, last_line, match, start_of_last_lines
 from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, Raised, last_raised
 from slurmtf.job.contract.attempt.log_excerpt import Failure
@@ -29,6 +29,8 @@ OF_ANY_ERROR = re.compile(
 """What a script says of whatever error it has met."""
 
 
+GAVE_UP = re.compile(r"(?i)\b(?:(?:could|can) ?not|can't|couldn't|unable to|failed|gave up|giving up)\b")
+LINES_OF_TRIES = 5
 LEAST_OF_SHELL = 126
 """The least exit code by which a shell tells of something else."""
 
@@ -100,9 +102,19 @@ def last_words(logs: Sequence[Log]) -> str:
     return next(filter(None, like_errors), last[0] if last else "")
 
 
+def said_by_script(log: Log, words: str) -> Clue | None:
+    """Return what the words of a script mean by themselves: that there is no GPU, or the loss no number."""
+    return match(replace(log, text=f"Error: {words}"), SAID_BY_SCRIPTS)
+
+
+def tried_before(log: Log, words: str) -> Clue | None:
+    """Return what a script only warned of just before it said that it can't go on: each try of several failed so."""
+    return match(log, PLAIN, start_of_last_lines(log.text, LINES_OF_TRIES)) if GAVE_UP.search(words) else None
+
+
 def ended_itself(log: Log, end: End | None, words: str) -> bool:
     """Return whether a script whose Python was watched ended with an exit code and by no error, and said an error of its own
     last (os._exit, MPI's Abort)."""
     code = end.exit_code if end else None
-    is_own = ERROR_LIKE.search(words) and not OF_LIBRARIES.match(words)
+    is_own = (ERROR_LIKE.search(words) or said_by_script(log, words)) and not OF_LIBRARIES.match(words)
     return log.uncaught == "" and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

@@ -13,11 +13,13 @@ CRASHES: tuple[Rule, ...] = (
          "the program was built for a newer CPU (AVX, AVX2, FMA): ask for such nodes (`constraint`), or use another build"),
     Rule("python-crash", Kind.CRASH, ("Fatal Python error: ",), r"Fatal Python error: (?:Aborted|Floating|Segmentation)",
          "the line shown is where the script was; what crashed is a library that it calls there"),
-    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed", "signal: Terminated", "SIGKILL(-"),
-         r"exitcode *: -9\b|killed by signal: (?:Killed|Terminated)|workers are \{.*SIGKILL\(-9\)",
+    Rule("child-killed", Kind.KILLED, ("exitcode", "signal: Killed", "signal: Terminated", "SIGKILL(-", "died with <"),
+         r"exitcode *: -9\b|died with <Signals\.SIG(?:KILL|TERM)|"
+         r"killed by signal: (?:Killed|Terminated)|workers are \{.*SIGKILL\(-9\)",
          "often the node's memory is used up: ask for more (`memory`)"),
-    Rule("child-crashed", Kind.CRASH, ("exitcode", "signal: Segm", "SIGSEGV(-"),
-         r"exitcode *: -11\b|killed by signal: Segmentation fault|workers are \{.*SIGSEGV\(-11\)",
+    Rule("child-crashed", Kind.CRASH, ("exitcode", "signal: Segm", "SIGSEGV(-", "died with <"),
+         r"exitcode *: -11\b|died with <Signals\.SIG(?:SEGV|ABRT|BUS|FPE)|"
+         r"killed by signal: Segmentation fault|workers are \{.*SIGSEGV\(-11\)",
          "a process that the script had started crashed: set `environment_variables[PYTHONFAULTHANDLER]=1`, and the log "
          "shows where"),
     Rule("pool-broken", Kind.KILLED, ("terminated abruptly", "unexpectedly terminated", "exited unexpectedly"),

@@ -53,9 +53,10 @@ GPUS: tuple[Rule, ...] = (
          "the driver of that node does not answer: exclude it (`sbatch[exclude]=...`), tell your admins, and submit again"),
     Rule("said-no-gpu", Kind.GPU_MISSING, ("Error: ", "Exception: ", "No devices were found"),
          r"(?m)^[\w.]*(?:Error|Exception): .*\b[Nn]o (?:visible |usable |available )?(?:GPU|gpu)s?"
-         r"(?: devices?)?(?: (?:found|available|visible|detected|present))?\.?$|^No devices were found$|"
+         r"(?: devices?)?(?: (?:found|available|visible|detected|present))?(?:[.,;:!]|$)|^No devices were found$|"
          r"^[\w.]*(?:Error|Exception): .*\b(?:GPU|gpu|CUDA)s?(?: devices?)? (?:(?:is|are|was|were) )?"
          r"(?:not (?:found|available|visible|detected|present|accessible)|unavailable)\b|"
+         r"^[\w.]*(?:Error|Exception): .*\b(?:requires|needs) (?:an? |at least \w+ )?(?:CUDA |NVIDIA )?(?:GPU|gpu)s?\b|"
          r"(?:Error|Exception): .*no CUDA-capable device is detected",
          "request GPUs (`use_gpu=true`, `gpus_per_node`), for a role that computes", vague=True, by_script=True),
     Rule("device-assert", Kind.SCRIPT, ("device-side assert", "CUDA_ERROR_ASSERT"),

@@ -56,9 +56,14 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
         ("begin\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
         ("Horovod has been shut down\n", "", AT.format(1), Kind.PEER, "Horovod has been shut down"),
         ("begin\n", "", AT.format("GPU device not found"), Kind.GPU_MISSING, "GPU device not found"),
+        ("WARNING: try 2: [Errno 101] Network is unreachable\ncould not fetch the data\n", "", AT.format(1), Kind.NETWORK,
+         "WARNING: try 2: [Errno 101] Network is unreachable"),
+        ("WARNING: try 2: [Errno 101] Network is unreachable\nthe set is empty\n", "", AT.format(1), Kind.SCRIPT,
+         "the set is empty"),
         # its Python was watched, ended by no error, and how it left is not told
         ("ERROR: the grid is odd\n", "", "", Kind.SCRIPT, "ERROR: the grid is odd"),
         ("the grid is odd\n", "", "", Kind.UNKNOWN, "the grid is odd"),
+        ("No GPU found, giving up\n", "", "", Kind.GPU_MISSING, "No GPU found, giving up"),
         ("[n1:123] *** MPI_ERRORS_ARE_FATAL, error\n", "", "", Kind.UNKNOWN, "[n1:123] *** MPI_ERRORS_ARE_FATAL, error"),
         # what is installed ended it
         ("begin\nan odd end\n", "", OF_LIBRARY.format(1), Kind.UNKNOWN, "an odd end"),

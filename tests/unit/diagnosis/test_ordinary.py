@@ -121,6 +121,10 @@ def test_what_the_python_of_a_library_refuses(path: str, source: str, error: str
         ("tar (child): a.tgz: Cannot open: No such file or directory\ntar: Exiting\n", 2, Kind.SCRIPT),
         ("python3: can't open file '/r/work/trian.py': [Errno 2] No such file or directory\n", 2, Kind.SCRIPT),
         ("usage: train.py [-h] [--lr LR]\ntrain.py: error: give a folder of data\n", 2, Kind.SCRIPT),
+        (HEAD + "subprocess.CalledProcessError: Command 'x' died with <Signals.SIGSEGV: 11>.\n", 1, Kind.CRASH),
+        (HEAD + "subprocess.CalledProcessError: Command 'x' died with <Signals.SIGKILL: 9>.\n", 1, Kind.KILLED),
+        (HEAD + "AssertionError: this script requires a GPU\n", 1, Kind.GPU_MISSING),
+        (HEAD + "SystemError: GPU device not found\n", 1, Kind.GPU_MISSING),
         (HEAD + "ImportError: Unable to import required dependencies:\nnumpy: No module named 'numpy'\n", 1, Kind.IMPORT),
     ],
 )
