@@ -59,14 +59,18 @@ class Followed(NamedTuple):
 def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
     """Return what to do about a run whose earlier runs did not end as they had to, and the command for it.
 
-    The command is empty where one of them has to be mended in a way that no command knows: it waited in vain itself, or there
+    Where none of them is in its way, Slurm went by a job that one of them had left for another. The command is empty where one
+    of them has to be mended in a way that no command knows: it waited in vain itself, or there
     are several.
     """
     wrong = [one for one in followed if one.is_in_the_way]
+    waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]
+    if followed and not wrong:
+        again = ["slurmtf", "rerun", run_id, *(word for name in waits for word in ("--after", name))]
+        return "what it was to follow has ended as required, or goes on in another job: submit it again", shlex.join(again)
     remedy = "; ".join(f"find out why {one.run_id} ended that way: slurmtf why {shlex.quote(one.run_id)}" for one in wrong)
     if len(wrong) != 1 or wrong[0].state.cause is Cause.DEPENDENCY:
         return remedy, ""
-    waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]
     first = [] if wrong[0].condition == "notok" else ["slurmtf", "rerun", wrong[0].run_id]
     then = ["slurmtf", "rerun", run_id]
     for name in (["last"] if first else []) + waits:

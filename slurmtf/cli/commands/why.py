@@ -251,7 +251,8 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
 def _waiting_rows(state: RunState, waiting: Waiting) -> dict[str, str]:
     expected = f"{clock(state.expected_start)}, by Slurm's estimate" if state.expected_start else "Slurm has no estimate"
     starts = waiting.wait.value if state.doubt else f"{waiting.wait.value}; {expected}"
-    return {"why": waiting.meaning, "starts": starts, "do": waiting.hint or "wait"}
+    meaning = waiting.meaning if state.reason or not state.doubt else "not known while Slurm does not answer"
+    return {"why": meaning, "starts": starts, "do": waiting.hint or "wait"}
 
 
 def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]:

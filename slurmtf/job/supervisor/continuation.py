@@ -127,6 +127,8 @@ class Continuation:
             self._successor.call_off()
             return
         failure = self._failure(outcome)
+        if self._successor.decision:  # while it was being killed
+            self._successor.settle()
         decision = self._successor.decision or self._arrange(failure, killed=False)
         if decision:
             self._write(decision, failure, self._seconds, self._successor.job)

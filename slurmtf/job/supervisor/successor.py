@@ -54,6 +54,11 @@ class Successor:
             self.is_itself = decision.how in (life.REQUEUE, life.RETURN)
         return decision
 
+    def settle(self) -> None:
+        """Have those that have come to wait for the job since its successor was submitted wait for the other one, too."""
+        if self._slurm and self.job:
+            self._move_followers(self._slurm, self._name, self.job)
+
     def call_off(self) -> None:
         """Cancel the job that was submitted to continue the run: it is not needed."""
         if self._slurm and self.job:

@@ -85,6 +85,21 @@ def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: 
     assert slurm.orders[2:] == [("13", "12", "12"), ("cancel", "13")]
 
 
+def test_those_that_have_come_to_wait_for_a_job_while_it_was_killed_are_moved_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their client was killed before it could look again."""
+    layout = RunLayout(str(tmp_path))
+    slurm = Slurm(layout)
+    monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: slurm)
+    Path(layout.jobs).write_text(json.dumps({"ref": {"cluster": None, "job_id": "12", "element": None}}) + "\n")
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("preempted", 1),))
+    continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, Journal(str(tmp_path / "12.0.jsonl")), [])
+    continuation.hand_over(Cause.PREEMPTED, "")
+    continuation.after(PREEMPTED)
+    assert slurm.orders == [("submit", "12"), ("12", "13", "13"), ("12", "13", "13")]
+
+
 def test_where_a_run_failed_is_told_by_what_its_last_launch_has_logged(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     plan = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)), restarts=(Budget("script", 0),))
