@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -62,27 +61,3 @@ def test_what_is_left(
         submission.submit(submission.Submission(plan, "", source, {}))
     assert bool(removed) is not left
     assert any(tells(one, "slurmtf status run") for one in caught.value.findings) is (raised is SlurmError)
-
-
-@pytest.mark.parametrize(
-    ("adopted", "age_s", "in_hand", "stays"),
-    [
-        (True, 99, False, True),
-        (False, 99, False, False),
-        (False, 5, False, True),  # an sbatch that outlived its client may still submit it
-        (False, 99, True, True),
-    ],
-)
-def test_what_a_killed_client_left_is_adopted_or_removed_and_not_too_soon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, adopted: bool, age_s: float, in_hand: bool, stays: bool
-) -> None:
-    folder, staging, forgotten = tmp_path / "lab" / "run", tmp_path / "staging", list[int]()
-    folder.mkdir(parents=True)
-    intent: Any = SimpleNamespace(folder=folder, staging=staging, forget=lambda: forgotten.append(1))
-    monkeypatch.setattr(submission, "adopt", lambda layout: adopted)
-    monkeypatch.setattr(submission, "age", lambda path: age_s)
-    monkeypatch.setattr(submission, "remove", shutil.rmtree)
-    monkeypatch.setattr(submission, "in_hand", lambda script: in_hand)
-    submission._settle(intent)
-    assert folder.exists() is stays
-    assert bool(forgotten) is (adopted or not stays)

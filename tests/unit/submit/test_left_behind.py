@@ -16,8 +16,10 @@ import pytest
 from slurmtf.files import write_json
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import ProcessId, identify
+from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.clients import SETTLE_S
 from slurmtf.submit.folder import Intent
+from slurmtf.submit.record import note
 from slurmtf.submit.submission import tidy
 from tests.patience import until
 
@@ -63,11 +65,25 @@ def age(folder: Path, seconds: float) -> None:
     os.utime(folder, (time.time() - seconds,) * 2)
 
 
-@pytest.mark.parametrize(("seconds", "stays"), [(0, True), (SETTLE_S / 2, True), (SETTLE_S * 2, False)])
-def test_for_a_while_its_sbatch_may_still_come_through(intent: Intent, tmp_path: Path, seconds: float, stays: bool) -> None:
+@pytest.mark.parametrize(
+    ("seconds", "has_job", "stays", "is_noted"),
+    [
+        (0, False, True, True),  # an sbatch that outlived its client may still submit it
+        (SETTLE_S / 2, False, True, True),
+        (SETTLE_S * 2, False, False, False),
+        (0, True, True, False),
+        (SETTLE_S * 2, True, True, False),
+    ],
+)
+def test_it_stays_if_it_has_a_job_or_may_still_get_one(
+    intent: Intent, tmp_path: Path, seconds: float, has_job: bool, stays: bool, is_noted: bool
+) -> None:
+    if has_job:
+        folder = str(intent.folder)
+        note(RunLayout(folder), SubmittedJob(JobRef(None, "7"), "local", folder, 1.0))
     age(intent.folder, seconds)
     tidy(tmp_path)
-    assert (intent.folder.exists(), intent.path.exists()) == (stays, stays)
+    assert (intent.folder.exists(), intent.path.exists()) == (stays, is_noted)
 
 
 def test_as_long_as_its_sbatch_works_it_stays(intent: Intent, tmp_path: Path, sbatch: subprocess.Popen[bytes]) -> None:
