@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.plan import Distribution, JobPlan, Run
+from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.supervisor.receipt import attempt
 
 
@@ -23,3 +23,29 @@ def test_slurm_s_version_is_a_number(told: str, version: str, tmp_path: Path, mo
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
     assert attempt(plan, {var.SLURM_JOB_ID: "7"})["slurm"] == version
+
+
+NVIDIA = "NVIDIA A100-SXM4-40GB, 535.104.05, 40960 MiB\nNVIDIA A100-SXM4-40GB, 535.104.05, 40960 MiB\n"
+A100 = {"name": "NVIDIA A100-SXM4-40GB", "driver": "535.104.05", "memory": "40960 MiB"}
+AMD = "device,Card series,Driver version\ncard0,MI250X,6.3.6\n"
+
+
+@pytest.mark.parametrize(
+    ("gpus", "vendor", "told", "status", "expected"),
+    [
+        (2, "nvidia", NVIDIA, 0, [A100, A100]),
+        (1, "amd", AMD, 0, [{"name": "card0,MI250X,6.3.6"}]),
+        (0, "nvidia", NVIDIA, 0, []),  # a node's GPUs are not the job's
+        (1, "nvidia", "NVIDIA-SMI has failed because it couldn't communicate with the driver\n", 9, []),
+        (1, "nvidia", "", 0, []),
+    ],
+)
+def test_the_gpus_are_those_of_the_jobs_vendor(
+    gpus: int, vendor: str, told: str, status: int, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("nvidia-smi", "rocm-smi"):
+        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '%s' \"{told}\"\nexit {status}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), Size(gpus_per_node=gpus), gpu_vendor=vendor)
+    assert attempt(plan, {})["gpus"] == expected
