@@ -16,9 +16,9 @@ FILES = re.compile(
 TEMPLATES = re.compile(r"\.env\.(example|sample|template|dist)")
 """What shows which variables there are, without their values."""
 IN_FOLDER = (
-    ".docker/config.json", ".config/containers/auth.json", ".apptainer/remote.yaml", ".apptainer/docker-config.json",
-    ".singularity/remote.yaml", ".singularity/docker-config.json", ".config/gh/hosts.yml", ".config/rclone/rclone.conf",
-    ".config/pypoetry/auth.toml", ".huggingface/token", "huggingface/token", "huggingface/stored_tokens",
+    "/.docker/config.json", "/.config/containers/auth.json", "/.apptainer/remote.yaml", "/.apptainer/docker-config.json",
+    "/.singularity/remote.yaml", "/.singularity/docker-config.json", "/.config/gh/hosts.yml", "/.config/rclone/rclone.conf",
+    "/.config/pypoetry/auth.toml", "/.huggingface/token", "/huggingface/token", "/huggingface/stored_tokens",
 )  # fmt: skip
 """Where programs keep what lets their user in, where the file's own name says too little."""
 BUNDLES = (".pem", ".key", "_rsa", "_ed25519")
@@ -34,7 +34,7 @@ def is_secret(prefix: str, name: str) -> bool:
     """Return whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
     if name.endswith("/"):
         return name[:-1] in FOLDERS
-    if any(f"/{prefix}{name}".endswith(f"/{place}") for place in IN_FOLDER):
+    if f"/{prefix}{name}".endswith(IN_FOLDER):
         return True
     return FILES.fullmatch(name) is not None and TEMPLATES.fullmatch(name) is None
 
