@@ -9,6 +9,9 @@ from slurmtf.errors import SlurmError
 from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
 from slurmtf.scheduler.base import RECORD_LAG_S
 
+OUTAGE_S = 3600
+"""Seconds after an end for which accounting that does not answer is asked again: each look waits for it."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -31,8 +34,8 @@ class Answer:
     def says_all(self, ended_s_ago: float) -> bool:
         """Return whether the scheduler says that the job has ended, and will say no more of it: its accounting lags by seconds,
         or may not have answered."""
-        more = bool(self.seen and self.seen.untold) or (self.lags and ended_s_ago < RECORD_LAG_S)
-        return self.over and not self.outdated and not more
+        patience = OUTAGE_S if self.seen and self.seen.untold else RECORD_LAG_S
+        return self.over and not self.outdated and not (self.lags and ended_s_ago < patience)
 
 
 def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:

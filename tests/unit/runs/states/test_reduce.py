@@ -377,6 +377,7 @@ def test_an_end_that_was_written_down_needs_no_question() -> None:
         (seen(JobState.FAILED), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (Answer(None), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (seen(JobState.FAILED, untold=True), 4000.0, LOST),  # accounting does not answer
+        (seen(JobState.FAILED, untold=True), 7000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (UNREACHABLE, 4000.0, LOST),
         (replace(UNREACHABLE, error="", outdated=True), 4000.0, LOST),
         (UNASKED, 4000.0, LOST),
