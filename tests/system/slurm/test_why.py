@@ -31,7 +31,7 @@ DEATHS = {
     "crash": ("import faulthandler\nfaulthandler.enable()\nimport ctypes\nctypes.string_at(0)\n", "Segmentation fault"),
     "killed": ("import os\nos.kill(os.getpid(), 9)\n", ""),
     "cpu": ("import os\nos.kill(os.getpid(), 4)\n", ""),
-    "unknown": ("import sys\nprint('fatal: the flux capacitor is cold')\nsys.exit(3)\n", "fatal: the flux capacitor is cold"),
+    "unknown": ("import os\nprint('the flux capacitor is cold', flush=True)\nos._exit(3)\n", "the flux capacitor is cold"),
 }
 
 
