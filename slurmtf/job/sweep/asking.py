@@ -126,7 +126,7 @@ class Asker:
         """Return what the helper has not been told yet of the other trials, and of those of other sweeps."""
         done, earlier = self._ledger.done(), len(self._ledger.earlier)
         ended = dict.fromkeys(range(-earlier, 0), True)
-        ended.update((number, number in done) for number in self._ledger.attempts() if number != asking)
+        ended.update((number, number in done) for number in self._ledger.leases.attempts() if number != asking)
         news = []
         for number in sorted(ended):
             facts = self._facts(number, ended[number]) if self._told.get(number) is not ended[number] else None

@@ -11,8 +11,8 @@ from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import chief
-from ..contract.sweep import ledger as ledgers
-from ..contract.sweep.ledger import Lease, Ledger, Owner
+from ..contract.sweep.leases import STALE_S, Lease, Owner
+from ..contract.sweep.ledger import Ledger, settled
 from ..contract.sweep.records import (
     BY_DURATION,
     BY_POLICY,
@@ -96,10 +96,10 @@ class Trials(Orders):
     # --- what comes next
 
     def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
-        self._ledger.beat()
+        self._ledger.leases.beat()
         looks = time.monotonic() >= self._next_look or not self._ledger.fresh()
-        if looks or len(self._ledger.ends) < self._settings.same_error:
-            self._ledger.refresh()
+        if looks or len(self._ledger.told.ends) < self._settings.same_error:
+            self._ledger.told.refresh()
         why = self._why_to_leave(left_s)
         if not why and time.monotonic() < self._paused_until:
             return None
@@ -115,7 +115,7 @@ class Trials(Orders):
         """Return whether trials may come free that others work on."""
         if self._left or time.monotonic() < self._paused_until:
             return not self._left
-        _, held = ledgers.settled(self._ledger)
+        _, held = settled(self._ledger)
         if not held:
             return False
         self._idle_since = self._idle_since or time.monotonic()
@@ -123,7 +123,7 @@ class Trials(Orders):
 
     def _may_come_free(self, held: Dict[int, int]) -> bool:
         """Return whether an owner has gone silent, and it is not known yet whether its job still runs."""
-        ages = [lease.age for lease in self._ledger.leases(held) if not self._ledger.is_ours(lease)]
+        ages = [lease.age for lease in self._ledger.leases.of(held) if not self._ledger.leases.is_ours(lease)]
         return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 
     def _why_to_leave(self, left_s: Optional[float]) -> str:
@@ -136,46 +136,46 @@ class Trials(Orders):
         if candidates.retires(self._outcomes, self._settings.retire):
             self._ledger.write(self._event(RETIRED, text="its last {} trials failed at once".format(self._settings.retire)))
             return RETIRED
-        durations = [(end.status, end.value) for end in self._ledger.ends]
+        durations = [(end.status, end.value) for end in self._ledger.told.ends]
         return TOO_SHORT if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
 
     def _stop_for_common_error(self) -> None:
-        error = candidates.common_error(self._ledger.ends, self._settings.same_error)
+        error = candidates.common_error(self._ledger.told.ends, self._settings.same_error)
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
     def _take(self, looks: bool) -> Optional[Tuple[int, int]]:
         """Take the first available trial; ``looks``: consider those that others hold, too."""
-        held = self._held(ledgers.settled(self._ledger)[1]) if looks else []
+        held = self._held(settled(self._ledger)[1]) if looks else []
         self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
         fresh = candidates.spread(self._ledger.fresh(), self._number, self._settings.concurrent)
         lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
         for trial, attempt in candidates.candidates(fresh, held):
-            if not self._ledger.claim(trial, attempt):
+            if not self._ledger.leases.claim(trial, attempt):
                 continue
             if trial not in lost:
                 return trial, attempt
-            error = self._ledger.trials[trial].trouble if trial in self._ledger.trials else ""
+            error = self._ledger.told.trials[trial].trouble if trial in self._ledger.told.trials else ""
             error = error or "lost with {} elements".format(candidates.MOST_LOST)
             self._end(Result(trial, FAILED, attempt, why="lost", error=error))
         return None
 
     def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
-        known = self._ledger.leases(attempts)
-        leases = [lease for lease in known if self._released(lease) or not self._ledger.is_ours(lease)]
-        silent = [lease for lease in leases if lease.age > ledgers.STALE_S and not self._released(lease)]
+        known = self._ledger.leases.of(attempts)
+        leases = [lease for lease in known if self._released(lease) or not self._ledger.leases.is_ours(lease)]
+        silent = [lease for lease in leases if lease.age > STALE_S and not self._released(lease)]
         states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
         return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
 
     def _released(self, lease: Lease) -> str:
-        trial = self._ledger.trials.get(lease.trial)
+        trial = self._ledger.told.trials.get(lease.trial)
         return trial.released.get(lease.attempt, "") if trial else ""
 
     def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
-        trial = self._ledger.trials.get(lease.trial)
+        trial = self._ledger.told.trials.get(lease.trial)
         lost = candidates.times_lost(lease.attempt, trial.released.values() if trial else ())
         ours = lease.owner.element == self._me.element
-        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > ledgers.STALE_S, job, self._released(lease), lost)
+        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._released(lease), lost)
 
     def _order(self, trial: int, attempt: int) -> LaunchOrder:
         point = self._point(trial)
@@ -237,7 +237,7 @@ class Trials(Orders):
         self._ledger.write(*(self._event("value", known + n, value) for n, value in enumerate(new, 1)))
         if self._settings.stopping.kind == "none":
             return ""
-        self._ledger.refresh()
+        self._ledger.told.refresh()
         values, curves = running.progress.values, self._ledger.curves()
         for end in range(known + 1, len(values) + 1):
             curves[running.trial] = values[:end]
@@ -249,7 +249,7 @@ class Trials(Orders):
         if time.monotonic() < self._next_beat:
             return ""
         self._next_beat = time.monotonic() + BEAT_S
-        self._ledger.beat()
+        self._ledger.leases.beat()
         if time.time() >= self._settings.deadline:
             return BY_DURATION
         if not self._ledger.holds(running.trial, running.attempt):
@@ -263,7 +263,7 @@ class Trials(Orders):
         if running is None:
             return
         self._take_values(running, at_end=True)
-        self._ledger.beat()
+        self._ledger.leases.beat()
         why = str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
         lets_go = outcome.cause in LETS_GO or why == TAKEN_OVER or (outcome.cause is Cause.TIME_LIMIT and not running.whole)
         trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)

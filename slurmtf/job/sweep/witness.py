@@ -8,7 +8,7 @@ import time
 from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import identity
-from ..contract.sweep.ledger import Owner
+from ..contract.sweep.leases import Owner
 from ..contract.system import proc
 from ..contract.system.private import write_private
 from .candidates import GONE, RUNS, UNKNOWN, WAITS

@@ -11,8 +11,7 @@ from typing import Any
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep import ledger as ledgers
-from slurmtf.job.contract.sweep.ledger import Ledger
+from slurmtf.job.contract.sweep.ledger import Ledger, settled
 from slurmtf.job.contract.sweep.records import (
     BY_DURATION,
     CANCELED,
@@ -129,11 +128,11 @@ def is_sweep(layout: RunLayout) -> bool:
 def read_sweep(layout: RunLayout) -> SweepFacts:
     """Return what a sweep's folder tells. Raises OSError or ValueError."""
     ledger = Ledger(SweepLayout(layout.folder))
-    ledger.refresh()
-    done, held = ledgers.settled(ledger)
+    ledger.told.refresh()
+    done, held = settled(ledger)
     results = {trial: ledger.result(trial) for trial in done}
     trials = tuple(_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
-    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.last.items()}
+    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.told.last.items()}
     return SweepFacts(ledger.settings, trials, ledger.stopped(), elements)
 
 
@@ -148,7 +147,7 @@ def best_value(layout: RunLayout, metric: str) -> float | None:
 
 
 def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
-    point, told = ledger.point(number), ledger.trials.get(number)
+    point, told = ledger.point(number), ledger.told.trials.get(number)
     if told is None:
         return TrialState(number, point, result, taken=held)
     took = told.took

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.leases import Owner
+from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import Earlier, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import asking
 from slurmtf.job.sweep.asking import Asker
@@ -63,7 +64,7 @@ def asks(tmp_path: Path) -> Iterator[Asks]:
 def take(asker: Asker, trial: int, best: float | None = None) -> Point:
     """Have a trial begin at the point that is proposed, and end where a best value is given."""
     ledger = asker._ledger
-    ledger.claim(trial, 0)
+    ledger.leases.claim(trial, 0)
     point = asker.ask(trial)
     ledger.propose(trial, point)
     if best is not None:
@@ -88,8 +89,8 @@ def test_a_point_is_proposed_from_what_the_others_reached_and_only_news_are_told
 def test_a_trial_whose_point_is_not_known_yet_is_told_later_and_a_resumed_one_has_its_own(asks: Asks) -> None:
     asker = asks(PROPOSES, points=(Point({"lr": 0.9}, "resumed", resumes="/earlier/outputs"),))
     ledger = asker._ledger
-    ledger.claim(0, 0)
-    ledger.claim(1, 0)
+    ledger.leases.claim(0, 0)
+    ledger.leases.claim(1, 0)
     assert (ledger.has_point(0), ledger.has_point(1)) == (True, False)
     assert facts(take(asker, 2)) == (0, 1, 1)
     ledger.propose(1, Point({"lr": 0.3}, "bayesian"))

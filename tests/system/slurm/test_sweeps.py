@@ -19,7 +19,7 @@ from slurmtf import (
     choice,
     uniform,
 )
-from slurmtf.job.contract.sweep.ledger import STALE_S
+from slurmtf.job.contract.sweep.leases import STALE_S
 from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until

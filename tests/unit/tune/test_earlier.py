@@ -86,7 +86,7 @@ def test_policies_compare_with_earlier_trials(tmp_path: Path) -> None:
     layout = SweepLayout(str(folder))
     Path(layout.earlier).write_text(lines([Earlier({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
     ledger = Ledger(layout)
-    ledger.refresh()
+    ledger.told.refresh()
     assert ledger.curves() == {-1: [0.9, 0.9, 0.9], 0: [0.2, 0.4]}
     assert policies.stops(Stopping("bandit", slack_factor=0.2), 1, 0, ledger.curves())
 

@@ -15,7 +15,8 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.leases import Owner
+from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import candidates
 from slurmtf.job.sweep.trials import LINGER_S, Trials
@@ -170,7 +171,7 @@ def test_who_has_waited_long_leaves_but_not_while_an_owner_may_be_dead(
     files, element = SweepLayout(str(tmp_path / "run")), Element(tmp_path / "run")
     other = Ledger(files)
     other.join(Owner("b", "b", "elsewhere"), time.time())
-    other.claim(0, 0)
+    other.leases.claim(0, 0)
     for _ in range(2):
         element.end(DONE)
     assert element.trials.waits()
@@ -182,8 +183,8 @@ def test_who_has_waited_long_leaves_but_not_while_an_owner_may_be_dead(
 
 def _last(element: Element) -> list[Any]:
     ledger = Ledger(element.files)
-    ledger.refresh()
-    return list(ledger.last.values())
+    ledger.told.refresh()
+    return list(ledger.told.last.values())
 
 
 def test_settings_of_the_estimator_are_a_launch_of_its_own(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.sweep.ledger import Owner
+from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.system import proc
 from slurmtf.job.sweep.candidates import GONE, RUNS, UNKNOWN, WAITS
 from slurmtf.job.sweep.witness import PAUSE_S, LocalWitness, SlurmWitness, parse

@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.sweep import ledger as ledgers
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.leases import STALE_S, Owner
+from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import COMPLETED, Event, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep.told import Trial
 from tests.patience import HANG_S
 
 WORKER = """
 import sys, time
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner, settled
+from slurmtf.job.contract.sweep.leases import Owner
+from slurmtf.job.contract.sweep.ledger import Ledger, settled
 from slurmtf.job.contract.sweep.records import Event, Result, SweepLayout
 from slurmtf.job.sweep.candidates import Held, candidates, GONE
 
@@ -27,15 +29,15 @@ folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
 ledger = Ledger(SweepLayout(folder))
 ledger.join(Owner(name, name), time.time())
 while True:
-    ledger.refresh()
+    ledger.told.refresh()
     done, attempts = settled(ledger)
     if len(done) == len(ledger.points):
         break
     dead = set(open(folder + "/dead").read().split())
     held = [Held(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
-            for one in ledger.leases(attempts) if not ledger.is_ours(one)]
+            for one in ledger.leases.of(attempts) if not ledger.leases.is_ours(one)]
     for trial, attempt in candidates([(trial, 0) for trial in ledger.fresh()], held):
-        if ledger.claim(trial, attempt):
+        if ledger.leases.claim(trial, attempt):
             ledger.write(Event("took", time.time(), trial, attempt))
             time.sleep(pause)
             won = ledger.finish(Result(trial, "Completed", attempt, name))
@@ -90,23 +92,24 @@ def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
     for name, worker in workers.items():
         assert worker.wait(timeout=HANG_S) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
     ledger = Ledger(layout)
-    ledger.refresh()
+    ledger.told.refresh()
     assert ledger.done() == set(range(100))
-    assert sorted(end.trial for end in ledger.ends if end.kind == "ended") == sorted({end.trial for end in ledger.ends})
+    ended = sorted(end.trial for end in ledger.told.ends)
+    assert ended == sorted(set(ended))
     assert all((result := ledger.result(trial)) and result.trial == trial for trial in range(100))
 
 
 def test_one_of_two_gets_a_trial(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
-    assert one.claim(0, 0)
-    assert not other.claim(0, 0)
-    assert one.claim(0, 0)  # NFS may have the client ask twice
+    assert one.leases.claim(0, 0)
+    assert not other.leases.claim(0, 0)
+    assert one.leases.claim(0, 0)  # NFS may have the client ask twice
 
 
 def test_who_was_superseded_writes_no_result(layout: SweepLayout) -> None:
     slow, next_one = joined(layout, "a"), joined(layout, "b")
-    slow.claim(0, 0)
-    next_one.claim(0, 1)
+    slow.leases.claim(0, 0)
+    next_one.leases.claim(0, 1)
     assert not slow.holds(0, 0)
     assert not slow.finish(Result(0, COMPLETED, 0, "a"))
     assert next_one.holds(0, 1)
@@ -123,9 +126,9 @@ def test_a_line_that_was_cut_is_healed_and_skipped(layout: SweepLayout) -> None:
     one.write(Event("took", 1.0, 0), Event("value", 1.0, 0, number=1, value=0.5))
     with open(f"{layout.elements}/a.jsonl", "ab") as file:
         file.write(b'{"kind": "value", "trial": 0, "numb')
-    reader.refresh()
+    reader.told.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=float("nan")), Event("value", 2.0, 0, number=3, value=0.7))
-    reader.refresh()
+    reader.told.refresh()
     assert str(reader.curves()) == "{0: [0.5, nan, 0.7]}"
 
 
@@ -135,24 +138,24 @@ def test_a_line_that_is_half_there_is_read_when_it_is_whole(layout: SweepLayout)
     with open(f"{layout.elements}/a.jsonl", "ab", buffering=0) as file:
         for part in (line[:20], line[20:]):
             file.write(part)
-            reader.refresh()
+            reader.told.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=0.7))
-    reader.refresh()
+    reader.told.refresh()
     assert reader.curves() == {0: [0.5, 0.7]}
 
 
 def test_a_later_attempt_begins_its_curve_anew(layout: SweepLayout) -> None:
     one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
     one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
-    reader.refresh()
+    reader.told.refresh()
     assert reader.curves() == {0: [0.1] * 3}
     other.write(Event("value", 2.0, 0, 1, 1, 0.9))
-    reader.refresh()
+    reader.told.refresh()
     one.write(*(Event("value", 3.0, 0, 0, number, 0.1) for number in (1, 2, 4)))
-    reader.refresh()
+    reader.told.refresh()
     assert reader.curves() == {0: [0.9]}
     other.write(Event("value", 4.0, 0, 1, 2, 0.95))
-    reader.refresh()
+    reader.told.refresh()
     assert reader.curves() == {0: [0.9, 0.95]}
 
 
@@ -176,7 +179,7 @@ def released(attempt: int, text: str) -> Event:
     ],
 )
 def test_who_has_a_trial_and_what_was_wrong_last(told: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
-    trial = ledgers.Trial()
+    trial = Trial()
     for element, event in told:
         trial.take(event, element)
     assert (trial.took and trial.took.host, trial.element) == (host, {"n1": "a", "n2": "b"}.get(host or "", ""))
@@ -184,7 +187,7 @@ def test_who_has_a_trial_and_what_was_wrong_last(told: list[tuple[str, Event]], 
 
 
 def test_the_first_end_of_a_trial_counts() -> None:
-    trial = ledgers.Trial()
+    trial = Trial()
     for status in (COMPLETED, "Canceled"):
         trial.take(Event("ended", 1.0, 0, status=status), "a")
     assert trial.ended is not None
@@ -193,22 +196,22 @@ def test_the_first_end_of_a_trial_counts() -> None:
 
 def test_a_heartbeat_keeps_all_leases_of_its_owner_fresh(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
-    one.claim(0, 0)
-    one.claim(1, 0)
+    one.leases.claim(0, 0)
+    one.leases.claim(1, 0)
     for entry in os.scandir(layout.leases):
         os.utime(entry.path, (1, 1))
-    ages = {lease.trial: lease.age for lease in other.leases(other.attempts())}
-    assert min(ages.values()) > ledgers.STALE_S
-    one.beat()
-    assert all(lease.age < ledgers.STALE_S and lease.owner.element == "a" for lease in other.leases(other.attempts()))
+    ages = {lease.trial: lease.age for lease in other.leases.of(other.leases.attempts())}
+    assert min(ages.values()) > STALE_S
+    one.leases.beat()
+    assert all(lease.age < STALE_S and lease.owner.element == "a" for lease in other.leases.of(other.leases.attempts()))
 
 
 def test_an_earlier_start_of_the_same_element_is_another_owner(layout: SweepLayout) -> None:
-    joined(layout, "a").claim(0, 0)
+    joined(layout, "a").leases.claim(0, 0)
     again = joined(layout, "a")
-    (lease,) = again.leases(again.attempts())
+    (lease,) = again.leases.of(again.leases.attempts())
     assert lease.owner.element == "a"
-    assert not again.is_ours(lease)
+    assert not again.leases.is_ours(lease)
 
 
 def test_a_sweep_is_stopped_once_and_a_point_is_proposed_once(layout: SweepLayout) -> None:
@@ -224,14 +227,28 @@ def test_a_sweep_is_stopped_once_and_a_point_is_proposed_once(layout: SweepLayou
 
 def test_damaged_files_spoil_nothing(layout: SweepLayout) -> None:
     one = joined(layout, "a")
-    one.claim(0, 0)
+    one.leases.claim(0, 0)
     Path(layout.results, "3.json").write_text("{")
     Path(layout.leases, "1.0").write_text("no json")
     Path(layout.elements, "z.jsonl").write_bytes(b"\xff\n[]\n{}\n")
-    one.refresh()
+    one.told.refresh()
     assert one.done() == {3}
     assert one.result(3) is None
-    assert [lease.trial for lease in one.leases(one.attempts())] == [0]
+    assert [lease.trial for lease in one.leases.of(one.leases.attempts())] == [0]
     for text in ("{", "[]"):
         Path(layout.stopped).write_text(text)
         assert one.stopped() == {"why": "unreadable"}  # somebody has stopped it
+
+
+def test_what_is_fresh_by_leases_by_what_was_told_and_by_our_own_claims(layout: SweepLayout) -> None:
+    one, other = joined(layout, "a"), joined(layout, "b")
+    other.leases.claim(0, 0)
+    other.leases.claim(1, 0)
+    other.write(Event("took", 1.0, 1))
+    assert one.fresh() == [0, 1, 2, 3], "it has not looked"
+    one.told.refresh()
+    assert one.fresh() == [0, 2, 3]
+    one.leases.attempts()
+    assert one.fresh() == [2, 3]
+    one.leases.claim(2, 0)
+    assert one.fresh() == [3]

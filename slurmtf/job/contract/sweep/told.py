@@ -1,0 +1,97 @@
+"""What the elements of a sweep tell of their trials and of themselves: each appends to a file of its own."""
+
+import contextlib
+import os
+from typing import Dict, List, Optional
+
+from .records import Event
+
+OF_VALUE = b'{"kind": "value"'
+"""How the line of a logged value begins (:meth:`.records.Event.to_line`)."""
+
+
+class Trial:
+    """What the elements have told of a trial. ``curve`` is what its last attempt has logged of the primary metric; ``released``
+    holds the causes for which attempts were given up, ``trouble`` the error of the last one that could not be launched."""
+
+    def __init__(self) -> None:
+        self.attempt = 0
+        self.curve: List[float] = []
+        self.released: Dict[int, str] = {}
+        self.trouble = ""
+        self.took: Optional[Event] = None
+        self.element = ""
+        self.ended: Optional[Event] = None
+
+    def take(self, event: Event, element: str) -> None:
+        if event.kind == "took" and event.attempt >= self.attempt:
+            self.took, self.element = event, element
+        if event.attempt > self.attempt:
+            self.attempt, self.curve = event.attempt, []
+        if event.kind == "value" and event.attempt == self.attempt and event.number == len(self.curve) + 1:
+            self.curve.append(event.value)
+        elif event.kind == "released":
+            self.released[event.attempt] = event.status
+            self.trouble = event.text or self.trouble
+        elif event.kind == "ended":
+            self.ended = self.ended or event
+
+
+class Told:
+    """What has been read so far. ``curves``: the values that trials log are read too.
+
+    ``trials`` is what was told of each trial, ``last`` what each element has told last of itself, ``ends`` the ends of
+    trials in the order in which they were read.
+    """
+
+    def __init__(self, folder: str, curves: bool) -> None:
+        self._folder = folder
+        self._curves = curves
+        self._offsets: Dict[str, int] = {}
+        self.trials: Dict[int, Trial] = {}
+        self.last: Dict[str, Event] = {}
+        self.ends: List[Event] = []
+
+    def refresh(self) -> None:
+        """Read what the elements have written since."""
+        with contextlib.suppress(FileNotFoundError):
+            for entry in sorted(os.scandir(self._folder), key=lambda one: one.name):
+                if entry.name.endswith(".jsonl"):
+                    self._read(entry.path, entry.name[: -len(".jsonl")])
+
+    def _read(self, path: str, element: str) -> None:
+        offset = self._offsets.get(path, 0)
+        with contextlib.suppress(OSError):
+            if os.stat(path).st_size == offset:
+                return
+            with open(path, "rb") as file:
+                file.seek(offset)
+                data = file.read()
+            whole = data[: data.rfind(b"\n") + 1]
+            self._offsets[path] = offset + len(whole)
+            for line in whole.split(b"\n"):
+                event = Event.from_line(line) if self._curves or not line.startswith(OF_VALUE) else None
+                if event is not None:
+                    self._take(event, element)
+
+    def _take(self, event: Event, element: str) -> None:
+        if event.trial < 0:
+            self.last[element] = event
+            return
+        self.trials.setdefault(event.trial, Trial()).take(event, element)
+        if event.kind == "ended":
+            self.ends.append(event)
+
+
+def append(path: str, *events: Event) -> None:
+    """Append to an element's file, in one write; it heals a line that was cut. Raises OSError."""
+    data = b"".join(event.to_line() for event in events)
+    descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        size = os.fstat(descriptor).st_size
+        cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
+        data = b"\n" * cut + data
+        while data:
+            data = data[os.write(descriptor, data) :]
+    finally:
+        os.close(descriptor)
