@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.leases import Owner
+from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.sweep.trials import BEAT_S, STOPPED, TAKEN_OVER
 from tests.unit.job.sweep.test_trials import Element
 
@@ -50,7 +51,7 @@ def test_another_element_has_taken_it_over(tmp_path: Path, clock: list[float]) -
     element = Element(tmp_path / "run")
     element.next()
     assert element.trials.call_off() is None
-    assert other(element).claim(0, 1)
+    assert other(element).leases.claim(0, 1)
     assert element.trials.call_off() is None  # asked for with each beat, not with each tick
     clock[0] += BEAT_S
     assert element.trials.call_off() == {"policy": TAKEN_OVER}
