@@ -150,9 +150,9 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'slurmtf' has no attribute {name!r}")
-    from slurmtf.loading import uncollected  # noqa: PLC0415 - with the first name that is used
+    from slurmtf.loading import pause_collection  # noqa: PLC0415 - with the first name that is used
 
-    with uncollected():
+    with pause_collection():
         return getattr(import_module(_HOMES[name]), name)
 
 

@@ -44,10 +44,10 @@ def tool_archive() -> bytes:
 def _archive(folder: Path, package: str, entry: str) -> bytes:
     paths = sorted(folder.rglob("*.py"))
     key = [package, entry, str(folder), [str(path) for path in paths], stamps([*paths, __file__]), MAGIC_NUMBER.hex()]
-    return kept("programs", key, lambda: _zipped(folder, paths, package, entry))
+    return kept("programs", key, lambda: _zip(folder, paths, package, entry))
 
 
-def _zipped(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
+def _zip(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         _add(zipped, "__main__.py", entry.encode())
@@ -55,7 +55,7 @@ def _zipped(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
             name, text = path.relative_to(folder), path.read_bytes()
             _add(zipped, f"{package}/{name.as_posix()}", text)
             if name.parts[0] not in SOURCE_ALONE:
-                _add(zipped, f"{package}/{name.as_posix()}c", _compiled(f"{package}/{name.as_posix()}", text))
+                _add(zipped, f"{package}/{name.as_posix()}c", _compile(f"{package}/{name.as_posix()}", text))
     return buffer.getvalue()
 
 
@@ -63,5 +63,5 @@ def _add(zipped: zipfile.ZipFile, name: str, content: bytes) -> None:
     zipped.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)
 
 
-def _compiled(name: str, text: bytes) -> bytes:
+def _compile(name: str, text: bytes) -> bytes:
     return MAGIC_NUMBER + UNCHECKED + source_hash(text) + marshal.dumps(compile(text, name, "exec", dont_inherit=True))

@@ -47,7 +47,7 @@ def keep(room: str, key: object, data: bytes) -> None:
     with contextlib.suppress(OSError):
         make_private(path.parent)
         write_private(path, _digest(data) + data)
-        for old in sorted(path.parent.iterdir(), key=_written)[:-MOST_FILES]:
+        for old in sorted(path.parent.iterdir(), key=_written_at)[:-MOST_FILES]:
             old.unlink()
 
 
@@ -67,7 +67,7 @@ def _digest(data: bytes) -> bytes:
     return hashlib.sha256(data).digest()
 
 
-def _written(path: Path) -> float:
+def _written_at(path: Path) -> float:
     return path.stat().st_mtime
 
 

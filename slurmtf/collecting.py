@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import ParamSpec, TypeVar
 
 from slurmtf.errors import InputError, SpecError
-from slurmtf.findings import Finding, located
+from slurmtf.findings import Finding, locate
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -30,7 +30,7 @@ class Findings:
     def add(self, findings: Iterable[Finding], kind: type[InputError] = SpecError) -> None:
         """Add findings; ``kind`` is the class with which their errors are raised."""
         for finding in findings:
-            self._found[located(finding, self._sources)] = None
+            self._found[locate(finding, self._sources)] = None
             if finding.is_error:
                 self._kinds.add(kind)
 

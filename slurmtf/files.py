@@ -93,7 +93,7 @@ def user_config() -> Path:
     return Path(os.environ.get(var.XDG_CONFIG_HOME) or Path.home() / ".config") / "slurmtf"
 
 
-def expanded(text: str, what: str) -> Path:
+def expand(text: str, what: str) -> Path:
     """Return a path of a profile with '~' and '$NAME' expanded. Raises WorkspaceError if a variable in it is unset."""
     path = os.path.expandvars(Path(text).expanduser())
     unset = re.search(r"\$\{?(\w+)", path)

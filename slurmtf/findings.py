@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal
 
-from slurmtf.spelling import spelled
+from slurmtf.spelling import spell
 
 Severity = Literal["error", "warning"]
 _FIRST_NAME = re.compile(r"\['([^'\\]+)'\]")
@@ -36,17 +36,17 @@ class Finding:
         return self.severity == "error"
 
     def __str__(self) -> str:
-        place, what = self.source or self.where, spelled(self.what)
+        place, what = self.source or self.where, spell(self.what)
         text = f"{place}: {what}" if place else what
         text = text if self.is_error else f"{text} [{self.code}]"
-        return f"{text}\n    -> {spelled(self.remedy)}" if self.remedy else text
+        return f"{text}\n    -> {spell(self.remedy)}" if self.remedy else text
 
     def spelled(self, sources: Mapping[str, str]) -> Finding:
         """Return it with its settings as their user spells them."""
-        return replace(self, what=spelled(self.what, sources), remedy=spelled(self.remedy, sources))
+        return replace(self, what=spell(self.what, sources), remedy=spell(self.remedy, sources))
 
     def to_dict(self) -> dict[str, str]:
-        return {**asdict(self), "what": spelled(self.what), "remedy": spelled(self.remedy)}
+        return {**asdict(self), "what": spell(self.what), "remedy": spell(self.remedy)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Finding:
@@ -58,7 +58,7 @@ def warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
     return Finding(code, where, what, remedy, "warning")
 
 
-def located(finding: Finding, sources: Mapping[str, str]) -> Finding:
+def locate(finding: Finding, sources: Mapping[str, str]) -> Finding:
     """Return a finding in its user's spelling, with its source: that of what it names, or of the nearest enclosing setting that
     has one."""
     if sources:

@@ -12,7 +12,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def later(modules: Mapping[str, Collection[str]]) -> Iterator[None]:
+def defer(modules: Mapping[str, Collection[str]]) -> Iterator[None]:
     """Have modules that are imported within it loaded when something of them is used: afterwards, or never.
 
     ``modules`` are their names, each with the types that annotations of the importing code name (they are evaluated at once:
@@ -28,7 +28,7 @@ def later(modules: Mapping[str, Collection[str]]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def uncollected() -> Iterator[None]:
+def pause_collection() -> Iterator[None]:
     """Leave garbage alone meanwhile: nearly all that imports build lives on, and is looked through in vain."""
     if not gc.isenabled():
         yield

@@ -78,7 +78,7 @@ class Service:
         found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
         if not found:
             raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.word}'"))
-        return _known(str(found["host"]), str(found["address"])), int(found["port"])
+        return _resolve(str(found["host"]), str(found["address"])), int(found["port"])
 
     @property
     def url(self) -> str:
@@ -176,7 +176,7 @@ def serve(
         estimator = _estimator(Path(source), found, toolbox.python(SCORING), needs)
         with refusals_for(found.name, needs.flags(found), SETTINGS):
             run = Experiment(EXPERIMENT, place).submit(estimator, {"model": scorer.name}, tell=tell)
-    return _awaited(run, tell)
+    return _wait_until_ready(run, tell)
 
 
 def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
@@ -208,7 +208,7 @@ def _estimator(source: Path, site: Site, python: str, needs: Needs) -> Estimator
     return Estimator(source, entry_script=ENTRY, compute_target=site, environment_definition=software, **needs.settings())
 
 
-def _known(name: str, address: str) -> str:
+def _resolve(name: str, address: str) -> str:
     try:
         socket.getaddrinfo(name, None)
     except OSError:
@@ -225,7 +225,7 @@ def _message(body: bytes) -> str:
         return text
 
 
-def _awaited(run: Run, tell: Tell) -> Service:
+def _wait_until_ready(run: Run, tell: Tell) -> Service:
     """Wait until a run is ready to serve. Raises ServiceError if it ends before."""
     service, pause = Service(run), FIRST_STATE_S
     tell(f"{run.id} is submitted; waiting until it serves ...")

@@ -48,13 +48,13 @@ class _Setting(NamedTuple):
         return within, alone, f"environment_definition.{_SAME.get(self.name, self.name)}"
 
 
-def spelled(text: str, sources: Mapping[str, str] | None = None) -> str:
+def spell(text: str, sources: Mapping[str, str] | None = None) -> str:
     """Return a text with its marked settings as their user spells them.
 
     ``sources`` maps each parameter to where the user set it (a flag, or file, line and key); without any, settings are spelled
     as in Python.
     """
-    return _MARK.sub(lambda found: _spelled(_Setting(**found.groupdict()), sources or {}), text)
+    return _MARK.sub(lambda found: _spell(_Setting(**found.groupdict()), sources or {}), text)
 
 
 def values_in(text: str) -> list[tuple[str, str, str]]:
@@ -64,17 +64,17 @@ def values_in(text: str) -> list[tuple[str, str, str]]:
     return [(one.name, one.key or "", one.value) for one in found if one.value and not one.field and one.key != ""]
 
 
-def unmarked(text: str) -> str:
+def unmark(text: str) -> str:
     """Return somebody else's text so that it marks no setting, whatever it holds."""
     return text.replace("`", "'")
 
 
-def marked(settings: Iterable[str]) -> str:
+def mark(settings: Iterable[str]) -> str:
     """Return a list of settings, each marked."""
     return ", ".join(f"`{name}`" for name in settings)
 
 
-def _spelled(setting: _Setting, sources: Mapping[str, str]) -> str:
+def _spell(setting: _Setting, sources: Mapping[str, str]) -> str:
     source = next((sources[name] for name in setting.sought if name in sources), "")
     if source.startswith("-"):
         return _as_flag(setting, source)
@@ -89,13 +89,13 @@ def _spelled(setting: _Setting, sources: Mapping[str, str]) -> str:
 def _as_flag(setting: _Setting, flag: str) -> str:
     value = None if setting.value in (None, "true") else setting.value or ""
     if setting.key:
-        return f"{flag} {setting.key}" + ("" if value is None else f"={_quoted(value)}")
+        return f"{flag} {setting.key}" + ("" if value is None else f"={_quote(value)}")
     if setting.key is not None:
-        return " ".join(f"{flag} {_quoted(item)}" for item in (value or "").split(","))
-    return flag if value is None else f"{flag} {_quoted(value)}"
+        return " ".join(f"{flag} {_quote(item)}" for item in (value or "").split(","))
+    return flag if value is None else f"{flag} {_quote(value)}"
 
 
-def _quoted(value: str) -> str:
+def _quote(value: str) -> str:
     return value if value == "..." else shlex.quote(value)
 
 

@@ -23,14 +23,14 @@ def save(path: Path, title: str, charts: Sequence[Chart]) -> None:
     """Write charts to one file. Raises InputError, WorkspaceError."""
     check_format(path)
     with writing(path, "another file"):
-        write_private(path, _rendered(path, title, list(charts)))
+        write_private(path, _render(path, title, list(charts)))
 
 
-def _rendered(path: Path, title: str, charts: list[Chart]) -> str | bytes:
+def _render(path: Path, title: str, charts: list[Chart]) -> str | bytes:
     from slurmtf.plots.html import to_html  # noqa: PLC0415
     from slurmtf.plots.png import to_png  # noqa: PLC0415
-    from slurmtf.plots.svg import stacked  # noqa: PLC0415
+    from slurmtf.plots.svg import stack  # noqa: PLC0415
 
     if path.suffix == ".html":
         return to_html(title, charts)
-    return to_png(charts) if path.suffix == ".png" else stacked(charts)
+    return to_png(charts) if path.suffix == ".png" else stack(charts)

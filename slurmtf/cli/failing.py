@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.output import own_flags, print_envelope, shown, wants_json
+from slurmtf.cli.output import escape, own_flags, print_envelope, wants_json
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 
@@ -39,7 +39,7 @@ def fail(error: SlurmtfError) -> int:
         for finding in sorted(in_flags(error.findings), key=lambda one: one.is_error):
             colour = "red" if finding.is_error else "yellow"
             click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
-            click.echo(shown(str(finding)), err=True)
+            click.echo(escape(str(finding)), err=True)
     return error.exit_code
 
 
@@ -76,7 +76,7 @@ def fail_usage(error: click.ClickException) -> int:
     else:
         text = io.StringIO()
         error.show(text)
-        click.echo(shown(text.getvalue()) + (f"    -> {remedy}\n" if remedy else ""), err=True, nl=False)
+        click.echo(escape(text.getvalue()) + (f"    -> {remedy}\n" if remedy else ""), err=True, nl=False)
     return error.exit_code
 
 

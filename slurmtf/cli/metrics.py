@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 
 import click
 
-from slurmtf.cli.output import LABEL_COLOURS, clock, cut, one_line, painted, shown, table
+from slurmtf.cli.output import LABEL_COLOURS, clock, cut, escape, one_line, paint, table
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.plots.chart import Chart
@@ -104,14 +104,14 @@ def _csv(one: RunSeries, point: Point) -> str:
 def plot(found: Sequence[RunSeries], log: bool, all_ranks: bool, height: int = HEIGHT) -> str:
     """Return a plot of each metric in the terminal's width."""
     width = shutil.get_terminal_size((100, 24)).columns
-    return "\n\n".join(_drawn(chart, width, height) for chart in charts_of(found, log, all_ranks))
+    return "\n\n".join(_draw(chart, width, height) for chart in charts_of(found, log, all_ranks))
 
 
-def _drawn(chart: Chart, width: int, height: int) -> str:
+def _draw(chart: Chart, width: int, height: int) -> str:
     several = len(chart.curves) > 1
     lines = [[(one_line(text), curve) for text, curve in line] for line in rows(chart, width, height)]
     return "\n".join(
-        "".join(painted(text, _colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
+        "".join(paint(text, _colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
         for line in lines
     )
 
@@ -170,7 +170,7 @@ class Following:
         elif sys.stdout.isatty():
             self._draw()
         else:
-            click.echo(shown(plot(self.read(), self.log, self.all_ranks)))
+            click.echo(escape(plot(self.read(), self.log, self.all_ranks)))
 
     def _tell(self) -> None:
         if self.as_csv and not self._headed:
@@ -178,7 +178,7 @@ class Following:
             self._headed = True
         for one in self.read():
             for point in self._new(one):
-                click.echo(shown(_csv(one, point) if self.as_csv else self._line(one, point)))
+                click.echo(escape(_csv(one, point) if self.as_csv else self._line(one, point)))
         sys.stdout.flush()
 
     def _new(self, one: RunSeries) -> Sequence[Point]:
@@ -202,7 +202,7 @@ class Following:
         found = self.read()
         text = self._fitting(found)
         back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
-        sys.stdout.write(back + shown(text) + "\n")
+        sys.stdout.write(back + escape(text) + "\n")
         sys.stdout.flush()
         self._lines, self._drawn_at = text.count("\n") + 1, time.monotonic()
 

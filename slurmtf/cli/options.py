@@ -20,11 +20,11 @@ from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.estimator.document import (
     SOURCE,
-    at,
     field_names,
     from_document,
     parameter_of,
     read_job_file,
+    resolve_at,
     without_what_is_wrong,
 )
 from slurmtf.estimator.entry import module_name
@@ -32,9 +32,9 @@ from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.quantities import check_given
 from slurmtf.experiments import Experiment
-from slurmtf.findings import Finding, located
+from slurmtf.findings import Finding, locate
 from slurmtf.paths import absolute, is_there
-from slurmtf.runs.workspaces.tags import parsed, settled
+from slurmtf.runs.workspaces.tags import normalize, parse
 from slurmtf.runs.workspaces.workspace import experiment_of
 from slurmtf.sites import resolve_target
 
@@ -79,14 +79,14 @@ def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -
     """Return the training job of a script or a job file, with options overriding the job file."""
     findings = Findings(FLAGS)
     options = _without_empty(options, findings)
-    tags = parsed(options["tags"])
-    findings.attempt(settled, tags)
+    tags = parse(options["tags"])
+    findings.attempt(normalize, tags)
     overrides = _overrides(options, findings)
     if arguments:
         overrides["script_params"] = list(arguments)
     name = options["experiment"] or experiment_of(target)
     experiment = findings.attempt(Experiment, name, options["workspace"])
-    estimator = _told(target, overrides, experiment, findings)
+    estimator = _build(target, overrides, experiment, findings)
     findings.raise_errors()
     if experiment is None or estimator is None:
         raise AssertionError("unreachable")
@@ -100,7 +100,7 @@ def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any
     return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}
 
 
-def _told(target: str, overrides: dict[str, Any], experiment: Experiment | None, findings: Findings) -> Estimator | None:
+def _build(target: str, overrides: dict[str, Any], experiment: Experiment | None, findings: Findings) -> Estimator | None:
     """Return the estimator; None if there can't be one, and then everything that is wrong with the training job has been
     found."""
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
@@ -154,18 +154,18 @@ def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = 
     flags = {**FLAGS, "entry_script": target}
     if _is_job_file(target):
         document = read_job_file(target).without(wrong)
-        return from_document(document, Path(target).parent, _merged(document, overrides), flags)
+        return from_document(document, Path(target).parent, _merge(document, overrides), flags)
     settings = _of_script(target, overrides)
     software = settings.pop("environment_definition", None)
     try:
         estimator = TensorFlow(**settings, environment_definition=Environment(**software) if software else None)
     except SpecError as err:
-        raise SpecError(*(located(finding, flags) for finding in err.findings)) from None
+        raise SpecError(*(locate(finding, flags) for finding in err.findings)) from None
     estimator.written_in(flags)
     return estimator
 
 
-def _merged(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
+def _merge(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Merge what is given name by name (--env, --sbatch, --srun) into the job file's, replacing the same names."""
     if "environment_definition" in overrides:
         overrides = _with_software(document, overrides)
@@ -192,7 +192,7 @@ def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[object
     base, names = Path(document.source).parent, {item["name"].upper() for item in given}
     listed = document.data.get("inputs")
     kept = [item for item in listed if isinstance(item, dict) and str(item.get("name")).upper() not in names] if listed else []
-    return [*(at(item, base) for item in kept), *given]
+    return [*(resolve_at(item, base) for item in kept), *given]
 
 
 def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:

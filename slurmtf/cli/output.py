@@ -36,7 +36,7 @@ CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u20
 allowed. Unpaired surrogates are bytes of a file name that are not UTF-8 (PEP 383)."""
 OURS = os.urandom(4).hex()
 COLOURED = re.compile(f"\x0e{OURS}([a-z_]+):([^\x0f]*)\x0f")
-"""A word that we colour, until it is shown: see :func:`painted`. Nobody else knows how."""
+"""A word that we colour, until it is shown: see :func:`paint`. Nobody else knows how."""
 
 NO_TIME = "?"
 """Shown for a number that is invalid, in a damaged file."""
@@ -88,19 +88,19 @@ def emit(data: object, text: str, warnings: Sequence[Finding] = ()) -> None:
         return
     note_warnings(warnings)
     if text:
-        click.echo(shown(text))
+        click.echo(escape(text))
 
 
-def shown(text: str) -> str:
+def escape(text: str) -> str:
     """Return text for a terminal: with our colours, and with all other control characters escaped."""
     parts = COLOURED.split(text)  # text, colour, word, text, colour, word, text
-    words = [_styled(word, name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
-    return "".join(_escaped(part) + word for part, word in zip(parts[::3], [*words, ""], strict=True))
+    words = [_paint(word, name) for name, word in zip(parts[1::3], parts[2::3], strict=True)]
+    return "".join(_escape_controls(part) + word for part, word in zip(parts[::3], [*words, ""], strict=True))
 
 
 @functools.lru_cache
-def _styled(word: str, name: str) -> str:
-    return click.style(_escaped(word), fg=name)
+def _paint(word: str, name: str) -> str:
+    return click.style(_escape_controls(word), fg=name)
 
 
 def bare(text: str) -> str:
@@ -108,7 +108,7 @@ def bare(text: str) -> str:
     return COLOURED.sub(r"\2", text) if "\x0e" in text else text
 
 
-def _escaped(text: str) -> str:
+def _escape_controls(text: str) -> str:
     return CONTROLS.sub(lambda found: _escape(ord(found[0])), text)
 
 
@@ -129,7 +129,7 @@ def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> No
 def note(text: str, **style: Any) -> None:
     """Print an intermediate message on standard error; nothing with --json."""
     if not _Mode.json:
-        click.secho(shown(text), err=True, **style)
+        click.secho(escape(text), err=True, **style)
 
 
 def spinner() -> Any:
@@ -145,7 +145,7 @@ def spin(line: Any, text: str) -> None:
     """Show a text in a moving line."""
     from rich.text import Text  # noqa: PLC0415
 
-    line.update(Text(shown(bare(text))))
+    line.update(Text(escape(bare(text))))
     line.start()
 
 
@@ -165,7 +165,7 @@ def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: o
     click.echo(json.dumps(envelope, indent=1 if sys.stdout.isatty() else None))
 
 
-def coloured_label(task: str) -> str:
+def colour_label(task: str) -> str:
     """Return the label before each line of a task, in a terminal in a colour of its own."""
     if not sys.stdout.isatty():
         return f"{task} | "
@@ -173,11 +173,11 @@ def coloured_label(task: str) -> str:
 
 
 def colour(status: str) -> str:
-    return painted(status, MARKS[status]) if status in MARKS else status
+    return paint(status, MARKS[status]) if status in MARKS else status
 
 
-def painted(text: str, name: str) -> str:
-    """Return text in a colour, until it is shown: see :func:`shown`."""
+def paint(text: str, name: str) -> str:
+    """Return text in a colour, until it is shown: see :func:`escape`."""
     return f"\x0e{OURS}{name}:{text}\x0f"
 
 
@@ -193,11 +193,11 @@ def cut(text: str) -> str:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns; the first row is the heading. A cell is one line, whatever is in it."""
-    columns = [_aligned(list(map(one_line, column))) for column in zip(*rows, strict=True)]
+    columns = [_align(list(map(one_line, column))) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
-def _aligned(cells: Sequence[str]) -> list[str]:
+def _align(cells: Sequence[str]) -> list[str]:
     """Pad cells to one width, not counting colours."""
     lengths = [len(bare(cell)) for cell in cells]
     width = max(lengths)

@@ -12,7 +12,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.attempt.outcome import Cause, cause_of
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.runs.states.state import Brief, DoubtKind, RunState, RunStatus
-from slurmtf.spelling import spelled
+from slurmtf.spelling import spell
 
 if TYPE_CHECKING:
     from slurmtf.runs.folder import RunFolder
@@ -128,7 +128,7 @@ def _advice(run: RunFolder, state: RunState) -> str:
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - here and below: what a failure alone needs
     from slurmtf.diagnosis.dying import advice  # noqa: PLC0415
 
-    return spelled(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
+    return spell(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
 
 
 def _log_to_read(run: RunFolder, state: RunState) -> str:

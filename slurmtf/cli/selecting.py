@@ -15,7 +15,7 @@ from slurmtf.cli.output import workspace_option
 from slurmtf.findings import Finding, warning
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.runs.workspaces.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
-from slurmtf.runs.workspaces.tags import parsed
+from slurmtf.runs.workspaces.tags import parse
 from slurmtf.runs.workspaces.workspace import known_workspaces, list_runs
 
 STATUSES = {status.value.lower(): status for status in RunStatus}
@@ -76,7 +76,7 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         **options: object,
     ) -> Any:
         start = parse_since(since, time.time()) if since else 0.0
-        wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parsed(tags))
+        wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parse(tags))
         return command(selection=Selection(known_workspaces(workspace), experiment, wanted), **options)
 
     wrapped: Callable[..., Any] = workspace_option(with_selection)

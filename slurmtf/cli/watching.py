@@ -120,7 +120,7 @@ class View:
         return self.shown[first : first + height]
 
 
-def pressed(view: View, key: str) -> tuple[View, Action]:
+def press(view: View, key: str) -> tuple[View, Action]:
     """Return the view after a key, and what to do."""
     if key == Key.SUSPEND:
         return view, Action.SUSPEND
@@ -128,7 +128,7 @@ def pressed(view: View, key: str) -> tuple[View, Action]:
 
 
 def _in_list(view: View, key: str) -> tuple[View, Action]:
-    moved = _moved(view, key)
+    moved = _move(view, key)
     if moved is not None:
         return moved, Action.NONE
     if key in ("l", Key.ENTER) and view.chosen:
@@ -136,7 +136,7 @@ def _in_list(view: View, key: str) -> tuple[View, Action]:
     return view, Action.QUIT if key == "q" else Action.NONE
 
 
-def _moved(view: View, key: str) -> View | None:
+def _move(view: View, key: str) -> View | None:
     """Return the view after a key that only moves the selection; None for other keys."""
     if key in MOVES:
         return view.at(view.place + MOVES[key])
@@ -145,12 +145,12 @@ def _moved(view: View, key: str) -> View | None:
     if key == Key.ESCAPE:
         return replace(view, words="").settled()
     if key == "c" and view.chosen:
-        return _asked_to_cancel(view)
+        return _ask_to_cancel(view)
     mode = {"/": Mode.FILTER, "?": Mode.HELP, "h": Mode.HELP}.get(key)
     return replace(view, mode=mode) if mode else None
 
 
-def _asked_to_cancel(view: View) -> View:
+def _ask_to_cancel(view: View) -> View:
     over = view.shown[view.place].over
     return replace(view, told=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
 

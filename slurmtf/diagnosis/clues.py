@@ -15,7 +15,7 @@ from slurmtf.diagnosis.raised import after_progress, after_survived
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.attempt.outcome import Outcome
-from slurmtf.spelling import unmarked
+from slurmtf.spelling import unmark
 
 CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
@@ -83,15 +83,15 @@ class Clue:
 
     def explains(self, outcome: Outcome) -> Explanation:
         host = self.host or (outcome.host if self.log.task in ("", outcome.task) else "")
-        remedy = self.rule.remedy.format(*map(_told, self.groups))
+        remedy = self.rule.remedy.format(*map(_quote, self.groups))
         return Explanation(
             self.rule.kind, self.log.task or outcome.task, host, (Evidence(self.log.name, self.line),), remedy, self.rule.id
         )
 
 
-def _told(group: str) -> str:
+def _quote(group: str) -> str:
     """Return a log's own words as a remedy may tell them: what it marks as settings is not what we say to set."""
-    return unmarked(without_secrets(shortened(group)))
+    return unmark(without_secrets(shorten(group)))
 
 
 def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
@@ -140,7 +140,7 @@ def start_of_last_lines(text: str, count: int) -> int:
     return end
 
 
-def said_before(log: Log, end: int, by_child: bool) -> Clue | None:
+def find_clue_before(log: Log, end: int, by_child: bool) -> Clue | None:
     """Return what a log tells before an error that does not say why: not what its program had warned of, and went on. A child
     that failed went on from nothing: its last lines count, too, if they are warnings."""
     text = log.text[:end]
@@ -148,7 +148,7 @@ def said_before(log: Log, end: int, by_child: bool) -> Clue | None:
     return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
 
 
-def joined(log: Log, errors: Sequence[str]) -> Log:
+def join_errors(log: Log, errors: Sequence[str]) -> Log:
     return replace(log, text="\n".join(errors))
 
 
@@ -161,7 +161,7 @@ def _without_digits(text: str) -> str:
 
 def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
     """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
-    places = (one for one in _compiled(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
+    places = (one for one in _compile(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
     called = (one for one in places if not rule.called or _is_called(rule.called, text, one.start()))
     found = list(itertools.islice(called, MOST_SAID))
     said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
@@ -170,21 +170,21 @@ def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | No
 
 def _is_called(pattern: str, text: str, place: int) -> bool:
     """Return whether the innermost frame of the traceback that ends at ``place`` shows such a call."""
-    return _compiled(pattern).search(text, max(text.rfind("\n  File ", 0, place), 0), place) is not None
+    return _compile(pattern).search(text, max(text.rfind("\n  File ", 0, place), 0), place) is not None
 
 
 @cache
-def _compiled(pattern: str) -> re.Pattern[str]:
+def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
 def _line_at(text: str, place: int) -> str:
     start = text.rfind("\n", 0, place) + 1
     end = text.find("\n", place)
-    return shortened(text[start : end if end >= 0 else len(text)], place - start)
+    return shorten(text[start : end if end >= 0 else len(text)], place - start)
 
 
-def shortened(line: str, place: int = 0) -> str:
+def shorten(line: str, place: int = 0) -> str:
     """Return a line as it is shown: of one that prints a whole array, what stands at ``place``."""
     first = max(0, place - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
     shown = line[first : first + LONGEST_LINE].strip()
@@ -194,7 +194,7 @@ def shortened(line: str, place: int = 0) -> str:
 def shells_line(text: str, exit_code: int) -> str:
     """Return the line by which a shell says why it ends with this exit code, if it is the last one; else nothing."""
     lines = TASK_ENDED.sub("", text).rstrip().rpartition("\n")
-    return shortened(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
+    return shorten(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 
 
 def last_line(text: str) -> str:
@@ -203,7 +203,7 @@ def last_line(text: str) -> str:
     lines = [line for line in TASK_ENDED.sub("", text[start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
     frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
-    line = shortened(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
+    line = shorten(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
 
 
@@ -212,7 +212,7 @@ def first_of_last(text: str) -> str:
     lines = [line for line in text[start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
-    return shortened(own[-1]) if own else ""
+    return shorten(own[-1]) if own else ""
 
 
 def is_misuse(text: str) -> bool:

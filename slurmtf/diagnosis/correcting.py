@@ -28,7 +28,7 @@ UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
 """Failures that may repeat on the same node."""
 
 
-def corrected(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
+def correct_command(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
     """Return the command that submits a run again with the necessary changes; empty if the rules know no value for them.
 
     ``settings`` are the estimator's, ``asked`` what the job got.
@@ -56,7 +56,7 @@ class Followed(NamedTuple):
         return self.state.status.final and self.condition != "any" and done is (self.condition == "notok")
 
 
-def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
+def follow_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
     """Return what to do about a run whose earlier runs did not end as they had to, and the command for it.
 
     Where none of them is in its way, Slurm went by a job that one of them had left for another. The command is empty where one
@@ -83,14 +83,14 @@ def followed_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]
 def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
     """Return the settings to change, with their values."""
     if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
-        return _more_memory(asked.memory_mb, max((_wanted_mb(one.text) for one in death.evidence), default=0.0))
+        return _more_memory(asked.memory_mb, max((_read_wanted_mb(one.text) for one in death.evidence), default=0.0))
     if death.kind is Kind.TIME_LIMIT and asked.time_s:
         return {"time": slurm_time(asked.time_s * MORE_TIME)}
     if death.kind in UNLIKE and death.host:
         given = _mapping(settings.get("sbatch"))
         nodes = [node for node in (given.get("exclude"), death.host) if node]
         return {"sbatch": {**given, "exclude": ",".join(nodes)}}
-    return _told(death.remedy, settings)
+    return _choose_settings(death.remedy, settings)
 
 
 def _more_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
@@ -99,13 +99,13 @@ def _more_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
     return {"memory": f"{math.ceil(enough / 1024)}G"} if wanted_mb <= asked_mb * MOST_AT_ONCE else {}
 
 
-def _wanted_mb(text: str) -> float:
+def _read_wanted_mb(text: str) -> float:
     """Return what a text says that could not be allocated; 0 where it says nothing (numpy's words)."""
     found = ALLOCATION.search(text)
     return float(found[1]) * 1024.0 ** (UNITS.index(found[2]) - UNITS.index("MiB")) if found else 0.0
 
 
-def _told(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
+def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """Return what a remedy says to set, if it names values: the first of its settings with a value that the run did not
     have."""
     for name, key, value in values_in(remedy):

@@ -20,14 +20,14 @@ from slurmtf.diagnosis.clues import (
     certain_of,
     error_line,
     fatal_of,
+    find_clue_before,
     first_of_last,
     is_misuse,
-    joined,
+    join_errors,
     last_line,
     match,
-    said_before,
     shells_line,
-    shortened,
+    shorten,
     start_of_end,
 )
 from slurmtf.diagnosis.ends import (
@@ -58,7 +58,7 @@ from slurmtf.diagnosis.leaving import (
 from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
-from slurmtf.spelling import unmarked
+from slurmtf.spelling import unmark
 
 MESSAGE_LENGTH = 2000
 """Characters of an error's message that are looked at."""
@@ -99,14 +99,14 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
         order = {outcome.task: None}
     tasks = {task: [log for log in logs if log.task == task] for task in order}
     of_job = [log for log in logs if not log.task]
-    for task in _stopped(outcome, failures, tasks[outcome.task]):
+    for task in _find_stopped(outcome, failures, tasks[outcome.task]):
         ends[task] = None
     found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
         _of_clue(outcome, of_job, OUTRANKING)
         or _but_for_modules(outcome, logs, next((explanation for explanation in found if explanation), None))
         or _of_task(outcome, "", of_job, None)
-        or _passed_on(outcome, logs)
+        or _explain_unknown(outcome, logs)
         or _of_weak(outcome, logs, "\n".join(filter(None, map(_error_of, logs))))
         or _of_clue(outcome, logs, CASCADES)
         or _of_last_word(outcome, tasks[outcome.task])
@@ -114,7 +114,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     )
 
 
-def hung(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanation | None:
+def explain_hang(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanation | None:
     """Return the error that a task's script ended by while its process stayed; None where no task's did.
 
     Such a run ends by its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
@@ -146,7 +146,7 @@ def _ended_it(log: Log, error: Raised) -> bool:
 def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskFailure], found: Explanation) -> Explanation:
     """Return what a run ended by; where a task had stayed after an error: that. Who cancels such a run is told of it beside,
     and who reached a limit of the last error of a task that may have stayed."""
-    stayed = hung(logs, failures)
+    stayed = explain_hang(logs, failures)
     if outcome.cause not in OF_HUNG:
         told = stayed if outcome.cause is Cause.CANCELED else None
         return replace(found, task=told.task, evidence=told.evidence, remedy=told.remedy) if told else found
@@ -156,7 +156,7 @@ def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[Task
     if not log or not error:
         return found
     return replace(
-        found, task=log.task, evidence=(*found.evidence, *_shown(log, error)), remedy=f"{found.remedy}; {MAY_HAVE_STAYED}"
+        found, task=log.task, evidence=(*found.evidence, *_show_error(log, error)), remedy=f"{found.remedy}; {MAY_HAVE_STAYED}"
     )
 
 
@@ -168,7 +168,7 @@ def _also_hung(remedy: str) -> str:
     return f"{remedy}; {IT_STAYED}" if remedy else IT_STAYED
 
 
-def _stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:
+def _find_stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:
     """Return the tasks that were ended because of the one that decided: by a signal, after it had ended by itself.
 
     Where its log tells that another one was gone, one that was killed (SIGKILL) may have been so before, and heard of later.
@@ -210,7 +210,7 @@ def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log
         return found
     left = how_it_left(log)
     kind = Kind.SCRIPT if found.kind is Kind.SCRIPT or (left and left.said) else Kind.UNKNOWN
-    shown = tuple(dict.fromkeys((*found.evidence, Evidence(log.name, shortened(words)))))
+    shown = tuple(dict.fromkeys((*found.evidence, Evidence(log.name, shorten(words)))))
     return replace(found, kind=kind, evidence=shown, rule="", remedy=found.remedy if kind is found.kind else "")
 
 
@@ -224,7 +224,7 @@ def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanat
     said, tried = said_by_script(log, words), next(filter(None, (tried_before(one, words) for one in logs)), None)
     known = said.explains(outcome) if said else tried.explains(outcome) if tried else _of_weak(outcome, logs, words)
     lines = filter(None, (*(where.strip() for where in (left.failure[1:] if left else ())), words))
-    shown = tuple(Evidence(log.name, shortened(line)) for line in lines)
+    shown = tuple(Evidence(log.name, shorten(line)) for line in lines)
     return (
         replace(known, evidence=shown) if known and said else known or Explanation(Kind.SCRIPT, log.task, outcome.host, shown)
     )
@@ -242,7 +242,7 @@ def _text_of(outcome: Outcome) -> str:
 def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     kind, remedy = OF_CAUSE[outcome.cause]
     remedy = OF_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
-    remedy = remedy.replace("{user}", unmarked(str(outcome.detail.get("user") or "")))
+    remedy = remedy.replace("{user}", unmark(str(outcome.detail.get("user") or "")))
     clues = (match(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
     shown = next((clue for clue in clues if clue), None)
     evidence = (Evidence(shown.log.name, shown.line),) if shown else ()
@@ -258,11 +258,11 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
     clue = _told_by(log, error)
     if clue:
         found = clue.explains(outcome)
-        frame = Evidence(log.name, shortened(error.failure.frame.strip()))
+        frame = Evidence(log.name, shorten(error.failure.frame.strip()))
         return replace(found, evidence=(frame, *found.evidence)) if frame.text else found
-    refused = _refused(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
+    refused = _explain_refusal(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
     if refused:
-        return replace(refused, evidence=(*_shown(log, error)[:1], *refused.evidence))
+        return replace(refused, evidence=(*_show_error(log, error)[:1], *refused.evidence))
     if error.childs_exit_code is not None and is_misuse(log.text[: error.start]):
         return _shown_as(outcome, log, error, Kind.SCRIPT)
     if not error.is_own or (error.is_from_below and not error.raised_here) or _tells_of_another(log, error):
@@ -275,17 +275,17 @@ def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
 def _told_by(log: Log, error: Raised) -> Clue | None:
     if error.speaks_for_itself:
         message = Log(log.name, log.task, error.failure.error)
-        return match(message, SAID_BY_SCRIPTS) or match(joined(log, error.causes), PLAIN)
+        return match(message, SAID_BY_SCRIPTS) or match(join_errors(log, error.causes), PLAIN)
     clue = (
         (None if error.is_own else fatal_of(log, after_progress(log.text[: error.start])))
         or match(log, PLAIN, error.at)
-        or match(joined(log, error.causes), PLAIN)
+        or match(join_errors(log, error.causes), PLAIN)
     )
     vague = None if clue else match(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
-    of_cause = None if clue or vague else match(joined(log, error.causes), VAGUE_BUT_FOR_CRASHES)
+    of_cause = None if clue or vague else match(join_errors(log, error.causes), VAGUE_BUT_FOR_CRASHES)
     if clue or of_cause or not (vague or error.is_from_below or error.is_of_children):
         return clue or of_cause
-    return match(joined(log, error.handled), PLAIN) or said_before(log, error.start, error.is_of_children) or vague
+    return match(join_errors(log, error.handled), PLAIN) or find_clue_before(log, error.start, error.is_of_children) or vague
 
 
 def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
@@ -305,7 +305,7 @@ def _of_weak(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | 
     return found.explains(outcome) if found else None
 
 
-def _passed_on(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
+def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return an error that no rule knows and that is not the script's own; its origin is unknown."""
     for log in logs:
         error = _raised(log)
@@ -322,10 +322,10 @@ def _tells_of_another(log: Log, error: Raised) -> bool:
 
 def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
     task = log.task or outcome.task
-    return Explanation(kind, task, outcome.host if task == outcome.task else "", _shown(log, error))
+    return Explanation(kind, task, outcome.host if task == outcome.task else "", _show_error(log, error))
 
 
-def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
+def _show_error(log: Log, error: Raised) -> tuple[Evidence, ...]:
     """Return the error, where it is, what was handled meanwhile, the last words of a program of which it tells that it failed,
     and that of a script which went on until it ended itself."""
     last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
@@ -333,7 +333,7 @@ def _shown(log: Log, error: Raised) -> tuple[Evidence, ...]:
     of_child = (first_of_last(before), last_line(before))
     where = (error.failure.frame.strip(), error.failure.source.strip(), *error.handled[:1])
     lines = (*where, error.failure.error, error.detail, *of_child, last)
-    return tuple(Evidence(log.name, shortened(line)) for line in dict.fromkeys(lines) if line)
+    return tuple(Evidence(log.name, shorten(line)) for line in dict.fromkeys(lines) if line)
 
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
@@ -352,7 +352,7 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
     return Explanation(kind, task, outcome.host if task == outcome.task else "", evidence[:1], remedy)
 
 
-def _refused(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
+def _explain_refusal(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
     """Return what it means that a shell could not run a command, where it says so last and ends with the code for that."""
     line = shells_line(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
     shown = (Evidence(log.name, line),)
@@ -375,7 +375,7 @@ def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
     tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
     code = outcome.exit_code
-    refused = next(filter(None, (_refused(outcome, log, code) for log in tasks_first)), None)
+    refused = next(filter(None, (_explain_refusal(outcome, log, code) for log in tasks_first)), None)
     if refused:
         return refused
     lines = (*((log, error_line(log.text)) for log in tasks_first), *((log, last_line(log.text)) for log in tasks_first))

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from slurmtf.diagnosis.clues import ANYWHERE
-from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.dying import explain, explain_hang
 from slurmtf.diagnosis.explanation import Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt.outcome import End
@@ -67,7 +67,7 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
 def explain_hung(layout: RunLayout) -> Explanation | None:
     """Return why a running run makes no progress: a task raised an error and its process stayed. None if no task did so."""
     last = read_history(layout).last
-    return hung(read_logs(layout, []), failures_of(last) if last else [])
+    return explain_hang(read_logs(layout, []), failures_of(last) if last else [])
 
 
 def _only_node(nodes: str) -> str:

@@ -31,7 +31,7 @@ class FailedAlike:
 
 def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[FailedAlike]:
     """Return why trials of a sweep failed, the most frequent error first."""
-    return [FailedAlike(alike, _explained(layout, alike[0])) for alike in groups_of(results)[:MOST]]
+    return [FailedAlike(alike, _explain(layout, alike[0])) for alike in groups_of(results)[:MOST]]
 
 
 def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
@@ -46,7 +46,7 @@ def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
     return [tuple(group) for group in sorted(groups, key=len, reverse=True)]
 
 
-def _explained(layout: RunLayout, result: Result) -> Explanation:
+def _explain(layout: RunLayout, result: Result) -> Explanation:
     outcome = Outcome(cause_of(result.why), result.task, result.host, result.exit_code, result.signal, tail=result.error)
     own = layout.launch(trial_folder(result.trial))
     failures = [TaskFailure(result.task, outcome.end)]

@@ -52,10 +52,10 @@ def write_spec(
     spec: EnvironmentSpec, store: EnvironmentStore, lock: Iterable[str] = (), wheelhouse: str = "", pack: Pack | None = None
 ) -> str:
     """Write the spec for the builder and return the file's path."""
-    return _written(store, {**spec.to_dict(store.root, lock, wheelhouse), **(pack.to_dict() if pack else {})})
+    return _write_spec(store, {**spec.to_dict(store.root, lock, wheelhouse), **(pack.to_dict() if pack else {})})
 
 
-def _written(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
+def _write_spec(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
     path = store.layout.spec(str(spec["name"]))
     with writing(store.root, ANOTHER_STORE):
         store.layout.prepare()
@@ -80,7 +80,7 @@ def build_horovod(python: str, requirement: str, install: bool, store: Environme
     name = f"horovod-{hashlib.sha256(python.encode()).hexdigest()[:DIGEST_DIGITS]}"
     variables = {name: value for name, value in os.environ.items() if name.startswith("HOROVOD_")}
     spec = EnvironmentSpec(kind="horovod", python=python, horovod=requirement, variables=variables)
-    path = _written(store, {**spec.to_dict(store.root), "name": name, "install": install})
+    path = _write_spec(store, {**spec.to_dict(store.root), "name": name, "install": install})
     lines = _run(["horovod", path], name, (), store, None, tell, {})
     return lines[-1]
 
@@ -95,7 +95,7 @@ def fetch(spec: EnvironmentSpec, store: EnvironmentStore, site: Site, tell: Tell
             )
         )
     name = f"{spec.name}{FETCHING}"
-    path = _written(store, {**spec.to_dict(store.root, lock), "name": name, "environment": spec.name})
+    path = _write_spec(store, {**spec.to_dict(store.root, lock), "name": name, "environment": spec.name})
     _run(["fetch", path], name, spec.modules, store, site, tell, {})
     return store.layout.download(spec.name)
 
@@ -109,7 +109,7 @@ def build_pack(pack: Pack, store: EnvironmentStore, site: Site, tell: Tell) -> N
         return
     Path(pack.path).unlink(missing_ok=True)
     name = f"{pack.name}.pack"
-    path = _written(store, {**pack.to_dict(), "name": name, "root": str(store.root)})
+    path = _write_spec(store, {**pack.to_dict(), "name": name, "root": str(store.root)})
     python = str(Path(pack.prefix, "bin", "python"))
     _run(["pack", path], name, pack.modules, store, site, tell, {}, python)
 

@@ -33,16 +33,16 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
     """
     modules = tuple(wish.modules)
     if wish.conda is not None:
-        return _activated(conda_folder(wish.conda), modules, wish.variables)
+        return _activate(conda_folder(wish.conda), modules, wish.variables)
     if wish.python is None and (modules or of_version):
         return Software("python3", modules, wish.variables)
     if wish.python is None:
         return Software(sys.executable, modules, wish.variables)
     named = Path(absolute(wish.python) if "/" in wish.python else wish.python)
     if is_folder(named):
-        return _activated(named, modules, wish.variables)
+        return _activate(named, modules, wish.variables)
     if named.parent.name == "bin" and is_file(named) and kind_of(named.parents[1]):
-        return replace(_activated(named.parents[1], modules, wish.variables), python=str(named))
+        return replace(_activate(named.parents[1], modules, wish.variables), python=str(named))
     is_path = "/" in wish.python or not (modules or of_version or _is_command(wish.python))
     if is_path and not is_file(named):
         folder = "name an interpreter, or an environment's folder, that the compute nodes see too"
@@ -58,7 +58,7 @@ def _is_command(name: str) -> bool:
     return name.startswith("python") or shutil.which(name) is not None
 
 
-def _activated(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:
+def _activate(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:
     prefix = Path(absolute(folder))
     kind = kind_of(prefix)
     if not kind:

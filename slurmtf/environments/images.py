@@ -58,10 +58,10 @@ def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentSto
     address = (estimator.image_registry_details or {}).get("address", "")
     runtime, source = findings.attempt(runtime_of, site, where), findings.attempt(reference, image, where, address)
     findings.raise_errors()
-    return _boxed(estimator, site, store, where, str(runtime), str(source))
+    return _containerize(estimator, site, store, where, str(runtime), str(source))
 
 
-def _boxed(estimator: Estimator, site: Site, store: EnvironmentStore, where: str, runtime: str, source: str) -> Software:
+def _containerize(estimator: Estimator, site: Site, store: EnvironmentStore, where: str, runtime: str, source: str) -> Software:
     wish = estimator.environment
     if runtime == "pyxis" and source.startswith("/") and not _is_squashfs(source):
         raise SpecError(
@@ -186,11 +186,11 @@ def login_of(estimator: Estimator) -> dict[str, str]:
     A value may be ``$NAME``, so that a job file need not hold it. Raises SpecError if that variable is not set.
     """
     details = estimator.image_registry_details or {}
-    given = {name: _settled(name, details[name]) for name in ("username", "password") if details.get(name)}
+    given = {name: _resolve(name, details[name]) for name in ("username", "password") if details.get(name)}
     return {f"{prefix}_{name.upper()}": value for prefix in LOGINS for name, value in given.items()}
 
 
-def _settled(name: str, value: str) -> str:
+def _resolve(name: str, value: str) -> str:
     variable = value[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", value) else ""
     if variable and variable not in os.environ:
         raise SpecError(

@@ -34,13 +34,13 @@ def missing_modules(
     for one in missing:
         groups.setdefault(_lack(one, places), []).append(one)
     for (lack, detail), found in groups.items():
-        what = f"imports {_named(found)}, which {'is' if len(found) == 1 else 'are'} not in {home(software)}"
+        what = f"imports {_name_modules(found)}, which {'is' if len(found) == 1 else 'are'} not in {home(software)}"
         if lack is _Lack.PLACED:
-            remedy = _moved([places[one.module] for one in found])
+            remedy = _advise_move([places[one.module] for one in found])
         elif lack is _Lack.PACKAGE:
-            remedy = _installed(found, software, needed)
+            remedy = _advise_install(found, software, needed)
         else:
-            remedy = detail if lack is not _Lack.UNKNOWN else _sought([one.name or one.module for one in found], software)
+            remedy = detail if lack is not _Lack.UNKNOWN else _advise_on([one.name or one.module for one in found], software)
         yield Finding("missing-import", found[0].where, what, remedy)
 
 
@@ -56,20 +56,20 @@ def _lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
     return (_Lack.ELSEWHERE, elsewhere) if elsewhere else (_Lack.UNKNOWN, "")
 
 
-def _named(found: Sequence[Import]) -> str:
+def _name_modules(found: Sequence[Import]) -> str:
     """Return the names of modules, each with the place of its import unless that is the same for all."""
     is_one_place = len({one.where for one in found}) == 1
     return ", ".join(one.module if is_one_place else f"{one.module} ({one.where})" for one in found)
 
 
-def _moved(places: Sequence[str]) -> str:
+def _advise_move(places: Sequence[str]) -> str:
     """Return what to do about modules that are files of the source in a folder where Python does not look."""
     folders = dict.fromkeys(place.removesuffix("/__init__.py").rpartition("/")[0] for place in places)
     move = f"there is {places[0]}: move it" if len(places) == 1 else f"there are {', '.join(places)}: move them"
     return f"{move}, or set `environment_variables[PYTHONPATH]={':'.join(folders)}`"
 
 
-def _sought(names: Sequence[str], software: Software) -> str:
+def _advise_on(names: Sequence[str], software: Software) -> str:
     """Return what to do about modules whose package is not known: a guess may install somebody else's."""
     one = len(names) == 1
     them, listed = "it" if one else "them", ", ".join(names)
@@ -84,7 +84,7 @@ def _added_to(software: Software) -> str:
     return "conda_packages" if software.spec and software.spec.kind == "conda" else "pip_packages"
 
 
-def _installed(found: Sequence[Import], software: Software, needed: Iterable[Import]) -> str:
+def _advise_install(found: Sequence[Import], software: Software, needed: Iterable[Import]) -> str:
     """Return how to get the modules' packages into the environment."""
     packages = _packages(found)
     them = "it" if len(packages) == 1 else "them"

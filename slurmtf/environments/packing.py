@@ -59,22 +59,22 @@ def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> t
     return Pack(str(prefix), store.layout.pack(name, form), software.modules), ""
 
 
-def outdated(store: EnvironmentStore) -> list[Path]:
+def find_outdated(store: EnvironmentStore) -> list[Path]:
     """Return the packs of environments that are gone, or that have a newer pack, and what killed packers have left."""
     newest: dict[Path, Path] = {}
     whole = [path for path in Path(store.layout.packs).glob("*") if PARTIAL not in path.name]
     packs = sorted(whole, key=lambda path: (path.stat().st_mtime, path.name))
-    newest.update((_packed(path, store), path) for path in packs)
+    newest.update((_find_packed(path, store), path) for path in packs)
     current = {path for prefix, path in newest.items() if (prefix / "bin" / "python").exists()}
-    return [path for path in packs if path not in current] + _unfinished(store)
+    return [path for path in packs if path not in current] + _find_unfinished(store)
 
 
-def _packed(pack: Path, store: EnvironmentStore) -> Path:
+def _find_packed(pack: Path, store: EnvironmentStore) -> Path:
     """Return the environment that a pack was made from; a build job packs the environment that it builds, without a spec."""
     return Path(read_json(store.layout.spec(f"{pack.stem}.pack")).get("prefix") or store.folder(pack.stem))
 
 
-def _unfinished(store: EnvironmentStore) -> list[Path]:
+def _find_unfinished(store: EnvironmentStore) -> list[Path]:
     found = [(path, Path(path.name.partition(PARTIAL)[0]).stem) for path in Path(store.layout.packs).glob(f"*{PARTIAL}*")]
     return [path for path, name in found if not Claim(store.layout.claim(f"{name}.pack")).alive()]
 

@@ -20,7 +20,7 @@ from slurmtf.environments.modules import unknown_modules
 from slurmtf.environments.shell import in_shell, module_lines
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding, located
+from slurmtf.findings import Finding, locate
 from slurmtf.job.contract.environments import question
 from slurmtf.paths import is_file
 from slurmtf.sites import Site
@@ -61,10 +61,10 @@ def asking(
         yield lambda: _with_answer(software, known)
         return
     began = time.time_ns()
-    process = _started(in_shell(words or ["true"], software.modules, site, version), environment, folder)
+    process = _start(in_shell(words or ["true"], software.modules, site, version), environment, folder)
 
     def answer() -> Software:
-        said = _said(process)
+        said = _read_answer(process)
         if said is None and loads:
             return replace(software, unknown_modules=unknown_modules(site, software.modules, version, environment, folder))
         facts = question.answer(said) if said and words else None
@@ -113,18 +113,18 @@ def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, st
     return {**site.environment.variables, **software.variables, **own}
 
 
-def asked_later(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]) -> dict[str, Any]:
+def describe_later_check(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]) -> dict[str, Any]:
     """Return what the builder must check once the software has been built: the modules, each with the finding if it is missing.
 
     Of the job's variables, only those that affect its Python are included.
     """
     words = words_inside(software, site) if software.image else []
     variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
-    texts = {module: str(located(finding, estimator.sources)) for module, finding in needs.items()}
+    texts = {module: str(locate(finding, estimator.sources)) for module, finding in needs.items()}
     return {"words": [*words, software.python], "variables": variables, "modules": texts}
 
 
-def _started(command: Sequence[str], environment: Mapping[str, str], folder: str | Path) -> subprocess.Popen[str] | None:
+def _start(command: Sequence[str], environment: Mapping[str, str], folder: str | Path) -> subprocess.Popen[str] | None:
     try:
         return subprocess.Popen(
             command,
@@ -140,7 +140,7 @@ def _started(command: Sequence[str], environment: Mapping[str, str], folder: str
         return None
 
 
-def _said(process: subprocess.Popen[str] | None) -> str | None:
+def _read_answer(process: subprocess.Popen[str] | None) -> str | None:
     """Return the interpreter's answer; None if it gave none that is reliable."""
     if process is None:
         return None

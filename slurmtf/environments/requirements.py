@@ -55,7 +55,7 @@ def requirement(text: str) -> Requirement | None:
         return None
 
 
-def pinned(text: str) -> Version | None:
+def pinned_version(text: str) -> Version | None:
     """Return the only version that a requirement accepts (``==2.15.1``); None if it accepts others, or names none."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
@@ -102,7 +102,7 @@ def _wrong(line: Line) -> Finding | None:
 
 def _of_file(path: Path, chain: tuple[Path, ...], findings: Findings, constraint: bool = False) -> Iterator[Line]:
     text = findings.attempt(_read, path, chain[-1].name if chain else path.name) or ""
-    for number, line in _joined(text):
+    for number, line in _join_lines(text):
         option, value = _option(line)
         included = path.parent / value
         if option not in INCLUDES:
@@ -119,7 +119,7 @@ def _read(path: Path, where: str) -> str:
         raise SpecError(Finding("requirements-unreadable", where, what, "correct the path")) from None
 
 
-def _joined(text: str) -> Iterator[tuple[int, str]]:
+def _join_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the logical lines with their numbers, without comments (pip's requirements file format)."""
     rest, first = "", 0
     for number, raw in enumerate(text.splitlines(), 1):

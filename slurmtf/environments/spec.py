@@ -17,7 +17,7 @@ from typing import Any
 
 from slurmtf.collecting import Findings
 from slurmtf.environments import versions
-from slurmtf.environments.requirements import Line, gather, normal, pinned, requirement
+from slurmtf.environments.requirements import Line, gather, normal, pinned_version, requirement
 from slurmtf.environments.shell import in_shell
 from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
@@ -72,7 +72,7 @@ class EnvironmentSpec:
         """The TensorFlow that is asked for: its package, and its version where one is named. Both may be empty."""
         of_conda = (SINGLE_EQUALS.sub("==", text) for text in self.conda.get("packages", ()))
         asked = ((found, text) for text in (*of_conda, *self.requirements) if (found := requirement(text)))
-        named = ((normal(found.name), str(pinned(text) or "")) for found, text in asked)
+        named = ((normal(found.name), str(pinned_version(text) or "")) for found, text in asked)
         return next((found for found in named if found[0] in TENSORFLOW), ("", ""))
 
     @property

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import InputError, did_you_mean
-from slurmtf.files import expanded, read_json
+from slurmtf.files import expand, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.environments.claim import Claim
@@ -41,7 +41,7 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
     given = os.environ.get(var.SLURMTF_ENVIRONMENTS) or site.environments.folder
     if not given:
         return store_beside(workspace)
-    root = expanded(given, FOLDER)
+    root = expand(given, FOLDER)
     check_shared(root, "set environments.folder of the profile or $SLURMTF_ENVIRONMENTS to a folder of yours")
     return EnvironmentStore(root)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from slurmtf.environments.requirements import Line, pinned, requirement
+from slurmtf.environments.requirements import Line, pinned_version, requirement
 from slurmtf.findings import Finding
 
 Release = tuple[int, ...]
@@ -89,7 +89,7 @@ def _without_package(version: str, line: Line) -> Finding:
 
 def _pythons(line: Line) -> tuple[Release, ...]:
     """Return the oldest and the newest Python of the TensorFlow that a line pins; nothing if they are not known."""
-    version, asked = pinned(line.text), requirement(line.text)
+    version, asked = pinned_version(line.text), requirement(line.text)
     if line.package not in TENSORFLOW[:3] or not version or (asked and asked.marker) or version.release[:2] > max(PYTHONS):
         return ()
     return next((PYTHONS[release] for release in sorted(PYTHONS, reverse=True) if version.release >= release), ())
@@ -103,7 +103,7 @@ def release_of(version: str) -> Release:
 
 def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
     """Yield what is too old; versions that are not named are not checked."""
-    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned(line.text))}
+    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned_version(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
     release = versions.get("horovod")
     needs = [first for newest, first in FIRST_HOROVOD.items() if tensorflow >= newest]

@@ -9,7 +9,7 @@ from typing import Any, Protocol, TypeVar, cast
 from slurmtf.errors import SpecError, did_you_mean
 from slurmtf.estimator.arguments import plain_params
 from slurmtf.estimator.distribution import Distribution, Mpi, ParameterServer
-from slurmtf.estimator.inputs import settled
+from slurmtf.estimator.inputs import resolve_inputs
 from slurmtf.findings import Finding, warning
 from slurmtf.schema import Strict
 
@@ -43,7 +43,7 @@ class TensorflowConfiguration:
 Configuration = MpiConfiguration | TensorflowConfiguration
 
 
-def settled_training(given: object, node_count: object) -> tuple[Any, Any]:
+def resolve_training(given: object, node_count: object) -> tuple[Any, Any]:
     """Return the distribution and the number of nodes that a configuration object says; what is none stays as it is."""
     if not isinstance(given, Configuration):
         return given, node_count
@@ -87,7 +87,7 @@ OLDER_NAMES = {
 }
 
 
-def overruled(estimator: OlderNames) -> Iterable[Finding]:
+def find_overruled(estimator: OlderNames) -> Iterable[Finding]:
     """Yield a warning for each older name that was given beside the new one, which says something else."""
     for old, new in OLDER_NAMES.items():
         ours, theirs = getattr(estimator, new), getattr(estimator, old)
@@ -113,7 +113,7 @@ class _Overridable(Protocol):
 E = TypeVar("E", bound=_Overridable)
 
 
-def overridden(estimator: E, overrides: Mapping[str, object]) -> E:
+def override(estimator: E, overrides: Mapping[str, object]) -> E:
     """Return the estimator with other settings; itself it stays as it is.
 
     A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError.
@@ -123,8 +123,8 @@ def overridden(estimator: E, overrides: Mapping[str, object]) -> E:
         raise SpecError(*findings)
     given = {name: value for name, value in overrides.items() if value is not None}
     if "script_params" in given:
-        given["inputs"] = settled(given.get("inputs", estimator.inputs), given["script_params"])
-        given["script_params"] = _merged(estimator.script_params, plain_params(given["script_params"]))
+        given["inputs"] = resolve_inputs(given.get("inputs", estimator.inputs), given["script_params"])
+        given["script_params"] = _merge(estimator.script_params, plain_params(given["script_params"]))
     if not given:
         return estimator
     changed: E = replace(cast(Any, estimator), **given)
@@ -137,7 +137,7 @@ def _unknown(name: str) -> Finding:
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 
-def _merged(known: object, given: object) -> Any:
+def _merge(known: object, given: object) -> Any:
     if not isinstance(given, Mapping) or known is None:
         return given
     if isinstance(known, Mapping):

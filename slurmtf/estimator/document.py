@@ -19,7 +19,7 @@ from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
 from slurmtf.estimator.life import Notice, Restart
-from slurmtf.findings import Finding, located
+from slurmtf.findings import Finding, locate
 from slurmtf.schema import Strict
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
@@ -103,7 +103,7 @@ def _from_document(document: Document, base: Path, overrides: dict[str, Any], fl
     try:
         estimator = document.parse(kind, data)
     except SpecError as err:
-        raise SpecError(*(_relocated(finding, sources, overrides) for finding in err.findings)) from None
+        raise SpecError(*(_relocate(finding, sources, overrides) for finding in err.findings)) from None
     estimator.written_in(sources)
     return estimator
 
@@ -123,10 +123,10 @@ def _with_inputs(document: Document, base: Path, data: Mapping[str, object]) -> 
     own = document.data.get("inputs")
     if not isinstance(own, list) or data["inputs"] is not own:
         return {}
-    return {"inputs": [at(item, base) for item in own]}
+    return {"inputs": [resolve_at(item, base) for item in own]}
 
 
-def at(item: Any, base: Path) -> Any:
+def resolve_at(item: Any, base: Path) -> Any:
     """Return an input of a job file with its path relative to ``base``."""
     known = isinstance(item, dict) and isinstance(item.get("path"), str)
     return {**item, "path": str(base / Path(item["path"]).expanduser())} if known else item
@@ -149,9 +149,9 @@ def _sources(document: Document, flags: Mapping[str, str], overrides: Collection
     return {**flags, **lines}
 
 
-def _relocated(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
+def _relocate(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
     """Return a finding about the merged data with the source it came from: an override has no line in the document."""
-    return located(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
+    return locate(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
 
 
 def parameter_of(where: str) -> str:

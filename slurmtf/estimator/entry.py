@@ -44,7 +44,10 @@ def findings_of(source_directory: str | Path, entry_script: str | None) -> Itera
     elif is_folder(script):
         inside = _program_in(script).relative_to(source)
         yield Finding(
-            "script-is-folder", "entry_script", f"{script} is a folder", f"name the script in it, {_named(inside)} for example"
+            "script-is-folder",
+            "entry_script",
+            f"{script} is a folder",
+            f"name the script in it, {_name(inside)} for example",
         )
     elif not is_file(script):
         near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
@@ -59,6 +62,6 @@ def _program_in(folder: Path) -> Path:
     return next((path for path in scripts if path.name == "__main__.py"), next(iter(scripts), folder / "train.py"))
 
 
-def _named(script: Path) -> str:
+def _name(script: Path) -> str:
     """Return a script as it is to be named: a package's own program by its module."""
     return ".".join(script.with_suffix("").parts) if script.name == "__main__.py" else str(script)

@@ -15,7 +15,7 @@ from slurmtf.estimator.quantities import check_given, check_strings, check_switc
 from slurmtf.findings import Finding
 from slurmtf.paths import is_file
 from slurmtf.schema import Strict
-from slurmtf.spelling import marked
+from slurmtf.spelling import mark
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
 """The wishes for which an environment is built."""
@@ -92,14 +92,14 @@ def findings_of(wish: Environment, where: str, source_directory: str | Path) -> 
     yield from _files(wish, where, source_directory)
 
 
-def excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
+def find_excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what contradicts the environment among the user's parameters, which are given by name."""
     for name, hint in SWITCHES.items():
         yield from check_switch(name, given.get(name), hint)
     asked = [name for name in PACKAGES if getattr(wish, name)]
     if given.get("user_managed") and asked:
         remedy = "leave `user_managed` out to have them installed, or leave the packages out"
-        yield Finding("user-managed", "user_managed", f"is true, but {marked(asked)} ask for packages", remedy)
+        yield Finding("user-managed", "user_managed", f"is true, but {mark(asked)} ask for packages", remedy)
     if given.get("use_docker") is False and wish.image:
         yield Finding(
             "docker-contradicts", "use_docker", "is false, but `custom_docker_image` names an image", "leave one of them out"
@@ -107,7 +107,7 @@ def excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding
     beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if given.get("environment_definition") is not None else ()
     others = [name for name in beside if given.get(name)]
     if others:
-        what = f"is the whole environment, but {marked(others)} add to it"
+        what = f"is the whole environment, but {mark(others)} add to it"
         yield Finding("environment-twice", "environment_definition", what, "put everything into it")
 
 
@@ -116,14 +116,14 @@ def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
     for name in LISTS:
         yield from check_strings(f"{where}{name}", getattr(wish, name), name)
     if wish.conda_dependencies_file and len(asked) > 1:
-        others = marked(name for name in asked if name != "conda_dependencies_file")
+        others = mark(name for name in asked if name != "conda_dependencies_file")
         what = f"is the whole environment, but {others} add to it"
         yield Finding("file-and-packages", f"{where}conda_dependencies_file", what, "put everything into the file")
     if wish.image and (asked or wish.conda):
-        what = f"is all the software of the job, but {marked(asked or ['conda'])} would add to it"
+        what = f"is all the software of the job, but {mark(asked or ['conda'])} would add to it"
         yield Finding("image-and-packages", f"{where}image", what, "build the packages into the image, or leave the image out")
     if wish.conda and (asked or wish.python):
-        what = f"is an existing environment, but {marked([*asked, *(['python'] if wish.python else [])])} would change it"
+        what = f"is an existing environment, but {mark([*asked, *(['python'] if wish.python else [])])} would change it"
         yield Finding("conda-and-packages", f"{where}conda", what, "leave one of them out")
     if wish.conda_channels and not wish.conda_packages:
         yield Finding(

@@ -24,12 +24,12 @@ from slurmtf.estimator import (
     variables,
 )
 from slurmtf.estimator.arguments import check_params, check_text, plain_params, to_argv
-from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, settled_training
+from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, resolve_training
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
 from slurmtf.estimator.entry import module_file, module_name
 from slurmtf.estimator.environment import Environment
-from slurmtf.estimator.inputs import Input, settled
-from slurmtf.estimator.life import Notice, Restarts, Stall, settled_notice, settled_restarts, settled_stall
+from slurmtf.estimator.inputs import Input, resolve_inputs
+from slurmtf.estimator.life import Notice, Restarts, Stall, resolve_notice, resolve_restarts, resolve_stall
 from slurmtf.estimator.quantities import as_slurm_time, check_given, check_strings
 from slurmtf.findings import Finding
 from slurmtf.paths import absolute
@@ -168,9 +168,9 @@ class Estimator(OlderNames):
 
     def __post_init__(self, *older_names: str | None) -> None:
         self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
-        self._set(inputs=settled(self.inputs, self.script_params), restarts=settled_restarts(self.restarts))
-        self._set(stall=settled_stall(self.stall))
-        self._set(notice=settled_notice(self.notice), resume_from=_folder_of(self.resume_from))
+        self._set(inputs=resolve_inputs(self.inputs, self.script_params), restarts=resolve_restarts(self.restarts))
+        self._set(stall=resolve_stall(self.stall))
+        self._set(notice=resolve_notice(self.notice), resume_from=_folder_of(self.resume_from))
         self._set(source_directory=absolute(self.source_directory or "."))
         super().__post_init__(*older_names)
         self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
@@ -178,7 +178,7 @@ class Estimator(OlderNames):
         if isinstance(self.environment_definition, str):
             self._set(environment_definition=Environment.from_yaml(self.environment_definition))
         findings = list(node_counts(self.distributed_training, self.node_count))
-        training, nodes = settled_training(self.distributed_training, self.node_count)
+        training, nodes = resolve_training(self.distributed_training, self.node_count)
         self._set(distributed_training=training, node_count=nodes)
         findings += self._findings()
         if findings:
@@ -197,7 +197,7 @@ class Estimator(OlderNames):
         yield from resources.findings_of(given)
         yield from life.findings_of(given)
         yield from flags.findings_of(self.sbatch, self.srun, given)
-        yield from environment.excluded(self.environment, given)
+        yield from environment.find_excluded(self.environment, given)
         where = "" if self.environment_definition is None else "environment_definition."
         yield from environment.findings_of(self.environment, where, self.source_directory)
         yield from metrics.findings_of(given)
@@ -252,7 +252,7 @@ class Estimator(OlderNames):
         training = self.distributed_training
         if training is None and self.distributed_backend is not None:
             return from_counts(self.distributed_backend, self.given_counts)
-        distribution: Distribution | None = settled_training(training, None)[0]
+        distribution: Distribution | None = resolve_training(training, None)[0]
         return distribution
 
     @property

@@ -37,7 +37,7 @@ def family(flag: str, value: object = None) -> tuple[str, ...]:
     return next((members for members in FAMILIES if name in members), (name,))
 
 
-def given(flags: Mapping[str, object]) -> set[str]:
+def add_excluded(flags: Mapping[str, object]) -> set[str]:
     """Return these flags and the flags they exclude. Flags that are left out (None, False) exclude nothing."""
     return {member for flag, value in flags.items() if values_of(value) for member in family(flag, value)}
 
@@ -52,5 +52,5 @@ def over(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, 
     """Return flags under a layer that takes the place of what it excludes; what stays keeps its place."""
     new = {flag_name(flag): value for flag, value in layer.items()}
     old = {flag_name(flag): value for flag, value in flags.items()}
-    excluded = given(new)
+    excluded = add_excluded(new)
     return {**{flag: value for flag, value in old.items() if flag in new or normal_flag(flag) not in excluded}, **new}

@@ -52,16 +52,16 @@ class Input(Strict):
         return f"${self.variable}"
 
 
-def settled(inputs: object, params: object) -> Any:
+def resolve_inputs(inputs: object, params: object) -> Any:
     """Return the inputs as objects, with those in ``script_params`` among them; what is none is left to the checks."""
-    listed = [_made(item) for item in inputs] if isinstance(inputs, list) else inputs
+    listed = [_build(item) for item in inputs] if isinstance(inputs, list) else inputs
     used = [item for item in _values(params) if isinstance(item, Input)]
     if not isinstance(listed, list | None):
         return listed
     return [*(listed or []), *(item for item in dict.fromkeys(used) if item not in (listed or []))] or None
 
 
-def _made(item: Any) -> Any:
+def _build(item: Any) -> Any:
     known = isinstance(item, Mapping) and "path" in item and set(item) <= {"path", "name", "mode"}
     return Input(**item) if known and isinstance(item["path"], str | os.PathLike) else item
 

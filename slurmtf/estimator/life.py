@@ -66,24 +66,24 @@ class Stall(Strict):
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
-def settled_restarts(given: object) -> Any:
+def resolve_restarts(given: object) -> Any:
     """Return the restarts with an object for each mapping; what is none is left to the checks."""
-    return {cause: _settled(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
+    return {cause: _resolve(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
 
 
-def settled_notice(given: Any) -> Any:
+def resolve_notice(given: Any) -> Any:
     """Return the notice as an object; what is none is left to the checks."""
     known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Notice)}
     return Notice(**given) if known else given
 
 
-def settled_stall(given: Any) -> Any:
+def resolve_stall(given: Any) -> Any:
     """Return the stall as an object; what is none is left to the checks."""
     known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Stall)}
     return Stall(**given) if known else given
 
 
-def _settled(value: Any) -> Any:
+def _resolve(value: Any) -> Any:
     known = isinstance(value, Mapping) and value.keys() <= {one.name for one in fields(Restart)}
     return Restart(**value) if known else value
 

@@ -24,7 +24,7 @@ def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Seq
     """
     listed = list(mounts.mounts() if known is None else known)
     is_shared = site is not None and not site.can.one_machine
-    unseen = [list(_unseen(str(item.path), workspace, listed)) if is_shared else [] for item in inputs]
+    unseen = [list(_check_visible(str(item.path), workspace, listed)) if is_shared else [] for item in inputs]
     findings = [finding for item, others in zip(inputs, unseen, strict=True) for finding in [*_missing(item)] or others]
     if findings:
         raise SpecError(*findings)
@@ -53,7 +53,7 @@ def _missing(item: Input) -> Iterable[Finding]:
         )
 
 
-def _unseen(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
+def _check_visible(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
     """Check that a path is not on a disk that each machine has for itself. Nodes see whatever is on the workspace's file
     system."""
     mount = mounts.of(path, known)

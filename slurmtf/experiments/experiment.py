@@ -12,15 +12,15 @@ from slurmtf.environments import Software
 from slurmtf.environments.building import build_pack
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.azureml import overridden
-from slurmtf.experiments.following import followed, following, settle
+from slurmtf.estimator.azureml import override
+from slurmtf.experiments.following import follow, read_followed, settle
 from slurmtf.experiments.preparation import Prepared, prepare
 from slurmtf.experiments.resuming import folder_of
 from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains.dependencies import Earlier
-from slurmtf.runs.workspaces.tags import settled
+from slurmtf.runs.workspaces.tags import normalize
 from slurmtf.runs.workspaces.workspace import check_experiment, run_folders, workspace_of
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
@@ -61,7 +61,7 @@ class Experiment:
         with everything that is wrong.
         """
         findings = Findings(estimator.sources)
-        follower, _ = following(self._resuming(estimator, findings), after, self.workspace, findings)
+        follower, _ = follow(self._resuming(estimator, findings), after, self.workspace, findings)
         prepared = prepare(follower, self.name, self.workspace, run_id, findings=findings)
         return prepared.plan, prepared.script
 
@@ -89,7 +89,7 @@ class Experiment:
             run: Run = estimator.submit_to(self, tags, tell or _silent, after=after, **overrides)
             return run
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
-        return here.submit_shaped(overridden(estimator, overrides), tags, tell or _silent, as_it_is, after)
+        return here.submit_shaped(override(estimator, overrides), tags, tell or _silent, as_it_is, after)
 
     def submit_shaped(
         self,
@@ -103,9 +103,9 @@ class Experiment:
         """Submit a run whose submission ``shape`` has changed: see :class:`Submittable`. ``lock``: the versions to install if
         an environment has to be built."""
         findings = Findings(estimator.sources)
-        texts = findings.attempt(settled, tags) or {}
+        texts = findings.attempt(normalize, tags) or {}
         estimator = self._resuming(estimator, findings)
-        follower, earlier = following(estimator, after, self.workspace, findings)
+        follower, earlier = follow(estimator, after, self.workspace, findings)
         given = _Given(texts, earlier, shape)
         prepared = prepare(follower, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
@@ -113,16 +113,16 @@ class Experiment:
             tell(line)
         building = prepared.building
         if building is None or building.is_there():
-            return _submitted(prepared, given, tell)
+            return _submit(prepared, given, tell)
         pending = provide(building, tell, lock)
         try:
             if pending:
-                return _submitted(prepared.awaiting(pending.awaited), given)
+                return _submit(prepared.awaiting(pending.awaited), given)
             now = Findings(estimator.sources)  # the runs that it follows have gone on meanwhile
-            follower, earlier = following(estimator, after, self.workspace, now)
+            follower, earlier = follow(estimator, after, self.workspace, now)
             place = prepared.plan.run
             built = prepare(follower, self.name, self.workspace, place.run_id, source=prepared.source, findings=now)
-            return _submitted(built, replace(given, after=earlier), tell)
+            return _submit(built, replace(given, after=earlier), tell)
         except InputError:
             withdraw(building, pending)
             raise
@@ -186,7 +186,7 @@ class _Given:
     shape: Shape
 
 
-def _submitted(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
+def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
     """Submit a run. ``tell`` is called with each step of packing its environment; without it, nothing is packed here."""
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
@@ -202,7 +202,7 @@ def _handed_over(prepared: Prepared, given: _Given) -> Run:
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
     submission = given.shape(replace(prepared, plan=plan).submission(given.tags))
-    waits = followed(plan, given.after)
+    waits = read_followed(plan, given.after)
     layout = submit(submission.with_more(waits.note) if waits else submission)
     if waits:
         settle(waits, plan, layout, given.after)

@@ -15,7 +15,7 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.chains.dependencies import Earlier, dependencies, joined, parsed
+from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse
 from slurmtf.runs.chains.second_look import Followed
 from slurmtf.runs.states.records import read_records
 from slurmtf.scheduler import scheduler_of
@@ -24,24 +24,24 @@ from slurmtf.sites import resolve_target
 DEPENDENCY = "dependency"
 
 
-def following(
+def follow(
     estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
 ) -> tuple[Estimator, tuple[Earlier, ...]]:
     """Return the estimator as one that follows runs, and these runs."""
     earlier = [found for one in after if (found := findings.attempt(_earlier, one, workspace))]
-    follower = findings.attempt(_following, estimator, earlier) if earlier else None
+    follower = findings.attempt(_follow, estimator, earlier) if earlier else None
     return follower or estimator, tuple(earlier)
 
 
 def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
     from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - here and below: for a run that follows another
 
-    name, condition = (given.id, "ok") if isinstance(given, Run) else parsed(given)
+    name, condition = (given.id, "ok") if isinstance(given, Run) else parse(given)
     run = given if isinstance(given, Run) else Run.find(name, workspace)
     return Earlier(run.id, condition, run.state, current_job_of(run.layout), run.layout.folder)
 
 
-def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
+def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
     """Return the estimator with the dependency on earlier runs. Raises SpecError if they can't be waited for."""
     site = resolve_target(estimator.compute_target)
     words, findings = dependencies(earlier, site.scheduler, site.cluster)
@@ -49,12 +49,12 @@ def _following(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
         raise SpecError(*findings)
     own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != DEPENDENCY}
     given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
-    follower = replace(estimator, sbatch={**own, **joined(words, given)}) if words else estimator
+    follower = replace(estimator, sbatch={**own, **combine(words, given)}) if words else estimator
     follower.written_in(estimator.sources)
     return follower
 
 
-def followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
+def read_followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
     """Return what a run waits for when it is submitted; None if nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
     told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")

@@ -22,18 +22,18 @@ from slurmtf.collecting import Findings
 from slurmtf.environments import EnvironmentStore, Software, modules, software_of
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import pack_of
-from slurmtf.environments.probe import Script, asked_later, asking
+from slurmtf.environments.probe import Script, asking, describe_later_check
 from slurmtf.environments.software import untold
 from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.experiments.data import look
 from slurmtf.job.contract import variables as var
-from slurmtf.loading import later, uncollected
+from slurmtf.loading import defer, pause_collection
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.checks import needs as needs_of
 from slurmtf.plan.model import Awaited
-from slurmtf.plan.rendering import rendered
+from slurmtf.plan.rendering import render_script
 from slurmtf.plan.staging import LookedUp, is_local
 from slurmtf.runs.workspaces.workspace import new_run_id, workspace_of
 from slurmtf.scheduler import scheduler_of
@@ -93,8 +93,8 @@ class Prepared:
         software, target = self.software, self.target
         if software.spec is None:
             return None
-        needs = needs_of(self.estimator, _placed(self.source, software), software)
-        request = asked_later(self.estimator, target.site, software, needs)
+        needs = needs_of(self.estimator, _place_modules(self.source, software), software)
+        request = describe_later_check(self.estimator, target.site, software, needs)
         login = login_of(self.estimator)
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
 
@@ -138,7 +138,7 @@ def prepare(
     target = _target(site, workspace or estimator.source_directory_data_store, findings) if site else None
     if submitting and site:
         findings.attempt(scheduler_of(site.scheduler, site.cluster).check)
-    source, software, looked_up = _looked(estimator, target, source, findings)
+    source, software, looked_up = _look_at(estimator, target, source, findings)
     if site and _is_here(site):
         findings.add(modules.findings(estimator, site, software))
     if target:
@@ -165,7 +165,7 @@ def _target(site: Site, given: str | Path | None, findings: Findings) -> Target:
     return Target(site, workspace, findings.attempt(store_of, site, workspace) or EnvironmentStore(NOWHERE))
 
 
-def _looked(
+def _look_at(
     estimator: Estimator, target: Target | None, source: Source | None, findings: Findings
 ) -> tuple[Source, Software, LookedUp]:
     """Look at source, software and data: the job's interpreter answers while the source is read."""
@@ -175,7 +175,7 @@ def _looked(
     with _asking(estimator, target, software, facts) as answer:
         source = source or _source(estimator, target, facts, findings)
         looked_up = _look_up(estimator, target, software, findings)
-        with later(UNUSED), uncollected():
+        with defer(UNUSED), pause_collection():
             for name in WANTED_LATER:
                 import_module(name)
         return source, answer(), looked_up
@@ -240,7 +240,7 @@ def _resolve(
         software,
         source.snapshot.ref,
         place,
-        _placed(source, software),
+        _place_modules(source, software),
         contents_warnings(source.contents),
         after,
         looked_up,
@@ -248,7 +248,7 @@ def _resolve(
     )
 
 
-def _placed(source: Source, software: Software) -> ScriptFacts:
+def _place_modules(source: Source, software: Software) -> ScriptFacts:
     """Return the facts about the script, with the places of modules that the software lacks and the source has."""
     absent = [one.module for one in source.facts.foreign] if software.is_to_build else software.missing
     return source.facts.placed(absent, (entry.name for entry in source.contents.entries))
@@ -256,7 +256,7 @@ def _placed(source: Source, software: Software) -> ScriptFacts:
 
 def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
     """Return the plan with the names of its templates, and its batch script."""
-    script, templates = rendered(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH))
+    script, templates = render_script(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH))
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 

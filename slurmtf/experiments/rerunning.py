@@ -40,8 +40,8 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
         remedy = f"'slurmtf sweep resume {run.word}' continues it with more trials, 'slurmtf sweep submit FILE' starts it over"
         raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which can't be rerun from its record", remedy))
     plan, receipt = run.plan, receipt_of(run.layout)
-    with unpacked(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
-        estimator = changed(settings_of(plan), changes, source)
+    with unpack_source(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
+        estimator = apply_changes(settings_of(plan), changes, source)
         experiment = Experiment(run.experiment, run.folder.parents[1])
         lock = [] if SOFTWARE & changes.keys() else receipt.get("lock") or []
         return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _as_of(run, plan, receipt), after, lock)
@@ -86,7 +86,7 @@ def _as_of(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Cal
 
 
 @contextlib.contextmanager
-def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
+def unpack_source(layout: RunLayout, snapshot: str) -> Iterator[Path]:
     """Yield a folder with the source of a run, until it has been submitted. Raises SnapshotError if the source is not
     intact."""
     try:
@@ -102,7 +102,7 @@ def unpacked(layout: RunLayout, snapshot: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def changed(settings: Mapping[str, object], changes: Mapping[str, object], source: Path) -> Estimator:
+def apply_changes(settings: Mapping[str, object], changes: Mapping[str, object], source: Path) -> Estimator:
     """Return the estimator of a run's settings with changes. Raises SpecError with everything that is wrong."""
     own = {name: value for name, value in changes.items() if not name.startswith("-")}
     arguments = {name: value for name, value in changes.items() if name.startswith("-")}

@@ -73,7 +73,7 @@ def _files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterato
     sweeps = [thing for thing in seen.things if thing.is_azure and thing.name in CONFIGS]
     swept = [job_in(thing) for thing in sweeps]
     kinds = (*ESTIMATORS, CONFIG)
-    submitted = [_submitted(call) for call in seen.things if call.name == "submit"]
+    submitted = [_find_submitted(call) for call in seen.things if call.name == "submit"]
     alone = [thing for thing in seen.things if thing.is_azure and thing.name in kinds]
     jobs = [thing for thing in alone if thing not in swept or thing in submitted]
     for thing, name in zip(jobs, _names(jobs, "job"), strict=True):
@@ -111,18 +111,18 @@ def _fill(draft: Draft, thing: Thing, seen: Interpreter, path: Path, folder: Pat
     job_of(draft, thing)
     _take_overrides(draft, thing, seen.things)
     _place_source(draft, thing, path, folder)
-    for finding in _refused(draft.settings, folder):
+    for finding in _find_refused(draft.settings, folder):
         draft.notes.decide(thing.line, f"slurmtf refuses {finding.where}: {finding.what}. {finding.remedy}".strip())
 
 
-def _submitted(call: Thing) -> Any:
+def _find_submitted(call: Thing) -> Any:
     return call.argument("config", ("config",))
 
 
 def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
     """Import what the submission changes: exp.submit(estimator, script_params=..., tags=...)."""
     for call in things:
-        if call.name != "submit" or _submitted(call) is not thing:
+        if call.name != "submit" or _find_submitted(call) is not thing:
             continue
         draft.notes.mapped(call.line, f"{call.text}: {'slurmtf sweep run' if thing.name in CONFIGS else 'slurmtf run'} FILE")
         for name, value, line in call.given(()):
@@ -152,7 +152,7 @@ def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
         draft.notes.mapped(thing.line, f"{entry.name} imports azureml -> azureml: true, which serves its Run")
 
 
-def _refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
+def _find_refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
     """Return what slurmtf finds wrong with the settings as they are now."""
     try:
         from_document(Document(dump_yaml(settings), "job file", SpecError, VERBATIM), folder)

@@ -35,7 +35,7 @@ class Draft:
         if known is None:
             return False
         self.settings[target] = known
-        self.notes.mapped(line, f"{name}={shown(value)}" + (f" -> {target}" if new_name else ""))
+        self.notes.mapped(line, f"{name}={spell(value)}" + (f" -> {target}" if new_name else ""))
         return True
 
     def take_arguments(self, name: str, value: object, line: int) -> None:
@@ -76,7 +76,7 @@ class Draft:
         listed = self.settings.setdefault("inputs", [])
         if name not in [item["name"] for item in listed]:
             listed.append({"name": name, "path": f"data/{name.lower()}", "mode": mode})
-        self.notes.decide(line, f"{shown(value)} -> inputs: {name} ({mode}). Set its path to where the data is on the cluster")
+        self.notes.decide(line, f"{spell(value)} -> inputs: {name} ({mode}). Set its path to where the data is on the cluster")
         return f"$SLURMTF_INPUT_{name}"
 
     def doubt(self, thing: Thing) -> None:
@@ -112,14 +112,14 @@ def name_of_data(value: Thing) -> str:
     return last if re.match(r"[A-Z]", last) else f"DATA_{last}".rstrip("_")
 
 
-def shown(value: object) -> str:
+def spell(value: object) -> str:
     """Return a value as it would be written in the file."""
     if isinstance(value, Thing | Unknown):
         return value.text
     if isinstance(value, Symbol):
         return value.name
     if isinstance(value, list):
-        return f"[{', '.join(map(shown, value))}]"
+        return f"[{', '.join(map(spell, value))}]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key!r}: {shown(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key!r}: {spell(item)}" for key, item in value.items()) + "}"
     return repr(value)

@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from slurmtf.migration.values import Symbol, Thing, Unknown, computed
+from slurmtf.migration.values import Symbol, Thing, Unknown, compute
 
 PLAIN_CALLS: dict[str, Callable[[Any], Any]] = {
     "str": str, "int": int, "float": float, "math.log": math.log, "math.exp": math.exp, "numpy.log": math.log,
@@ -59,7 +59,7 @@ class Interpreter:
             self._bind(node.target, self.value(node.value))
 
     def _do_augassign(self, node: ast.AugAssign) -> None:
-        joined = ast.copy_location(ast.BinOp(_loaded(node.target), node.op, node.value), node)
+        joined = ast.copy_location(ast.BinOp(_load(node.target), node.op, node.value), node)
         self._bind(node.target, self.value(joined))
 
     def _do_expr(self, node: ast.Expr) -> None:
@@ -199,7 +199,7 @@ class Interpreter:
     def _of_binop(self, node: ast.BinOp) -> Any:
         left, right = self.value(node.left), self.value(node.right)
         try:
-            return computed(type(node.op).__name__, left, right)
+            return compute(type(node.op).__name__, left, right)
         except ValueError:
             return Unknown(_text(node))
 
@@ -224,11 +224,11 @@ class Interpreter:
         if path in PATH_CALLS and all(isinstance(part, str) for part in args) and args:
             return os.path.normpath(os.path.join(*args)) if path.endswith("join") else args[0]  # noqa: PTH118 - text
         if path in PLAIN_CALLS and len(args) == 1 and isinstance(args[0], str | int | float):
-            return _converted(path, args[0], node)
+            return _convert(path, args[0], node)
         if path == "dict" and not args:
             return kwargs
         if path == "range" and 1 <= len(args) <= 3 and all(isinstance(part, int) for part in args):
-            return _listed(args, node)
+            return _list(args, node)
         return self._thing(node, function, args, kwargs)
 
     def _keywords(self, node: ast.Call) -> Iterator[tuple[str, Any]]:
@@ -262,14 +262,14 @@ class Interpreter:
         return self.value(node.value)
 
 
-def _converted(name: str, value: object, node: ast.expr) -> Any:
+def _convert(name: str, value: object, node: ast.expr) -> Any:
     try:
         return PLAIN_CALLS[name](value)
     except (ValueError, OverflowError, TypeError):
         return Unknown(_text(node))
 
 
-def _listed(bounds: list[int], node: ast.expr) -> Any:
+def _list(bounds: list[int], node: ast.expr) -> Any:
     try:
         numbers = range(*bounds)
     except ValueError:
@@ -281,7 +281,7 @@ def _unknown(node: ast.expr) -> Unknown:
     return Unknown(ast.unparse(node))
 
 
-def _loaded(target: ast.expr) -> ast.expr:
+def _load(target: ast.expr) -> ast.expr:
     """Return the target of an assignment as an expression that is read."""
     copied = ast.parse(ast.unparse(target), mode="eval").body
     return ast.copy_location(copied, target)

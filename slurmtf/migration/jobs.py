@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
-from slurmtf.migration.draft import Draft, shown
+from slurmtf.migration.draft import Draft, spell
 from slurmtf.migration.software import take_dependencies, take_environment, take_image, take_packages
 from slurmtf.migration.values import Symbol, Thing, Unknown
 
@@ -50,7 +50,7 @@ def _take(draft: Draft, name: str, value: object, line: int) -> None:
         return
     taker = PARAMETERS.get(name)
     if taker is None:
-        draft.notes.decide(line, f"{name}={shown(value)}: slurmtf has no such setting. 'slurmtf schema' lists those it has")
+        draft.notes.decide(line, f"{name}={spell(value)}: slurmtf has no such setting. 'slurmtf schema' lists those it has")
     else:
         taker(draft, name, value, line)
 
@@ -61,16 +61,16 @@ def has_environment(draft: Draft) -> bool:
     return any(draft.settings.get(name) for name in (*names, "environment_definition", "user_managed"))
 
 
-def _renamed(new: str) -> Taker:
+def _rename(new: str) -> Taker:
     return lambda draft, name, value, line: draft.take(name, value, line, new)
 
 
-def _dropped(why: str) -> Taker:
-    return lambda draft, name, value, line: draft.notes.dropped(line, f"{name}={shown(value)}: {why}")
+def _drop(why: str) -> Taker:
+    return lambda draft, name, value, line: draft.notes.dropped(line, f"{name}={spell(value)}: {why}")
 
 
 def _decide(what: str) -> Taker:
-    return lambda draft, name, value, line: draft.notes.decide(line, f"{name}={shown(value)}: {what}")
+    return lambda draft, name, value, line: draft.notes.decide(line, f"{name}={spell(value)}: {what}")
 
 
 def _arguments(draft: Draft, name: str, value: object, line: int) -> None:
@@ -90,7 +90,7 @@ def _size(draft: Draft, name: str, value: object, line: int) -> None:
     found = SIZE.search(value) if isinstance(value, str) else None
     gpus = GPUS.get(int(found[1])) if found else None
     told = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
-    draft.notes.decide(line, f"{name}={shown(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
+    draft.notes.decide(line, f"{name}={spell(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
 
 
 def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
@@ -98,7 +98,7 @@ def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
     if isinstance(value, Symbol):
         value = Thing(value, line, value.name)
     if not isinstance(value, Thing) or value.name not in DISTRIBUTIONS:
-        draft.notes.decide(line, f"{name}={shown(value)}: set distributed_training to {{backend: mpi, ps or multiworker}}")
+        draft.notes.decide(line, f"{name}={spell(value)}: set distributed_training to {{backend: mpi, ps or multiworker}}")
         return
     backend = DISTRIBUTIONS[value.name]
     order = ("process_count_per_node", "node_count") if backend == "mpi" else ("worker_count", "parameter_server_count")
@@ -118,26 +118,26 @@ def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
 def _inputs(draft: Draft, name: str, value: object, line: int) -> None:
     for item in value if isinstance(value, list) else [value]:
         if not draft.input_of(item, line):
-            draft.notes.decide(line, f"{name}: {shown(item)}: list it in inputs, with its path on the cluster")
+            draft.notes.decide(line, f"{name}: {spell(item)}: list it in inputs, with its path on the cluster")
 
 
 def _version(draft: Draft, name: str, value: object, line: int) -> None:
     what = f"pip_packages: [tensorflow=={value}]" if isinstance(value, str) else "pip_packages"
     draft.notes.decide(
-        line, f"{name}={shown(value)}: Azure ML's image had it installed. Set {what}, or a site's framework_version"
+        line, f"{name}={spell(value)}: Azure ML's image had it installed. Set {what}, or a site's framework_version"
     )
 
 
 def _docker(draft: Draft, name: str, value: object, line: int) -> None:
     what = "a job runs in a container where custom_docker_image names one" if value else "that is what slurmtf does"
-    draft.notes.dropped(line, f"{name}={shown(value)}: {what}")
+    draft.notes.dropped(line, f"{name}={spell(value)}: {what}")
 
 
 def _priority(draft: Draft, name: str, value: object, line: int) -> None:
     if value == "lowpriority":
         draft.take(name, value, line)
     else:
-        draft.notes.dropped(line, f"{name}={shown(value)}: that is what a job has")
+        draft.notes.dropped(line, f"{name}={spell(value)}: that is what a job has")
 
 
 def take_run_config(draft: Draft, name: str, value: object, line: int) -> None:
@@ -184,9 +184,9 @@ SAME = ("entry_script", "node_count", "process_count_per_node", "worker_count", 
 PARAMETERS: dict[str, Taker] = {
     **dict.fromkeys(SAME, Draft.take),
     "source_directory": Draft.take,
-    "script": _renamed("entry_script"),
-    "conda_dependencies_file_path": _renamed("conda_dependencies_file"),
-    "pip_requirements_file_path": _renamed("pip_requirements_file"),
+    "script": _rename("entry_script"),
+    "conda_dependencies_file_path": _rename("conda_dependencies_file"),
+    "pip_requirements_file_path": _rename("pip_requirements_file"),
     "script_params": _arguments,
     "arguments": _arguments,
     "compute_target": _target,
@@ -209,14 +209,14 @@ PARAMETERS: dict[str, Taker] = {
     "run_config": take_run_config,
     "inputs": _inputs,
     "data_references": _inputs,
-    "source_directory_data_store": _dropped("the run's folder lies in the workspace, which all nodes see"),
+    "source_directory_data_store": _drop("the run's folder lies in the workspace, which all nodes see"),
     "resume_from": _decide("set resume_from to a folder, or to a run's outputs"),
     "command": _decide("slurmtf starts a Python script: set entry_script and script_params"),
-    "docker_runtime_config": _dropped("a job runs in a container where custom_docker_image names one"),
-    "history": _dropped("every run has its history in its folder"),
-    "auto_prepare_environment": _dropped("an environment is built if it does not exist yet"),
-    "_disable_validation": _dropped("what can be checked is checked before anything is submitted"),
-    "_show_lint_warnings": _dropped("warnings are always shown"),
-    "_show_package_warnings": _dropped("warnings are always shown"),
-    "_enable_optimized_mode": _dropped("it has no counterpart"),
+    "docker_runtime_config": _drop("a job runs in a container where custom_docker_image names one"),
+    "history": _drop("every run has its history in its folder"),
+    "auto_prepare_environment": _drop("an environment is built if it does not exist yet"),
+    "_disable_validation": _drop("what can be checked is checked before anything is submitted"),
+    "_show_lint_warnings": _drop("warnings are always shown"),
+    "_show_package_warnings": _drop("warnings are always shown"),
+    "_enable_optimized_mode": _drop("it has no counterpart"),
 }

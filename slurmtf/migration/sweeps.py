@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from slurmtf.migration.draft import Draft, shown
+from slurmtf.migration.draft import Draft, spell
 from slurmtf.migration.values import Symbol, Thing, UnknownPartError, plain
 
 CONFIGS = ("HyperDriveConfig", "HyperDriveRunConfig")
@@ -56,7 +56,7 @@ def sweep_of(draft: Draft, thing: Thing) -> None:
         elif name in PARTS:
             draft.take(name, value, line)
         else:
-            draft.notes.decide(line, f"{name}={shown(value)}: a sweep has no such setting")
+            draft.notes.decide(line, f"{name}={spell(value)}: a sweep has no such setting")
 
 
 def _goal(draft: Draft, value: object, line: int) -> None:
@@ -65,12 +65,12 @@ def _goal(draft: Draft, value: object, line: int) -> None:
         draft.settings["primary_metric_goal"] = word
         draft.notes.mapped(line, f"primary_metric_goal={word}")
     else:
-        draft.notes.decide(line, f"primary_metric_goal is {shown(value)}: set maximize or minimize")
+        draft.notes.decide(line, f"primary_metric_goal is {spell(value)}: set maximize or minimize")
 
 
 def _sampling(draft: Draft, value: object, line: int) -> None:
     if not isinstance(value, Thing) or value.name not in SAMPLINGS:
-        draft.notes.decide(line, f"hyperparameter_sampling is {shown(value)}: set sampling to random, grid or bayesian")
+        draft.notes.decide(line, f"hyperparameter_sampling is {spell(value)}: set sampling to random, grid or bayesian")
         return
     given = value.argument("parameter_space", ("parameter_space", "properties"))
     space = {}
@@ -79,7 +79,7 @@ def _sampling(draft: Draft, value: object, line: int) -> None:
         if known is not None:
             space[str(name)] = known
     if not isinstance(given, dict):
-        draft.notes.decide(value.line, f"the parameter space is {shown(given)}: write it into sampling.parameter_space")
+        draft.notes.decide(value.line, f"the parameter space is {spell(given)}: write it into sampling.parameter_space")
     draft.settings["sampling"] = {"type": SAMPLINGS[value.name], "parameter_space": space}
     draft.notes.mapped(value.line, f"{value.name} of {', '.join(space) or 'nothing'} -> sampling: {SAMPLINGS[value.name]}")
 
@@ -88,7 +88,7 @@ def _expression(draft: Draft, name: str, value: object, line: int) -> Any:
     """Return ``{uniform: [0, 1]}``; None, with a note, where it is not known."""
     at = value.line if isinstance(value, Thing) else line
     if not isinstance(value, Thing) or value.name not in EXPRESSIONS:
-        draft.notes.decide(at, f"the values of {name} are {shown(value)}: write them as an expression, {{choice: [...]}}")
+        draft.notes.decide(at, f"the values of {name} are {spell(value)}: write them as an expression, {{choice: [...]}}")
         return None
     try:
         args = plain([item for _, item, _ in value.given(("",) * len(value.args))])
@@ -101,7 +101,7 @@ def _expression(draft: Draft, name: str, value: object, line: int) -> Any:
 
 def _policy(draft: Draft, value: object, line: int) -> None:
     if not isinstance(value, Thing) or value.name not in POLICIES:
-        draft.notes.decide(line, f"policy is {shown(value)}: set one of bandit, median_stopping, truncation_selection, none")
+        draft.notes.decide(line, f"policy is {spell(value)}: set one of bandit, median_stopping, truncation_selection, none")
         return
     kind, names = POLICIES[value.name]
     settings: dict[str, Any] = {"type": kind}
@@ -109,9 +109,9 @@ def _policy(draft: Draft, value: object, line: int) -> None:
         if isinstance(item, int | float):
             settings[name] = item
         elif item is not None:
-            draft.notes.decide(at, f"{name} is {shown(item)}: only running the file would tell. Set it in policy")
+            draft.notes.decide(at, f"{name} is {spell(item)}: only running the file would tell. Set it in policy")
     draft.settings["policy"] = settings
-    draft.notes.mapped(value.line, f"{shown(value)} -> policy: {kind}")
+    draft.notes.mapped(value.line, f"{spell(value)} -> policy: {kind}")
 
 
 TAKES = {"hyperparameter_sampling": _sampling, "primary_metric_goal": _goal, "policy": _policy}

@@ -106,7 +106,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def computed(name: str, left: object, right: object) -> Any:
+def compute(name: str, left: object, right: object) -> Any:
     """Return the result of an operation on constants. Raises ValueError if they are none, or the result is very long."""
     numbers = all(isinstance(value, int | float) for value in (left, right))
     joined = name == "Add" and type(left) is type(right) and isinstance(left, str | list)

@@ -19,7 +19,7 @@ from slurmtf.errors import InputError, SlurmtfError, did_you_mean
 from slurmtf.files import age, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
-from slurmtf.models.sources import KINDS, Source, chosen, sources_in, tool_for
+from slurmtf.models.sources import KINDS, Source, choose, sources_in, tool_for
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.workspaces.workspace import known_workspaces, workspace_of
 from slurmtf.sites import resolve_target
@@ -105,7 +105,7 @@ def export(
     run = what if isinstance(what, RunFolder) else None
     found = resolve_target(site or (run.plan["site"] if run else None), "site")
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
-    source = chosen(folder, model)
+    source = choose(folder, model)
     _check_fitting(source, inputs, outputs, signature)
     if opset not in OPSETS:
         remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
@@ -121,7 +121,7 @@ def export(
         environment or tool_for(source, packages),
     )  # fmt: skip
     place = workspace_of(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
-    return _exported(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
+    return _convert_and_publish(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
 
 
 def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str], signature: str | None) -> None:
@@ -184,7 +184,7 @@ def record_of(file: Path) -> dict[str, Any]:
     return record if record and record.get("sha256") == digest([file]) else {}
 
 
-def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
+def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
     python = toolbox.python(wanted.environment)
     with writing(wanted.target.parent, ANOTHER_FOLDER):
         _clear(wanted.target.parent, toolbox)
@@ -193,14 +193,14 @@ def _exported(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[s
             output, request = work / OUTPUT, work / REQUEST
             before = digest(wanted.source.files)
             asked = {**wanted.request(output), **_exactly(wanted, before)}
-            if not _taken_over(work, asked, toolbox):
+            if not _take_over(work, asked, toolbox):
                 write_json(request, asked)
                 toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
                 toolbox.run(python, ["convert", str(request)], work, "export")
             result = read_json(work / RESULT)
             if not result.get("ok") or not output.is_file():
                 _check_room(work, wanted.source)
-                raise NotConvertibleError(_refused(wanted, result, work / "tool.log"))
+                raise NotConvertibleError(_explain_refusal(wanted, result, work / "tool.log"))
             _check_source(wanted.source, before)
             record = _record(wanted, result, output, run) | {"source_sha256": before}
             # A file without a record is taken for the user's own: the record goes first, and tells by its hash whose it is.
@@ -223,7 +223,7 @@ def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
     }
 
 
-def _taken_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bool:
+def _take_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bool:
     """Wait for the job of a killed command with the same request, and bring its result into ``work``.
 
     Returns False if there was none, or it has no good result. Raises SlurmError if Slurm does not answer.
@@ -234,14 +234,14 @@ def _taken_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bo
             continue
         toolbox.wait_for_earlier(earlier)
         result = read_json(earlier / RESULT)
-        if result.get("ok") and _brought(earlier / OUTPUT, work / OUTPUT):
+        if result.get("ok") and _bring(earlier / OUTPUT, work / OUTPUT):
             write_json(work / RESULT, result)
             left.unlink(missing_ok=True)  # the next export begins anew
             return True
     return False
 
 
-def _brought(source: Path, target: Path) -> bool:
+def _bring(source: Path, target: Path) -> bool:
     """Link or copy a file; returns False if it is gone: then its command is still running, and has put it in its place."""
     try:
         with contextlib.suppress(OSError):  # a file system without links
@@ -295,7 +295,7 @@ def _record(wanted: Wanted, result: Mapping[str, object], output: Path, run: Run
     }
 
 
-def _refused(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
+def _explain_refusal(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
     """Return why there is no file: the program's message, or what its log holds."""
     where = str(wanted.source.path)
     if not result:

@@ -8,7 +8,7 @@ from typing import Any
 
 from slurmtf.job.contract import variables as var
 from slurmtf.runs.mlflow import tracking
-from slurmtf.runs.mlflow.tracking import experiment_id, registry_uri, talking, without_password
+from slurmtf.runs.mlflow.tracking import experiment_id, registry_uri, translate_errors, without_password
 
 EXPERIMENT = "slurmtf-models"
 ARTIFACTS = "model"
@@ -26,11 +26,11 @@ def register(name: str, version: int, folder: Path, record: Mapping[str, object]
     metrics too; what MLflow's version belongs to stands in its tags. Raises MirrorError.
     """
     remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again creates the next version"
-    with talking(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
-        return _registered(name, version, folder, record)
+    with translate_errors(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
+        return _register(name, version, folder, record)
 
 
-def _registered(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _register(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
     from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 

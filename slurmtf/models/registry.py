@@ -26,16 +26,16 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from slurmtf.errors import InputError, SlurmtfError, did_you_mean
-from slurmtf.files import expanded, make_private, read_json, write_json, writing
+from slurmtf.files import expand, make_private, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.models import mirror
 from slurmtf.models.exporting import RECORD, record_of
 from slurmtf.models.hashes import digest, sha256
-from slurmtf.models.sources import chosen, source_at
+from slurmtf.models.sources import choose, source_at
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.status import look
-from slurmtf.runs.workspaces.tags import settled
+from slurmtf.runs.workspaces.tags import normalize
 from slurmtf.runs.workspaces.workspace import known_workspaces
 from slurmtf.trusted import check_shared, own_folder
 
@@ -67,7 +67,7 @@ def registry_of(workspace: str | Path | None = None) -> Path:
     given = os.environ.get(VARIABLE)
     if not given:
         return own_folder(known_workspaces(workspace)[0], FOLDER)
-    root = expanded(given, FOLDER)
+    root = expand(given, FOLDER)
     check_shared(root, f"set ${VARIABLE} to a folder of yours")
     return root
 
@@ -101,8 +101,8 @@ class Model:
         path = Path(model_path).expanduser().resolve()
         if not path.exists():
             raise InputError(Finding("no-model", str(model_path), "does not exist", "pass the path of a file or folder"))
-        place = Path(registry_of(workspace or (run.folder.parents[1] if run else None)), _checked(model_name))
-        marks = {"tags": settled(tags), "properties": settled(properties, "properties")}
+        place = Path(registry_of(workspace or (run.folder.parents[1] if run else None)), _check_name(model_name))
+        marks = {"tags": normalize(tags), "properties": normalize(properties, "properties")}
         own = {"name": model_name, **marks, "description": description}
         with writing(place, ANOTHER_REGISTRY):
             staging = make_private(place / f"{STAGING}{uuid.uuid4().hex}")
@@ -223,7 +223,7 @@ def register(run: RunFolder, model_name: str, model_path: str | None = None, **f
     """Register a model of a run: ``model_path`` in its folder or its outputs, by default the only one in its outputs."""
     outputs = Path(run.layout.outputs)
     if model_path is None:
-        return Model.register(chosen(outputs).path, model_name, run=run, **facts)
+        return Model.register(choose(outputs).path, model_name, run=run, **facts)
     places = [run.folder / model_path, outputs / model_path]
     found = next((path for path in places if path.exists() and run.folder in path.resolve().parents), None)
     if found is None:
@@ -236,7 +236,7 @@ def _has(model: Model, name: str, value: str | None) -> bool:
     return name in model.tags and value in (None, model.tags[name])
 
 
-def _checked(name: str) -> str:
+def _check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         remedy = "1 to 64 letters, digits, '.', '_' and '-', a letter or digit first"
         raise InputError(Finding("bad-model-name", "model_name", f"{name!r} is not a name for a model", remedy))
@@ -250,10 +250,10 @@ def _names(root: Path) -> list[str]:
 def _versions(place: Path) -> list[Model]:
     """Return the existing versions of a model, without those that can't be read."""
     numbers = sorted(int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name)) if place.is_dir() else []
-    return [model for number in numbers if (model := _opened(place, number))]
+    return [model for number in numbers if (model := _open(place, number))]
 
 
-def _opened(place: Path, number: int) -> Model | None:
+def _open(place: Path, number: int) -> Model | None:
     folder = place / str(number)
     try:
         record = read_json(folder / "model.json")

@@ -113,13 +113,13 @@ def score(
     files = files_of(inputs)
     tell = tell or _silent
     toolbox = Toolbox(found, store_of(found, workspace_of(found.storage.workspace, workspace)), tell)
-    folder = _carried(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
+    folder = _check_folder(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
     python = toolbox.python(scorer.environment, more=needs.packages)
     with writing(folder, ANOTHER_FOLDER):
         make_private(folder / "shards")
         plan = _plan(scorer, files, folder, script, batch, rejects) | {"gpu": gpu, "packages": sorted(packages)}
         toolbox.wait_for_earlier(folder)
-        counted = _counted(toolbox, python, plan, folder, shards)
+        counted = _count_rows(toolbox, python, plan, folder, shards)
         began = time.monotonic()
         todo = [shard for shard in range(counted["shards"]) if not _done(folder, shard)]
         if todo:
@@ -176,7 +176,7 @@ def files_of(inputs: Sequence[str]) -> list[Path]:
     return list(found)
 
 
-def _carried(folder: Path) -> Path:
+def _check_folder(folder: Path) -> Path:
     """Return a folder whose path Slurm accepts. Raises InputError for one with '%' or a backslash."""
     if re.search(r"[%\\]", str(folder)):
         what = "holds '%' or a backslash, which Slurm's file names can't carry"
@@ -206,7 +206,7 @@ def _plan(
     }
 
 
-def _counted(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Path, shards: int) -> dict[str, Any]:
+def _count_rows(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Path, shards: int) -> dict[str, Any]:
     """Return the plan with the rows of each file and the number of shards: the one that is there, or a new one.
 
     Raises InputError if another plan is there, or a file can't be read.

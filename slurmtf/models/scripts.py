@@ -52,7 +52,7 @@ def findings_in(text: bytes, name: str) -> list[Finding]:
         return [
             Finding("bad-script", f"{name}:{line}", f"is not Python {PYTHON}: {getattr(err, 'msg', err)}", "correct that line")
         ]
-    defined = _defined(tree)
+    defined = _find_defined(tree)
     return [Finding("bad-script", *one, REMEDY) for called in TAKES for one in _wrong(defined, called, name)]
 
 
@@ -78,7 +78,7 @@ def takes(arguments: ast.arguments, number: int) -> bool:
     return needed <= number and (number <= positional or arguments.vararg is not None) and not keywords
 
 
-def _defined(tree: ast.Module) -> Defined:
+def _find_defined(tree: ast.Module) -> Defined:
     functions, names = dict[str, Function](), set[str]()
     for node in _top(tree):
         bound = _bound(node)

@@ -79,10 +79,10 @@ def _is_weights(path: Path) -> bool:
 
 def sources_in(folder: Path) -> list[Source]:
     """Return the models in a folder and below it, by name; the folders of a SavedModel are not looked into."""
-    return sorted(_found(folder), key=lambda one: str(one.path))
+    return sorted(_find(folder), key=lambda one: str(one.path))
 
 
-def _found(folder: Path) -> Iterator[Source]:
+def _find(folder: Path) -> Iterator[Source]:
     for place, folders, files in os.walk(folder):
         of_folders = {name: source_at(Path(place, name)) for name in folders if not name.startswith(".")}
         yield from filter(None, of_folders.values())
@@ -90,7 +90,7 @@ def _found(folder: Path) -> Iterator[Source]:
         yield from filter(None, (source_at(Path(place, name)) for name in files if not name.startswith(".")))
 
 
-def chosen(folder: Path, name: str | None = None) -> Source:
+def choose(folder: Path, name: str | None = None) -> Source:
     """Return the only model in a folder, or the one with a name (relative path, file name or stem). Raises InputError that
     lists them if it is not exactly one."""
     own = source_at(folder)

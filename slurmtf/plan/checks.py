@@ -131,7 +131,7 @@ def _missing(found: Iterable[Import], script: ScriptFacts, software: Software) -
     return missing_modules(found, software, needed, script.places)
 
 
-def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
+def _find_unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
     """Yield the modules that the script needs if the software could not be inspected."""
     served = AZUREML if estimator.azureml else ""
     there = {*sys.stdlib_module_names, served}
@@ -145,7 +145,7 @@ def _unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
 def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield a warning for whatever the script may lack where it runs."""
     if software.is_untold:
-        yield from _unasked(estimator, script)
+        yield from _find_unasked(estimator, script)
     yield from _perhaps_lacking(estimator, tasks, script, software)
     version = getattr(estimator, "framework_version", None)
     text = check.other_version(version, software) if version else ""

@@ -36,9 +36,9 @@ def directives(
     user says the same), those for GPU jobs, the user's own flags. ``after`` is a job that must have succeeded first.
     """
     computed: dict[str, Any] = {}
-    for flag, value in _computed(estimator, site, resources, folder, time_warning_s, gpu_form):
+    for flag, value in _compute(estimator, site, resources, folder, time_warning_s, gpu_form):
         computed.setdefault(flag, []).append(value)
-    of_site = families.without(site.directives, families.given(_asked_by_parameter(estimator, site, resources.requeue)))
+    of_site = families.without(site.directives, families.add_excluded(_asked_by_parameter(estimator, site, resources.requeue)))
     of_site = gpus.without(of_site) if estimator.gpus_per_node == 0 else of_site
     of_gpus = site.gpu.sbatch if resources.gpus_per_node else {}
     found: dict[str, list[Value]] = {}
@@ -88,7 +88,7 @@ def _over(found: Mapping[str, list[Value]], layer: Mapping[str, object]) -> dict
     joined."""
     new = {flag_name(flag): families.values_of(value) for flag, value in layer.items()}
     if "gres" in new:
-        new["gres"] = gpus.merged([*found.get("gres", ()), *new["gres"]])
+        new["gres"] = gpus.merge([*found.get("gres", ()), *new["gres"]])
     return families.over(found, new)
 
 
@@ -119,7 +119,7 @@ def _time_s(time: Value | None) -> int | None:
         return None
 
 
-def _computed(
+def _compute(
     estimator: Estimator, site: Site, resources: Resources, folder: str, time_warning_s: int, gpu_form: str
 ) -> Iterable[tuple[str, Value]]:
     yield "job-name", estimator.job_name or folder.split("/")[-2]

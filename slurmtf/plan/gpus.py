@@ -43,7 +43,7 @@ def _items(value: object) -> list[str]:
     return [item for text in values_of(value) for item in str(text).split(",") if item]
 
 
-def _counted(item: str) -> tuple[str, int]:
+def _parse_count(item: str) -> tuple[str, int]:
     """Read ``a100:2``, ``2``, ``a100``, ``a100=2``: without a count it is one (measured, Slurm 22.05 and 24.11)."""
     *kind, last = re.split(r"[:=]", item)
     return (":".join(kind), int(last)) if last.isdigit() else (item, 1)
@@ -54,14 +54,14 @@ def _of_gres(item: str) -> tuple[str, int] | None:
     name, _, rest = re.sub(r"^gres[:/]", "", item).replace("=", ":").partition(":")
     if name in SHARED:
         return "", 1
-    return None if name != "gpu" else _counted(rest) if rest else ("", 1)
+    return None if name != "gpu" else _parse_count(rest) if rest else ("", 1)
 
 
 def counts(flag: str, value: object) -> Counts:
     """Return the GPUs that one flag requests, by type; if a type is repeated, Slurm takes the last."""
     if normal_flag(flag) in ("gres", "tres-per-task"):
         return dict(found for found in map(_of_gres, _items(value)) if found is not None)
-    return dict(map(_counted, _items(value)))
+    return dict(map(_parse_count, _items(value)))
 
 
 def others(value: object) -> list[str]:
@@ -181,7 +181,7 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
     return "" if is_step(launcher) else f"{launcher} starts the processes, not Slurm"
 
 
-def merged(values: Iterable[object]) -> list[Value]:
+def merge(values: Iterable[object]) -> list[Value]:
     """Merge several values of --gres into the one that sbatch takes; a later count of the same resource wins."""
     found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _items(value)}
     return [",".join(found.values())] if found else []

@@ -28,7 +28,7 @@ def quote(value: object) -> Raw:
         return Raw(text)
     if text.isascii() and text.isprintable():
         return Raw("'" + text.replace("'", "'\\''") + "'")
-    return Raw("$'" + "".join(map(_escaped, text)) + "'")
+    return Raw("$'" + "".join(map(_escape_char, text)) + "'")
 
 
 def expanding(text: str) -> Raw:
@@ -37,7 +37,7 @@ def expanding(text: str) -> Raw:
     return Raw("".join(f'"{part}"' if index % 2 else quote(part) for index, part in parts if part))
 
 
-def _escaped(char: str) -> str:
+def _escape_char(char: str) -> str:
     if char in _ESCAPES:
         return _ESCAPES[char]
     if char.isascii() and char.isprintable():

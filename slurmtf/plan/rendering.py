@@ -16,7 +16,7 @@ from slurmtf.paths import absolute, is_file
 from slurmtf.plan import quoting
 from slurmtf.plan.model import BuildPlan, LaunchPlan
 from slurmtf.plan.quoting import Raw, directive, quote, words
-from slurmtf.sites.search import unnamed
+from slurmtf.sites.search import unnamed_folders
 from slurmtf.trusted import check_unnamed
 
 if TYPE_CHECKING:
@@ -34,11 +34,11 @@ class Rendered(NamedTuple):
 
 
 def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
-    """Return the batch script of a plan: see :func:`rendered`."""
-    return rendered(plan, folders).script
+    """Return the batch script of a plan: see :func:`render_script`."""
+    return render_script(plan, folders).script
 
 
-def rendered(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
+def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
     """Return the batch script of a plan, and where it comes from.
 
     ``folders`` is where templates are looked for. A template is Jinja2 with strict names, in Jinja's sandbox: it sees the plan
@@ -100,7 +100,7 @@ def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder
     )
     environment.globals = {name: environment.globals[name] for name in GLOBALS}
     environment.filters.update(FILTERS)
-    environment.concat = _joined  # type: ignore[method-assign]  # of a block that another one calls: {{ super() }}
+    environment.concat = _join  # type: ignore[method-assign]  # of a block that another one calls: {{ super() }}
     return environment, finder
 
 
@@ -138,7 +138,7 @@ def _stamp(path: Path) -> tuple[int, ...]:
 
 
 def _check(path: Path, folder: Path) -> None:
-    if folder in unnamed("templates"):
+    if folder in unnamed_folders("templates"):
         check_unnamed(path, TemplateError, f"--template {path}")
 
 
@@ -146,7 +146,7 @@ def _own_folder(template: str) -> list[Path]:
     return [Path(absolute(template)).parent] if "/" in template else []
 
 
-def _joined(parts: Iterable[str]) -> Raw:
+def _join(parts: Iterable[str]) -> Raw:
     return Raw("".join(parts))
 
 

@@ -20,15 +20,15 @@ def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: So
         why = _why_gloo(estimator, site, script, software) if distribution.transport == "auto" else ""
         return _mpi(distribution, estimator, gloo=distribution.transport == "gloo" or bool(why)), why
     if isinstance(distribution, ParameterServer):
-        return _placed(*_parameter_server(distribution, script), script)
+        return _place(*_parameter_server(distribution, script), script)
     if isinstance(distribution, MultiWorker):
-        return _placed(_multi_worker(distribution), "", script)
+        return _place(_multi_worker(distribution), "", script)
     if isinstance(distribution, Jax):
         return _jax(distribution, estimator), ""
     return Distribution((("main", 1),), gpu_roles=("main",)), ""
 
 
-def _placed(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distribution, str]:
+def _place(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distribution, str]:
     """Return the tasks placed as TensorFlow's resolver for Slurm assumes, if the script uses it."""
     if not script.uses(RESOLVER):
         return tasks, why

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 
 from slurmtf.errors import did_you_mean
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.azureml import overruled
+from slurmtf.estimator.azureml import find_overruled
 from slurmtf.estimator.life import as_notice
 from slurmtf.estimator.quantities import UNLIMITED_S, seconds
 from slurmtf.findings import Finding, warning
@@ -29,7 +29,7 @@ def warnings_of(
     """Yield the warnings that the user has not silenced."""
     known = site.partitions.get(resources.partition or "")
     found = [
-        *overruled(estimator),
+        *find_overruled(estimator),
         *_site(estimator, site, resources),
         *_partition(resources, known),
         *_gpus(site, resources, known),

@@ -29,7 +29,7 @@ class Axis:
         return max(0.0, min(1.0, (own - low) / (high - low)))
 
     def _scaled(self, value: float) -> float:
-        return math.log10(value) if self.log else _bounded(value)
+        return math.log10(value) if self.log else _bound(value)
 
     def text(self, tick: float) -> str:
         """Return a tick in as many digits as tell it from the next."""
@@ -45,13 +45,13 @@ def axis_of(values: Iterable[float], log: bool = False) -> Axis:
     shown = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     if log:
         return _log_axis(min(shown, default=1.0), max(shown, default=1.0))
-    low, high = _with_room(_bounded(min(shown, default=0.0)), _bounded(max(shown, default=0.0)))
+    low, high = _with_room(_bound(min(shown, default=0.0)), _bound(max(shown, default=0.0)))
     step = nice((high - low) / MOST_TICKS)
     ticks = tuple(number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
     return Axis(low, high, ticks, step)
 
 
-def _bounded(value: float) -> float:
+def _bound(value: float) -> float:
     return max(-LARGEST, min(LARGEST, value))
 
 

@@ -45,12 +45,12 @@ class Chart:
     def pieces(self, curve: Curve, most: int) -> list[list[Dot]]:
         """Return the parts of a curve that can be drawn, about ``most`` points in all: it is broken where a value is none."""
         found: list[list[Dot]] = [[]]
-        for x, y in thinned(curve.points, most):
+        for x, y in thin(curve.points, most):
             if is_shown(x, self.log_x) and is_shown(y, self.log_y):
                 found[-1].append((x, y))
             elif found[-1]:
                 found.append([])
-        return [_stepped(piece) if curve.shape == "steps" else piece for piece in found if piece]
+        return [_step(piece) if curve.shape == "steps" else piece for piece in found if piece]
 
     def hidden(self, curve: Curve) -> int:
         """Return how many points of a curve can't be drawn."""
@@ -62,12 +62,12 @@ def is_shown(value: float, log: bool) -> bool:
     return math.isfinite(value) and (value > 0 or not log)
 
 
-def _stepped(piece: list[Dot]) -> list[Dot]:
+def _step(piece: list[Dot]) -> list[Dot]:
     corners = [corner for (_, y), (x, after) in itertools.pairwise(piece) for corner in ((x, y), (x, after))]
     return [*piece[:1], *corners]
 
 
-def thinned(points: Sequence[Dot], most: int) -> Sequence[Dot]:
+def thin(points: Sequence[Dot], most: int) -> Sequence[Dot]:
     """Return about ``most`` of the points, with the least and the greatest of each stretch, and one that is no number."""
     if len(points) <= most:
         return points

@@ -59,7 +59,7 @@ def height_of(chart: Chart) -> int:
     return TOP + PLOT_HEIGHT + BOTTOM + LEGEND_HEIGHT * len(chart.curves)
 
 
-def stacked(charts: Sequence[Chart]) -> str:
+def stack(charts: Sequence[Chart]) -> str:
     """Return charts one below the other as one SVG file."""
     tops = [0, *itertools.accumulate(height_of(chart) for chart in charts)]
     drawn = "\n".join(
@@ -99,7 +99,7 @@ def _curve(chart: Chart, number: int, x_axis: Axis, y_axis: Axis) -> str:
     curve, colour = chart.curves[number], COLOURS[number % len(COLOURS)]
     pieces = chart.pieces(curve, MOST_POINTS)
     placed = [[(across(x_axis, x), down(y_axis, y)) for x, y in piece] for piece in pieces]
-    drawn = "".join(_drawn(curve, piece, colour) for piece in placed)
+    drawn = "".join(_draw(curve, piece, colour) for piece in placed)
     y = TOP + PLOT_HEIGHT + BOTTOM + 10 + LEGEND_HEIGHT * number
     mark = element("rect", x=LEFT, y=y - 8, width=14, height=4, fill=colour)
     legend = element("g", mark + words(curve.label + note(chart, curve), LEFT + 20, y), _class="legend")
@@ -112,7 +112,7 @@ def _curve(chart: Chart, number: int, x_axis: Axis, y_axis: Axis) -> str:
     return element("g", inside, _class="curve", data_label=curve.label, data_points=json.dumps(points))
 
 
-def _drawn(curve: Curve, piece: list[tuple[float, float]], colour: str) -> str:
+def _draw(curve: Curve, piece: list[tuple[float, float]], colour: str) -> str:
     if curve.shape == "dots" or len(piece) == 1:
         return "".join(element("circle", cx=x, cy=y, r=3, fill=colour) for x, y in piece)
     corners = " ".join(f"{x:.1f},{y:.1f}" for x, y in piece)

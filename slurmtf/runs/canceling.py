@@ -39,7 +39,7 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
     for one in seen:
         if one.array and not one.state.status.final:
             stop_sweep(one.layout)
-    _raise_all([*_given(orders), *filter(None, map(_unknown, seen))])
+    _raise_all([*_pass_on(orders), *filter(None, map(_unknown, seen))])
     return [one.state for one in seen]
 
 
@@ -50,7 +50,7 @@ def _unknown(seen: Seen) -> SlurmError | None:
     return SlurmError(Finding("job-unknown", Path(seen.layout.folder).name, doubt.detail, remedy)) if doubt else None
 
 
-def _given(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
+def _pass_on(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
     """Pass the orders to their schedulers and yield what went wrong."""
     by_job = {order.job: order for order in orders}
     for scheduler, jobs in by_scheduler(by_job):

@@ -28,7 +28,7 @@ def download(layout: RunLayout, name: str, target: Path) -> Path:
     Raises SlurmtfError if there is no such file, or it can't be read; WorkspaceError if ``target`` can't be written.
     """
     try:
-        source = _opened(layout, name)
+        source = _open(layout, name)
     except OSError as err:
         raise SlurmtfError(_uncopied(name, err)) from None
     with source, writing(target.parent, INSTEAD):
@@ -79,7 +79,7 @@ def _inside(layout: RunLayout, path: str) -> bool:
     return os.path.commonpath([root, path]) == root
 
 
-def _opened(layout: RunLayout, name: str) -> BinaryIO:
+def _open(layout: RunLayout, name: str) -> BinaryIO:
     """Open a regular file of a run, and nothing else: a pipe would wait for a writer. Raises OSError."""
     path = os.path.realpath(Path(layout.folder, name))
     if not _inside(layout, path):

@@ -25,7 +25,7 @@ class Used:
     usage: Usage
 
 
-def used_by(runs: Sequence[Listed], now: float) -> list[Used]:
+def measure(runs: Sequence[Listed], now: float) -> list[Used]:
     """Return what runs have used; those whose plan can't be read are left out. Accounting is queried for those without
     samples."""
     found = [(run, usage_of(RunLayout(str(run.folder)), run.state, now)) for run in runs]

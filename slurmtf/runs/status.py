@@ -61,12 +61,12 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
     elements = [job for one in records_of.values() for job in _elements(one)]
     answers = _answers([job for job in asked if job], elements, max_age_s)
     dated = [
-        _dated(history, answers.get(job), max_age_s) if job else None for (*_, history), job in zip(read, asked, strict=True)
+        _date(history, answers.get(job), max_age_s) if job else None for (*_, history), job in zip(read, asked, strict=True)
     ]
-    found = [_seen(*one, answer) for one, answer in zip(read, dated, strict=True)]
+    found = [_see(*one, answer) for one, answer in zip(read, dated, strict=True)]
     found += [_sweep_seen(layout, one, answers, max_age_s) for layout, one in records_of.items()]
     _take_second_looks(found)
-    by_layout = {one.layout: _doubted(one, unfound.get(one.layout)) for one in found}
+    by_layout = {one.layout: _doubt(one, unfound.get(one.layout)) for one in found}
     return [by_layout[layout] for layout in layouts]
 
 
@@ -86,7 +86,7 @@ def _answers(jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max
     return {**answers, **observe(over, OF_AN_END_S)} if over else answers
 
 
-def _dated(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
+def _date(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
     """Return an answer that says whether it is older than what the folder tells."""
     outdated = answer is not None and is_outdated(history, answer, max_age_s, time.time())
     return replace(answer, outdated=True) if answer and outdated else answer
@@ -163,13 +163,13 @@ def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
     return replace(records, jobs=(known,)) if known and records.unreadable and not records.jobs else records
 
 
-def _doubted(seen: Seen, error: SlurmError | None) -> Seen:
+def _doubt(seen: Seen, error: SlurmError | None) -> Seen:
     """Mark a run without a known job as one whose scheduler could not be asked."""
     doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
     return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
 
 
-def _seen(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:
+def _see(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:
     """Reduce what was read and asked. The journals are read again where the scheduler says that the job is over: it may have
     ended between our look at it and the answer."""
     over = answer is not None and answer.over

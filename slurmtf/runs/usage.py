@@ -104,7 +104,7 @@ def usage_of(layout: RunLayout, state: RunState, now: float) -> Usage | None:
         asked = asked_of(load_json(layout.plan))
     except (OSError, ValueError, TypeError, LookupError):
         return None
-    return Usage(asked, nodes_of(_sampled(layout)), times_of(journal.attempts(layout), state, now))
+    return Usage(asked, nodes_of(_read_samples(layout)), times_of(journal.attempts(layout), state, now))
 
 
 def with_accounting(usage: Usage, books: JobUsage) -> Usage:
@@ -130,7 +130,7 @@ def asked_of(plan: Mapping[str, Any]) -> Resources:
     return Resources(**{name: facts[name] for name in Resources.__dataclass_fields__ if name in facts})
 
 
-def _sampled(layout: RunLayout) -> dict[str, list[Sample]]:
+def _read_samples(layout: RunLayout) -> dict[str, list[Sample]]:
     """Return the samples by node: a file's name is that of the job, then the node's."""
     found: dict[str, list[Sample]] = {}
     for path in sorted(Path(layout.samples).glob("*.jsonl")):

@@ -25,7 +25,7 @@ def observe(jobs: Iterable[SubmittedJob]) -> dict[SubmittedJob, Observation]:
 
 def cancel(jobs: Sequence[SubmittedJob]) -> None:
     """Ask the supervisors to end. After asking all that can be reached, raises SlurmtfError for the others."""
-    elsewhere = [job for job in jobs if not _terminated(job)]
+    elsewhere = [job for job in jobs if not _terminate(job)]
     findings = [
         Finding("other-host", f"process {job.ref.job_id}", _place(job), "log in there to cancel it") for job in elsewhere
     ]
@@ -33,7 +33,7 @@ def cancel(jobs: Sequence[SubmittedJob]) -> None:
         raise SlurmtfError(*findings)
 
 
-def _terminated(job: SubmittedJob) -> bool:
+def _terminate(job: SubmittedJob) -> bool:
     """Ask a supervisor to end, unless it has; returns False if it is on another machine."""
     alive = job.process.alive() if job.process else False
     if job.process and alive:

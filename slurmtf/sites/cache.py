@@ -19,7 +19,7 @@ T = TypeVar("T")
 ROOM = "profiles"
 
 
-def parsed(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
+def parse(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
     """Return a document's data as a dataclass; parses and raises like :meth:`Document.parse`."""
     key = [stamps([model.__file__]), kind.__name__, document.plain(kind, data)]
     known = _rebuilt(kind, recall(ROOM, key))

@@ -33,7 +33,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import working_directory
 from slurmtf.schema import Strict
-from slurmtf.sites.cache import parsed
+from slurmtf.sites.cache import parse
 from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
@@ -51,7 +51,7 @@ class UserConfig(Strict):
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def packaged(folder: str) -> Path:
+def find_data(folder: str) -> Path:
     """Return a data folder of slurmtf: inside the wheel, or next to the package in a checkout."""
     package = Path(__file__).resolve().parents[1]
     inside = package / folder
@@ -61,10 +61,10 @@ def packaged(folder: str) -> Path:
 def search_path(folder: str, variable: str) -> list[Path]:
     """Return the folders in which ``folder``'s files are looked for, most specific first."""
     from_environment = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
-    return [*from_environment, *unnamed(folder), packaged(folder)]
+    return [*from_environment, *unnamed_folders(folder), find_data(folder)]
 
 
-def unnamed(folder: str) -> list[Path]:
+def unnamed_folders(folder: str) -> list[Path]:
     """Return the folders of the search path that no setting names."""
     return [Path(working_directory(), OWN, folder), user_config() / folder, Path("/etc/slurmtf") / folder]
 
@@ -85,7 +85,7 @@ def available() -> dict[str, Path]:
 
 def usable(path: Path) -> Path:
     """Return a profile that was found. Raises SiteError if no setting names it and somebody else could have written it."""
-    return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed("site_configs") else path
+    return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed_folders("site_configs") else path
 
 
 def load(name: str | Path, where: str = "site") -> Site:
@@ -112,7 +112,7 @@ def default_site() -> str:
     name = os.environ.get(var.SLURMTF_SITE)
     if not name and config.is_file():
         document = read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)
-        name = parsed(document, UserConfig, document.data).default_site
+        name = parse(document, UserConfig, document.data).default_site
     return name or THIS_MACHINE
 
 
@@ -128,7 +128,7 @@ def _find(name: str, where: str, base: Path) -> Path:
 
 def _read(path: Path) -> Site:
     document, data = _gather(path, chain=())
-    site = parsed(document, Site, {"name": path.stem, **data, "source": str(path.resolve())})
+    site = parse(document, Site, {"name": path.stem, **data, "source": str(path.resolve())})
     findings = [replace(finding, source=document.where(_key_path(finding.where))) for finding in _findings(site)]
     if findings:
         raise SiteError(*findings)
@@ -145,14 +145,14 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     document = read_document(path, SiteError)
     own = dict(document.data)
     parent = own.pop("extends", None)
-    parsed(document, Site, own)  # on its own first: each finding is told with this file's lines
+    parse(document, Site, own)  # on its own first: each finding is told with this file's lines
     own = document.plain(Site, own)
     if parent is None:
         return document, own
     chain = (*chain, path.resolve())
     origin = _find(str(parent), document.where(("extends",)), path.parent)
     if origin.resolve() in chain:
-        shipped = packaged("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
+        shipped = find_data("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
         origin = shipped if shipped.is_file() else origin
     if origin.resolve() in chain:
         raise SiteError(

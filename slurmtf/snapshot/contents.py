@@ -83,7 +83,7 @@ class _Walker:
                     files += 1
 
     def _is_kept(self, item: os.DirEntry[str], prefix: str) -> bool:
-        name = _slashed(item)
+        name = _add_slash(item)
         if self._ignore.matches(prefix, name):
             return False
         if is_secret(prefix, name) and not self._ignore.names(prefix + name):
@@ -142,7 +142,7 @@ def _file(path: str, name: str, status: os.stat_result) -> Entry:
     return Entry(name, path, "file", mode, status.st_size, stamp=stamp_of(status))
 
 
-def _slashed(item: os.DirEntry[str]) -> str:
+def _add_slash(item: os.DirEntry[str]) -> str:
     return item.name + "/" if item.is_dir(follow_symlinks=False) else item.name
 
 

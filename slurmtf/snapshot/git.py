@@ -54,7 +54,7 @@ def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
         return
     with process:
         try:
-            yield lambda: _told(folder, process, any(name.startswith("submodule.") for name in own))
+            yield lambda: _describe(folder, process, any(name.startswith("submodule.") for name in own))
         finally:
             process.kill()
 
@@ -89,7 +89,7 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-def _told(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
+def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
     said = _answer(git)
     if said is None:
         return _untold(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")

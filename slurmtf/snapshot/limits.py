@@ -43,18 +43,18 @@ def check_limits(contents: Contents) -> None:
 def contents_warnings(contents: Contents) -> Iterator[Finding]:
     """Yield each warning about what the snapshot holds and lacks."""
     yield from size_warnings(contents)
-    yield from left_out_warnings(contents)
+    yield from find_left_out(contents)
 
 
 def size_warnings(contents: Contents) -> Iterator[Finding]:
     """Yield each warning: every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
-        yield warning("big-snapshot", _told(contents, f"{_megabytes(contents)} MB", by_size=True))
+        yield warning("big-snapshot", _describe(contents, f"{_megabytes(contents)} MB", by_size=True))
     if contents.files > BIG_FILES:
-        yield warning("big-snapshot", _told(contents, f"{contents.files:,} files", by_size=False))
+        yield warning("big-snapshot", _describe(contents, f"{contents.files:,} files", by_size=False))
 
 
-def left_out_warnings(contents: Contents) -> Iterator[Finding]:
+def find_left_out(contents: Contents) -> Iterator[Finding]:
     """Yield code and text of what a user may miss in the run's copy of the source."""
     if contents.secrets:
         more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
@@ -81,7 +81,7 @@ def _megabytes(contents: Contents) -> str:
     return f"{contents.bytes / 10**6:,.0f}"
 
 
-def _told(contents: Contents, amount: str, by_size: bool) -> str:
+def _describe(contents: Contents, amount: str, by_size: bool) -> str:
     biggest = _biggest(contents, by_size)
     return f"each run unpacks the source's {amount}; the biggest: {biggest}. Name data and results in {IGNORE_FILES[0]}"
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
-from slurmtf.job.contract.snapshot import id_of, stored
+from slurmtf.job.contract.snapshot import id_of, read_stored
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE
 from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, unreadable
@@ -116,7 +116,7 @@ def _holds(path: Path, ref: SnapshotRef) -> bool:
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             return False
         try:
-            return id_of(stored(file)) == ref.id
+            return id_of(read_stored(file)) == ref.id
         except ValueError:
             return False
 

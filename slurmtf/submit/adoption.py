@@ -67,7 +67,7 @@ def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunL
         if place.sweep or not found[layout].jobs:
             asking.setdefault((place.scheduler, place.cluster), []).append(layout)
     for key, several in asking.items():
-        listed = _listed(*key, {layout: places[layout] for layout in several}, max_age_s)
+        listed = _list(*key, {layout: places[layout] for layout in several}, max_age_s)
         found.update({layout: one for layout, one in listed.items() if one.jobs or not found[layout].jobs})
     return {**dict.fromkeys(layouts, Found()), **found}
 
@@ -95,20 +95,18 @@ def _in_journal(layout: RunLayout, place: _Place) -> Found:
     """Return the job that started first; for a sweep, all elements that have started. When they were submitted is not known."""
     starts = [attempt.started for attempt in journal.attempts(layout)]
     try:
-        began = tuple(dict.fromkeys(_started(start, place) for start in starts if start.job_id))
+        began = tuple(dict.fromkeys(_read_start(start, place) for start in starts if start.job_id))
     except (LookupError, TypeError, ValueError, OverflowError):  # a line that nobody of ours wrote
         return Found()
     return Found(began if place.sweep else began[:1])
 
 
-def _started(event: Started, place: _Place) -> SubmittedJob:
+def _read_start(event: Started, place: _Place) -> SubmittedJob:
     ref = JobRef(place.cluster, event.job_id, event.element)
     return SubmittedJob(ref, place.scheduler, place.folder, 0.0, BY_HAND, process=recognize(event.process))
 
 
-def _listed(
-    scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float
-) -> dict[RunLayout, Found]:
+def _list(scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float) -> dict[RunLayout, Found]:
     """Return what a scheduler knows of several runs, in one query."""
     try:
         jobs = scheduler_of(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)

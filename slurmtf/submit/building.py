@@ -53,7 +53,7 @@ class Building:
     secrets: Mapping[str, str]
     pack: Pack | None = None
     request: Mapping[str, Any] = field(default_factory=dict)
-    """What the script needs from it: see :func:`slurmtf.environments.probe.asked_later`."""
+    """What the script needs from it: see :func:`slurmtf.environments.probe.describe_later_check`."""
 
     @property
     def task(self) -> str:
@@ -121,16 +121,16 @@ def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
             )
         time.sleep(0.2)
     try:
-        same, earlier = _queued(building, building.task, name)
+        same, earlier = _find_queued(building, building.task, name)
         if same:
             _note_job(building, building.task, same, shared=True)
-        job = same or _submitted(building, tell, lock, earlier)
+        job = same or _submit(building, tell, lock, earlier)
         return PendingBuild(Awaited(job.ref.job_id, building.task), job, ours=not same)
     finally:
         claim.release()
 
 
-def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
+def _find_queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
     """Return the jobs that do this work and have not ended; None if there are none."""
     known = [read_json(building.store.layout.job(task)).get("job") for task in tasks]
     jobs = [SubmittedJob.from_dict(facts) if facts else None for facts in known]
@@ -139,7 +139,7 @@ def _queued(building: Building, *tasks: str) -> list[SubmittedJob | None]:
     return [job if job in seen and not seen[job].state.final else None for job in jobs]
 
 
-def _submitted(building: Building, tell: Tell, lock: Iterable[str], earlier: SubmittedJob | None) -> SubmittedJob:
+def _submit(building: Building, tell: Tell, lock: Iterable[str], earlier: SubmittedJob | None) -> SubmittedJob:
     """Submit the build job. If ``earlier``, another job, is already building the environment, the new one follows it."""
     spec, store, site, task = building.spec, building.store, building.site, building.task
     wheels = ""

@@ -17,14 +17,14 @@ ANY = "what it asks for comes from the profile {}{}: leave out what this cluster
 
 @contextlib.contextmanager
 def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
-    """Raise refusals with remedies that fit the command; for the parameters, see :func:`fitted`."""
+    """Raise refusals with remedies that fit the command; for the parameters, see :func:`fit_remedy`."""
     try:
         yield
     except RefusedError as err:
-        raise RefusedError(*(fitted(finding, profile, asked, settings) for finding in err.findings)) from None
+        raise RefusedError(*(fit_remedy(finding, profile, asked, settings) for finding in err.findings)) from None
 
 
-def fitted(finding: Finding, profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Finding:
+def fit_remedy(finding: Finding, profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Finding:
     """Return a refusal with a remedy that fits the command.
 
     ``asked`` are the flags of sbatch that the user has set, ``settings`` those that the command takes; all others come from the

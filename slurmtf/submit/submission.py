@@ -124,7 +124,7 @@ def stale_partials(workspace: Path) -> Iterator[Path]:
             yield path
 
 
-def abandoned(workspace: Path) -> Iterator[Path]:
+def find_abandoned(workspace: Path) -> Iterator[Path]:
     """Yield what was built for runs whose submission was killed, each followed by its note, if there is one."""
     yield from _unnoted(workspace)
     for intent in Intent.all(workspace):

@@ -79,7 +79,7 @@ class Toolbox:
             pending = provide(Building(spec, self.store, self.site, _asking_nothing(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
-            ended([pending.job], self.scheduler, tell=self.tell)
+            wait_for_end([pending.job], self.scheduler, tell=self.tell)
         if not self.store.record(spec.name):
             failure = self.store.failure(spec.name)
             what = f"could not be built: {failure.what}" if failure else "could not be built"
@@ -141,7 +141,7 @@ class Toolbox:
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
             self.tell(f"waiting for job {numbers}, which an earlier command has submitted ...")
-            ended(left, self.scheduler, tell=self.tell)
+            wait_for_end(left, self.scheduler, tell=self.tell)
 
     def _by_job(
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
@@ -162,7 +162,7 @@ class Toolbox:
         _note_jobs(folder, jobs)
         self.tell(f"submitted job {', '.join(job.ref.job_id for job in jobs)} ({name}); logs: {folder}")
         try:
-            return ended(jobs, self.scheduler, tick, self.tell)
+            return wait_for_end(jobs, self.scheduler, tick, self.tell)
         except KeyboardInterrupt:
             self.scheduler.cancel(jobs)
             raise
@@ -232,7 +232,7 @@ def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], 
     return script
 
 
-def ended(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing, tell: Tell | None = None) -> Seen:
+def wait_for_end(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing, tell: Tell | None = None) -> Seen:
     """Wait until jobs have ended, arrays with all their elements, and return how they ended.
 
     The queue is queried less and less often. ``tell`` is given the reasons why they wait, each once. A job that Slurm has

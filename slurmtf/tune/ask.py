@@ -56,7 +56,7 @@ class Study:
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         asked = self._study.ask(self._known)
         self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)  # who asked tells of it, if it begins
-        return {name: _settled(self._space[name], asked.params[name]) for name in self._space}
+        return {name: _settle(self._space[name], asked.params[name]) for name in self._space}
 
 
 def _distribution(optuna: Any, name: str, args: list[Any]) -> Any:
@@ -71,7 +71,7 @@ def _within(distribution: Any, value: Any) -> Any:
     return value if low is None else min(max(float(value), low), distribution.high)
 
 
-def _settled(expression: list[Any], value: object) -> Any:
+def _settle(expression: list[Any], value: object) -> Any:
     name, args = expression
     return round(value / args[2]) * args[2] if name == "quniform" else value
 

@@ -54,8 +54,8 @@ class HyperDriveConfig:
             self.max_concurrent_runs,
             self.max_duration_minutes,
             self.policy,
-            warm_start_from=_listed(self.resume_from),
-            resume_child_runs=_listed(self.resume_child_runs),
+            warm_start_from=_to_tuple(self.resume_from),
+            resume_child_runs=_to_tuple(self.resume_child_runs),
         )
 
     @property
@@ -69,7 +69,7 @@ class HyperDriveConfig:
         return self.settled.submit_to(*args, **overrides)
 
 
-def _listed(given: object) -> tuple[Any, ...]:
+def _to_tuple(given: object) -> tuple[Any, ...]:
     """Return runs; a single one need not stand in a list."""
     return tuple(given) if isinstance(given, list | tuple) else () if given is None else (given,)
 

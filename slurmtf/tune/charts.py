@@ -48,8 +48,8 @@ def parallel(facts: SweepFacts) -> Chart:
     known = [(one, best) for one in facts.trials if (best := _best(facts, one)) is not None]
     ranked = sorted(known, key=lambda pair: -sign * pair[1])[:MOST_LINES]
     names = list(dict.fromkeys(name for one, _ in ranked for name in one.point.values))
-    columns = [_scaled([one.point.values.get(name) for one, _ in ranked]) for name in names]
-    columns.append(_scaled([best for _, best in ranked]))
+    columns = [_scale([one.point.values.get(name) for one, _ in ranked]) for name in names]
+    columns.append(_scale([best for _, best in ranked]))
     curves = [
         Curve(f"trial {one.number}: {best:.6g}", [(float(x), column[row]) for x, column in enumerate(columns, 1)])
         for row, (one, best) in enumerate(ranked)
@@ -74,7 +74,7 @@ def _place(value: Any, places: Mapping[str, int] | None) -> float:
     return float(value if places is None else places[_text(value)])
 
 
-def _scaled(values: Sequence[object]) -> list[float]:
+def _scale(values: Sequence[object]) -> list[float]:
     places = _places(values)
     numbers = [_place(value, places) for value in values]
     low, high = min(numbers, default=0.0), max(numbers, default=0.0)

@@ -107,7 +107,7 @@ def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -
     told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
     known = vars(parsed) if parsed else raw
     settings = {f.name: known[f.name] for f in fields(SweepFile) if f.name in known and f.name not in PARTS}
-    sweep = _built(estimator, sampling, {**settings, "policy": policy.policy if policy else None}, told, findings)
+    sweep = _build(estimator, sampling, {**settings, "policy": policy.policy if policy else None}, told, findings)
     findings.raise_errors()
     if sweep is None:
         raise AssertionError("unreachable")
@@ -155,7 +155,7 @@ def _expression(given: object) -> Expression | None:
     return None
 
 
-def _built(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
+def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
     """Return the sweep; what else is wrong with it is added, but for what was told before."""
     missing: dict[str, Any] = {name: None for name in REQUIRED if name not in settings}
     try:

@@ -31,15 +31,15 @@ class Start:
 def start_of(sweep: Described, workspace: str | Path | None) -> Start:
     """Return what a sweep starts from. Raises SpecError with every sweep or trial that it can't start from."""
     findings = Findings()
-    parents = _found(sweep.warm_start_from, lambda one: _sweep(one, workspace), "warm_start_from", findings)
-    resumed = _found(sweep.resume_child_runs, lambda one: _trial(one, workspace), "resume_child_runs", findings)
+    parents = _find(sweep.warm_start_from, lambda one: _sweep(one, workspace), "warm_start_from", findings)
+    resumed = _find(sweep.resume_child_runs, lambda one: _trial(one, workspace), "resume_child_runs", findings)
     if len(parents) > MOST_PARENTS:
         what = f"{len(parents)} sweeps are above {MOST_PARENTS}"
         findings.add([Finding("out-of-range", "warm_start_from", what, "start from fewer")])
     for parent in parents:
         findings.add(_misfits(sweep, parent))
     for trial in resumed:
-        findings.add(_unended("resume_child_runs", trial.parent))
+        findings.add(_find_unended("resume_child_runs", trial.parent))
     findings.raise_errors()
     return Start(
         tuple(str(parent.folder) for parent in parents),
@@ -48,7 +48,7 @@ def start_of(sweep: Described, workspace: str | Path | None) -> Start:
     )
 
 
-def _found(given: Sequence[object], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
+def _find(given: Sequence[object], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
     found = []
     for one in given:
         try:
@@ -72,7 +72,7 @@ def _trial(given: object, workspace: str | Path | None) -> TrialRun:
 
 def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
     settings, where = parent.facts.settings, "warm_start_from"
-    yield from _unended(where, parent)
+    yield from _find_unended(where, parent)
     if _aim(settings) != (sweep.primary_metric_name, str(getattr(sweep.primary_metric_goal, "value", ""))):
         what = f"{parent.id} was to {settings.goal} {settings.metric!r}"
         yield Finding("another-metric", where, what, "start from sweeps of the same metric and goal")
@@ -81,7 +81,7 @@ def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
         yield Finding("another-space", where, f"{parent.id} searched another space", "use its space, or random sampling")
 
 
-def _unended(where: str, parent: SweepRun) -> Iterable[Finding]:
+def _find_unended(where: str, parent: SweepRun) -> Iterable[Finding]:
     if not parent.state.status.final:
         remedy = f"'slurmtf sweep status {parent.word}' shows how far it is"
         yield Finding("sweep-goes-on", where, f"{parent.id} has not ended", remedy)

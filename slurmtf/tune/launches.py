@@ -88,7 +88,7 @@ def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> li
     return list({key_of(one): one for one in found}.values())
 
 
-def varied(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) -> Estimator:
+def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) -> Estimator:
     """Return the estimator with these settings, in the allocation of ``base``: with its GPUs, by its launcher.
 
     Counts that mean nothing with a backend are left out of its trials. Raises SpecError.
@@ -146,17 +146,17 @@ def launches_of(
     found = {}
     for own in settings:
         try:
-            plan = planned(varied(estimator, own, base))
+            plan = planned(vary(estimator, own, base))
         except InputError as err:
-            findings.add(_told(own, err.findings))
+            findings.add(_find_errors(own, err.findings))
             continue
-        findings.add(_told(own, misfits(plan, base)))
+        findings.add(_find_errors(own, misfits(plan, base)))
         found[key_of(own)] = order_of(plan, base)
     findings.raise_errors()
     return found
 
 
-def _told(settings: Mapping[str, object], findings: Iterable[Finding]) -> Iterable[Finding]:
+def _find_errors(settings: Mapping[str, object], findings: Iterable[Finding]) -> Iterable[Finding]:
     """Return the errors of a trial as those of its settings."""
     said = ", ".join(f"{name}={value}" for name, value in settings.items())
     for finding in findings:

@@ -48,67 +48,67 @@ class Expression:
 def choice(*options: object) -> Expression:
     """Return one of these values, or of one list or range. Raises SpecError."""
     listed = options[0] if len(options) == 1 and isinstance(options[0], list | tuple | range) else options
-    return _checked("choice", tuple(listed))
+    return _check("choice", tuple(listed))
 
 
 def randint(upper: int) -> Expression:
     """Return a whole number from 0 to below ``upper``. Raises SpecError."""
-    return _checked("randint", (upper,))
+    return _check("randint", (upper,))
 
 
 def uniform(min_value: float, max_value: float) -> Expression:
     """Return a number between the bounds, uniformly distributed. Raises SpecError."""
-    return _checked("uniform", (min_value, max_value))
+    return _check("uniform", (min_value, max_value))
 
 
 def quniform(min_value: float, max_value: float, q: float) -> Expression:
     """Return ``round(uniform(min_value, max_value) / q) * q``. Raises SpecError."""
-    return _checked("quniform", (min_value, max_value, q))
+    return _check("quniform", (min_value, max_value, q))
 
 
 def loguniform(min_value: float, max_value: float) -> Expression:
     """Return ``exp(uniform(min_value, max_value))``: the bounds are logarithms. Raises SpecError."""
-    return _checked("loguniform", (min_value, max_value))
+    return _check("loguniform", (min_value, max_value))
 
 
 def qloguniform(min_value: float, max_value: float, q: float) -> Expression:
     """Return ``round(exp(uniform(min_value, max_value)) / q) * q``. Raises SpecError."""
-    return _checked("qloguniform", (min_value, max_value, q))
+    return _check("qloguniform", (min_value, max_value, q))
 
 
 def normal(mu: float, sigma: float) -> Expression:
     """Return a normally distributed number. Raises SpecError."""
-    return _checked("normal", (mu, sigma))
+    return _check("normal", (mu, sigma))
 
 
 def qnormal(mu: float, sigma: float, q: float) -> Expression:
     """Return ``round(normal(mu, sigma) / q) * q``. Raises SpecError."""
-    return _checked("qnormal", (mu, sigma, q))
+    return _check("qnormal", (mu, sigma, q))
 
 
 def lognormal(mu: float, sigma: float) -> Expression:
     """Return ``exp(normal(mu, sigma))``. Raises SpecError."""
-    return _checked("lognormal", (mu, sigma))
+    return _check("lognormal", (mu, sigma))
 
 
 def qlognormal(mu: float, sigma: float, q: float) -> Expression:
     """Return ``round(exp(normal(mu, sigma)) / q) * q``. Raises SpecError."""
-    return _checked("qlognormal", (mu, sigma, q))
+    return _check("qlognormal", (mu, sigma, q))
 
 
-def _rounded(value: float, q: float) -> float:
+def _round(value: float, q: float) -> float:
     return round(value / q) * q
 
 
 _DRAWS: dict[str, Callable[..., Value]] = {
     "uniform": random.Random.uniform,
-    "quniform": lambda source, low, high, q: _rounded(source.uniform(low, high), q),
+    "quniform": lambda source, low, high, q: _round(source.uniform(low, high), q),
     "loguniform": lambda source, low, high: math.exp(source.uniform(low, high)),
-    "qloguniform": lambda source, low, high, q: _rounded(math.exp(source.uniform(low, high)), q),
+    "qloguniform": lambda source, low, high, q: _round(math.exp(source.uniform(low, high)), q),
     "normal": random.Random.gauss,
-    "qnormal": lambda source, mu, sigma, q: _rounded(source.gauss(mu, sigma), q),
+    "qnormal": lambda source, mu, sigma, q: _round(source.gauss(mu, sigma), q),
     "lognormal": lambda source, mu, sigma: math.exp(source.gauss(mu, sigma)),
-    "qlognormal": lambda source, mu, sigma, q: _rounded(math.exp(source.gauss(mu, sigma)), q),
+    "qlognormal": lambda source, mu, sigma, q: _round(math.exp(source.gauss(mu, sigma)), q),
 }
 ARGUMENTS: dict[str, tuple[str, ...]] = {
     "choice": (),
@@ -139,10 +139,10 @@ def expression_of(data: object, where: str = "") -> Expression:
         raise SpecError(Finding("bad-expression", where, what, "write {choice: [16, 32]}, {uniform: [0, 1]} and the like"))
     args = tuple(args) if isinstance(args, list | tuple) else (args,)
     single = name == "choice" and len(args) == 1 and isinstance(args[0], list | tuple)
-    return _checked(str(name), tuple(args[0]) if single else args, where)
+    return _check(str(name), tuple(args[0]) if single else args, where)
 
 
-def _checked(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
+def _check(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
     findings = list(findings_of(name, args, where or name))
     if findings:
         raise SpecError(*findings)

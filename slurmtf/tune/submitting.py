@@ -15,7 +15,7 @@ from slurmtf.environments.store import store_of
 from slurmtf.environments.tools import SAMPLER
 from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.azureml import overridden
+from slurmtf.estimator.azureml import override
 from slurmtf.files import make_private, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
@@ -54,14 +54,14 @@ def submit(
     here = replace(experiment, workspace=overrides.get("source_directory_data_store") or experiment.workspace)
     start = start_of(sweep, here.workspace)
     asker = _asker(sweep, here, tell)
-    training = without_step(sweep, overridden(sweep.trial_estimator, overrides))
+    training = without_step(sweep, override(sweep.trial_estimator, overrides))
     settings = combinations(sweep.sampling.parameter_space, start.points)
 
     def launches(base: LaunchPlan) -> dict[str, LaunchOrder]:
         return launches_of(settings, training, base, lambda one: here.plan(one, base.run.run_id)[0])
 
     def shape(submission: Submission) -> Submission:
-        return shaped(sweep, start, submission, asker, launches(submission.plan))
+        return shape_submission(sweep, start, submission, asker, launches(submission.plan))
 
     if settings:  # told before anything is built
         launches(here.plan(training)[0])
@@ -100,7 +100,7 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
         return ""
 
 
-def shaped(
+def shape_submission(
     sweep: Described, start: Start, submission: Submission, asker: str = "", launches: Mapping[str, LaunchOrder] = NO_LAUNCHES
 ) -> Submission:
     """Return the submission of a sweep's training as the sweep's."""

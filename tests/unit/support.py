@@ -17,14 +17,14 @@ from slurmtf.findings import Finding
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.model import Resources
 from slurmtf.sites import Site, load
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from slurmtf.snapshot import SnapshotRef
 
 PLACE = RunPlace("/scratch/ada/slurmtf", "digits", "digits-20260101-120000-abc123")
 SNAPSHOT = SnapshotRef("0123456789abcdef" * 2, 3, 1000)
 SOFTWARE = Software("/opt/env/bin/python3")
 SITE = Site(name="here")
-PACKAGED = sorted(path.stem for path in packaged("site_configs").glob("*.yaml"))
+PACKAGED = sorted(path.stem for path in find_data("site_configs").glob("*.yaml"))
 
 
 def tensorflow(source: Path, **settings: Any) -> TensorFlow:
@@ -73,7 +73,7 @@ def flags(plan: LaunchPlan) -> dict[str, Any]:
 @functools.cache
 def profile(name: str) -> Site:
     """A profile that comes with slurmtf, whatever profiles the user has."""
-    return load(packaged("site_configs") / f"{name}.yaml")
+    return load(find_data("site_configs") / f"{name}.yaml")
 
 
 def tells(finding: Finding, *facts: str) -> bool:

@@ -6,7 +6,7 @@ import pytest
 
 from slurmtf.collecting import Findings
 from slurmtf.errors import InputError, SiteError, SpecError
-from slurmtf.findings import Finding, located, warning
+from slurmtf.findings import Finding, locate, warning
 
 WRONG = Finding("unknown-launcher", "launcher", "there is no launcher 'x'", "set launcher='srun'")
 DOUBTFUL = warning("short-time", "10 s")
@@ -35,17 +35,17 @@ def test_a_finding_has_the_source_of_what_it_names_or_of_what_holds_that(where: 
     sources = {"launcher": "--launcher", "sbatch": "job.yaml:6: sbatch", "sbatch['wrap']": "job.yaml:7: sbatch.wrap",
                "environment_definition.image": "--image", "srun": "--srun", "environment_variables": "--env",
                "inputs": "--input"}  # fmt: skip
-    assert located(Finding("code", where, "what"), sources) == Finding("code", where, "what", source=source)
+    assert locate(Finding("code", where, "what"), sources) == Finding("code", where, "what", source=source)
 
 
 def test_a_source_that_is_known_stays() -> None:
     found = Finding("code", "launcher", "what", source="job.yaml:3: launcher")
-    assert located(found, {"launcher": "--launcher"}) == found
+    assert locate(found, {"launcher": "--launcher"}) == found
 
 
 def test_it_says_where_what_and_what_to_do() -> None:
     assert str(WRONG) == f"launcher: {WRONG.what}\n    -> {WRONG.remedy}"
-    assert str(located(WRONG, {"launcher": "--launcher"})).startswith(f"--launcher: {WRONG.what}")
+    assert str(locate(WRONG, {"launcher": "--launcher"})).startswith(f"--launcher: {WRONG.what}")
     assert str(DOUBTFUL) == "10 s [short-time]"
 
 
@@ -62,7 +62,7 @@ def test_a_step_that_fails_leaves_the_others_to_be_told_with_it() -> None:
     findings.add([DOUBTFUL])
     with pytest.raises(SpecError) as caught:
         findings.raise_errors()
-    assert caught.value.findings == (located(WRONG, {"launcher": "--launcher"}), DOUBTFUL), "each once, warnings too"
+    assert caught.value.findings == (locate(WRONG, {"launcher": "--launcher"}), DOUBTFUL), "each once, warnings too"
     assert findings.warnings == (DOUBTFUL,)
 
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 import pytest
 
-from slurmtf.loading import later, uncollected
+from slurmtf.loading import defer, pause_collection
 
 USER = """
 import heavy
@@ -36,7 +36,7 @@ def user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 def test_a_module_is_loaded_when_it_is_used(user: str) -> None:
-    with later({"heavy": ("Kind",), "package.part": ()}):
+    with defer({"heavy": ("Kind",), "package.part": ()}):
         module = importlib.import_module(user)
     assert not {"heavy", "package.part"} & sys.modules.keys()
     assert module.use() == (1, 2)
@@ -46,7 +46,7 @@ def test_a_module_is_loaded_when_it_is_used(user: str) -> None:
 
 
 def test_what_is_used_meanwhile_is_loaded_at_once(user: str) -> None:
-    with later({"heavy": (), "package.part": ()}):
+    with defer({"heavy": (), "package.part": ()}):
         module = importlib.import_module(user)
         assert isinstance(sys.modules["heavy"].Kind, type)
         assert "package.part" not in vars(sys.modules["package"])
@@ -55,16 +55,16 @@ def test_what_is_used_meanwhile_is_loaded_at_once(user: str) -> None:
 
 
 def test_who_else_imports_it_gets_the_module_itself(user: str) -> None:
-    with later({"package": ()}):
+    with defer({"package": ()}):
         assert importlib.import_module("package.part").VALUE == 2
-    with later({"heavy": ("Kind",)}):
+    with defer({"heavy": ("Kind",)}):
         importlib.import_module(user)
     assert importlib.import_module("heavy").__file__ is not None
 
 
 def test_what_is_loaded_stays(user: str) -> None:
     loaded = importlib.import_module("heavy")
-    with pytest.raises(ZeroDivisionError), later({"heavy": ("Kind",), "package.part": ()}):
+    with pytest.raises(ZeroDivisionError), defer({"heavy": ("Kind",), "package.part": ()}):
         assert importlib.import_module(user).heavy is loaded
         raise ZeroDivisionError
     assert sys.modules["heavy"] is loaded
@@ -72,9 +72,9 @@ def test_what_is_loaded_stays(user: str) -> None:
 
 
 def test_garbage_waits_and_is_collected_again_afterwards() -> None:
-    with uncollected():
+    with pause_collection():
         assert not gc.isenabled()
-        with uncollected():
+        with pause_collection():
             assert not gc.isenabled()
         assert not gc.isenabled()
     assert gc.isenabled()

@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.cli.flags import FLAGS
 from slurmtf.estimator.distribution import KINDS
-from slurmtf.spelling import count, spelled
+from slurmtf.spelling import count, spell
 
 YAML = {"launcher": "job.yaml:3: launcher", "sbatch": "job.yaml:4: sbatch"}
 FLAG_USER = {**FLAGS, "entry_script": "train.py"}
@@ -61,17 +61,17 @@ FLAG_USER = {**FLAGS, "entry_script": "train.py"}
     ],
 )
 def test_a_setting_is_spelled_as_its_user_gives_it(marked: str, python: str, yaml: str, flag: str) -> None:
-    assert (spelled(marked), spelled(marked, YAML), spelled(marked, FLAG_USER)) == (python, yaml, flag)
+    assert (spell(marked), spell(marked, YAML), spell(marked, FLAG_USER)) == (python, yaml, flag)
 
 
 def test_each_distribution_can_be_marked() -> None:
     fields = {kind.__name__: dataclasses.fields(kind)[0].name for kind in KINDS.values()}
-    assert [spelled(f"`{name}.{field}=2`") for name, field in fields.items()] == [f"{k}({f}=2)" for k, f in fields.items()]
+    assert [spell(f"`{name}.{field}=2`") for name, field in fields.items()] == [f"{k}({f}=2)" for k, f in fields.items()]
 
 
 def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:
     both = {**FLAGS, **YAML}
-    assert spelled("`launcher=srun` or `partition`", both) == "launcher: srun or --partition"
+    assert spell("`launcher=srun` or `partition`", both) == "launcher: srun or --partition"
 
 
 @pytest.mark.parametrize(("number", "told"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])

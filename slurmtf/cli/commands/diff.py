@@ -46,11 +46,11 @@ def _text(runs: list[Run], found: list[Difference]) -> str:
     rows = [("", runs[0].id, runs[1].id)]
     for section, several in groupby(found, lambda one: one.section):
         rows.append((section.upper(), "", ""))
-        rows += [(f"  {one.name}", _shown(one.first), _shown(one.second)) for one in several]
+        rows += [(f"  {one.name}", _format_value(one.first), _format_value(one.second)) for one in several]
     return table(rows)
 
 
-def _shown(value: object) -> str:
+def _format_value(value: object) -> str:
     if value is None:
         return "-"
     text = value_text(value) if isinstance(value, float) else str(value)

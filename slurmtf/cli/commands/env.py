@@ -199,7 +199,7 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
 @store_options
 def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
     """Remove environments, by name, end of a name, or label. Those that an unfinished run needs are kept."""
-    needed = _needed()
+    needed = _find_needed()
     chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
     if not (chosen or unused):
         raise click.UsageError("name environments, or pass --unused")
@@ -222,16 +222,16 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
 
 def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
     """Remove the packs of environments that are gone or have changed; return their names and sizes."""
-    from slurmtf.runs.workspaces.garbage import unneeded_packs  # noqa: PLC0415
+    from slurmtf.runs.workspaces.garbage import find_unneeded_packs  # noqa: PLC0415
 
     freed = {}
-    for pack in unneeded_packs(store, known_workspaces()):
+    for pack in find_unneeded_packs(store, known_workspaces()):
         freed[pack.name] = pack.stat().st_size
         pack.unlink(missing_ok=True)
     return freed
 
 
-def _needed() -> dict[str, str]:
+def _find_needed() -> dict[str, str]:
     """Return the environments that runs need which have not ended, with such a run."""
     from slurmtf.runs.status import states_of  # noqa: PLC0415
 

@@ -8,7 +8,7 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.follow import follow
-from slurmtf.cli.output import coloured_label, emit, json_option, note, wants_json, workspace_option
+from slurmtf.cli.output import colour_label, emit, json_option, note, wants_json, workspace_option
 from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
@@ -33,7 +33,7 @@ def command(
     """
     found = Run.find(run, workspace)
     chosen = found.task_of(rank) if rank is not None else role
-    reader = LogReader(found.layout, sys.stdout, chosen, job_log, coloured_label, lines)
+    reader = LogReader(found.layout, sys.stdout, chosen, job_log, colour_label, lines)
     if wants_json():
         if not reader.files():
             _check_empty(found, chosen, job_log)

@@ -11,7 +11,7 @@ import click
 from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, wants_json
 from slurmtf.cli.present import doubt_text, elapsed, run_data
 from slurmtf.cli.selecting import Selection, selection_options
-from slurmtf.loading import uncollected
+from slurmtf.loading import pause_collection
 from slurmtf.runs.workspaces.listing import Listed
 
 NONE: Mapping[str, float | None] = {}
@@ -41,7 +41,7 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
     values = {run.name: _value(run, metric) for run in runs} if metric else {}
     runs = sorted(runs, key=lambda run: _rank(values[run.name], lowest_first)) if metric else runs
     if wants_json():
-        with uncollected():
+        with pause_collection():
             emit(
                 [{**run_data(run.path, run), **_metric_data(metric, values.get(run.name))} for run in runs], "", found.warnings
             )

@@ -14,7 +14,7 @@ from slurmtf.models.exporting import find
 from slurmtf.models.registry import Model, register
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.mlflow import tracking
-from slurmtf.runs.workspaces.tags import parsed
+from slurmtf.runs.workspaces.tags import parse
 
 HEADING = ("MODEL", "VERSION", "KIND", "SIZE", "ONNX", "CREATED", "RUN", "TAGS")
 
@@ -32,7 +32,7 @@ def command() -> None:
 @json_option
 def ls(name: str | None, tags: tuple[str, ...], latest: bool, workspace: str | None) -> None:
     """List models."""
-    found = Model.list(name, parsed(tags), latest, workspace=workspace)
+    found = Model.list(name, parse(tags), latest, workspace=workspace)
     rows = [HEADING, *map(_row, found)]
     emit([model.to_dict() for model in found], table(rows) if found else "no models are registered")
 
@@ -106,7 +106,7 @@ def _pairs(values: dict[str, Any]) -> str:
 def register_(name: str, what: str, model_path: str | None, workspace: str | None, **facts: Any) -> None:
     """Register the model of a run, or a file or folder, as the next version of NAME."""
     found = find(what, workspace)
-    facts.update({marks: parsed(facts[marks]) for marks in ("tags", "properties")})
+    facts.update({marks: parse(facts[marks]) for marks in ("tags", "properties")})
     if isinstance(found, RunFolder):
         model = register(found, name, model_path, workspace=workspace, **facts)
     elif model_path is not None:

@@ -18,10 +18,10 @@ from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.diagnosis.asking import LEAST_S, advise
 from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
-from slurmtf.runs.reporting import Used, used_by
+from slurmtf.runs.reporting import Used, measure
 from slurmtf.runs.usage import GpuUsage, Usage
 from slurmtf.runs.workspaces.listing import Listed
-from slurmtf.spelling import count, spelled
+from slurmtf.spelling import count, spell
 
 COLUMNS = ("run", "status", "queue_s", "staging_s", "start_up_s", "training_s", "cpu_hours", "cpu_hours_used", "gpu_hours",
            "gpu_hours_busy", "memory_asked", "memory_used", "source", "advice")  # fmt: skip
@@ -41,9 +41,9 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
     now = time.time()
     if run is not None:
         found = Run.find(run, selection.workspaces[0] if len(selection.workspaces) == 1 else None)
-        used = used_by([Listed(str(found.folder), found.state)], now)
+        used = measure([Listed(str(found.folder), found.state)], now)
     else:
-        used = used_by(selection.find(number).runs, now)
+        used = measure(selection.find(number).runs, now)
     rows = [_row(one) for one in used]
     if as_csv:
         emit(rows, _csv(rows).rstrip("\n"))
@@ -60,7 +60,7 @@ def _advice(one: Used) -> list[str]:
 def _in_flags(text: str) -> str:
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job
 
-    return spelled(text, FLAGS)
+    return spell(text, FLAGS)
 
 
 def _row(one: Used) -> dict[str, Any]:

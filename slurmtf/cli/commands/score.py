@@ -44,12 +44,12 @@ def command(model: str, inputs: tuple[str, ...], workspace: str | None, **option
     rate = found["rows_per_second_of_a_shard"]
     lines = [
         found["scores"],
-        f"{_counted(found['rows'], 'row')} in {_counted(found['shards'], 'shard')}, {found['seconds']} s"
+        f"{_count(found['rows'], 'row')} in {_count(found['shards'], 'shard')}, {found['seconds']} s"
         + (f", {rate} rows a second in each" if rate else ""),
-        f"rejected: {_counted(found['rejected'], 'row')}, see {found['folder']}/rejects.jsonl" if found["rejected"] else "",
+        f"rejected: {_count(found['rejected'], 'row')}, see {found['folder']}/rejects.jsonl" if found["rejected"] else "",
     ]
     emit(found, "\n".join(filter(None, lines)))
 
 
-def _counted(number: int, thing: str) -> str:
+def _count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"

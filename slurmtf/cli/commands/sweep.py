@@ -13,7 +13,7 @@ import click
 from slurmtf.cli import charts, completing, sweeps
 from slurmtf.cli.output import (
     WARNINGS_OF_SUBMISSION,
-    coloured_label,
+    colour_label,
     emit,
     json_option,
     note,
@@ -62,7 +62,7 @@ def command() -> None:
 @submission_options
 def submit(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> None:
     """Submit the sweep of FILE and return at once."""
-    run = _submitted(file, experiment, compute_target, workspace)
+    run = _submit(file, experiment, compute_target, workspace)
     if wants_json():
         emit(sweeps.sweep_data(run, run.state, run.facts), "")
         return
@@ -74,7 +74,7 @@ def submit(file: str, experiment: str | None, compute_target: str | None, worksp
 @submission_options
 def run_(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> None:
     """Submit the sweep of FILE and follow it. Ctrl-C detaches; the sweep continues."""
-    run = _submitted(file, experiment, compute_target, workspace)
+    run = _submit(file, experiment, compute_target, workspace)
     note(f"sweep {run.id} in {run.folder}", bold=True)
     try:
         _follow(run)
@@ -86,7 +86,7 @@ def run_(file: str, experiment: str | None, compute_target: str | None, workspac
     sys.exit(state.exit_status)
 
 
-def _submitted(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> SweepRun:
+def _submit(file: str, experiment: str | None, compute_target: str | None, workspace: str | None) -> SweepRun:
     from slurmtf.experiments import Experiment  # noqa: PLC0415 - who looks at a sweep does without
     from slurmtf.tune.document import from_yaml  # noqa: PLC0415
 
@@ -116,7 +116,7 @@ def _follow(run: SweepRun) -> None:
 @sweep_argument
 def status(sweep: str, follow: bool, workspace: str | None) -> None:
     """Show the progress of SWEEP: its trials, their parameters and best values, its elements, the time left."""
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     while True:
         state, facts = run.state, run.facts
         if follow and sys.stdout.isatty():
@@ -131,7 +131,7 @@ def status(sweep: str, follow: bool, workspace: str | None) -> None:
 @sweep_argument
 def best(sweep: str, workspace: str | None) -> None:
     """Show the trial of SWEEP with the best value, and its parameters."""
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     child = run.get_best_run_by_primary_metric()
     if child is None:
         what = f"no trial has logged {run.facts.settings.metric!r} yet"
@@ -147,7 +147,7 @@ def best(sweep: str, workspace: str | None) -> None:
 @sweep_argument
 def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
     """List the trials of SWEEP, the best one first."""
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     facts, state = run.facts, run.state
     data = [sweeps.trial_data(facts, trial, state.status) for trial in facts.trials]
     emit(data, sweeps.as_csv(facts, state.status) if as_csv else sweeps.trials_table(facts, state.status, len(facts.trials)))
@@ -158,8 +158,8 @@ def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
 @sweep_argument
 def logs(trial: int, sweep: str, workspace: str | None) -> None:
     """Show the logs of trial number TRIAL of SWEEP, as 'slurmtf logs' does those of a run."""
-    child = _found(sweep, workspace).get_child(trial)
-    reader = LogReader(child.layout, sys.stdout, label=coloured_label)
+    child = _find(sweep, workspace).get_child(trial)
+    reader = LogReader(child.layout, sys.stdout, label=colour_label)
     if wants_json():
         emit({"trial": trial, "folder": str(child.folder), "files": [str(path) for path in reader.files()]}, "")
         return
@@ -181,7 +181,7 @@ def plot(sweep: str, output: str | None, workspace: str | None) -> None:
 
     if output:
         charts.check_format(Path(output))
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     drawn = charts_of(run.facts, run.space)
     if output is None:
         emit({"charts": [chart.title for chart in drawn]}, "\n\n".join(terminal.plain(terminal.rows(one)) for one in drawn))
@@ -205,7 +205,7 @@ def resume(
     """Resume SWEEP, which has ended: run the trials that are not done, and more."""
     from slurmtf.tune.resuming import resume as go_on  # noqa: PLC0415
 
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     left = go_on(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
     emit({"id": run.id, "trials": left}, f"{run.id}: {count(left, 'trial')} to do")
 
@@ -214,12 +214,12 @@ def resume(
 @sweep_argument
 def cancel(sweep: str, workspace: str | None) -> None:
     """Cancel SWEEP: stop its trials and start no more."""
-    run = _found(sweep, workspace)
+    run = _find(sweep, workspace)
     (was,) = cancel_runs([run])
     now = was.status if was.status.final else RunStatus.CANCEL_REQUESTED
     text = f"{run.id}: was {was.status.value}" if was.status.final else f"{run.id}: cancel requested"
     emit({"id": run.id, "status": now.value, "was": was.status.value}, text)
 
 
-def _found(name: str, workspace: str | None) -> SweepRun:
+def _find(name: str, workspace: str | None) -> SweepRun:
     return SweepRun(Run.find(name, workspace).folder)

@@ -41,7 +41,7 @@ def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> N
     """
     found = [Run.find(run, workspace) for run in runs or ("last",)]
     program = _program(found)
-    port = _checked(port) if port else _free_port()
+    port = _check_port(port) if port else _free_port()
     with tempfile.TemporaryDirectory(prefix="slurmtf-tensorboard-") as folder, _ends_by_signal():
         logs = Path(folder, "runs")
         for run in found:
@@ -87,7 +87,7 @@ def _beside_python(run: Run) -> str | None:
         return None
 
 
-def _checked(port: int) -> int:
+def _check_port(port: int) -> int:
     """Return a port that nobody listens on. Raises InputError if somebody does."""
     with suppress(OSError), socket.create_connection(("localhost", port), 1):
         raise InputError(Finding("port-taken", "--port", f"{port} is taken", "use another one, or leave it out"))

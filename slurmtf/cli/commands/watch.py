@@ -19,7 +19,7 @@ import click
 
 from slurmtf.cli.beside import beside
 from slurmtf.cli.commands.ls import HEADING, row_of
-from slurmtf.cli.output import bare, duration, one_line, shown
+from slurmtf.cli.output import bare, duration, escape, one_line
 from slurmtf.cli.present import cancel_answer, series_text
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.cli.watching import (
@@ -34,7 +34,7 @@ from slurmtf.cli.watching import (
     footer,
     heights,
     keys_in,
-    pressed,
+    press,
 )
 from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
 from slurmtf.experiments import Run, cancel_runs
@@ -183,7 +183,7 @@ class _Screen:
             self._take_answers()
             live.update(self._drawn(live.console), refresh=True)
             for key in keys(WAITING_FRAME_S if self._reading.waits or self._canceling else FRAME_S):
-                self._view, action = pressed(self._view, key)
+                self._view, action = press(self._view, key)
                 if action is Action.CANCEL:
                     self._cancel(self._view.chosen)
                 elif action is not Action.NONE:
@@ -251,7 +251,7 @@ class _Screen:
             self._view = replace(self._view, told=str(err))
             return
         reader = LogReader(run.layout, sys.stdout)
-        click.secho(one_line(shown(f"{run.id}: Ctrl-C stops following")), dim=True)
+        click.secho(one_line(escape(f"{run.id}: Ctrl-C stops following")), dim=True)
         with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
             reader.show_new(history=True)
             run.follow(reader, None)
@@ -267,7 +267,7 @@ class _Screen:
         view, (width, height) = self._view, console.size
         rows, lines = heights(height, len(view.shown))
         below = list(KEYS) if view.mode is Mode.HELP else self._log(lines) if lines else []
-        last = _cut(one_line(shown(footer(view, width))), width, "bold")
+        last = _cut(one_line(escape(footer(view, width))), width, "bold")
         runs = [self._with_metric(line) for line in view.window(rows)]
         parts = [*_table(runs, view.chosen, width), Rule(view.chosen, style="dim")][: max(0, height - 1)]
         return Group(*parts, *(_cut(line, width) for line in below[:lines]), last)
@@ -288,16 +288,16 @@ def _table(lines: list[Line], chosen: str, width: int) -> list[Any]:
     """Return the heading and a line for each run."""
     from rich.text import Text  # noqa: PLC0415
 
-    rows = [[Text.from_ansi(one_line(shown(cell))) for cell in cells] for cells in (COLUMNS, *(line.cells for line in lines))]
+    rows = [[Text.from_ansi(one_line(escape(cell))) for cell in cells] for cells in (COLUMNS, *(line.cells for line in lines))]
     longest = [max(cell.cell_len for cell in column) if any(column[1:]) else 0 for column in zip(*rows, strict=True)]
     widths = column_widths([longest[NAME] or len(COLUMNS[NAME]), *longest[1:]], width)
-    drawn = [Text(" " * GAP).join(_fitted(row[place], place, wide) for place, wide in widths.items()) for row in rows]
+    drawn = [Text(" " * GAP).join(_fit(row[place], place, wide) for place, wide in widths.items()) for row in rows]
     for line, text in zip((None, *lines), drawn, strict=True):
         text.stylize("dim" if line is None else "reverse" if line.run_id == chosen else "")
     return drawn
 
 
-def _fitted(cell: Any, place: int, width: int) -> Any:
+def _fit(cell: Any, place: int, width: int) -> Any:
     """Fit a cell into a width; of a run's name the end is kept, which distinguishes it."""
     from rich.text import Text  # noqa: PLC0415
 

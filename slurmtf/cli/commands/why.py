@@ -15,7 +15,7 @@ from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import clock, duration, emit, json_option, workspace_option
 from slurmtf.cli.present import again_text, doubt_text, headline, in_rows
 from slurmtf.cli.sweeps import advice
-from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
+from slurmtf.diagnosis.correcting import Followed, correct_command, follow_again
 from slurmtf.diagnosis.evidence import explain_hung, explain_run
 from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.hiding import without_secrets
@@ -27,13 +27,13 @@ from slurmtf.estimator.quantities import memory_size
 from slurmtf.experiments import Run
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.runs import RunState, RunStatus
-from slurmtf.runs.chains.dependencies import parsed
-from slurmtf.runs.reporting import ahead_of, used_by
+from slurmtf.runs.chains.dependencies import parse
+from slurmtf.runs.reporting import ahead_of, measure
 from slurmtf.runs.states.sweeps import SweepFacts, is_sweep, read_sweep
 from slurmtf.runs.usage import asked_of
 from slurmtf.runs.workspaces.listing import Listed
 from slurmtf.scheduler.books import Ahead
-from slurmtf.spelling import spelled
+from slurmtf.spelling import spell
 
 MOST_NAMED = 10
 """Trials that are named of those that failed alike."""
@@ -87,18 +87,18 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
         waits = state.status is RunStatus.QUEUED
         ahead = ahead_of(run.layout) if waits and not state.doubt else None  # who got no answer does not ask once more
-        return _Beside(ahead, _followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
+        return _Beside(ahead, _find_followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
     if death.kind is Kind.DEPENDENCY:
-        followed = _followed(run)
-        remedy, command = followed_again(run.id, [found for name in followed for found in _found(name, run)])
+        followed = _find_followed(run)
+        remedy, command = follow_again(run.id, [found for name in followed for found in _find_run(name, run)])
         return _Beside(after=followed, remedy=remedy, command=command)
     try:
         plan = run.plan
-        command = corrected(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
+        command = correct_command(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
     except (OSError, ValueError, LookupError, TypeError):  # why is told whatever the plan looks like
         return NOTHING_BESIDE
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
-    used = used_by([Listed(str(run.folder), state)], time.time()) if of_memory else []
+    used = measure([Listed(str(run.folder), state)], time.time()) if of_memory else []
     memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
     return _Beside(memory=memory, command=command)
 
@@ -109,7 +109,7 @@ def _ending(run: Run, state: RunState) -> str:
     return shlex.join(["slurmtf", "cancel", run.id]) if never else ""
 
 
-def _followed(run: Run) -> tuple[str, ...]:
+def _find_followed(run: Run) -> tuple[str, ...]:
     """Return the runs that a run was submitted to follow."""
     try:
         return tuple(map(str, run.plan["provenance"].get("after", ())))
@@ -117,9 +117,9 @@ def _followed(run: Run) -> tuple[str, ...]:
         return ()
 
 
-def _found(name: str, follower: Run) -> list[Followed]:
+def _find_run(name: str, follower: Run) -> list[Followed]:
     """Return a run that was followed as it is now; nothing where it is gone."""
-    run_id, condition = parsed(name)
+    run_id, condition = parse(name)
     try:
         run = Run.find(run_id, str(follower.folder.parents[1]))
         return [Followed(run.id, condition, run.state)]
@@ -165,7 +165,7 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
         "remedy": waiting.hint,
         "expected_start": state.expected_start,
         "ahead": beside.ahead and beside.ahead._asdict(),
-        "after": [parsed(name)[0] for name in beside.after],
+        "after": [parse(name)[0] for name in beside.after],
         "command": beside.command or None,
     }
 
@@ -178,7 +178,7 @@ def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[st
         **end,
         "canceled": _canceler(state),
         "memory": memory,
-        "after": [parsed(name)[0] for name in beside.after],
+        "after": [parse(name)[0] for name in beside.after],
     }
     return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
 
@@ -190,7 +190,7 @@ def _explanation_data(death: Explanation) -> dict[str, Any]:
         "task": death.task,
         "host": death.host,
         "evidence": [{"log": one.log, "text": one.text} for one in death.evidence],
-        "remedy": spelled(death.remedy, FLAGS),
+        "remedy": spell(death.remedy, FLAGS),
         "rule": death.rule,
     }
 
@@ -244,7 +244,7 @@ def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
         "failed": f"trial{'s' * (len(failed.trials) > 1)} {numbers}{more}",
         "why": _class(death),
         "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or without_secrets(failed.results[0].error),
-        "do": spelled(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.word}",
+        "do": spell(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.word}",
     }
 
 
@@ -264,7 +264,7 @@ def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]
         "when": _when_canceled(state) if death.kind is Kind.CANCELED else "",
         "first": who,
         "seen": seen if seen or death.kind is Kind.CANCELED else state.message,
-        "do": spelled(death.remedy, FLAGS) or ("" if death.kind is Kind.CANCELED else f"read the log: {logs}"),
+        "do": spell(death.remedy, FLAGS) or ("" if death.kind is Kind.CANCELED else f"read the log: {logs}"),
     }
 
 

@@ -9,7 +9,7 @@ from typing import Dict, List
 
 from ..contract import variables as var
 from . import pip
-from .installer import Installer, explained
+from .installer import Installer, explain_failure
 from .work import BuildError, Spec, StepError, Work, find
 
 PROGRAMS = ("micromamba", "mamba", "conda")
@@ -44,7 +44,7 @@ def build(work: Work, spec: Spec) -> Dict[str, object]:
     try:
         work.run("creating a conda environment ({})".format(name), _command(work, spec, tool))
     except StepError as err:
-        raise _explained(err)
+        raise _explain(err)
     if spec["explicit"] and spec["conda"]["file"]:
         _add_pip_section(work, spec, installer)
     found = pip.fill(work, spec, installer)
@@ -55,17 +55,17 @@ def _command(work: Work, spec: Spec, tool: str) -> List[str]:
     """Return the command. ``conda env create`` takes files, ``conda create`` packages; micromamba's ``create`` takes both."""
     conda, create = spec["conda"], [tool, "create", "--yes", "--prefix", work.folder]
     if spec["explicit"]:
-        return [*create, "--file", _written(work, ".txt", "\n".join(["@EXPLICIT", *spec["explicit"]]) + "\n")]
+        return [*create, "--file", _write(work, ".txt", "\n".join(["@EXPLICIT", *spec["explicit"]]) + "\n")]
     if not conda["file"]:
         channels = [word for channel in conda["channels"] for word in ("--channel", channel)]
         return [*create, *channels, *conda["packages"]]
-    path = _written(work, ".yml", conda["file"])
+    path = _write(work, ".yml", conda["file"])
     if os.path.basename(tool) == "micromamba":
         return [*create, "--file", path]
     return [tool, "env", "create", "--prefix", work.folder, "--file", path]
 
 
-def _written(work: Work, suffix: str, text: str) -> str:
+def _write(work: Work, suffix: str, text: str) -> str:
     path = os.path.join(work.layout.specs, work.name + suffix)
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
@@ -75,7 +75,7 @@ def _written(work: Work, suffix: str, text: str) -> str:
 def _add_pip_section(work: Work, spec: Spec, installer: Installer) -> None:
     """Install what pip had brought by a conda file: of all versions written down, those that conda has not brought now."""
     options = [match.group(1) for match in map(PIP_LINE.match, spec["conda"]["file"].splitlines()) if match]
-    path = _written(work, ".pip.txt", "\n".join([*options, *spec["constraints"]]) + "\n")
+    path = _write(work, ".pip.txt", "\n".join([*options, *spec["constraints"]]) + "\n")
     installer.install("installing what pip had brought", ["--no-deps", "-r", path])
 
 
@@ -90,11 +90,11 @@ def _explicit(prefix: str) -> List[str]:
     return ["{}#{}".format(url, record["md5"]) if record.get("md5") else url for url, record in zip(urls, records)]
 
 
-def _explained(err: StepError) -> BuildError:
+def _explain(err: StepError) -> BuildError:
     """Describe a failed step in a few lines: the solver's reasons, if it gives any."""
     match = UNSOLVED.search(err.output)
     if not match:
-        return explained(err)
+        return explain_failure(err)
     lines = [line for line in match.group(1).splitlines() if line.strip() and "Could not solve for" not in line]
     lines = textwrap.dedent("\n".join(lines)).splitlines()
     reason = "\n".join(lines[:REASON_LINES] + ["..."] * (len(lines) > REASON_LINES))

@@ -20,7 +20,7 @@ from ..contract.environments.claim import Claim
 from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, digest
 from ..contract.system.private import make_private
 from .horovod_source import patch
-from .installer import Installer, fetched
+from .installer import Installer, find_wheels
 from .work import BuildError, Spec, StepError, Work, find, once, wheels_in
 
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
@@ -34,7 +34,7 @@ MPIS = ((r"Open MPI\D*([\d.]+)", "ompi"), (r"MPICH\D*([\d.]+)", "mpich"), (r"HYD
         (r"Intel\(R\) MPI Library\D*([\d.]+)", "impi"))  # fmt: skip
 
 
-def wanted(requirement: str) -> str:
+def wanted_release(requirement: str) -> str:
     """Return the release in a requirement such as ``horovod[tensorflow]==0.28.1``; the last one if it names none."""
     version = NAME.sub("", requirement.replace(" ", ""), count=1)
     return version[2:] if version.startswith("==") else RELEASE
@@ -64,8 +64,8 @@ def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     mpi = mpi_version()
     options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}
     local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
-    release = wanted(spec["horovod"])
-    folder = os.path.join(work.layout.wheels, kept_as(release, local, there["python"], options))
+    release = wanted_release(spec["horovod"])
+    folder = os.path.join(work.layout.wheels, wheel_folder_name(release, local, there["python"], options))
     claim = Claim(work.layout.claim(os.path.basename(folder)))
 
     def build() -> None:
@@ -76,7 +76,7 @@ def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
 
 
-def kept_as(release: str, local: str, python: str, options: Dict[str, str]) -> str:
+def wheel_folder_name(release: str, local: str, python: str, options: Dict[str, str]) -> str:
     """Return the name of a wheel's folder: with a hash of all that it goes with, and of what it is built from."""
     machine = [sysconfig.get_platform(), *platform.libc_ver()]
     facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), digest()]
@@ -94,14 +94,14 @@ def mpi_version() -> str:
         return ""
     for command in (["mpirun", "--version"], ["mpichversion"], ["mpicxx", "--showme:version"]):
         found = next(
-            (name + match[1].rstrip(".") for pattern, name in MPIS for match in re.finditer(pattern, _told(command))), ""
+            (name + match[1].rstrip(".") for pattern, name in MPIS for match in re.finditer(pattern, _run_quietly(command))), ""
         )
         if found:
             return found
     return "mpi"
 
 
-def _told(command: List[str]) -> str:
+def _run_quietly(command: List[str]) -> str:
     try:
         done = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=60, check=False)
     except (OSError, subprocess.SubprocessError):
@@ -136,7 +136,7 @@ class _Build:
     def _tools(self) -> str:
         """Install the build tools into a folder outside of the environment."""
         folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
-        tools = fetched(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
+        tools = find_wheels(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
         Installer(self._work, self._spec, self._python).install(
             "installing Horovod's build tools", ["--target", folder, *tools]
         )
@@ -178,7 +178,7 @@ def fetch(work: Work, python: str, requirement: str, folder: str) -> None:
     tools, pip = os.path.join(folder, FETCHED_TOOLS), [python, "-m", "pip"]
     work.run("fetching Horovod's build tools", [*pip, "wheel", "--no-deps", "-w", tools, *TOOLS])
     work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
-    _fetch_source(work, python, wanted(requirement), folder)
+    _fetch_source(work, python, wanted_release(requirement), folder)
 
 
 def _fetch_source(work: Work, python: str, release: str, folder: str, **variables: str) -> None:

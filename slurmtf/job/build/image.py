@@ -5,7 +5,7 @@ import os
 from typing import Dict
 
 from ..contract.environments.store import IMAGE
-from .installer import explained
+from .installer import explain_failure
 from .work import BuildError, Spec, StepError, Work, find
 
 RUNTIMES = ("apptainer", "singularity")
@@ -31,7 +31,7 @@ def build(work: Work, spec: Spec) -> Dict[str, object]:
     try:
         work.run("fetching {}".format(spec["image"]), [runtime, "pull", os.path.join(work.folder, IMAGE), spec["image"]])
     except StepError as err:
-        raise explained(err, MEANINGS)
+        raise explain_failure(err, MEANINGS)
     lock = ["{} sha256:{}".format(IMAGE, _digest(os.path.join(work.folder, IMAGE)))]
     return {"packages": {}, "lock": lock, "tool": os.path.basename(runtime)}
 

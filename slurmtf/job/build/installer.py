@@ -69,10 +69,10 @@ class Installer:
         try:
             self._work.run(title, command)
         except StepError as err:
-            raise explained(err)
+            raise explain_failure(err)
 
 
-def fetched(folder: str) -> List[str]:
+def find_wheels(folder: str) -> List[str]:
     """Return the wheels that were fetched into a folder. Raises BuildError if they have been removed."""
     found = wheels_in(folder)
     if not found:
@@ -80,7 +80,7 @@ def fetched(folder: str) -> List[str]:
     return found
 
 
-def explained(err: StepError, meanings: Sequence[Tuple[str, str, str]] = MEANINGS) -> BuildError:
+def explain_failure(err: StepError, meanings: Sequence[Tuple[str, str, str]] = MEANINGS) -> BuildError:
     """Describe a failed step in one sentence, with the decisive line of its output; the log has the rest."""
     for pattern, what, remedy in meanings:
         match = re.search(pattern, err.output, re.IGNORECASE)

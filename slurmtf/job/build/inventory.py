@@ -23,7 +23,7 @@ FIELD = r"^{}:[ \t]*(\S+)[ \t]*\r?$"
 def distributions() -> Iterator[Tuple[str, str]]:
     """Yield name and version of each distribution; what an earlier folder of the path has hides what a later one has."""
     for path in reversed(sys.path):
-        for entry in sorted(_listed(path)):
+        for entry in sorted(_list(path)):
             if entry.endswith(SUFFIXES):
                 text = _metadata(os.path.join(path, entry))
                 found = [re.search(FIELD.format(field), text, re.MULTILINE) for field in ("Name", "Version")]
@@ -31,7 +31,7 @@ def distributions() -> Iterator[Tuple[str, str]]:
                     yield found[0].group(1), found[1].group(1)
 
 
-def _listed(folder: str) -> "list[str]":
+def _list(folder: str) -> "list[str]":
     try:
         return os.listdir(folder)
     except OSError:

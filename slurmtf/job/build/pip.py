@@ -4,7 +4,7 @@ import os
 from typing import Any, Dict, List
 
 from . import horovod
-from .installer import Installer, explained, fetched
+from .installer import Installer, explain_failure, find_wheels
 from .work import BuildError, Spec, StepError, Work, find
 
 
@@ -27,7 +27,7 @@ def _base(spec: Spec) -> str:
 def fill(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Install the packages of a spec, Horovod last: it is compiled against the TensorFlow that is there then."""
     if spec["wheelhouse"]:
-        wheels = fetched(spec["wheelhouse"])
+        wheels = find_wheels(spec["wheelhouse"])
         installer.install("installing {} packages that were fetched".format(len(wheels)), wheels)
     else:
         _install(work, spec, installer)
@@ -39,14 +39,14 @@ def fill(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
 
 def _install(work: Work, spec: Spec, installer: Installer) -> None:
     if spec["requirements"]:
-        installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _listed(work.folder, spec))
+        installer.install("installing {} requirement(s)".format(len(spec["requirements"])), _write_lists(work.folder, spec))
     if spec["bare"]:
         installer.install(
             "installing {} without its dependencies".format(", ".join(spec["bare"])), ["--no-deps", *spec["bare"]]
         )
 
 
-def _listed(folder: str, spec: Spec) -> List[str]:
+def _write_lists(folder: str, spec: Spec) -> List[str]:
     """Write requirements and constraints down, and return the arguments that name them."""
     arguments: List[str] = []
     for option, kind in (("-r", "requirements"), ("-c", "constraints")):
@@ -69,10 +69,10 @@ def download(work: Work, spec: Spec, folder: str) -> None:
     wanted = dict(spec, requirements=[*spec["requirements"], *horovod.needs(spec)])
     try:
         work.run("preparing to fetch", [_base(spec), "-m", "venv", work.folder])
-        work.run("fetching the packages", [*wheel, *_listed(work.folder, wanted)])
+        work.run("fetching the packages", [*wheel, *_write_lists(work.folder, wanted)])
         if spec["bare"]:
             work.run("fetching {}".format(", ".join(spec["bare"])), [*wheel, "--no-deps", *spec["bare"]])
         if spec["horovod"]:
             horovod.fetch(work, python, spec["horovod"], folder)
     except StepError as err:
-        raise explained(err)
+        raise explain_failure(err)

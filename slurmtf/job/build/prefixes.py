@@ -21,7 +21,7 @@ def mentions(prefix: str) -> Dict[str, Any]:
     root = os.path.realpath(prefix)
     noted = dict(_of_conda(root))
     scripts = dict(_scripts(root))
-    names = {prefix, root, *_called(root, scripts.values())}
+    names = {prefix, root, *_find_names(root, scripts.values())}
     texts = [path for path, data in scripts.items() if path not in noted and _has(data, names)]
     programs = {}
     for path, (mode, room) in noted.items():
@@ -50,7 +50,7 @@ def _scripts(root: str) -> Iterator[Tuple[str, bytes]]:
                 yield os.path.join("bin", entry.name), data
 
 
-def _called(root: str, scripts: Iterable[bytes]) -> Set[str]:
+def _find_names(root: str, scripts: Iterable[bytes]) -> Set[str]:
     """Return the names by which scripts call the environment: who built it may have come to it by another link."""
     found: List[bytes] = [match.group(1) for match in map(INTERPRETER.search, scripts) if match]
     return {name for name in map(os.fsdecode, set(found)) if os.path.realpath(name) == root}

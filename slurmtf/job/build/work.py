@@ -81,7 +81,7 @@ class Work:
         began = time.monotonic()
         with open(os.open(self._log, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600), "r+b") as log:
             log.seek(0, os.SEEK_END)
-            log.write("$ {}\n".format(_shown(command)).encode("utf-8", "surrogateescape"))
+            log.write("$ {}\n".format(_format_command(command)).encode("utf-8", "surrogateescape"))
             log.flush()
             start = log.tell()
             status = self._status(command, folder or self.layout.root, environment(self.layout, variables), log)
@@ -163,7 +163,7 @@ def once(
         time.sleep(WAIT_S)
 
 
-def _shown(command: Sequence[str]) -> str:
+def _format_command(command: Sequence[str]) -> str:
     return " ".join("..." if "\n" in word else word for word in command)
 
 

@@ -54,10 +54,10 @@ class Lines:
             self._rest = bytearray(rest)
         if len(self._rest) > self.longest:
             raise ValueError("a message without end")
-        return [_decoded(line) for line in lines]
+        return [_decode(line) for line in lines]
 
 
-def _decoded(line: bytes) -> Message:
+def _decode(line: bytes) -> Message:
     try:
         message = json.loads(line.decode("utf-8"))
     except RecursionError:
@@ -94,13 +94,13 @@ def connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[so
         try:
             connection = socket.create_connection(address, timeout=timeout_s)
         except (OSError, UnicodeError) as err:  # the second: a name that can be none (encodings.idna)
-            troubles.append(_told(address, err, timeout_s))
+            troubles.append(_explain(address, err, timeout_s))
             continue
         keep_alive(connection)
         yield connection
 
 
-def _told(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
+def _explain(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
     """Return why an address does not answer: its name is unknown, nothing listens there, or nothing comes back."""
     host, port = address
     if isinstance(err, (socket.gaierror, UnicodeError)):

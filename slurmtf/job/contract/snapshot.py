@@ -22,7 +22,7 @@ class Stored(NamedTuple):
     content: str
 
 
-def stored(file: BinaryIO) -> Iterator[Stored]:
+def read_stored(file: BinaryIO) -> Iterator[Stored]:
     """Yield what an archive of ours holds, in a fraction of tarfile's time. Raises ValueError if it is not whole."""
     extended: Dict[str, str] = {}
     header = _exactly(file, BLOCK)
@@ -82,6 +82,6 @@ def is_whole(path: str, snapshot: str) -> bool:
     """Return whether an archive holds what its id says. Raises OSError."""
     with open(path, "rb") as file:
         try:
-            return id_of(stored(file)) == snapshot
+            return id_of(read_stored(file)) == snapshot
         except ValueError:
             return False

@@ -24,7 +24,7 @@ def watch(module: Any) -> None:
     for name in CLASSES:
         kind = vars(module).get(name)
         if kind is not None and "fit" in vars(kind):
-            kind.fit = logged(kind.fit, callbacks_of(module.__name__))
+            kind.fit = wrap_fit(kind.fit, callbacks_of(module.__name__))
 
 
 def callbacks_of(module: str) -> str:
@@ -32,7 +32,7 @@ def callbacks_of(module: str) -> str:
     return re.sub(r"[.](engine|backend)[.].*", ".callbacks", module)
 
 
-def logged(fit: Callable[..., object], home: str) -> Callable[..., object]:
+def wrap_fit(fit: Callable[..., object], home: str) -> Callable[..., object]:
     """Return ``fit`` with our callbacks as its last."""
 
     @functools.wraps(fit)

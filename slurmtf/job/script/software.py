@@ -40,13 +40,13 @@ LONGEST = 200
 
 def note(folder: str) -> None:
     """Record what is loaded, even if nothing is, unless a process of the script has recorded more already."""
-    facts = loaded()
+    facts = list_loaded()
     path = RunLayout(folder).software
     if len(facts["packages"]) >= len(_read(path).get("packages", {})):
         write_private(path, json.dumps(facts, indent=1).encode("utf-8"))
 
 
-def loaded() -> Dict[str, Any]:
+def list_loaded() -> Dict[str, Any]:
     modules = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
     packages = {name: version[:LONGEST] for name, version in versions.items() if isinstance(version, str)}

@@ -49,9 +49,9 @@ class NodeFolder:
         """
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         doomed = None
-        if _locked(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
+        if _lock(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
             doomed = None if self.is_kept else self._renamed()
-        if not (_locked(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
+        if not (_lock(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
             os.close(lock)
             return False
         self._lock = lock
@@ -62,7 +62,7 @@ class NodeFolder:
     def is_last(self) -> bool:
         """Return whether no other task of the node holds the folder any more. If it returns False, we no longer hold it
         either."""
-        last = self._lock is not None and _locked(self._lock, fcntl.LOCK_EX) and _is(self._lock, self._lock_path)
+        last = self._lock is not None and _lock(self._lock, fcntl.LOCK_EX) and _is(self._lock, self._lock_path)
         if not last:
             self._let_go()
         return last
@@ -186,7 +186,7 @@ def _refuse(doubt: str, remedy: str) -> None:
         raise OSError("{}: {}".format(doubt, remedy))
 
 
-def _locked(lock: int, kind: int) -> bool:
+def _lock(lock: int, kind: int) -> bool:
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except OSError:

@@ -14,7 +14,7 @@ def pattern(names: Iterable[str]) -> Pattern[bytes]:
     return re.compile(b"(?:" + b"|".join(map(re.escape, longest_first)) + rb")(?![\w.-])")
 
 
-def moved(text: str, names: Iterable[str], place: str) -> str:
+def relocate_text(text: str, names: Iterable[str], place: str) -> str:
     """Return text with a folder's names replaced by its new place."""
     return os.fsdecode(pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
 

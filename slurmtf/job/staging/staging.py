@@ -119,7 +119,7 @@ class Stager:
 
     def _download(self, what: str, path: str, target: str) -> str:
         """Copy a folder or a file and return the copy's path; the original path if there is no room."""
-        items = transfer.listed(path)
+        items = transfer.list_tree(path)
         size = sum(item.size for item in items)
         progress = transfer.Progress(what, size)
         place = target if items[0].folder else os.path.join(target, os.path.basename(path))

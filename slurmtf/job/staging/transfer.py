@@ -65,7 +65,7 @@ class Item(NamedTuple):
     size: int
 
 
-def listed(root: str) -> List[Item]:
+def list_tree(root: str) -> List[Item]:
     """List a tree, folders before their content. Links are followed; a dangling one is an error. Raises OSError for what can't
     be read."""
     return list(_items(root, "", ()))
@@ -155,7 +155,7 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
             _copy_file(source, partial, progress)
         else:
             raise OSError("is neither a file nor a folder")
-        if _placed(partial, target):
+        if _place(partial, target):
             return False
         os.replace(partial, target + suffix)
         return True
@@ -164,7 +164,7 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
             os.remove(partial)
 
 
-def _placed(partial: str, target: str) -> bool:
+def _place(partial: str, target: str) -> bool:
     """Rename a file, unless another file has that name. Returns whether the content under that name is now ours."""
     try:
         os.link(partial, target, follow_symlinks=False)

@@ -20,7 +20,7 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import table
 from ..staging import staging, workdir
 from . import start
-from .conclusion import STOP_SIGNALS, Killing, conclude, may_be_killed, settled, unheard_since
+from .conclusion import STOP_SIGNALS, Killing, conclude, conclude_early, may_be_killed, unheard_since
 from .continuation import Continuation
 from .ending import Ending
 from .launch import TICK_S, Launch
@@ -207,7 +207,7 @@ class Allocation:
         """Tell the outcome once nothing can change it."""
         if self._result.told or not launch.is_decided:
             return
-        outcome = settled(self._ending.seen_on(launch.facts()), time.monotonic())
+        outcome = conclude_early(self._ending.seen_on(launch.facts()), time.monotonic())
         if outcome and (outcome.succeeded or not self._continuation.may_launch):
             self._result.tell(self._orders.conclude(launch.with_tail(outcome)))
 

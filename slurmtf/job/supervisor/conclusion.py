@@ -75,7 +75,7 @@ def conclude(facts: Facts) -> Outcome:
     return of_verdict(facts, verdict)
 
 
-def settled(facts: Facts, now: float) -> Optional[Outcome]:
+def conclude_early(facts: Facts, now: float) -> Optional[Outcome]:
     """Return the outcome once nothing can change it, whoever kills the job from then on; None while it may still change."""
     verdict = facts.verdict
     if verdict is None or verdict.rank in facts.lost or facts.overtime or killed_first(facts):

@@ -55,7 +55,7 @@ class Ending:
         """What ends the job, and why; None if nothing does."""
         if self._first is None:
             return None
-        return killing_of(self._first, job_log.written_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
+        return killing_of(self._first, job_log.read_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
 
     @property
     def left(self) -> Optional[float]:

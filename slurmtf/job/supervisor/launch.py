@@ -167,7 +167,7 @@ class Launch:
 
     def log(self) -> bytes:
         """Return what Slurm and the launcher have written meanwhile."""
-        return job_log.written_since(self._layout.job_log, self.log_begin)
+        return job_log.read_since(self._layout.job_log, self.log_begin)
 
     def with_tail(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the log that tells more, and the last lines that this launch wrote there."""

@@ -6,7 +6,7 @@ from ..contract.attempt import events
 from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause
 from ..contract.plan import JobPlan
-from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, left_after
+from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, seconds_after
 
 
 class Notices:
@@ -35,7 +35,7 @@ class Notices:
     @property
     def left_for_script(self) -> Optional[float]:
         """For how many seconds a notified script may continue; None if that is not known."""
-        return left_after(self.given, self.left, self._leave_s)
+        return seconds_after(self.given, self.left, self._leave_s)
 
     @property
     def is_over(self) -> bool:

@@ -45,7 +45,7 @@ def complete(
 
 def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, object]:
     """Return where this attempt ran: job, nodes, and the hardware and software of the first node."""
-    slurm = _told(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
+    slurm = _run_quietly(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
     return {
         "job": identity.job_name(environ) or str(os.getpid()),
         "number": identity.attempt(environ),
@@ -64,12 +64,12 @@ def _gpus(plan: JobPlan) -> List[object]:
     if not plan.size.gpus_per_node:
         return []
     if plan.gpu_vendor == "amd":
-        return [{"name": line} for line in _told(ASK_AMD)[1:]]
-    rows = [line.split(",") for line in _told(ASK_NVIDIA)]
+        return [{"name": line} for line in _run_quietly(ASK_AMD)[1:]]
+    rows = [line.split(",") for line in _run_quietly(ASK_NVIDIA)]
     return [dict(zip(("name", "driver", "memory"), (cell.strip() for cell in row))) for row in rows]
 
 
-def _told(command: "tuple[str, ...]") -> List[str]:
+def _run_quietly(command: "tuple[str, ...]") -> List[str]:
     """Return the lines that a program prints; none if there is no such program, or it fails."""
     if shutil.which(command[0]) is None:
         return []

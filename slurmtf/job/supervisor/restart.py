@@ -71,7 +71,7 @@ def decide(
     if budget is None:
         return None
     memory = next((one.memory_mb for one in reversed(history) if one.memory_mb), memory_mb)
-    wanted = _grown(memory, budget)
+    wanted = _grow(memory, budget)
     exclude = tuple(sorted({node for one in history for node in one.exclude} | ({now.node} - {""})))
     why = _why_not(history, now, budget, memory, wanted)
     how = "" if why else _how(cause, possible, bool(now.node), wanted != memory)
@@ -93,7 +93,7 @@ def _why_not(history: Sequence[Failure], now: Failure, budget: Budget, memory: i
     return ""
 
 
-def _grown(memory_mb: int, budget: Budget) -> int:
+def _grow(memory_mb: int, budget: Budget) -> int:
     wanted = int(memory_mb * budget.memory)
     return max(memory_mb, min(wanted, budget.at_most) if budget.at_most else wanted)
 
@@ -143,11 +143,11 @@ def history_of(earlier: Sequence[Attempt], job: str) -> List[Failure]:
         found += [failure_of(event) for event in events if event.how != END]
         if any(event.how in GOES_ON for event in events):
             continue
-        found = [*found, requeued(one)] if one.job == next_job and not _has_ended(one) else []
+        found = [*found, explain_requeue(one)] if one.job == next_job and not _has_ended(one) else []
     return found
 
 
-def requeued(attempt: Attempt) -> Failure:
+def explain_requeue(attempt: Attempt) -> Failure:
     """Return why Slurm restarted a job by itself; if an attempt recorded nothing, its node has failed."""
     return Failure(attempt.outcome.cause if attempt.outcome else Cause.NODE_FAILURE)
 

@@ -106,7 +106,7 @@ class SlurmJob:
         waiting = self._ask(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%F %E"])
         moves = [
             self._ask(["scontrol", "update", "jobid=" + job, "dependency=" + dependency])
-            for job, dependency in sorted(moved(waiting.text, was, now).items())
+            for job, dependency in sorted(move_dependencies(waiting.text, was, now).items())
         ]
         return "; ".join(said.error for said in (waiting, *moves) if said.error)
 
@@ -148,7 +148,7 @@ def follower(text: str, job: str, script: str) -> str:
     return found[0] if found else ""
 
 
-def moved(text: str, was: str, now: str) -> Dict[str, str]:
+def move_dependencies(text: str, was: str, now: str) -> Dict[str, str]:
     """Return the dependencies to set so that what waits for ``was`` waits for ``now``, by the jobs that wait.
 
     ``text`` is squeue's, a job (of an array: its own number) and its dependencies, each with its state in parentheses. The job

@@ -21,7 +21,7 @@ def spawn(count: int, command: List[str]) -> int:
     """
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    tasks = [_started(command, rank) for rank in range(count)]
+    tasks = [_start(command, rank) for rank in range(count)]
     running = {task.pid: task for task in tasks}
     failed = 0
     while running:
@@ -35,7 +35,7 @@ def spawn(count: int, command: List[str]) -> int:
     return failed
 
 
-def _started(command: List[str], rank: int) -> "subprocess.Popen[bytes]":
+def _start(command: List[str], rank: int) -> "subprocess.Popen[bytes]":
     environ = dict(os.environ, **{OWN_RANK: str(rank)})
     return subprocess.Popen(command, env=environ, preexec_fn=_heed)  # noqa: PLW1509 - no threads here
 

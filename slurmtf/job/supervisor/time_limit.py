@@ -69,7 +69,7 @@ def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
     return left is not None and before > 0 and left <= before + leave_s
 
 
-def left_after(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
+def seconds_after(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
     """Return for how many seconds the script may continue after a notice; None: unknown, as for a preemption."""
     return None if left is None or notice is not Cause.TIME_LIMIT else max(0.0, left - leave_s)
 

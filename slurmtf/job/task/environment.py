@@ -102,7 +102,7 @@ class TaskEnvironment:
     def _new_place(self, text: str) -> str:
         """Return an inherited variable or a word, with the environment's path replaced by that of its copy on this node."""
         place = self._staged.get("prefix")
-        return relocation.moved(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
+        return relocation.relocate_text(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:

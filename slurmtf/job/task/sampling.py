@@ -98,7 +98,7 @@ class Sampler:
             self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
             held = [held_by(_text("/proc/{}/status".format(one.pid))) for one in found]
             self._files = max([self._files, *(one.files for one in held)])
-            memory = max(_counted(self._cgroup), sum(one.own for one in held), Held(held_by_ended(), self._files).own)
+            memory = max(_read_count(self._cgroup), sum(one.own for one in held), Held(held_by_ended(), self._files).own)
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
             self._gpus = ()
             add_private(os.path.dirname(self._path))
@@ -164,11 +164,11 @@ def memory_file(text: str, job_id: str) -> str:
     return ""
 
 
-def _counted(path: str) -> int:
-    return counted(_text(path)) if path else 0
+def _read_count(path: str) -> int:
+    return count_bytes(_text(path)) if path else 0
 
 
-def counted(text: str) -> int:
+def count_bytes(text: str) -> int:
     """Return the bytes in a memory.stat that no file backs: anon and shmem in cgroup v2, total_rss and total_shmem in v1."""
     facts = dict(line.split()[:2] for line in text.splitlines() if len(line.split()) > 1)
     names = ("anon", "shmem") if "anon" in facts else ("total_rss", "total_shmem")

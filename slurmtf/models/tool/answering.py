@@ -71,20 +71,20 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
     """Return the status and body of the response to a request's body."""
     try:
         text = body.decode("utf-8")
-        data = _taken(scorer, json.loads(text))
+        data = _take(scorer, json.loads(text))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as err:
-        return refused(400, f"can't be read: {_first_line(err)}")
+        return refuse(400, f"can't be read: {_first_line(err)}")
     if isinstance(data, Refused):
-        return refused(400, data.why)
+        return refuse(400, data.why)
     try:
         found = scorer.raw(text) if scorer.raw else scorer.call(data)
         return 200, _json(_plain(found))
     except Exception as err:  # of the runtime, of the user's script
         traceback.print_exc()
-        return refused(500, f"can't be scored: {type(err).__name__}: {_first_line(err)}")
+        return refuse(500, f"can't be scored: {type(err).__name__}: {_first_line(err)}")
 
 
-def _taken(scorer: Scorer, given: object) -> Any:
+def _take(scorer: Scorer, given: object) -> Any:
     """Return the content of a request as the scorer takes it, or what is wrong. Raises ValueError and the like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
         return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
@@ -142,7 +142,7 @@ def _json(value: object) -> bytes:
     return json.dumps(value).encode()
 
 
-def refused(status: int, text: str) -> Spoken:
+def refuse(status: int, text: str) -> Spoken:
     """Return the response to a refused request: Azure ML's ErrorResponse."""
     return status, _json({"status_code": status, "message": text})
 
@@ -154,7 +154,7 @@ def _first_line(err: BaseException) -> str:
 def schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
     """Return the OpenAPI 2.0 description, as Azure ML's services have it (Azure ML's documentation, "Generate a Swagger schema"
     in "How to deploy and where", 2019): the paths, operations and definitions have the same names."""
-    failed = _described("what was wrong", "ErrorResponse")
+    failed = _describe("what was wrong", "ErrorResponse")
     health = {
         "operationId": "ServiceHealthCheck",
         "responses": {
@@ -166,7 +166,7 @@ def schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
         "operationId": "RunMLService",
         "security": [{"Bearer": []}],
         "parameters": [{"name": "serviceInputPayload", "in": "body", "required": True, **_reference("ServiceInput")}],
-        "responses": {"200": _described("the scores", "ServiceOutput"), "default": failed},
+        "responses": {"200": _describe("the scores", "ServiceOutput"), "default": failed},
     }
     return {
         "swagger": "2.0",
@@ -191,7 +191,7 @@ def _reference(name: str) -> dict[str, Any]:
     return {"schema": {"$ref": f"#/definitions/{name}"}}
 
 
-def _described(text: str, name: str) -> dict[str, Any]:
+def _describe(text: str, name: str) -> dict[str, Any]:
     return {"description": text, **_reference(name)}
 
 

@@ -98,10 +98,10 @@ def columns(path: str) -> dict[str, Column]:
         return {"": Column(open(path, "rb"), Path(path).stat().st_size)}
     zipped = zipfile.ZipFile(path)
     members = {info.filename.removesuffix(END): info for info in zipped.infolist() if info.filename.endswith(END)}
-    return {name: Column(_opened(zipped, info, path), info.file_size) for name, info in members.items()}
+    return {name: Column(_open(zipped, info, path), info.file_size) for name, info in members.items()}
 
 
-def _opened(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:
+def _open(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:
     """Return a member at its begin. One that is not compressed is read in the file itself, where its rows can be skipped."""
     if info.compress_type != zipfile.ZIP_STORED:
         return zipped.open(info)

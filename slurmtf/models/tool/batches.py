@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .drawing import Spec
-from .feeding import joined, of_arrays, of_records
+from .feeding import join, of_arrays, of_records
 from .readers import UNREADABLE, BadRow, Take, UnreadableError, format_of
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -50,7 +50,7 @@ class Part(NamedTuple):
     def cut(self, start: int, stop: int) -> Part:
         """Return some of the rows."""
         file, first, _, number = self.piece
-        return Part(Piece(file, first + start, first + stop, number + start), sliced(self.data, start, stop))
+        return Part(Piece(file, first + start, first + stop, number + start), cut_rows(self.data, start, stop))
 
 
 class Scorer(NamedTuple):
@@ -131,7 +131,7 @@ def _check(part: Part) -> None:
         raise ValueError(f"{part.piece.file} no longer has the rows that were counted")
 
 
-def scored(
+def score_block(
     parts: Sequence[Part], scorer: Scorer, batch: int, tell: Callable[[int], None]
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the scores of a block, with the numbers of their rows, and its bad rows.
@@ -147,7 +147,7 @@ def scored(
     for start in range(0, total, batch):
         stop = min(total, start + batch)
         try:
-            data = _whole(within(parts, start, stop), scorer.specs) if at_once is None else sliced(at_once, start, stop)
+            data = _whole(within(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
             good.append(_answer(scorer, data, numbers[start:stop]))
         except Exception:  # of the data, of the runtime, of a script: the rows tell which
             for part in within(parts, start, stop):
@@ -167,7 +167,7 @@ def within(parts: Sequence[Part], start: int, stop: int) -> list[Part]:
     return found
 
 
-def sliced(data: Any, start: int, stop: int) -> Any:
+def cut_rows(data: Any, start: int, stop: int) -> Any:
     if isinstance(data, dict):
         return {name: values[start:stop] for name, values in data.items()}
     return data[start:stop]
@@ -213,11 +213,11 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     data = [part.data for part in parts]
     if specs is not None:
         if len(data) > 1 and isinstance(data[0], Mapping) and len({_face(one) for one in data}) == 1:
-            data = [joined(data)]  # as they were read they are small
+            data = [join(data)]  # as they were read they are small
         ready = [of_arrays(one, specs) if isinstance(one, Mapping) else of_records(one, specs) for one in data]
-        return ready[0] if len(ready) == 1 else joined(ready)
+        return ready[0] if len(ready) == 1 else join(ready)
     if all(isinstance(one, Mapping) for one in data):
-        arrays = joined(data)
+        arrays = join(data)
         return next(iter(arrays.values())) if len(arrays) == 1 else arrays
     records = [record for one in data for record in one]
     bad = next((record for record in records if isinstance(record, BadRow)), None)

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .drawing import BATCHES, Spec, drawn, sampled
+from .drawing import BATCHES, Spec, draw_inputs, take_samples
 
 TYPES = {
     "tensor(float)": "float32",
@@ -30,7 +30,7 @@ class UnverifiableError(Exception):
 
 
 class Model(NamedTuple):
-    """A model to compare with: its inputs, and its results. ``known`` are its constants, see :func:`drawn`."""
+    """A model to compare with: its inputs, and its results. ``known`` are its constants, see :func:`draw_inputs`."""
 
     inputs: Mapping[str, Spec]
     call: Callable[[Answer], Answer]
@@ -48,8 +48,8 @@ def verify(path: str, model: Model, tolerance: float, samples: Answer | None = N
     batches = BATCHES if not any(spec.is_fixed for spec in model.inputs.values()) else BATCHES[:1]
     largest: dict[str, float] = {}
     for batch in batches:
-        inputs, expected = _tried(model, batch, samples)
-        for name, difference in _compared(session, inputs, expected, tolerance, batch).items():
+        inputs, expected = _try_inputs(model, batch, samples)
+        for name, difference in _compare(session, inputs, expected, tolerance, batch).items():
             largest[name] = max(difference, largest.get(name, 0.0))
     return {
         "batches": list(batches),
@@ -79,9 +79,11 @@ def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
         raise RejectedError(f"it takes {', '.join(wrong)}")
 
 
-def _tried(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, Answer]:
+def _try_inputs(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, Answer]:
     """Return inputs that the model accepts, and its results. Raises UnverifiableError."""
-    tries = [sampled(model.inputs, batch, samples)] if samples is not None else drawn(model.inputs, batch, model.known)
+    tries = (
+        [take_samples(model.inputs, batch, samples)] if samples is not None else draw_inputs(model.inputs, batch, model.known)
+    )
     why = ""
     for inputs in tries:
         try:
@@ -101,7 +103,7 @@ def _same(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
 
 
-def _compared(session: Any, inputs: Answer, expected: Answer, tolerance: float, batch: int) -> dict[str, float]:
+def _compare(session: Any, inputs: Answer, expected: Answer, tolerance: float, batch: int) -> dict[str, float]:
     names = [one.name for one in session.get_outputs()]
     try:
         answers = dict(zip(names, session.run(None, dict(inputs)), strict=True))

@@ -30,11 +30,11 @@ Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
 def convert_all(paths: Sequence[str]) -> int:
     """Carry out these conversion requests; each result is written beside its request. Returns 1 if one was refused."""
     routes = (("command", functools.partial(_by_command, Command())), ("function", _by_function))
-    results = [converted(path, routes) for path in paths]
+    results = [convert_request(path, routes) for path in paths]
     return 0 if all(result["ok"] for result in results) else 1
 
 
-def converted(path: str, routes: Routes) -> dict[str, Any]:
+def convert_request(path: str, routes: Routes) -> dict[str, Any]:
     """Convert one request by the first route that produces a good file, and write ``REQUEST.result.json``.
 
     Nothing else is left but the requested file.
@@ -117,8 +117,8 @@ def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
     log = printed.read_text(encoding="utf-8", errors="replace") if printed.is_file() else ""
     if code or not Path(file).is_file():
         last = next((line for line in reversed(log.splitlines()) if line.strip()), "it printed nothing")
-        raise RejectedError(f"the converter failed with status {code}: {last.strip()[:300]}\n{_told(log)}")
-    return _told(log)
+        raise RejectedError(f"the converter failed with status {code}: {last.strip()[:300]}\n{_find_problems(log)}")
+    return _find_problems(log)
 
 
 def _by_function(served: Served, file: str, opset: int) -> str:
@@ -142,7 +142,7 @@ def _dtype(name: str) -> Any:
     return tf.string if name == "str" else tf.as_dtype(name)
 
 
-def _told(log: str) -> str:
+def _find_problems(log: str) -> str:
     """Return the converter's lines that report problems."""
     return "\n".join(_troubles(log.splitlines()))[:SHOWN_LOG]
 

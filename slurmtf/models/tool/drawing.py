@@ -29,7 +29,7 @@ class Spec(NamedTuple):
         return {"shape": list(self.shape), "dtype": self.dtype}
 
 
-def drawn(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def draw_inputs(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
     """Yield inputs for a batch, the most demanding first: if the model does not accept one, the next is tried.
 
     ``known`` are constants of the model, by dtype ('str', 'int'): texts and integers that its tables may hold.
@@ -64,7 +64,7 @@ def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[in
     return random.standard_normal(shape).astype(dtype)
 
 
-def sampled(specs: Mapping[str, Spec], batch: int, samples: Mapping[str, Any]) -> dict[str, Any]:
+def take_samples(specs: Mapping[str, Spec], batch: int, samples: Mapping[str, Any]) -> dict[str, Any]:
     """Return so many rows of the user's samples, repeating them if they are too few. Raises ValueError."""
     missing = [name for name in specs if name not in samples]
     if missing:

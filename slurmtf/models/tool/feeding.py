@@ -18,10 +18,10 @@ def of_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[s
     missing = [name for name in specs if name not in arrays]
     if missing:
         raise ValueError(f"has no {', '.join(missing)}; it has {', '.join(arrays) or 'nothing'}")
-    return {name: _fitted(arrays[name], spec, name) for name, spec in specs.items()}
+    return {name: _fit(arrays[name], spec, name) for name, spec in specs.items()}
 
 
-def _fitted(values: Any, spec: Spec, name: str) -> Any:
+def _fit(values: Any, spec: Spec, name: str) -> Any:
     given, wanted = tuple(values.shape[1:]), spec.shape[1:]
     if len(given) == len(wanted) - 1 and wanted[-1] == 1:  # grey images, single columns
         values, given = values[..., None], (*given, 1)
@@ -51,7 +51,7 @@ def of_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str
     try:
         return _of_table(records, specs)
     except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each as it is
-        return joined([of_record(record, specs) for record in records])
+        return join([of_record(record, specs) for record in records])
 
 
 def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
@@ -116,6 +116,6 @@ def _numbers(value: object, dtype: str) -> Any:
         raise
 
 
-def joined(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def join(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Concatenate batches."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -93,10 +93,10 @@ def of_saved_model(path: str, name: str | None) -> Served:
     signature = loaded.signatures[chosen]
     inputs = {key: spec_of(tensor) for key, tensor in sorted(signature.structured_input_signature[1].items())}
     source = ["--saved-model", path, "--tag", "serve", "--signature_def", str(chosen)]
-    return _served(signature, inputs, source, (), path, loaded)
+    return _serve(signature, inputs, source, (), path, loaded)
 
 
-def _served(
+def _serve(
     signature: Any, inputs: Mapping[str, Spec], source: Sequence[str], layers: Sequence[tuple[str, str]], path: str, owner: Any
 ) -> Served:
     def call(values: Mapping[str, object]) -> dict[str, Any]:
@@ -197,7 +197,7 @@ def of_keras(model: Any, work: Path) -> Served:
 
     def answer(*tensors: Any) -> dict[str, Any]:
         packed = tensors[0] if structure is None else tf.nest.pack_sequence_as(structure, list(tensors))
-        return _named(model, model(packed, training=False))
+        return _name(model, model(packed, training=False))
 
     types = [
         tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name) for name, tensor in zip(names, model.inputs, strict=True)
@@ -227,7 +227,7 @@ def _unique(names: Sequence[str]) -> list[str]:
     return [name if clean.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(clean)]
 
 
-def _named(model: object, answer: object) -> dict[str, Any]:
+def _name(model: object, answer: object) -> dict[str, Any]:
     if isinstance(answer, Mapping):
         return {str(name): value for name, value in answer.items()}
     flat = tf.nest.flatten(answer)
@@ -277,7 +277,7 @@ def _candidates(graph: Any) -> dict[str, list[str]]:
     ops = [op for op in graph.get_operations() if not _is_of_training(op.name)]
     inputs = [op.outputs[0] for op in ops if op.type in ("Placeholder", "PlaceholderWithDefault")]
     ends = [op.outputs[0] for op in ops if op.type in ENDS]
-    return {"inputs": [_shown(tensor) for tensor in inputs], "outputs": [_shown(tensor) for tensor in ends][-20:]}
+    return {"inputs": [_describe(tensor) for tensor in inputs], "outputs": [_describe(tensor) for tensor in ends][-20:]}
 
 
 def _is_of_training(name: str) -> bool:
@@ -285,7 +285,7 @@ def _is_of_training(name: str) -> bool:
     return scopes[0].startswith(OF_TRAINING) or any(scope.startswith(("gradients", "Initializer")) for scope in scopes)
 
 
-def _shown(tensor: Any) -> str:
+def _describe(tensor: Any) -> str:
     shape = "?" if tensor.shape.rank is None else ",".join("?" if one is None else str(one) for one in tensor.shape.as_list())
     return f"{tensor.name} {tensor.dtype.name}[{shape}]"
 

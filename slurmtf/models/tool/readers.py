@@ -113,7 +113,7 @@ def _parquet_rows(path: str, start: int) -> Take:
     groups = [group for group, end in enumerate(ends) if end > start]
     passed = ends[groups[0]] - lengths[groups[0]] if groups else 0
     rows = (row for part in file.iter_batches(row_groups=groups) for row in part.to_pylist())
-    return _taken(itertools.islice(rows, start - passed, None))
+    return _take(itertools.islice(rows, start - passed, None))
 
 
 def _example(data: bytes) -> Any:
@@ -136,21 +136,19 @@ def _pixels(image: Any) -> Any:
     return np.asarray(image if image.mode in AS_IT_IS else image.convert("RGB"))
 
 
-def _taken(rows: Iterable[object]) -> Take:
+def _take(rows: Iterable[object]) -> Take:
     left = iter(rows)
     return lambda count: list(itertools.islice(left, count))
 
 
 def _of_records(read: Callable[[str], Iterator[Any]]) -> Format:
     """Return a format whose rows have to be read one after the other."""
-    return Format(
-        lambda path: sum(1 for _ in read(path)), lambda path, start: _taken(itertools.islice(read(path), start, None))
-    )
+    return Format(lambda path: sum(1 for _ in read(path)), lambda path, start: _take(itertools.islice(read(path), start, None)))
 
 
 ARRAYS = Format(_array_count, _array_rows)
-IMAGES = Format(lambda _: 1, lambda path, start: _taken(itertools.islice(_image(path), start, None)))
-TFRECORDS = Format(examples.count, lambda path, start: _taken(map(_example, examples.frames(path, start))))
+IMAGES = Format(lambda _: 1, lambda path, start: _take(itertools.islice(_image(path), start, None)))
+TFRECORDS = Format(examples.count, lambda path, start: _take(map(_example, examples.frames(path, start))))
 FORMATS = {
     ".npy": ARRAYS,
     ".npz": ARRAYS,

@@ -44,7 +44,7 @@ OPS = {
 """The operations by which such layers are recognized in a graph, in the order of what is asked first."""
 
 
-def unsupported(log: str) -> list[tuple[str, str]]:
+def find_unsupported(log: str) -> list[tuple[str, str]]:
     """Return the operations that the converter says it does not support: the node's name, and the operation."""
     return list(dict.fromkeys((found["node"], found["op"]) for found in UNSUPPORTED.finditer(log)))
 
@@ -55,13 +55,13 @@ def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log
     ``layers`` are the names and classes of the model's layers, ``nodes`` the names and operations of its graph, ``log`` what
     the converter printed.
     """
-    culprits = _by_class(layers) or _by_op(unsupported(log)) or _by_op(nodes)
+    culprits = _by_class(layers) or _by_op(find_unsupported(log)) or _by_op(nodes)
     names = [name for name, _ in culprits]
     if culprits:
         what = "; ".join(f"the layer {name} ({kind}) {LAYERS.get(kind, 'has no counterpart')}" for name, kind in culprits)
         remedy = REMEDY.format(layers=" and ".join(names))
         return {"code": "not-convertible", "layers": names, "what": f"{what}, which ONNX can't do", "remedy": remedy}
-    ops = [f"{op} ({node})" for node, op in unsupported(log)]
+    ops = [f"{op} ({node})" for node, op in find_unsupported(log)]
     what = (
         f"has operations that ONNX does not have: {', '.join(ops[:5])}"
         if ops

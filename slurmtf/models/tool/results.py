@@ -112,11 +112,11 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
             face = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": (array.length, *shape)}
             with zipped.open(name + END, "w", force_zip64=True) as member:
                 np.lib.format.write_array_header_2_0(member, face)
-                for values in _gathered(array.blocks):
+                for values in _gather(array.blocks):
                     member.write(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data)
 
 
-def _gathered(blocks: Iterable[Any]) -> Iterator[Any]:
+def _gather(blocks: Iterable[Any]) -> Iterator[Any]:
     """Yield blocks joined to larger ones: each that a zip file gets costs it time."""
     held, size = list[Any](), 0
     for values in blocks:

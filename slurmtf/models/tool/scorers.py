@@ -99,22 +99,22 @@ def _of_script(path: str, model: str, called: str) -> Scorer:
     if spec is None or spec.loader is None:
         raise ScriptError(called, f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    with _told(path, called):
+    with _translate_errors(path, called):
         spec.loader.exec_module(module)
     takes_text = RAW in _signature(module, "run", called, "data").parameters
     _signature(module, "init", called)
-    with _told(path, called):
+    with _translate_errors(path, called):
         module.init()
 
     def call(data: object) -> Mapping[str, Any]:
-        answer = _read(module.run(json.dumps({"data": _listed(data)}))) if takes_text else module.run(data)
+        answer = _read(module.run(json.dumps({"data": _to_list(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
     return Scorer(call, None, (lambda text: _read(module.run(text))) if takes_text else None)
 
 
 @contextmanager
-def _told(path: str, called: str) -> Iterator[None]:
+def _translate_errors(path: str, called: str) -> Iterator[None]:
     """Raise what a script raises as a ScriptError, with the script's own line."""
     try:
         yield
@@ -147,7 +147,7 @@ def _read(answer: object) -> Any:
     return json.loads(answer) if isinstance(answer, str) else answer
 
 
-def _listed(data: Any) -> Any:
+def _to_list(data: Any) -> Any:
     if isinstance(data, Mapping):
         return {name: np.asarray(values).tolist() for name, values in data.items()}
-    return [_listed(row) for row in data] if isinstance(data, list) else data.tolist()
+    return [_to_list(row) for row in data] if isinstance(data, list) else data.tolist()

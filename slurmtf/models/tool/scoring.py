@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .batches import Scorer, batch_for, batches_of, block_for, blocks, pieces, scored, size_of
+from .batches import Scorer, batch_for, batches_of, block_for, blocks, pieces, score_block, size_of
 from .drawing import Spec
 from .files import write_json, write_whole
 from .readers import UNREADABLE, format_of
@@ -88,7 +88,7 @@ def _all_scored(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
         for shard in shards:
             _note_failure(plan, shard, err)
         return 1
-    return max([_scored(plan, shard, scorer) for shard in shards], default=0)
+    return max([_score(plan, shard, scorer) for shard in shards], default=0)
 
 
 def check_batch(specs: Mapping[str, Spec] | None, batch: int) -> None:
@@ -105,7 +105,7 @@ def _place(plan: Mapping[str, Any], shard: int, end: str) -> Path:
     return Path(plan["folder"], "shards", f"{shard:05d}{end}")
 
 
-def _scored(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
+def _score(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
     try:
         _write_shard(plan, shard, scorer, _place(plan, shard, ""))
     except RowError as err:
@@ -153,7 +153,7 @@ def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Pat
     mine = list(pieces(plan["counts"], plan["files"], own.start * batch, min(total, own.stop * batch)))
     results, rejects = Results(place.with_suffix(".npz")), list[dict[str, Any]]()
     for parts in blocks(mine, block_for(plan["row_bytes"], batch)):
-        good, bad = scored(parts, scorer, batch, progress)
+        good, bad = score_block(parts, scorer, batch, progress)
         if bad and not plan["rejects"]:
             raise RowError(bad[0]["file"], bad[0]["row"], bad[0]["why"])
         for scores in good:

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from .answering import HEALTHY, UNUSABLE, Spoken, read_frame, refused, write_frame
+from .answering import HEALTHY, UNUSABLE, Spoken, read_frame, refuse, write_frame
 from .files import write_json, write_whole
 
 THREADS = 8
@@ -56,7 +56,7 @@ class Worker:
     def ask(self, body: bytes) -> Spoken:
         """Return the status and body of the answer."""
         if not self._lock.acquire(timeout=self._limit):
-            return refused(503, "busy with earlier requests: try again")
+            return refuse(503, "busy with earlier requests: try again")
         try:
             if self._process is None:
                 self._begin()
@@ -64,7 +64,7 @@ class Worker:
                 self._greeting(self._limit)
             return self._asked(body)
         except StartError as err:
-            return refused(503, str(err))
+            return refuse(503, str(err))
         finally:
             self._lock.release()
 
@@ -107,8 +107,8 @@ class Worker:
         code = self.end()
         self._begin()
         if late.is_set():
-            return refused(504, f"took more than {self._limit:g} s, and was stopped")
-        return refused(500, f"crashed the scoring process (exit code {code}), which is being restarted")
+            return refuse(504, f"took more than {self._limit:g} s, and was stopped")
+        return refuse(500, f"crashed the scoring process (exit code {code}), which is being restarted")
 
     def end(self) -> int:
         """End the process, and return its exit code."""
@@ -145,11 +145,11 @@ class Service:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"
         expected = {"/": "GET", "/swagger.json": "GET", "/score": "POST"}.get(path)
         if path != "/" and not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):
-            return refused(401, "send the header Authorization: Bearer TOKEN")
+            return refuse(401, "send the header Authorization: Bearer TOKEN")
         if expected is None:
-            return refused(404, "there are /, /swagger.json and /score")
+            return refuse(404, "there are /, /swagger.json and /score")
         if method != expected:
-            return refused(405, f"{path} takes {expected}")
+            return refuse(405, f"{path} takes {expected}")
         if path == "/score":
             return self._ask(environ["wsgi.input"].read())
         return 200, self._schema if path == "/swagger.json" else json.dumps(HEALTHY).encode()

@@ -38,7 +38,7 @@ class Earlier:
         return self.job is not None and not self.state.status.final
 
 
-def parsed(text: str) -> tuple[str, str]:
+def parse(text: str) -> tuple[str, str]:
     """Parse ``RUN[:ok|any|notok]`` into the run and the condition."""
     name, colon, condition = text.rpartition(":")
     return (name, condition) if colon else (text, "ok")
@@ -89,7 +89,7 @@ def _never(earlier: Earlier) -> Finding:
     return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")
 
 
-def joined(words: Sequence[str], given: object) -> dict[str, str]:
+def combine(words: Sequence[str], given: object) -> dict[str, str]:
     """Return the flags with which Slurm waits, combined with a dependency that the user has set; none if there is nothing to
     wait for."""
     others = [str(given)] if given else []
@@ -104,12 +104,12 @@ def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callab
     other, whatever the order. ``jobs`` is called until nothing changes, because what was told last may be outdated by then.
     """
     first = told
-    while (now := renamed(first, jobs())) != told:
+    while (now := rename(first, jobs())) != told:
         tell(now)
         told = now
     return told
 
 
-def renamed(dependency: str, jobs: Mapping[str, str]) -> str:
+def rename(dependency: str, jobs: Mapping[str, str]) -> str:
     """Return a dependency with jobs replaced: the new names by the old ones."""
     return re.sub(r"(?<=:)[0-9]+(?:_[0-9]+)?", lambda found: jobs.get(found.group(), found.group()), dependency)

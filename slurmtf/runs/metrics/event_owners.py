@@ -40,7 +40,7 @@ def writer_of(name: str) -> Writer | None:
     return Writer(found["host"], 0) if found else None
 
 
-def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
+def find_named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
     """Return the task that one of these folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
     labels = {role.label: role.label for role in roles}
     for folder in folders:
@@ -52,7 +52,7 @@ def named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
     return None
 
 
-def started_by(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
+def find_starter(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
     """Return the task whose process wrote, else the only one on its host; None if neither is certain."""
     known = list(started)
     here = [one for one in known if _short(one.host) == _short(writer.host)]
@@ -102,10 +102,10 @@ class Owners:
         if file.task or len(self._roles) < 2:
             return file.task or self.chief
         *folders, name = PurePath(relpath(file.path, self._layout.folder)).parts
-        return named(folders, self._roles) or self._writer_of(name) or self.chief
+        return find_named(folders, self._roles) or self._writer_of(name) or self.chief
 
     def _writer_of(self, name: str) -> str | None:
         writer = writer_of(name)
         records = (record for attempt in journal.attempts(self._layout) for record in attempt.records)
         started = [record.event for record in records if isinstance(record.event, TaskStarted)]
-        return started_by(writer, started) if writer else None
+        return find_starter(writer, started) if writer else None

@@ -119,7 +119,7 @@ class MetricsReader:
 
 def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:
     """Yield the files that hold the numbers of a run, or of one of its launches."""
-    yield from map(LoggedFile, logged_files(layout, folder))
+    yield from map(LoggedFile, find_logged_files(layout, folder))
     yield from event_files(layout.launch(folder))
 
 
@@ -149,7 +149,7 @@ def descendants_of(layout: RunLayout, owners: Owners) -> Iterator[tuple[str, Run
         yield from ((*child, its) for child in children_of(trial))
 
 
-def logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
+def find_logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
     """Return the files that the tasks of a run have logged into."""
     return sorted(Path(layout.launch(folder).metrics).glob("*.jsonl"))
 
@@ -165,7 +165,7 @@ def metrics_of(layout: RunLayout, owners: Owners, name: str | None = None, all_r
     written: dict[str, list[EventFile]] = {}
     for file in event_files(layout):
         written.setdefault(owners.of(file), []).append(file)
-    tasks = {path.stem for path in logged_files(layout)} | {*written}
+    tasks = {path.stem for path in find_logged_files(layout)} | {*written}
     found = {
         task: {**_in_event_files(written.get(task, ()), name), **_of_task(layout, task, name)}
         for task in [owners.chief, *sorted(tasks - {owners.chief})]

@@ -37,7 +37,7 @@ from slurmtf.runs.mlflow.mirrored import (
     status_of,
     step_of,
 )
-from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, experiment_id, talking, tracking_uri
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, experiment_id, tracking_uri, translate_errors
 from slurmtf.runs.status import look
 
 T = TypeVar("T")
@@ -205,7 +205,7 @@ class Mirror:
         self._client: Any = None
         self._experiment = ""
         self._copies: dict[str, _Copy] = {}
-        self._lock = _locked(run)
+        self._lock = _lock(run)
 
     def __enter__(self) -> Mirror:
         return self
@@ -221,7 +221,7 @@ class Mirror:
 
     def update(self) -> Sent:
         """Send what MLflow lacks. Raises MirrorError if that fails; the next update starts over."""
-        with talking(tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
+        with translate_errors(tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
             try:
                 return self._update()
             except BaseException:
@@ -245,7 +245,7 @@ class Mirror:
         return total
 
 
-def _locked(run: RunFolder) -> int:
+def _lock(run: RunFolder) -> int:
     """Return a lock on the run's copy, -1 where the folder or its file system has none. Raises InputError if it is taken."""
     try:
         lock = os.open(run.folder / ".mirror.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)

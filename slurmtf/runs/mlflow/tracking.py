@@ -58,7 +58,7 @@ def without_password(text: str) -> str:
 
 
 @contextmanager
-def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
+def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
     """Raise whatever comes of talking to MLflow as a MirrorError: ``where`` is what it is about, ``what`` follows from it.
 
     A server that is away is tried for seconds, one that does not answer for a minute (see WHILE_TALKING).
@@ -70,14 +70,14 @@ def talking(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
     except SlurmtfError:
         raise
     except Exception as err:  # MLflow's, of its store, of its server
-        told = f"{what} ({without_password(uri)}): {_said(err)}"
+        told = f"{what} ({without_password(uri)}): {_summarize(err)}"
         raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
     finally:
         for name in ours:
             os.environ.pop(name, None)
 
 
-def _said(error: Exception) -> str:
+def _summarize(error: Exception) -> str:
     """Return what an error says, in a line; of a long one both ends: its cause stands last."""
     text = without_password(" ".join(str(error).split()))
     half = LONGEST_TEXT // 2

@@ -97,10 +97,10 @@ BACKENDS = {
 
 def cite(account: Account) -> Citation:
     """Describe a run. Only what is known about it is said."""
-    used = _used(account)
+    used = _find_used(account)
     slurm = str(account.last_attempt.get("slurm") or "")
     works = [*used, *([SLURM] if slurm else [])]
-    sentences = (_trained(account, used), _where(account), _scheduled(slurm), _versioned(account))
+    sentences = (_describe_training(account, used), _where(account), _describe_scheduler(slurm), _describe_version(account))
     own = _of_slurmtf(str(account.receipt.get("slurmtf") or ""))
     return Citation(" ".join(filter(None, sentences)), (*(work.entry for work in works), own))
 
@@ -117,7 +117,7 @@ def doubts(account: Account) -> list[Finding]:
     return [warning("not-completed", f"is {status.value}: it has not trained to its end", account.run_id)]
 
 
-def _used(account: Account) -> list[Work]:
+def _find_used(account: Account) -> list[Work]:
     """Return what the script has loaded; if that is not known, what was installed, except for packages that are mere tools."""
     loaded = account.receipt.get("loaded")
     known = loaded.get("packages") if isinstance(loaded, Mapping) else None
@@ -132,12 +132,12 @@ def _version(account: Account, work: Work) -> str:
     return f"{work.name} {version}".strip() + f" \\cite{{{work.key}}}"
 
 
-def _trained(account: Account, used: list[Work]) -> str:
+def _describe_training(account: Account, used: list[Work]) -> str:
     size = account.plan.get("resources")
     size = size if isinstance(size, Mapping) else {}
     tasks, nodes = int(size.get("tasks") or 1), int(size.get("nodes") or 1)
     backend = BACKENDS.get(str(_distribution(account).get("backend")), "")
-    software = _joined([_version(account, work) for work in used])
+    software = _join([_version(account, work) for work in used])
     how = f" with {software}" if software else ""
     many = f" as {backend}" if backend and tasks > 1 else ""
     processes = f", in {tasks} processes on {count(nodes, 'node')}" if tasks > 1 else ""
@@ -157,7 +157,7 @@ def _where(account: Account) -> str:
     names = {str(gpu.get("name")) for gpu in last.get("gpus") or [] if isinstance(gpu, Mapping)}
     driver = next((str(gpu["driver"]) for gpu in last.get("gpus") or [] if gpu.get("driver")), "")
     per_node = f"{count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
-    parts = [per_node, f"driver {driver}" if driver else "", _cpus(resources), _built(account)]
+    parts = [per_node, f"driver {driver}" if driver else "", _cpus(resources), _describe_build(account)]
     told = ", ".join(filter(None, parts))
     took = _hours(account)
     return " ".join(filter(None, (f"It used {told}." if told else "", f"The training took {took}." if took else "")))
@@ -168,7 +168,7 @@ def _cpus(resources: Mapping[str, Any]) -> str:
     return f"{count(int(cpus), 'CPU')} per process" if cpus else ""
 
 
-def _built(account: Account) -> str:
+def _describe_build(account: Account) -> str:
     """Return the CUDA, cuDNN, NCCL and MPI versions that are known."""
     tensorflow, horovod = account.builds.get("tensorflow"), account.builds.get("horovod")
     tensorflow = tensorflow if isinstance(tensorflow, Mapping) else {}
@@ -199,7 +199,7 @@ def _hours(account: Account) -> str:
     )
 
 
-def _scheduled(slurm: str) -> str:
+def _describe_scheduler(slurm: str) -> str:
     return (
         f"Jobs were scheduled by Slurm {slurm} \\cite{{slurm}} and launched by slurmtf \\cite{{slurmtf}}."
         if slurm
@@ -207,7 +207,7 @@ def _scheduled(slurm: str) -> str:
     )
 
 
-def _versioned(account: Account) -> str:
+def _describe_version(account: Account) -> str:
     source = account.receipt.get("source")
     source = source if isinstance(source, Mapping) else {}
     git = source.get("git")
@@ -225,5 +225,5 @@ def _of_slurmtf(version: str) -> str:
     return f"@software{{slurmtf,\n  title = {{slurmtf: TensorFlow training on Slurm clusters}},{line}\n}}"
 
 
-def _joined(words: list[str]) -> str:
+def _join(words: list[str]) -> str:
     return " and ".join(filter(None, (", ".join(words[:-1]), words[-1]))) if words else ""

@@ -15,7 +15,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.states.history import Attempt, History, read_history
 from slurmtf.runs.states.records import read_records
-from slurmtf.runs.states.reduce import told_end
+from slurmtf.runs.states.reduce import read_end
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.states.sweeps import is_sweep
 from slurmtf.runs.states.sweeps import told_end as sweep_end
@@ -88,9 +88,9 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             receipt["lock"] = _lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
-    end = state or (sweep_end(records) if is_sweep(layout) else told_end(records, history))
+    end = state or (sweep_end(records) if is_sweep(layout) else read_end(records, history))
     receipt.pop("outcome", None)  # of an attempt that may not be the last one any more
-    return {**receipt, **completed(receipt, history, end, is_sweep(layout))}
+    return {**receipt, **complete(receipt, history, end, is_sweep(layout))}
 
 
 def note_completed(layout: RunLayout, state: RunState) -> None:
@@ -101,12 +101,12 @@ def note_completed(layout: RunLayout, state: RunState) -> None:
             write_json(layout.receipt, receipt)
 
 
-def completed(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
+def complete(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
     """Return the attempts and the outcome of a run, as its receipt has them; what it lacks as journals and state tell. Pure.
 
     Of a sweep one element's attempt stands for all.
     """
-    noted = {(one["job"], one["number"]): one for one in _noted(receipt.get("attempts"))}
+    noted = {(one["job"], one["number"]): one for one in _read_attempts(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
     told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _by_journal(one, state) for one in journaled}
     attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
@@ -115,7 +115,7 @@ def completed(receipt: Mapping[str, Any], history: History, state: RunState | No
     return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}
 
 
-def _noted(attempts: object) -> list[Mapping[str, Any]]:
+def _read_attempts(attempts: object) -> list[Mapping[str, Any]]:
     """Return the attempts that a receipt tells; what somebody has damaged is left out."""
     found = [one for one in attempts if isinstance(one, Mapping)] if isinstance(attempts, list) else []
     return [one for one in found if isinstance(one.get("job"), str) and isinstance(one.get("number"), int)]
@@ -155,8 +155,8 @@ def _texts(found: object) -> dict[str, str]:
 
 def files_of(layout: RunLayout) -> dict[str, str]:
     """Return the files of a run's source, with what tells their content; none where it can't be read."""
-    from slurmtf.job.contract.snapshot import stored  # noqa: PLC0415 - tarfile, not for each look at a run
+    from slurmtf.job.contract.snapshot import read_stored  # noqa: PLC0415 - tarfile, not for each look at a run
 
     with contextlib.suppress(OSError, ValueError), Path(layout.source).open("rb") as file:
-        return {one.name: f"{one.mode:o} {one.content[:12]}" for one in stored(file) if one.kind != "folder"}
+        return {one.name: f"{one.mode:o} {one.content[:12]}" for one in read_stored(file) if one.kind != "folder"}
     return {}

@@ -27,19 +27,19 @@ def evidence_of(layout: RunLayout, state: RunState, history: History = NO_HISTOR
         of_one = len(history.attempts) <= 1  # the log does not say of which attempt
         return Evidence(failed_node=_failed_node(layout) if of_one else "")
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
-        over_memory = job_log.ran_out_of_memory(_written_by(layout, history.last))
+        over_memory = job_log.ran_out_of_memory(_read_log_of(layout, history.last))
         return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log), over_memory=over_memory)
     return NO_EVIDENCE
 
 
 def _failed_node(layout: RunLayout) -> str:
-    return job_log.failed_node(_written_by(layout, None))
+    return job_log.failed_node(_read_log_of(layout, None))
 
 
-def _written_by(layout: RunLayout, attempt: Attempt | None) -> bytes:
+def _read_log_of(layout: RunLayout, attempt: Attempt | None) -> bytes:
     """Return the end of what the job's log holds of an attempt; of all attempts where none is given."""
     begin = attempt.begins.get(JOB_LOG, 0) if attempt else 0
-    return job_log.written_since(layout.job_log, max(begin, job_log.size_of(layout.job_log) - job_log.TAIL_BYTES))
+    return job_log.read_since(layout.job_log, max(begin, job_log.size_of(layout.job_log) - job_log.TAIL_BYTES))
 
 
 def _plan(layout: RunLayout) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from typing import TypeVar
 from slurmtf.files import write_json, write_private
 from slurmtf.job.contract.layout import JOBS, RunLayout
 from slurmtf.job.contract.system.trust import user_name
-from slurmtf.runs.states.state import RunState, typed
+from slurmtf.runs.states.state import RunState, check_type
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import submitted_jobs
 
@@ -41,7 +41,7 @@ class CancelRequest:
         """Return what :meth:`to_text` wrote. Raises ValueError or TypeError for anything else."""
         job, _, rest = text.partition("\n")
         facts = {**json.loads(rest), "job": job}
-        return cls(**{name: typed(facts[name], kinds) for name, kinds in _KINDS.items() if name in facts})
+        return cls(**{name: check_type(facts[name], kinds) for name, kinds in _KINDS.items() if name in facts})
 
 
 _KINDS: dict[str, tuple[type, ...]] = {
@@ -72,14 +72,14 @@ class Records:
 def read_records(layout: RunLayout) -> Records:
     """Return the records of a run. Files that can't be read, or are invalid, are named and left out."""
     unreadable: list[str] = []
-    jobs = _tried(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
+    jobs = _try(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
     mark = Path(layout.cancel_mark)
-    request = _tried(lambda: CancelRequest.from_text(mark.read_text(encoding="utf-8")), None, mark.name, unreadable)
-    ended = _tried(lambda: RunState.from_dict(json.loads(_text(layout.ended))), None, Path(layout.ended).name, unreadable)
+    request = _try(lambda: CancelRequest.from_text(mark.read_text(encoding="utf-8")), None, mark.name, unreadable)
+    ended = _try(lambda: RunState.from_dict(json.loads(_text(layout.ended))), None, Path(layout.ended).name, unreadable)
     return Records(tuple(jobs), request, ended, tuple(unreadable))
 
 
-def _tried(read: Callable[[], T], default: T, name: str, unreadable: list[str]) -> T:
+def _try(read: Callable[[], T], default: T, name: str, unreadable: list[str]) -> T:
     try:
         return read()
     except FileNotFoundError:
@@ -102,7 +102,7 @@ def note_end(layout: RunLayout, state: RunState) -> None:
 
 def note_cancel_request(layout: RunLayout, job: JobRef) -> str:
     """Note that slurmtf was asked to cancel this job of the run, and by whom; return what was noted before. Raises OSError."""
-    before, uid = _tried(lambda: _text(layout.cancel_mark), "", "", []), os.getuid()
+    before, uid = _try(lambda: _text(layout.cancel_mark), "", "", []), os.getuid()
     request = CancelRequest(job.name, user_name(uid), uid, socket.gethostname(), time.time())
     write_private(layout.cancel_mark, request.to_text())
     return before

@@ -172,20 +172,20 @@ def reduce(
     case = _case(records, history, answer, now, evidence)
     if case is None:
         return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
-    return _with_canceler(case, _known_end(case) or _asked(case))
+    return _with_canceler(case, _find_known_end(case) or _asked(case))
 
 
-def told_end(records: Records, history: History) -> RunState | None:
+def read_end(records: Records, history: History) -> RunState | None:
     """Return the end of a run as its folder alone tells it; None where it tells none."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
-    return _known_end(case) if case else None
+    return _find_known_end(case) if case else None
 
 
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
     """Return the job to ask the scheduler about; None if the folder tells everything, also who canceled it, and the exit code
     of a supervisor that left no word."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
-    known = case and _known_end(case)
+    known = case and _find_known_end(case)
     if case is None or (known and not _lacks(_with_canceler(case, known).outcome)):
         return None
     return case.job
@@ -204,7 +204,7 @@ def _case(records: Records, history: History, answer: Answer, now: float, eviden
     return _Case(records, history, job, attempt, answer, now, evidence)
 
 
-def _known_end(case: _Case) -> RunState | None:
+def _find_known_end(case: _Case) -> RunState | None:
     """Return the end that the run folder alone tells: the journal, or what was written down unless the job started again."""
     attempt, written = case.attempt, case.records.ended
     if attempt and attempt.end:

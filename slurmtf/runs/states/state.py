@@ -172,7 +172,7 @@ class RunState:
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
         """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
-        known = {name: typed(facts[name], kinds) for name, kinds in _PLAIN.items() if name in facts}
+        known = {name: check_type(facts[name], kinds) for name, kinds in _PLAIN.items() if name in facts}
         return cls(
             RunStatus(facts["status"]),
             JobRef.from_dict(facts["job"]) if facts.get("job") else None,
@@ -182,7 +182,7 @@ class RunState:
         )
 
 
-def typed(value: Any, kinds: tuple[type, ...]) -> Any:
+def check_type(value: Any, kinds: tuple[type, ...]) -> Any:
     """Return a value that is of one of these kinds. Raises TypeError."""
     if not isinstance(value, kinds):
         raise TypeError(type(value).__name__)
@@ -192,7 +192,7 @@ def typed(value: Any, kinds: tuple[type, ...]) -> Any:
 def _again(facts: object) -> Again | None:
     """Return what :meth:`RunState.to_dict` wrote of it; unknown keys are taken."""
     given = facts if isinstance(facts, dict) else {}
-    known = {name: typed(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}
+    known = {name: check_type(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None
 
 

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.environments.packing import outdated
+from slurmtf.environments.packing import find_outdated
 from slurmtf.environments.store import EnvironmentStore, store_beside
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import age
@@ -23,7 +23,7 @@ from slurmtf.runs.status import states_of
 from slurmtf.runs.workspaces.workspace import known_workspaces, run_folders
 from slurmtf.snapshot import SnapshotStore
 from slurmtf.submit.folder import STAGING
-from slurmtf.submit.submission import abandoned, removals, stale_partials
+from slurmtf.submit.submission import find_abandoned, removals, stale_partials
 from slurmtf.trusted import own_folder
 
 YOUNG_S = 3600
@@ -43,7 +43,7 @@ class Garbage:
 def _snapshots(workspace: Path) -> Iterator[Path]:
     """Yield snapshots that no run has. Link counts would not tell: where links are impossible, runs have copies."""
     old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
-    needed = _needed(workspace) if old else frozenset()
+    needed = _find_needed(workspace) if old else frozenset()
     yield from (path for path in old if path.stem not in needed)
 
 
@@ -64,19 +64,19 @@ def _downloads(workspace: Path) -> Iterator[Path]:
 
 
 def _packs(workspace: Path) -> Iterator[Path]:
-    yield from unneeded_packs(store_beside(workspace), [workspace, *known_workspaces()])
+    yield from find_unneeded_packs(store_beside(workspace), [workspace, *known_workspaces()])
 
 
-def unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
+def find_unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list[Path]:
     """Return the packs of environments that are gone, or that have a newer pack, unless an unfinished run needs them."""
-    found = outdated(store)
+    found = find_outdated(store)
     needed = _packs_needed({*map(str, found)}, list(dict.fromkeys(workspaces))) if found else set()
     return [path for path in found if str(path) not in needed]
 
 
 def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
     """Return which of these packs unfinished runs need; those being submitted are looked up first, because they become runs."""
-    staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _staged(workspace)}
+    staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _find_staged(workspace)}
     named = {folder: _in_plan(_plan(folder), "job", "stage", "pack") for folder in run_folders(workspaces)}
     asking = [folder for folder, pack in named.items() if pack in packs]
     going_on = [folder for folder, state in zip(asking, states_of(asking), strict=True) if not state.status.final]
@@ -90,7 +90,7 @@ def _models(workspace: Path) -> Iterator[Path]:
 
 COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "removed run": removals,
-    "unfinished submission": abandoned,
+    "unfinished submission": find_abandoned,
     "partial file": stale_partials,
     "snapshot": _snapshots,
     "index": _indexes,
@@ -133,17 +133,19 @@ def discard(found: Garbage) -> str | None:
     return None
 
 
-def _needed(workspace: Path) -> frozenset[str]:
+def _find_needed(workspace: Path) -> frozenset[str]:
     """Return the ids of the snapshots of all runs, including those being submitted."""
     plans = map(_plan, run_folders([workspace]))
-    return frozenset(filter(None, (_in_plan(plan, "provenance", "snapshot", "id") for plan in [*plans, *_staged(workspace)])))
+    return frozenset(
+        filter(None, (_in_plan(plan, "provenance", "snapshot", "id") for plan in [*plans, *_find_staged(workspace)]))
+    )
 
 
 def _plan(folder: Path) -> Path:
     return Path(RunLayout(str(folder)).plan)
 
 
-def _staged(workspace: Path) -> Iterator[Path]:
+def _find_staged(workspace: Path) -> Iterator[Path]:
     """Yield the plans of runs that are being submitted."""
     yield from own_folder(workspace, STAGING).glob("*/plan.json")
 

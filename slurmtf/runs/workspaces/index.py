@@ -121,7 +121,7 @@ def files_of(layout: RunLayout) -> Files | None:
 def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
     """Return the row of a run; None if it has not ended, or may still change. ``files`` are as they were when reading
     ``began``."""
-    if not seen.settled or files is None or any(_changed(stamp) > began - SETTLED_S for _, stamp in files):
+    if not seen.settled or files is None or any(_changed_at(stamp) > began - SETTLED_S for _, stamp in files):
         return None
     layout = seen.layout
     texts = json.dumps(seen.state.data), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
@@ -156,7 +156,7 @@ def _stamp(path: str) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def _changed(stamp: str) -> float:
+def _changed_at(stamp: str) -> float:
     """Return when a file changed, in seconds since 1970; 0 if there is none."""
     return int(stamp.rpartition(" ")[2]) / 1e9 if stamp else 0.0
 

@@ -14,7 +14,7 @@ from typing import Any
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.loading import uncollected
+from slurmtf.loading import pause_collection
 from slurmtf.runs.states.state import Brief, RunState, RunStatus
 from slurmtf.runs.workspaces.index import Index, Row, files_of, row_of
 from slurmtf.runs.workspaces.tags import matches, tags_of
@@ -117,19 +117,19 @@ def list_all(
         known.update(found)
         return found
 
-    with uncollected(), Index() as index:
+    with pause_collection(), Index() as index:
         listing = list_runs(workspaces, experiment, take)
         return _states(listing.paths, index, known, wanted, max_age_s), listing.unreadable
 
 
 def _states(paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: Wanted, max_age_s: float) -> list[Listed]:
     unknown = [path for path in paths if path not in known]
-    seen = _looked_at(unknown, index, max_age_s) if unknown else {}
+    seen = _look_at(unknown, index, max_age_s) if unknown else {}
     found = (Listed(path, known.get(path) or seen[path]) for path in paths)
     return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.takes(one)]
 
 
-def _looked_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
+def _look_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
     """Return the current states of runs that the index does not know, and store those that have ended in it."""
     from slurmtf.runs import status  # noqa: PLC0415 - what has ended is listed without what asks schedulers
 

@@ -33,7 +33,7 @@ def _of_script(layout: RunLayout) -> dict[str, str]:
     return {entry.name: entry.value for entry in sorted(logged, key=lambda entry: entry.time)}
 
 
-def settled(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[str, str]:
+def normalize(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[str, str]:
     """Return tags, or what else is written like them, as texts; a value of None is none. Raises SpecError."""
     found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
     wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
@@ -43,7 +43,7 @@ def settled(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[st
     return found
 
 
-def parsed(texts: Iterable[str]) -> dict[str, str | None]:
+def parse(texts: Iterable[str]) -> dict[str, str | None]:
     """Return the tags that ``NAME`` and ``NAME=VALUE`` mean; the value of the first is None."""
     parts = [text.partition("=") for text in texts]
     return {name: value if equals else None for name, equals, value in parts}

@@ -32,11 +32,11 @@ def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
     A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
     site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError if one is unset, or Slurm can't carry the path.
     """
-    text = str(given) if given else _expanded(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
+    text = str(given) if given else _expand(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
     return _carried_by_slurm(Path(absolute(text)))
 
 
-def _expanded(text: str) -> str:
+def _expand(text: str) -> str:
     expanded = os.path.expandvars(text)
     unset = re.search(r"\$\{?(\w+)", expanded)
     if unset:
@@ -180,7 +180,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     folders = listing.folders
     if name == "last" and folders:
         return folders[0]
-    found = [folder for folder in folders if folder.name == name] or _meant(name, folders)
+    found = [folder for folder in folders if folder.name == name] or _find_meant(name, folders)
     if len(found) == 1:
         return found[0]
     if found:
@@ -203,7 +203,7 @@ def _at(folder: Path) -> Path:
     raise RunNotFoundError(Finding("not-a-run", str(folder), what, "name the folder that holds plan.json"))
 
 
-def _meant(name: str, folders: list[Path]) -> list[Path]:
+def _find_meant(name: str, folders: list[Path]) -> list[Path]:
     """Return the runs whose id ends with a name, or that have or had the job of that name."""
     of_job = set[Path]()
     if JOB_NAME.fullmatch(name):

@@ -43,7 +43,7 @@ def words(text: str) -> str:
     )
 
 
-def unanswered(command: str, text: str) -> SlurmError | None:
+def failure_of(command: str, text: str) -> SlurmError | None:
     """Return the error of a command that did not get through, with the line that says so; None if it did."""
     for pattern, error, code, remedy in (
         (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
@@ -72,7 +72,7 @@ def output(argv: list[str]) -> str:
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
         if last or not (cut or any(word in done.stderr for word in TRANSIENT)):
             said = words(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
-            raise unanswered(argv[0], done.stderr) or SlurmError(Finding("slurm-failed", argv[0], said, "try again later"))
+            raise failure_of(argv[0], done.stderr) or SlurmError(Finding("slurm-failed", argv[0], said, "try again later"))
         time.sleep(2**attempt)
     raise AssertionError("unreachable")
 

@@ -62,7 +62,7 @@ def sbatch(
     return [*(["env", *words] if words else []), "sbatch", "--parsable", *array, script, *first]
 
 
-def inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
+def find_inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     """Return the variables that sbatch must not see.
 
     Its ``SBATCH_*`` variables win over the script's own lines (sbatch(1), INPUT ENVIRONMENT VARIABLES): those of flags that

@@ -213,7 +213,7 @@ def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tu
     kept = without_run(environ)
     inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
     gpus = environ.keys() & set(var.GPUS.values()) if inside else set()
-    dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.inherited(environ, flags)}
+    dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.find_inherited(environ, flags)}
     return sorted(dropped), {name: value for name, value in kept.items() if environ[name] != value}
 
 

@@ -18,7 +18,7 @@ from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, Canceler, JobRe
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands, jobs_ahead
 from slurmtf.scheduler.slurm.calls import output
-from slurmtf.scheduler.slurm.sharing import shared
+from slurmtf.scheduler.slurm.sharing import share
 
 QUEUE_AGE_S = 30.0
 """The oldest answer, in seconds, that may be used to count the jobs ahead of ours."""
@@ -37,8 +37,8 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
     age = younger_than((job.submitted for job in asked), max_age_s, time.time())
     found = match(asked, mine(cluster, age))
     lacking = [job for job in asked if job not in found or _lacks(found[job])]
-    accounted = {job: _named(seen, job) for job, seen in _accounted(lacking, cluster, age).items()}
-    both = {job: _completed(found[job], seen) for job, seen in accounted.items() if job in found}
+    accounted = {job: _name_canceler(seen, job) for job, seen in _ask_accounting(lacking, cluster, age).items()}
+    both = {job: _complete(found[job], seen) for job, seen in accounted.items() if job in found}
     return {**accounted, **found, **both}
 
 
@@ -48,14 +48,14 @@ def _lacks(seen: Observation) -> bool:
     return failed or seen.state is JobState.CANCELLED
 
 
-def _completed(seen: Observation, accounted: Observation) -> Observation:
+def _complete(seen: Observation, accounted: Observation) -> Observation:
     """Return what squeue says of a job, with what the accounting adds: seconds after the end it may say nothing of it yet."""
     if not accounted.state.final:
         return replace(seen, untold=accounted.state is JobState.UNKNOWN)
     return replace(seen, canceler=accounted.canceler, exit_code=accounted.exit_code, signal=accounted.signal)
 
 
-def _named(seen: Observation, job: SubmittedJob) -> Observation:
+def _name_canceler(seen: Observation, job: SubmittedJob) -> Observation:
     """Return the observation of a job with the name of the user who canceled it."""
     if seen.canceler is None or seen.canceler.uid is None:
         return seen
@@ -78,16 +78,16 @@ def younger_than(moments: Iterable[float], max_age_s: float, now: float) -> floa
 
 def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
     """Return all of the user's jobs that slurmctld remembers, or remembered at most so long ago. Raises SlurmError."""
-    return commands.parse_squeue(shared(commands.squeue(cluster), output, max_age_s), cluster)
+    return commands.parse_squeue(share(commands.squeue(cluster), output, max_age_s), cluster)
 
 
-def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
+def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
     """Return what accounting knows; nothing on a cluster without it. While it does not answer, states are unknown."""
     ids = sorted({job.ref.job_id for job in jobs})
     if not ids or shutil.which("sacct") is None:
         return {}
     try:
-        return match(jobs, commands.parse_sacct(shared(commands.sacct(ids, cluster), output, max_age_s), cluster))
+        return match(jobs, commands.parse_sacct(share(commands.sacct(ids, cluster), output, max_age_s), cluster))
     except SlurmError as err:
         told = f"sacct: {err.findings[0].what}"
         away = AWAY.search(told) is not None
@@ -97,7 +97,7 @@ def _accounted(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: flo
 def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
     """Query all waiting jobs, and count those ahead of ours."""
     try:
-        told = shared(jobs_ahead.waiting(cluster), output, QUEUE_AGE_S)
+        told = share(jobs_ahead.waiting(cluster), output, QUEUE_AGE_S)
     except SlurmError:
         return None
     return jobs_ahead.ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
@@ -131,7 +131,7 @@ def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observat
         return []
     hours = int(max(0.0, time.time() - built + SUBMIT_SLACK_S) // 3600) + 1
     try:
-        return commands.parse_sacct(shared(commands.sacct_since(hours, cluster), output, max_age_s), cluster)
+        return commands.parse_sacct(share(commands.sacct_since(hours, cluster), output, max_age_s), cluster)
     except SlurmError as err:
         if AWAY.search(err.findings[0].what):
             raise

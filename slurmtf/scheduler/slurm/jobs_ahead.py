@@ -34,10 +34,10 @@ def waiting(cluster: str | None = None) -> list[str]:
 
 def parse_waiting(text: str) -> list[Waiting]:
     """Parse the output of :func:`waiting`; a job array is one line (``33_[1-5]``)."""
-    return list(_parsed(text))
+    return list(_parse(text))
 
 
-def _parsed(text: str) -> Iterator[Waiting]:
+def _parse(text: str) -> Iterator[Waiting]:
     for line in text.splitlines():
         cells = line.split("|", 4)
         if len(cells) == 5 and cells[1].isdigit():

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from slurmtf.errors import RefusedError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
-from slurmtf.scheduler.slurm.calls import unanswered, words
+from slurmtf.scheduler.slurm.calls import failure_of, words
 
 LAST_LINES = 8
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
@@ -49,7 +49,7 @@ def refusal(errors: str, said: str, script: str) -> SlurmtfError:
 
     ``errors`` is its standard error, ``said`` its standard output: some sites' filters refuse there.
     """
-    failed = unanswered("sbatch", errors)
+    failed = failure_of("sbatch", errors)
     if failed is not None:
         return failed
     told = words("\n".join([*errors.splitlines(), *_telling(said)]))

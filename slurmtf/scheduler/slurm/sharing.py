@@ -56,7 +56,7 @@ class _Told:
         return least <= self.asked <= now
 
 
-def shared(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -> str:
+def share(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -> str:
     """Return what ``ask`` says of a command, or said to another process of the user at most ``max_age_s`` ago.
 
     Raises SlurmError as ``ask`` does.
@@ -68,7 +68,7 @@ def shared(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -
     told = _read(path, began - max_age_s)
     if told is None:
         with _alone(path):
-            told = _read(path, began - max_age_s) or _asked(argv, ask, path)
+            told = _read(path, began - max_age_s) or _ask(argv, ask, path)
     if told.error:
         raise told.error
     return told.text
@@ -94,7 +94,7 @@ def _read(path: Path, since: float) -> _Told | None:
     return told if told.answers(since, time.time()) else None
 
 
-def _asked(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Told:
+def _ask(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Told:
     now = time.time()
     try:
         told = _Told(now, ask(argv))

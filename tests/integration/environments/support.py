@@ -15,7 +15,7 @@ from slurmtf.environments import EnvironmentSpec, EnvironmentStore
 from slurmtf.environments.building import build, fetch, program, write_spec
 from slurmtf.environments.spec import of_packages
 from slurmtf.estimator import Environment
-from slurmtf.job.build.installer import explained
+from slurmtf.job.build.installer import explain_failure
 from slurmtf.job.build.work import StepError
 from slurmtf.sites import load
 
@@ -91,7 +91,7 @@ def write_sources(folder: Path, name: str, version: str = "1.0", *, compiler: st
 
 def meant(printed: str) -> str:
     """Return what it means that an installer prints this, in the builder's words."""
-    return explained(StepError("installing", 1, printed)).what.partition(" (")[0]
+    return explain_failure(StepError("installing", 1, printed)).what.partition(" (")[0]
 
 
 NO_PACKAGE = meant("No matching distribution found for x")

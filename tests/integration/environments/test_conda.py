@@ -16,7 +16,7 @@ from slurmtf.environments import spec as specs
 from slurmtf.environments.building import build
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Environment
-from slurmtf.job.build.conda import _explained
+from slurmtf.job.build.conda import _explain
 from slurmtf.job.build.work import StepError
 from tests.conda.fixtures import Conda
 from tests.integration.environments.support import CONFLICT, NO_PACKAGE
@@ -147,7 +147,7 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     ],
 )
 def test_what_other_solvers_say(output: str, what: str, reason: str) -> None:
-    told = _explained(StepError("solving", 1, output))
+    told = _explain(StepError("solving", 1, output))
     assert told.what.startswith(what)
     assert reason in told.what
     assert "Solving environment" not in told.what

@@ -13,7 +13,7 @@ import pytest
 from slurmtf.environments import spec as specs
 from slurmtf.environments.building import fetch
 from slurmtf.errors import SoftwareError
-from slurmtf.job.build.installer import explained
+from slurmtf.job.build.installer import explain_failure
 from slurmtf.job.build.work import StepError
 from tests.integration.environments.support import NO_PACKAGE, NOT_COMPILED
 from tests.patience import HANG_S, until
@@ -81,7 +81,7 @@ def test_sources_whose_needs_can_not_be_told_are_named() -> None:
         "Collecting six==1.17.0\n  Downloading six-1.17.0-py2.py3-none-any.whl\nCollecting mysqlclient==2.2.4\n"
         "  Getting requirements to build wheel: started\n  error: subprocess-exited-with-error\n"
     )
-    why = explained(StepError("fetching", 1, printed)).what
+    why = explain_failure(StepError("fetching", 1, printed)).what
     assert why == f"{NOT_COMPILED} (Collecting mysqlclient==2.2.4)"
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from slurmtf.job.contract.attempt import events, journal
 from slurmtf.job.contract.attempt.outcome import Cause
-from slurmtf.job.contract.snapshot import id_of, stored
+from slurmtf.job.contract.snapshot import id_of, read_stored
 from slurmtf.job.staging import workdir
 from tests.patience import HANG_S, until
 
@@ -212,7 +212,7 @@ def test_a_kill_while_the_copy_is_written(job: NewJob, tmp_path: Path) -> None:
     with tarfile.open(one.layout.source, "a") as archive:
         archive.add(tmp_path / "many", "many")
     with open(one.layout.source, "rb") as source:
-        one.change_plan(snapshot=id_of(stored(source)))
+        one.change_plan(snapshot=id_of(read_stored(source)))
     until(lambda: killed_half_way(one), "a half made copy")
     assert not Path(one.layout.work).exists()
     assert one.run() == 0, one.log()

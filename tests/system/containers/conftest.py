@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.sites import Site, load
 from slurmtf.sites.model import Containers
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.cluster import Cluster
 from tests.system.distributed.conftest import FOR_MPI
 from tests.system.slurm.conftest import lab_at
@@ -84,4 +84,4 @@ def nodes(request: pytest.FixtureRequest) -> Boxes:
 
 
 def at(site: str, containers: Containers = OF_ROOT) -> Site:
-    return replace(load(packaged("site_configs") / f"{site}.yaml"), containers=containers)
+    return replace(load(find_data("site_configs") / f"{site}.yaml"), containers=containers)

@@ -20,7 +20,7 @@ from slurmtf import Environment, Experiment, Input, Mpi, Run, RunStatus, TensorF
 from slurmtf.diagnosis.dying import explain
 from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.job.build.image import MEANINGS
-from slurmtf.job.build.installer import explained
+from slurmtf.job.build.installer import explain_failure
 from slurmtf.job.build.work import StepError
 from slurmtf.job.contract.attempt.outcome import End, Outcome
 from slurmtf.sites.model import Containers, Storage
@@ -207,7 +207,7 @@ def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.M
 
 def meant(printed: str) -> str:
     """Return what it means that a runtime prints this, in the builder's words."""
-    return explained(StepError("fetching", 1, printed), MEANINGS).what.partition(" (")[0]
+    return explain_failure(StepError("fetching", 1, printed), MEANINGS).what.partition(" (")[0]
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from slurmtf.estimator.flags import PARAMETER_OF
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.rendering import FILTERS
 from slurmtf.runs import RunStatus
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.cli.documents import DOCUMENTS, ROOT, table
 
 DRIFTS = {"custom_docker_base_image", "conda_dependencies_file_path", "pip_requirements_file_path"}
@@ -25,7 +25,7 @@ DRIFTS = {"custom_docker_base_image", "conda_dependencies_file_path", "pip_requi
 def blocks() -> set[str]:
     found = set()
     for name in ("base.sh.j2", "slurm.sh.j2", "local.sh.j2"):
-        found |= set(re.findall(r"block (\w+)", (packaged("templates") / name).read_text(encoding="utf-8")))
+        found |= set(re.findall(r"block (\w+)", (find_data("templates") / name).read_text(encoding="utf-8")))
     return found
 
 

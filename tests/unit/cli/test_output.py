@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.cli.output import NO_TIME, bare, clock, colour, duration, shown, table
+from slurmtf.cli.output import NO_TIME, bare, clock, colour, duration, escape, table
 from slurmtf.cli.present import headline
 from slurmtf.runs import RunState, RunStatus
 from tests.patience import HANG_S
@@ -37,7 +37,7 @@ TITLE = "\x1b]0;owned\x07"
     ],
 )
 def test_what_controls_a_terminal_is_shown_escaped(text: str, expected: str) -> None:
-    assert shown(text) == expected
+    assert escape(text) == expected
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
@@ -48,7 +48,7 @@ def test_a_time_that_is_none(number: float) -> None:
 def test_our_own_colours_are_shown() -> None:
     text = f"{TITLE} {colour('Failed')} {TITLE} {colour('Preparing')}"
     told = r"\x1b]0;owned\x07"
-    assert shown(text) == f"{told} {click.style('Failed', fg='red')} {told} Preparing"
+    assert escape(text) == f"{told} {click.style('Failed', fg='red')} {told} Preparing"
     assert bare(colour("Failed")) == "Failed"
     assert table([["A", "B"], [colour("Failed"), "b"], ["a", "b"]]).splitlines()[0] == "A       B"
     assert table([["A", "B"], ["x\nFailed", "b\tc"]]).splitlines() == ["A          B", r"x\nFailed  b\tc"]
@@ -56,12 +56,12 @@ def test_our_own_colours_are_shown() -> None:
 
 @given(st.text())
 def test_no_text_controls_a_terminal(text: str) -> None:
-    assert not [char for char in shown(text) if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0]
+    assert not [char for char in escape(text) if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0]
 
 
 def test_a_comment_of_slurm() -> None:
     state = RunState(RunStatus.QUEUED, reason=f"ReqNodeNotAvail, {TITLE}")
-    assert shown(bare(headline(state))) == r"Queued (ReqNodeNotAvail, \x1b]0;owned\x07)"
+    assert escape(bare(headline(state))) == r"Queued (ReqNodeNotAvail, \x1b]0;owned\x07)"
 
 
 def on_terminal(*argv: str) -> bytes:

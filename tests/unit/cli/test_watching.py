@@ -15,7 +15,7 @@ from slurmtf.cli.watching import (
     footer,
     heights,
     keys_in,
-    pressed,
+    press,
 )
 
 LINES = tuple(Line(name, (name,), text) for name, text in (("a-1", "Running 12"), ("b-2", "Failed 13"), ("c-3", "Running 14")))
@@ -41,7 +41,7 @@ def test_keys(text: str, keys: list[str]) -> None:
 def after(keys: list[str], view: View = VIEW) -> tuple[View, list[Action]]:
     actions = []
     for key in keys:
-        view, action = pressed(view, key)
+        view, action = press(view, key)
         actions.append(action)
     return view, actions
 
@@ -147,7 +147,7 @@ def test_keys_are_explained_until_the_next_one() -> None:
 @pytest.mark.parametrize("keys", [[], ["/"], ["c"], ["?"]])
 def test_it_is_suspended_whatever_it_shows(keys: list[str]) -> None:
     before, _ = after(keys)
-    assert pressed(before, Key.SUSPEND) == (before, Action.SUSPEND)
+    assert press(before, Key.SUSPEND) == (before, Action.SUSPEND)
     assert list(keys_in("\x1a")) == [Key.SUSPEND]
 
 

@@ -12,7 +12,7 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage
-from slurmtf.spelling import spelled
+from slurmtf.spelling import spell
 
 GIB = 1 << 30
 HOUR = 3600.0
@@ -87,7 +87,7 @@ def test_what_is_advised(used: Usage, state: RunState, codes: list[str]) -> None
 
 @pytest.mark.parametrize(("used", "state", "text"), TEXTS)
 def test_in_words(used: Usage, state: RunState, text: str) -> None:
-    assert [spelled(advice.text, FLAGS) for advice in advise(used, state)] == [text]
+    assert [spell(advice.text, FLAGS) for advice in advise(used, state)] == [text]
 
 
 def test_nodes_that_do_nothing_are_named() -> None:

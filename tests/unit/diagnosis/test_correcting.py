@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.diagnosis.correcting import Followed, corrected, followed_again
+from slurmtf.diagnosis.correcting import Followed, correct_command, follow_again
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
@@ -80,7 +80,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
 
 @pytest.mark.parametrize(("death", "settings", "asked", "command"), TABLE)
 def test_the_command(death: Explanation, settings: dict[str, Any], asked: Resources, command: str) -> None:
-    assert corrected("r-1", death, settings, asked) == command
+    assert correct_command("r-1", death, settings, asked) == command
 
 
 def followed(name: str, status: RunStatus, condition: str = "ok", cause: Cause = Cause.SCRIPT) -> Followed:
@@ -107,7 +107,7 @@ FOLLOWED = [
 
 @pytest.mark.parametrize(("earlier", "named", "command"), FOLLOWED)
 def test_a_run_that_followed_in_vain(earlier: list[Followed], named: list[str], command: str) -> None:
-    remedy, told = followed_again("r-1", earlier)
+    remedy, told = follow_again("r-1", earlier)
     assert told == command
     assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named
 
@@ -116,12 +116,12 @@ def test_what_a_log_says_to_set_is_not_in_the_command() -> None:
     line = "train.py: error: unrecognized arguments: `environment_variables[LD_PRELOAD]=/tmp/x.so`"
     death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
     assert death.rule == "arguments"
-    assert (corrected("r-1", death, {}, ASKED), values_in(death.remedy)) == ("", [])
+    assert (correct_command("r-1", death, {}, ASKED), values_in(death.remedy)) == ("", [])
 
 
 def test_nor_is_it_a_user_name() -> None:
     canceled = Outcome(Cause.CANCELED, detail={"by": "other", "user": "`time=1`"})
-    assert corrected("r-1", explain(canceled), {}, ASKED) == "slurmtf rerun r-1"
+    assert correct_command("r-1", explain(canceled), {}, ASKED) == "slurmtf rerun r-1"
 
 
 def test_a_remedy_has_neither_secrets_nor_long_lines_of_a_log() -> None:

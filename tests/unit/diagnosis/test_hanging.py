@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.dying import explain, explain_hang
 from slurmtf.diagnosis.ends import IT_STAYED
 from slurmtf.diagnosis.evidence import explain_hung
 from slurmtf.diagnosis.explanation import Log, TaskFailure
@@ -64,7 +64,7 @@ def test_what_it_raised_has_its_own_class() -> None:
 )
 def test_a_limit_is_one_where_no_rank_ended_by_an_error_of_its_own(error: str) -> None:
     assert explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=logs(error)).kind is Kind.TIME_LIMIT
-    assert hung(logs(error)) is None
+    assert explain_hang(logs(error)) is None
 
 
 MOVED = RAISED.replace("KeyError: 'missing'", "ValueError: no data")
@@ -89,7 +89,7 @@ def test_the_word_of_its_python_decides(uncaught: str | None, error: str, kind: 
     found = explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=told)
     assert found.kind is kind
     assert found.evidence[-1].text.startswith(shown)
-    assert (hung(told) is not None) is (kind is Kind.SCRIPT)
+    assert (explain_hang(told) is not None) is (kind is Kind.SCRIPT)
 
 
 @pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])

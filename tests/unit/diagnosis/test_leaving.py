@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from slurmtf.diagnosis.dying import explain, hung
+from slurmtf.diagnosis.dying import explain, explain_hang
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.leaving import how_it_left
@@ -97,7 +97,7 @@ def test_a_rank_that_leaves_with_an_error_and_stays_is_told_of() -> None:
     limit = Outcome(Cause.TIME_LIMIT, signal=15)
     stayed = logs(TRACE.replace("<module>", "main").format(NO_KEY), handling(NO_KEY))
     assert explain(limit, logs=stayed).kind is Kind.SCRIPT
-    assert hung([replace(log, exit="") for log in stayed]) is None
+    assert explain_hang([replace(log, exit="") for log in stayed]) is None
     # told to end, it may leave so too
     assert explain(limit, logs=logs("", AT.format(1))).kind is Kind.TIME_LIMIT
     assert explain(limit, logs=logs("", handling("KeyboardInterrupt"))).kind is Kind.TIME_LIMIT

@@ -21,7 +21,7 @@ from slurmtf.estimator import Environment
 from slurmtf.plan import render
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments, Modules
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import SITE, plan_of, refused, refusing, tells, tensorflow
 
 HERE = Site(name="here")
@@ -361,7 +361,7 @@ def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
 def test_the_script_activates_what_is_built_and_says_when_it_is_gone(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, pip_packages=["scipy"])
     software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
-    script = render(plan_of(estimator, SITE, software), [packaged("templates")])
+    script = render(plan_of(estimator, SITE, software), [find_data("templates")])
     assert software.spec is not None
     assert f"ENVIRONMENT={tmp_path}/{software.spec.name}\n" in script
     assert "slurmtf env rebuild $RUN" in script
@@ -371,7 +371,7 @@ def test_the_script_activates_what_is_built_and_says_when_it_is_gone(source: Pat
 
 def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
     software = Software("/envs/tf/bin/python", prefix="/envs/tf", kind="conda", unset=OF_OTHER_ENVIRONMENTS)
-    script = render(plan_of(tensorflow(source), SITE, software), [packaged("templates")])
+    script = render(plan_of(tensorflow(source), SITE, software), [find_data("templates")])
     assert 'export CONDA_PREFIX="$ENVIRONMENT"' in script
     assert '"$ENVIRONMENT"/etc/conda/activate.d/*.sh' in script
     assert "VIRTUAL_ENV=" not in script

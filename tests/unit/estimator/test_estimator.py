@@ -17,7 +17,7 @@ from slurmtf import MpiConfiguration, TensorflowConfiguration
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import to_argv
-from slurmtf.estimator.azureml import overridden
+from slurmtf.estimator.azureml import override
 from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, mebibytes, seconds, slurm_time
 from tests.unit.support import refused, refusing, tensorflow
 
@@ -305,19 +305,19 @@ def test_configurations_of_azure_ml_that_can_not_be_taken(source: Path) -> None:
 
 def test_a_submission_changes_arguments_by_name_and_not_the_estimator(source: Path) -> None:
     estimator = tensorflow(source, script_params={"--flag": "", "--lr": 0.1, "--xs": [1, 2]}, use_gpu=True)
-    found = overridden(estimator, {"script_params": {"--lr": 0.2, 5: "x"}, "inputs": None})
+    found = override(estimator, {"script_params": {"--lr": 0.2, 5: "x"}, "inputs": None})
     assert found.arguments == ("--flag", "--lr", "0.2", "--xs", "1", "2", "5", "x")
     assert estimator.arguments == ("--flag", "--lr", "0.1", "--xs", "1", "2")
     assert (found.use_gpu, type(found)) == (True, TensorFlow)
-    assert overridden(estimator, {}) == estimator
-    assert overridden(estimator, {"script_params": ["a"]}).arguments == ("a",)
-    assert overridden(estimator, {"source_directory_data_store": "/elsewhere"}).source_directory_data_store == "/elsewhere"
+    assert override(estimator, {}) == estimator
+    assert override(estimator, {"script_params": ["a"]}).arguments == ("a",)
+    assert override(estimator, {"source_directory_data_store": "/elsewhere"}).source_directory_data_store == "/elsewhere"
 
 
 def test_what_a_submission_can_not_change(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        overridden(tensorflow(source), {"node_count": 2, "script_param": {}})
+        override(tensorflow(source), {"node_count": 2, "script_param": {}})
     assert [finding.where for finding in caught.value.findings] == ["node_count", "script_param"]
     assert "script_params" in caught.value.findings[1].remedy
     with refusing(SpecError, "bad-arguments"):
-        overridden(tensorflow(source, script_params=["--lr", "1"]), {"script_params": {"--lr": 2}})
+        override(tensorflow(source, script_params=["--lr", "1"]), {"script_params": {"--lr": 2}})

@@ -30,7 +30,7 @@ from slurmtf.estimator import families
     ],
 )
 def test_what_a_flag_excludes(flag: str, value: Any, excluded: set[str]) -> None:
-    assert families.given({flag: value}) == excluded
+    assert families.add_excluded({flag: value}) == excluded
 
 
 def test_a_layer_takes_the_place_of_what_it_excludes() -> None:

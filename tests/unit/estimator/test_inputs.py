@@ -17,7 +17,7 @@ from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.packing import pack_of
 from slurmtf.errors import SpecError
-from slurmtf.estimator.azureml import overridden
+from slurmtf.estimator.azureml import override
 from slurmtf.estimator.document import from_yaml
 from slurmtf.experiments.data import look
 from slurmtf.job.contract.system import mounts
@@ -26,7 +26,7 @@ from slurmtf.plan import render, resolve
 from slurmtf.plan.staging import LookedUp
 from slurmtf.sites import Site
 from slurmtf.sites.model import Storage
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, planned, refused, refusing, tells, tensorflow
 
 MOUNTS = [
@@ -65,7 +65,7 @@ def test_an_input_among_the_arguments_is_known_by_its_variable(source: Path) -> 
 
 def test_an_input_among_the_arguments_of_a_submission(source: Path) -> None:
     estimator = tensorflow(source, script_params={"--data": Input("/a"), "--lr": 1}, inputs=[Input("/b")])
-    other = overridden(estimator, {"script_params": {"--data": Input("/c", mode="download")}})
+    other = override(estimator, {"script_params": {"--data": Input("/c", mode="download")}})
     assert other.arguments == ("--data", "$SLURMTF_INPUT_C", "--lr", "1")
     assert other.inputs == [Input("/b"), Input("/a"), Input("/c", mode="download")]
 
@@ -213,7 +213,7 @@ def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path
     plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
     assert (plan.job.stage.prefix, plan.job.stage.pack) == (str(venv), pack.path)
     assert Path(pack.path).parent == tmp_path / "store" / ".packs"
-    script = render(plan, [packaged("templates")])
+    script = render(plan, [find_data("templates")])
     assert "export PYTHONDONTWRITEBYTECODE=1" in script
 
 
@@ -253,7 +253,7 @@ def test_data_is_bound_into_a_container(source: Path) -> None:
     software = Software("python3", image="/images/tf.sif", runtime="apptainer")
     inputs = [Input("/my data/a", "a"), Input("/results", mode="upload")]
     plan = resolve(tensorflow(source, inputs=inputs), SITE, software, SNAPSHOT, PLACE)
-    script = render(plan, [packaged("templates")])
+    script = render(plan, [find_data("templates")])
     assert "--bind='/my data/a'" in script
     assert "--bind=/results" in script
     with refusing(SpecError, "unbindable-path"):

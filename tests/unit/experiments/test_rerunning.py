@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.errors import InputError, SpecError
-from slurmtf.experiments.rerunning import changed, parse_change, rerun, settings_of, with_arguments
+from slurmtf.experiments.rerunning import apply_changes, parse_change, rerun, settings_of, with_arguments
 from slurmtf.job.contract.sweep.records import SweepLayout
 from tests.unit.support import tells
 
@@ -94,12 +94,12 @@ def test_what_is_no_change(text: str) -> None:
 def test_settings(source: Path) -> None:
     recorded = {"estimator": "TensorFlow", "source_directory": "/gone", "entry_script": "train.py", "time": 10,
                 "script_params": {"--version": "2.10"}}  # fmt: skip
-    estimator = changed(recorded, {"time": 20, "--lr": "0.1"}, source)
+    estimator = apply_changes(recorded, {"time": 20, "--lr": "0.1"}, source)
     assert (estimator.time, estimator.source_directory) == (20, str(source))
     assert estimator.script_params == {"--version": "2.10", "--lr": "0.1"}
 
 
 def test_an_unknown_setting_is_told(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
-        changed({"estimator": "TensorFlow", "entry_script": "train.py"}, {"tme": 20}, source)
+        apply_changes({"estimator": "TensorFlow", "entry_script": "train.py"}, {"tme": 20}, source)
     assert [(finding.code, "time" in finding.remedy) for finding in caught.value.findings] == [("unknown-key", True)]

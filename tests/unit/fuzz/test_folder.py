@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from slurmtf.cli.output import bare, shown
+from slurmtf.cli.output import bare, escape
 from slurmtf.cli.present import details, run_data
 from slurmtf.experiments import Run
 from slurmtf.job.contract.attempt import events, journal
@@ -80,7 +80,7 @@ def test_a_run_folder(files: dict[str, str]) -> None:
         assert isinstance(state.status, RunStatus)
         assert other == states_of([good])[0]
         json.dumps(run_data(run.folder, state))
-        assert "\x1b" not in shown(bare(details(run, state)))
+        assert "\x1b" not in escape(bare(details(run, state)))
 
 
 @fuzzed(st.lists(LINES, max_size=6).map("\n".join) | st.text())

@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmtf.cli import metrics as views
-from slurmtf.cli.output import clock, shown
+from slurmtf.cli.output import clock, escape
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
 from slurmtf.job.sweep.progress import Progress
 from slurmtf.plots.html import to_html
-from slurmtf.plots.svg import stacked
+from slurmtf.plots.svg import stack
 from slurmtf.runs.metrics.curves import charts_of, select
 from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
@@ -54,15 +54,15 @@ def test_no_line_breaks_a_reader_or_what_shows_it(before: list[bytes], behind: l
         found = select({"run": reader})
         assert Point(7, 0.5, 1000.0) in reader.series()["good"].points
         json.dumps(metrics_of(layout, Owners(layout)))
-        shown(views.summary(found, all_ranks=True)).encode()
+        escape(views.summary(found, all_ranks=True)).encode()
         json.dumps(views.series_data("run", found), allow_nan=False)
         assert Progress(layout, "main-0", "good", resumes=True).read_new() == [0.5] or b'"good"' in b"".join((*before, *behind))
         assert len(list(views.csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
         for log in (False, True):
-            shown(views.plot(found, log=log, all_ranks=False)).encode()
+            escape(views.plot(found, log=log, all_ranks=False)).encode()
         charts = charts_of(found)
         assert to_html("Metrics", charts).encode()
-        assert stacked(charts).encode()
+        assert stack(charts).encode()
         for one in found:
             mirrored.key_of(one.name)
             for number, point in enumerate(one.series.points, 1):

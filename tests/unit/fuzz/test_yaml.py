@@ -13,12 +13,12 @@ from slurmtf.errors import InputError, SiteError, SpecError
 from slurmtf.estimator.document import field_names, from_document, from_yaml
 from slurmtf.plan import render
 from slurmtf.sites import load
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import SITE, plan_of
 
 from .bounded import fuzzed, mutated
 
-PROFILES = [path.read_text() for path in sorted(packaged("site_configs").glob("*.yaml"))]
+PROFILES = [path.read_text() for path in sorted(find_data("site_configs").glob("*.yaml"))]
 JOBS = [path.read_text() for path in sorted(Path(__file__).parents[3].glob("examples/*/job.yaml"))]
 WORDS = [
     "4G: []", "node[1-4: false", "- ", ": ", "{", "}", "[", "]", "\n", "\n  ", "&a ", "*a", "<<: *a",
@@ -67,7 +67,7 @@ def read_site(text: str) -> None:
             source.mkdir()
             (source / "train.py").write_text("")
             estimator = from_document(Document("{entry_script: train.py}", "job.yaml", SpecError), source)
-            render(plan_of(estimator, site), [packaged("templates")])
+            render(plan_of(estimator, site), [find_data("templates")])
         except InputError as err:
             readable(err)
 
@@ -80,7 +80,7 @@ def read_job(text: str) -> None:
         path.write_bytes(text.encode("utf-8", "surrogatepass"))
         try:
             estimator = from_yaml(path)
-            render(plan_of(estimator, SITE), [packaged("templates")])
+            render(plan_of(estimator, SITE), [find_data("templates")])
         except InputError as err:
             readable(err)
 

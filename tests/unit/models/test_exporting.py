@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.errors import InputError
-from slurmtf.models.exporting import Wanted, _refused, export, find
+from slurmtf.models.exporting import Wanted, _explain_refusal, export, find
 from slurmtf.models.sources import Source
 from tests.unit.support import refusing
 
@@ -80,7 +80,7 @@ def test_why_there_is_no_file(
     if log is not None:
         (models / "tool.log").write_text(log)
     wanted = Wanted(Source(models / "net.keras", "keras"), models / "net.onnx")
-    finding = _refused(wanted, result, models / "tool.log")
+    finding = _explain_refusal(wanted, result, models / "tool.log")
     assert (finding.code, finding.where) == (code, str(models / "net.keras"))
     assert [fact in finding.what for fact in told] == [True] * len(told)
     assert [fact in finding.what for fact in untold] == [False] * len(untold)

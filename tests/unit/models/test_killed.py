@@ -82,7 +82,7 @@ class Toolbox:
     def run_each(self, python, words, folder, name, elements, asked, tick):
         plan, shards = (json.loads(Path(path).read_text()) for path in words[1:])
         for number, shard in enumerate(shards):
-            tool._scored(plan, shard, DOUBLES)
+            tool._score(plan, shard, DOUBLES)
             phase(f"shard {number}")
         return [scoring.Ended(folder / "tool.log")] * elements
 

@@ -207,7 +207,7 @@ def scored(folder: Path, files: list[Path], shards: int, rejects: bool = False) 
     assert scoring.count(str(path)) == 0
     plan.update(json.loads(Path(f"{path}.counts").read_text()))
     path.write_text(json.dumps(plan))
-    codes = [scoring._scored(plan, shard, Scorer(doubled, {"x": Spec((None,), "float32")})) for shard in range(shards)]
+    codes = [scoring._score(plan, shard, Scorer(doubled, {"x": Spec((None,), "float32")})) for shard in range(shards)]
     if any(codes):
         return {"codes": codes}
     scoring.merge(str(path))
@@ -397,7 +397,7 @@ def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path
     together = list(blocks(list(pieces([4, 4], files, 0, 8)), 8))
     alone = list(blocks(list(pieces([4, 4], files, 0, 8)), 4))
     for found in (together, alone):
-        good = [one["y"].tolist() for parts in found for one in batches.scored(parts, scorer, 4, lambda rows: None)[0]]
+        good = [one["y"].tolist() for parts in found for one in batches.score_block(parts, scorer, 4, lambda rows: None)[0]]
         assert good == [["int64"] * 4, ["float64"] * 4]
 
 
@@ -411,5 +411,5 @@ def test_each_batch_is_told_as_it_is_done(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
     (parts,) = blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
     told: list[int] = []
-    batches.scored(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, told.append)
+    batches.score_block(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, told.append)
     assert told == [4, 4, 2]

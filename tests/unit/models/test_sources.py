@@ -13,7 +13,7 @@ from packaging.version import Version
 
 from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU, TOOLS, tool
 from slurmtf.errors import InputError
-from slurmtf.models.sources import chosen, keras_of, source_at, sources_in, tensorflow_of, tool_of
+from slurmtf.models.sources import choose, keras_of, source_at, sources_in, tensorflow_of, tool_of
 from tests.unit.support import refusing
 
 
@@ -55,21 +55,21 @@ def test_every_form_is_found_and_nothing_else(outputs: Path) -> None:
 
 def test_of_several_one_is_chosen_by_name(outputs: Path) -> None:
     for name in ("best", "best.keras"):
-        assert chosen(outputs, name).path == outputs / "best.keras"
-    assert chosen(outputs, "tf1/model.ckpt.meta").kind == "checkpoint"
-    assert chosen(outputs / "exported").path == outputs / "exported"
+        assert choose(outputs, name).path == outputs / "best.keras"
+    assert choose(outputs, "tf1/model.ckpt.meta").kind == "checkpoint"
+    assert choose(outputs / "exported").path == outputs / "exported"
 
 
 def test_several_are_listed(outputs: Path) -> None:
     with refusing(InputError, "several-models", "best.keras, exported, net.json, tf1/model.ckpt.meta"):
-        chosen(outputs)
+        choose(outputs)
     with refusing(InputError, "several-models"):
-        chosen(outputs, "worst")
+        choose(outputs, "worst")
 
 
 def test_none_is_told(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        chosen(tmp_path)
+        choose(tmp_path)
     assert caught.value.findings[0].code == "no-model"
 
 
@@ -79,9 +79,9 @@ def test_half_of_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(b"weights")
     needs = "model.json needs its weights beside it, as model.weights.h5"
     with refusing(InputError, "no-model", needs, "second_weights.h5"):
-        chosen(tmp_path)
+        choose(tmp_path)
     with refusing(InputError, "no-model", needs):
-        chosen(tmp_path / "model.json")
+        choose(tmp_path / "model.json")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.weights.h5", "model_weights.h5"])

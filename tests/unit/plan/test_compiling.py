@@ -8,8 +8,8 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from slurmtf.plan.rendering import _environment, rendered
-from slurmtf.sites.search import packaged
+from slurmtf.plan.rendering import _environment, render_script
+from slurmtf.sites.search import find_data
 from tests.unit.support import planned
 
 
@@ -36,8 +36,8 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
 def test_a_second_script_compiles_nothing_and_tells_the_same_files(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names, folders = counted(monkeypatch), [tmp_path, packaged("templates")]
-    first, second = rendered(planned(source), folders), rendered(planned(source), folders)
+    names, folders = counted(monkeypatch), [tmp_path, find_data("templates")]
+    first, second = render_script(planned(source), folders), render_script(planned(source), folders)
     assert first == second
     assert len(first.templates) > 1
     assert len(names) == len(first.templates)
@@ -46,23 +46,23 @@ def test_a_second_script_compiles_nothing_and_tells_the_same_files(
 def test_another_process_compiles_nothing_either(
     source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names, folders = counted(monkeypatch), [packaged("templates")]
-    first = rendered(planned(source), folders)
+    names, folders = counted(monkeypatch), [find_data("templates")]
+    first = render_script(planned(source), folders)
     compiled = len(names)
     _environment.cache_clear()
-    assert rendered(planned(source), folders) == first
+    assert render_script(planned(source), folders) == first
     assert len(names) == compiled == len(list(cache.iterdir()))
 
 
 def test_what_was_compiled_is_not_believed_where_others_can_write(
     source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names, folders = counted(monkeypatch), [packaged("templates")]
-    first = rendered(planned(source), folders)
+    names, folders = counted(monkeypatch), [find_data("templates")]
+    first = render_script(planned(source), folders)
     cache.chmod(0o777)
     names.clear()
     _environment.cache_clear()
-    assert rendered(planned(source), folders) == first
+    assert render_script(planned(source), folders) == first
     assert len(names) == len(first.templates)
 
 
@@ -71,7 +71,7 @@ def test_a_template_that_is_changed_is_compiled_again(source: Path, tmp_path: Pa
     for text in ("one", "two"):
         path.write_text(text, encoding="utf-8")
         os.utime(path, ns=(0, 0))
-        assert rendered(planned(source), [tmp_path]).script == f"{text}\n"
+        assert render_script(planned(source), [tmp_path]).script == f"{text}\n"
 
 
 def test_a_template_that_comes_before_is_taken(source: Path, tmp_path: Path) -> None:
@@ -79,4 +79,4 @@ def test_a_template_that_comes_before_is_taken(source: Path, tmp_path: Path) -> 
     for folder in reversed(folders):
         folder.mkdir()
         (folder / "slurm.sh.j2").write_text(folder.name, encoding="utf-8")
-        assert rendered(planned(source), folders) == (f"{folder.name}\n", (str(folder / "slurm.sh.j2"),))
+        assert render_script(planned(source), folders) == (f"{folder.name}\n", (str(folder / "slurm.sh.j2"),))

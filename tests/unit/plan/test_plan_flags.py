@@ -12,7 +12,7 @@ from slurmtf.plan import render
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
 from slurmtf.sites.model import Launcher as SiteLauncher
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import SITE, flags, planned, resources, tells, tensorflow, unplannable
 
 # --- GPUs
@@ -428,6 +428,6 @@ def test_what_the_plan_shows(source: Path, settings: dict[str, Any], rows: list[
 def test_a_value_that_begins_with_a_dash_stays_its_flags_value(name: str, flag: str, source: Path) -> None:
     settings: dict[str, Any] = {name: "-w", "sbatch": {"comment": "-w"}, "srun": {"comment": "-w"}}
     plan = planned(source, **settings)
-    header = render(plan, [packaged("templates")]).splitlines()
+    header = render(plan, [find_data("templates")]).splitlines()
     assert {f"#SBATCH --{flag}=-w", "#SBATCH --comment=-w"} <= set(header)
     assert "--comment=-w" in plan.job.launcher_words

@@ -16,7 +16,7 @@ from slurmtf.environments import Software
 from slurmtf.estimator.quantities import printable
 from slurmtf.plan import render
 from slurmtf.plan.quoting import Raw, directive, quote, words
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import plan_of, profile, tells, tensorflow
 
 NASTY = [
@@ -113,7 +113,7 @@ def test_any_argument_reaches_the_task_through_the_whole_script(
     short = [value for value in values if len(os.fsencode(value)) < 1000]
     plan = plan_of(tensorflow(source, script_params=short), profile("local"), Software(str(python)))
     plan = dataclasses.replace(plan, run=dataclasses.replace(plan.run, workspace=str(folder)))
-    script = render(plan, [packaged("templates")])
+    script = render(plan, [find_data("templates")])
     done = subprocess.run(["bash"], input=script.encode("ascii"), capture_output=True, check=True)
     agent = ["-I", f"{plan.run.folder}/agent.pyz"]
     expected = [

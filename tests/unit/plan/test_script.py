@@ -19,12 +19,12 @@ from slurmtf.estimator.quantities import normal_flag
 from slurmtf.plan import LaunchPlan, render
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.plan.containers import CONTAINERS
 from tests.unit.support import PACKAGED, SITE, SOFTWARE, plan_of, planned, profile, tells, tensorflow
 
 GOLDEN = Path(__file__).parent / "golden"
-TEMPLATES = packaged("templates")
+TEMPLATES = find_data("templates")
 TEXT = "a 'quoted' \"text\" with $HOME, `id`, \\ and é"
 
 ESTIMATORS: dict[str, dict[str, Any]] = {

@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from slurmtf.plots.chart import Chart, Curve, Dot, printable, thinned
+from slurmtf.plots.chart import Chart, Curve, Dot, printable, thin
 
 NAN, INF = math.nan, math.inf
 
@@ -42,7 +42,7 @@ def test_steps_hold_a_value_until_the_next() -> None:
 def test_a_thinned_curve_keeps_ends_and_peaks_and_what_is_no_number() -> None:
     points = [(float(i), 0.0) for i in range(1_000_000)]
     points[123_456], points[654_321], points[777_777] = (123_456.0, 9.0), (654_321.0, -9.0), (777_777.0, NAN)
-    kept = thinned(points, 1000)
+    kept = thin(points, 1000)
     assert len(kept) <= 1000
     assert (kept[0], kept[-1]) == (points[0], points[-1])
     assert {points[123_456], points[654_321]} <= set(kept)

@@ -15,7 +15,7 @@ from slurmtf.caches import DIGEST_BYTES
 from slurmtf.documents import Document
 from slurmtf.errors import SiteError
 from slurmtf.sites import load
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.unit.support import PACKAGED, refusing
 
 
@@ -46,7 +46,7 @@ def profile(folder: Path, text: str, name: str = "lab.yaml") -> Path:
 
 @pytest.mark.parametrize("name", PACKAGED)
 def test_the_second_reading_gives_the_same_site_without_pydantic(name: str, parses: list[str]) -> None:
-    path = packaged("site_configs") / f"{name}.yaml"
+    path = find_data("site_configs") / f"{name}.yaml"
     first = load(path)
     assert parses
     parses.clear()

@@ -12,10 +12,10 @@ from slurmtf.errors import SiteError
 from slurmtf.estimator.quantities import mebibytes, normal_flag
 from slurmtf.findings import Finding
 from slurmtf.sites import Site, available, load, resolve_target
-from slurmtf.sites.search import default_site, packaged, search_path
+from slurmtf.sites.search import default_site, find_data, search_path
 from tests.unit.support import refusing
 
-PACKAGED = sorted(path.stem for path in packaged("site_configs").glob("*.yaml"))
+PACKAGED = sorted(path.stem for path in find_data("site_configs").glob("*.yaml"))
 GENERIC = {"local", "slurm"}
 CLUSTERS = [name for name in PACKAGED if name not in GENERIC]
 RETIRED = {"puhti", "mahti", "archer2", "beluga", "cedar", "graham", "niagara", "piz-daint", "maverick2", "stampede2"}
@@ -55,7 +55,7 @@ def findings(path: Path | str) -> tuple[Finding, ...]:
 
 @functools.cache
 def profile(name: str) -> Site:
-    return load(packaged("site_configs") / f"{name}.yaml")
+    return load(find_data("site_configs") / f"{name}.yaml")
 
 
 def test_the_clusters_that_the_documentation_promises_are_there() -> None:
@@ -72,7 +72,7 @@ def test_a_packaged_profile_loads(name: str) -> None:
     site = load(name)
     assert site.name == name
     assert site.description
-    assert Path(site.source) == packaged("site_configs").resolve() / f"{name}.yaml"
+    assert Path(site.source) == find_data("site_configs").resolve() / f"{name}.yaml"
 
 
 @pytest.mark.parametrize("name", sorted(GENERIC))
@@ -90,7 +90,7 @@ def test_a_cluster_is_documented_and_not_verified(name: str) -> None:
     assert site.sources
     assert all(re.fullmatch(r"https://\S+", page) for page in site.sources.values())
     assert site.description != profile("slurm").description
-    text = (packaged("site_configs") / f"{name}.yaml").read_text(encoding="utf-8")
+    text = (find_data("site_configs") / f"{name}.yaml").read_text(encoding="utf-8")
     assert text.startswith("# ")
     assert "not verified" in text.split("extends:")[0]
     assert text.isascii()
@@ -202,7 +202,7 @@ def test_the_folders_in_their_order(home: Path, tmp_path: Path, monkeypatch: pyt
         tmp_path / "work/.slurmtf/site_configs",
         tmp_path / "xdg/slurmtf/site_configs",
         Path("/etc/slurmtf/site_configs"),
-        packaged("site_configs"),
+        find_data("site_configs"),
     ]
     monkeypatch.delenv("XDG_CONFIG_HOME")
     assert search_path("site_configs", "SLURMTF_SITE_PATH")[3] == home / ".config/slurmtf/site_configs"
@@ -235,7 +235,7 @@ def test_every_profile_that_can_be_named_is_listed_once(home: Path) -> None:
     found = available()
     assert (found["mine"], found["delta"]) == (mine, other)
     assert list(found) == sorted(found)
-    assert found["slurm"].parent == packaged("site_configs")
+    assert found["slurm"].parent == find_data("site_configs")
 
 
 def test_a_site_that_nobody_knows() -> None:

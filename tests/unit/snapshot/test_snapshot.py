@@ -15,7 +15,7 @@ from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
 from slurmtf.snapshot import Contents, collect
 from slurmtf.snapshot.entries import unreadable
-from slurmtf.snapshot.limits import left_out_warnings, size_warnings
+from slurmtf.snapshot.limits import find_left_out, size_warnings
 from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_of, unpacked
 from tests.unit.support import refusing, tells
 
@@ -138,7 +138,7 @@ def test_secrets_are_left_out_and_told(root: Path) -> None:
              ".local/share/keyrings/login.keyring": ".local/share/keyrings/"}  # fmt: skip
     assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS}
     assert sorted(note.partition(" (")[0] for note in contents.left_out) == sorted(contents.secrets)
-    (warning,) = left_out_warnings(contents)
+    (warning,) = find_left_out(contents)
     assert warning.code == "secrets-left-out"
     assert "and 15 more" in warning.what
 
@@ -170,7 +170,7 @@ def test_a_private_key_is_known_by_how_it_begins(root: Path, workspace: Path, na
         assert (name not in names(contents)) is is_left_out
         assert contents.secrets == ((name,) if is_left_out else ())
         assert [note.partition(" (")[0] for note in contents.left_out] == [name] * is_left_out
-        assert [one.code for one in left_out_warnings(contents)] == ["secrets-left-out"] * is_left_out
+        assert [one.code for one in find_left_out(contents)] == ["secrets-left-out"] * is_left_out
         keep(settled(collect(root)), workspace)
     assert ((unpacked(collect(root), workspace) / name).exists()) is not is_left_out
 
@@ -204,7 +204,7 @@ def test_results_in_the_source_are_told(root: Path) -> None:
     (root / "logs").mkdir()
     contents = collect(root)
     assert contents.results == ("outputs/",)
-    assert [warning.code for warning in left_out_warnings(contents)] == ["own-results"]
+    assert [warning.code for warning in find_left_out(contents)] == ["own-results"]
 
 
 def test_sockets_and_pipes_are_left_out_and_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def test_a_job_that_was_submitted_while_we_waited_for_the_claim(
     wanted = building.Building(spec, EnvironmentStore(tmp_path), Site(name="here"), tensorflow(source), {})
     queue = {JOB: Observation(JOB.ref, state)} if state else {}
     monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(observe=lambda jobs: queue))
-    monkeypatch.setattr(building, "_submitted", lambda *_: OURS)
+    monkeypatch.setattr(building, "_submit", lambda *_: OURS)
 
     def take(claim: Claim) -> bool:
         building._note_job(wanted, wanted.task, JOB)  # by another client, which had the claim just now
@@ -57,7 +57,7 @@ def test_what_a_build_job_is_written_down_for(
         return [OURS]
 
     monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(submit=submit))
-    assert building._submitted(wanted, lambda text: None, (), earlier) == OURS
+    assert building._submit(wanted, lambda text: None, (), earlier) == OURS
     found = {name for name in (wanted.task, spec.name) if Path(wanted.store.layout.job(name)).exists()}
     assert found == ({wanted.task} if earlier else {wanted.task, spec.name})
 

@@ -8,7 +8,7 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
 from slurmtf.scheduler.slurm.refusal import MEANINGS
-from slurmtf.submit.refused import ANY, OF_PROFILE, fitted, refusals_for
+from slurmtf.submit.refused import ANY, OF_PROFILE, fit_remedy, refusals_for
 from slurmtf.submit.tools import SETTINGS
 
 LINE = "job.sh, line 4: #SBATCH --{}=x"
@@ -34,12 +34,12 @@ SET, OPTIONS = "use `{}`", " and the command's options"
 def test_the_remedy_fits_the_command(
     where: str, remedy: str, asked: list[str], settings: tuple[str, ...], expected: str
 ) -> None:
-    assert fitted(Finding("refused", where, "no", remedy), "della", asked, settings).remedy == expected
+    assert fit_remedy(Finding("refused", where, "no", remedy), "della", asked, settings).remedy == expected
 
 
 @pytest.mark.parametrize("remedy", [SEE_SCRIPT, *(remedy for _, _, remedy in MEANINGS)])
 def test_a_command_without_settings_names_no_flag_and_no_other_command_of_ours(remedy: str) -> None:
-    found = fitted(Finding("refused", LINE.format("mem"), "no", remedy), "della").remedy
+    found = fit_remedy(Finding("refused", LINE.format("mem"), "no", remedy), "della").remedy
     assert "`" not in found
     assert "slurmtf " not in found
     assert "della" in found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.patience import HANG_S
 
 COMMAND = Path(sys.executable).parent / "slurmtf"
@@ -24,7 +24,7 @@ def project(tmp_path: Path) -> Path:
     for name in ("site_configs", "templates"):
         (tmp_path / ".slurmtf" / name).mkdir(parents=True)
     (tmp_path / ".slurmtf" / OURS["profile"]).write_text("extends: local\n")
-    base = (packaged("templates") / "base.sh.j2").read_text()
+    base = (find_data("templates") / "base.sh.j2").read_text()
     (tmp_path / ".slurmtf" / OURS["template"]).write_text(base)
     return tmp_path
 
@@ -40,7 +40,7 @@ def call(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 def test_it_is_named(project: Path) -> None:
     profile = str(project / ".slurmtf" / OURS["profile"])
-    templates = [str(packaged("templates") / "local.sh.j2"), str(project / ".slurmtf" / OURS["template"])]
+    templates = [str(find_data("templates") / "local.sh.j2"), str(project / ".slurmtf" / OURS["template"])]
     said = f"used from this folder: .slurmtf/{OURS['profile']}, .slurmtf/{OURS['template']}\n"
     planned = call(project, "plan", "train.py", "-s", "here").stdout
     assert f"profile    {profile}\n" in planned

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SiteError, TemplateError
-from slurmtf.plan.rendering import rendered
+from slurmtf.plan.rendering import render_script
 from slurmtf.sites import load
-from slurmtf.sites.search import default_site, packaged, search_path
+from slurmtf.sites.search import default_site, find_data, search_path
 from tests.unit.support import planned, refusing, tells
 
 from .users import MALLORY, needs_root, of
 
-TEMPLATES = packaged("templates")
+TEMPLATES = find_data("templates")
 THROUGH_GLOBALS = "{{ cycler.__init__.__globals__.os.system('touch ' ~ plan.run.folder) }}"
 ESCAPES = [
     THROUGH_GLOBALS,
@@ -48,7 +48,7 @@ def project(common: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_project_of_our_own_is_read(project: Path, source: Path) -> None:
     assert load("slurm").environment.prologue == ["touch /planted"]
-    found = rendered(planned(source, load("local")), search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+    found = render_script(planned(source, load("local")), search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     assert found == ("#!/bin/bash\n# planted\n", (str(project / "templates/local.sh.j2"),))
 
 
@@ -87,13 +87,13 @@ def test_a_template_of_another_user_is_refused_by_name(project: Path, source: Pa
     of(MALLORY, project / "templates")
     path = project / "templates/local.sh.j2"
     with pytest.raises(TemplateError) as caught:
-        rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+        render_script(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     [finding] = caught.value.findings
     assert (finding.code, finding.where) == ("foreign-file", str(path))
     assert tells(finding, f"{path.parent} ", f"user {MALLORY}")
     path.unlink()
     with refusing(TemplateError, "foreign-file"):  # which ours extends
-        rendered(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+        render_script(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
 
 
 @needs_root
@@ -113,11 +113,11 @@ def test_a_configuration_of_another_user(common: Path, monkeypatch: pytest.Monke
 def test_a_template_sees_the_plan_and_nothing_else(source: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "local.sh.j2").write_text(text)
     with pytest.raises(TemplateError):
-        rendered(planned(source, load("local")), [tmp_path, TEMPLATES])
+        render_script(planned(source, load("local")), [tmp_path, TEMPLATES])
 
 
 def test_the_templates_that_a_script_comes_from(source: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.sh.j2"
     mine.write_text('{% extends "slurm.sh.j2" %}')
-    found = rendered(planned(source, load("slurm"), template=str(mine)), [TEMPLATES])
+    found = render_script(planned(source, load("slurm"), template=str(mine)), [TEMPLATES])
     assert found.templates == (str(mine), str(TEMPLATES / "slurm.sh.j2"), str(TEMPLATES / "base.sh.j2"))

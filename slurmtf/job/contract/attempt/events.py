@@ -214,7 +214,7 @@ class Record(NamedTuple):
             return None
         name, kind = facts["event"], NAMES.get(facts["event"])
         time = facts.get("time")
-        event = _taken(kind, facts) if kind else None
+        event = _build(kind, facts) if kind else None
         return cls(float(_value(time, 0.0)), name, event)
 
 
@@ -223,7 +223,7 @@ def outcome_of(event: Any) -> Outcome:
     return Outcome.from_dict(event.outcome)
 
 
-def _taken(kind: Type[E], facts: Facts) -> E:
+def _build(kind: Type[E], facts: Facts) -> E:
     fields: Mapping[str, object] = getattr(kind, "_field_defaults", {})
     return kind(**{name: _value(facts.get(name, default), default) for name, default in fields.items()})
 

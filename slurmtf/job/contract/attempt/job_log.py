@@ -65,7 +65,7 @@ def size_of(path: str) -> int:
         return 0
 
 
-def written_since(path: str, size: int) -> bytes:
+def read_since(path: str, size: int) -> bytes:
     """Return what was added to a log since it had that size; nothing if it can't be read."""
     try:
         with open(path, "rb") as file:

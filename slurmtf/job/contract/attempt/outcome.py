@@ -109,7 +109,7 @@ class End(NamedTuple):
     @classmethod
     def from_dict(cls, facts: object) -> "End":
         facts = facts if isinstance(facts, dict) else {}
-        return cls(_whole(facts.get("exit_code")), _whole(facts.get("signal")))
+        return cls(_to_int(facts.get("exit_code")), _to_int(facts.get("signal")))
 
 
 class Outcome(NamedTuple):
@@ -185,7 +185,7 @@ def signal_name(number: int) -> str:
         return "signal {}".format(number)
 
 
-def _whole(value: object) -> Optional[int]:
+def _to_int(value: object) -> Optional[int]:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 

@@ -34,7 +34,7 @@ def packages() -> "dict[str, str]":
     """Return the version of each package, by its name with '_' for '-'."""
     found = {}
     for path in reversed(sys.path):
-        for match in filter(None, map(METADATA.match, listed(path))):
+        for match in filter(None, map(METADATA.match, list_files(path))):
             found[re.sub("[-_.]+", "_", match.group(1)).lower()] = match.group(2)
     return found
 
@@ -80,7 +80,7 @@ def horovod() -> "dict[str, object] | None":
         return None
     built = re.search(r'"tensorflow":\s*"([^"]+)"', text_of(os.path.join(folder, "metadata.json")))
     inside = os.path.join(folder, "tensorflow")
-    libraries = [name for name in listed(inside) if name.startswith("mpi_lib") and name.endswith(".so")]
+    libraries = [name for name in list_files(inside) if name.startswith("mpi_lib") and name.endswith(".so")]
     linked = head_of(os.path.join(inside, libraries[0])) if libraries else b""
     features = [name for name, sign in FEATURES if sign in linked]
     return {"tensorflow": built.group(1) if built else "", "features": features}
@@ -92,7 +92,7 @@ def is_hooked() -> bool:
     return not finders <= {"_frozen_importlib", "_frozen_importlib_external", "_distutils_hack", "_virtualenv"}
 
 
-def listed(folder: str) -> "list[str]":
+def list_files(folder: str) -> "list[str]":
     try:
         return os.listdir(folder)
     except OSError:

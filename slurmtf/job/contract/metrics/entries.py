@@ -57,7 +57,7 @@ def _text(text: str) -> str:
 
 def from_line(line: bytes) -> Optional[Entry]:
     """Return the entry of a line; None for one that is torn, or not ours. What stands behind a torn one is read."""
-    return _parsed(line) or _parsed(line[max(0, line.rfind(BEGINNING)) :])
+    return _parse(line) or _parse(line[max(0, line.rfind(BEGINNING)) :])
 
 
 def is_number(value: object) -> bool:
@@ -87,7 +87,7 @@ def _whole(digits: str) -> int:
 _DECODER = json.JSONDecoder(parse_int=_whole)
 
 
-def _parsed(line: bytes) -> Optional[Entry]:
+def _parse(line: bytes) -> Optional[Entry]:
     try:
         facts = _DECODER.decode(line.decode("ascii"))
         entry = Entry(facts["name"], facts["value"], facts.get("step"), facts["time"], facts.get("kind", VALUE))

@@ -86,7 +86,7 @@ class EventFile:
 def length_of(header: bytes) -> Optional[int]:
     """Return the length in a record's header; None if its CRC does not match."""
     length, told = struct.unpack("<QI", header)
-    return length if masked_crc(header[:8]) == told else None
+    return length if mask_crc(header[:8]) == told else None
 
 
 def _table() -> List[int]:
@@ -102,7 +102,7 @@ def _table() -> List[int]:
 _CRC32C = _table()
 
 
-def masked_crc(data: bytes) -> int:
+def mask_crc(data: bytes) -> int:
     """Return the CRC32C of data as TFRecords hold it: rotated, and a constant added."""
     crc = 0xFFFFFFFF
     for byte in data:
@@ -177,13 +177,13 @@ def _usual(record: bytes) -> Optional[Tuple[str, Point]]:
     time, step, summary, value, size, tag, number = found.groups()
     if not summary[0] - 9 == value[0] - 7 == size[0] == len(tag):
         return None
-    return tag.decode("utf-8"), Point(_signed(_varint(step, 0)[0]), _FLOAT(number)[0], _time(_DOUBLE(time)[0]))
+    return tag.decode("utf-8"), Point(_to_signed(_varint(step, 0)[0]), _FLOAT(number)[0], _time(_DOUBLE(time)[0]))
 
 
 _FLOAT, _DOUBLE = struct.Struct("<f").unpack, struct.Struct("<d").unpack
 
 
-def _signed(number: int) -> int:
+def _to_signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
@@ -197,7 +197,7 @@ def _scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
         if number == WALL_TIME and kind == FIXED64:
             time = _time(_DOUBLE(value)[0])
         elif number == STEP and kind == VARINT:
-            step = _signed(value)
+            step = _to_signed(value)
         elif number == SUMMARY and kind == BYTES:
             summary = value
     for number, kind, value in fields(summary):
@@ -243,7 +243,7 @@ def _first(number: int, kind: int, data: Any) -> float:
             raise DamagedRecordError("field {} holds an integer".format(number))
         return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
     value = data if kind == VARINT else _varint(data, 0)[0]
-    return float(_signed(value))
+    return float(_to_signed(value))
 
 
 def event_files(layout: RunLayout) -> Iterator[EventFile]:

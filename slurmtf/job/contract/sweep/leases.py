@@ -7,7 +7,7 @@ from typing import Dict, Iterator, NamedTuple, Set, Tuple
 
 from ..system.private import make_private
 from . import once
-from .records import SweepLayout, taken
+from .records import SweepLayout, from_json
 
 STALE_S = 30.0
 """Seconds without a heartbeat after which an owner may be dead. By the file system's clock."""
@@ -95,7 +95,7 @@ class Leases:
         """Return who took a trial, and the file's inode. What a lease says never changes: it is read once."""
         if (trial, attempt) not in self._owners:
             with open(self._path(trial, attempt), encoding="utf-8") as file:
-                self._owners[trial, attempt] = taken(Owner, json.load(file)), os.fstat(file.fileno()).st_ino
+                self._owners[trial, attempt] = from_json(Owner, json.load(file)), os.fstat(file.fileno()).st_ino
         return self._owners[trial, attempt]
 
     def _now(self) -> float:

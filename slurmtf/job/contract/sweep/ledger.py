@@ -17,7 +17,7 @@ from typing import Dict, List, Optional, Set, Tuple
 from ..system.private import make_private
 from . import once, told
 from .leases import Leases, Owner
-from .records import Earlier, Event, Point, Result, Settings, SweepLayout, read_earlier, read_points, read_settings, taken
+from .records import Earlier, Event, Point, Result, Settings, SweepLayout, from_json, read_earlier, read_points, read_settings
 
 
 class Ledger:
@@ -66,7 +66,7 @@ class Ledger:
         """Return how a trial ended; None: it has not, or it can't be read."""
         try:
             with open(self.layout.result(trial), encoding="utf-8") as file:
-                return taken(Result, json.load(file))
+                return from_json(Result, json.load(file))
         except (OSError, ValueError):
             return None
 
@@ -109,7 +109,7 @@ class Ledger:
         """Return the point of a trial: one that was asked for, else the one that was drawn."""
         try:
             with open(self._asked(trial), encoding="utf-8") as file:
-                return taken(Point, json.load(file))
+                return from_json(Point, json.load(file))
         except (OSError, ValueError):
             return self.points[trial]
 

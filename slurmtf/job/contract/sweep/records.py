@@ -106,7 +106,7 @@ class Settings(NamedTuple):
             raise ValueError("is not a sweep")
         if facts["schema"] > SCHEMA:
             raise ValueError("has schema {}, and this slurmtf knows up to {}: use a newer one".format(facts["schema"], SCHEMA))
-        return taken(cls, facts)._replace(stopping=taken(Stopping, facts.get("stopping")))
+        return from_json(cls, facts)._replace(stopping=from_json(Stopping, facts.get("stopping")))
 
 
 class Point(NamedTuple):
@@ -194,11 +194,11 @@ class Event(NamedTuple):
             facts["value"] = float(facts.get("value", 0.0))
         except (ValueError, TypeError, AttributeError, RecursionError):
             return None
-        event = taken(cls, facts)
+        event = from_json(cls, facts)
         return event if event.kind else None
 
 
-def taken(kind: Type[T], facts: object) -> T:
+def from_json(kind: Type[T], facts: object) -> T:
     """Return a NamedTuple of what fits of a JSON object; the default stands for what does not."""
     facts = facts if isinstance(facts, dict) else {}
     defaults: Mapping[str, object] = getattr(kind, "_field_defaults", {})
@@ -233,7 +233,7 @@ def read_settings(path: str) -> Settings:
 def read_points(path: str) -> List[Point]:
     """Read the points that were drawn. Raises OSError or ValueError."""
     with open(path, encoding="utf-8") as lines:
-        return [taken(Point, json.loads(line)) for line in lines]
+        return [from_json(Point, json.loads(line)) for line in lines]
 
 
 def read_earlier(path: str) -> List[Earlier]:

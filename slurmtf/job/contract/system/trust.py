@@ -76,7 +76,7 @@ def _steps(path: str) -> Iterator[str]:
 
 def _fault(path: str, above: bool) -> str:
     found = os.lstat(path)
-    if found.st_uid not in _trusted(above):
+    if found.st_uid not in _find_trusted(above):
         return "{} belongs to {}".format(path, user_name(found.st_uid))
     if stat.S_ISLNK(found.st_mode) or (above and found.st_mode & stat.S_ISVTX):
         return ""
@@ -87,7 +87,7 @@ def _fault(path: str, above: bool) -> str:
     return ""
 
 
-def _trusted(above: bool) -> Set[int]:
+def _find_trusted(above: bool) -> Set[int]:
     """Return the users whose files are believed. Of folders ``above``, those whose owner a container does not know are root's:
     in a user namespace without root, the host's root is the overflow user (user_namespaces(7))."""
     ours = {os.getuid(), 0}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments import EnvironmentSpec
-from slurmtf.job.build.horovod import kept_as, reason
+from slurmtf.job.build.horovod import reason, wheel_folder_name
 from slurmtf.job.build.horovod_source import patch
 from slurmtf.job.build.work import BuildError
 from slurmtf.job.contract.environments import horovod
@@ -54,7 +54,7 @@ def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.
     without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
 
     def names() -> list[str]:
-        return [with_horovod.name, kept_as("0.28.1", "tf2.15.1.gloo", "3.11.2", {}), without.name]
+        return [with_horovod.name, wheel_folder_name("0.28.1", "tf2.15.1.gloo", "3.11.2", {}), without.name]
 
     before = names()
     monkeypatch.setattr(horovod, name, value)

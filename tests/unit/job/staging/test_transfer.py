@@ -11,20 +11,20 @@ import pytest
 from slurmtf.job.contract.system import mounts
 from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.job.staging.node_folder import find_base
-from slurmtf.job.staging.transfer import _placed, listed
+from slurmtf.job.staging.transfer import _place, list_tree
 
 
 def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "data/part").mkdir(parents=True)
     (tmp_path / "data/part/a").write_text("aa")
     (tmp_path / "data/again").symlink_to("part")
-    assert [(one.place, one.size) for one in listed(str(tmp_path / "data")) if not one.folder] == [
+    assert [(one.place, one.size) for one in list_tree(str(tmp_path / "data")) if not one.folder] == [
         ("/again/a", 2),
         ("/part/a", 2),
     ]
     (tmp_path / "data/part/up").symlink_to(tmp_path / "data")
     with pytest.raises(OSError, match="a link to a folder that it lies in"):
-        listed(str(tmp_path / "data"))
+        list_tree(str(tmp_path / "data"))
 
 
 @pytest.mark.parametrize("links", [True, False])
@@ -50,7 +50,7 @@ def test_a_result_replaces_nothing(
         target.symlink_to(tmp_path / "elsewhere")
     elif there is not None:
         target.write_text(there)
-    assert _placed(str(partial), str(target)) is placed
+    assert _place(str(partial), str(target)) is placed
     if there in (None, "old", "new"):
         assert target.read_text() == (there or "new")
     else:

@@ -15,9 +15,9 @@ from slurmtf.job.supervisor.conclusion import (
     Killing,
     by_notice,
     conclude,
+    conclude_early,
     killing_of,
     may_be_killed,
-    settled,
     unheard_since,
     with_memory,
 )
@@ -116,7 +116,7 @@ def test_the_host_of_a_single_task_is_not_told() -> None:
     ],
 )
 def test_when_an_outcome_is_certain(known: Facts, now: float, certain: bool) -> None:
-    assert (settled(known, now) is not None) is certain
+    assert (conclude_early(known, now) is not None) is certain
 
 
 @pytest.mark.parametrize(("end", "expected"), [(End(0), False), (End(143), False), (End(None, 15), True), (End(None, 9), True), (End(None, 11), False)])  # fmt: skip  # noqa: E501
@@ -191,7 +191,7 @@ NO_MEMORY = facts(verdict=FAILED, ends={1: End(None, 9)}, out_of_memory=True)
 def test_a_notice_and_slurms_word_of_memory_are_heard_at_once(known: Facts, cause: Cause) -> None:
     """What is told early must be what is told in the end."""
     assert conclude(known).cause is cause
-    early = settled(known._replace(missing_results=None), 200.0)
+    early = conclude_early(known._replace(missing_results=None), 200.0)
     assert early is None or known.missing_results or early.cause is cause
 
 

@@ -36,7 +36,7 @@ from slurmtf.job.supervisor.restart import (
     success_of,
     was_requeued,
 )
-from slurmtf.job.supervisor.slurm_job import Said, SlurmJob, follower, moved, parse, patiently, words
+from slurmtf.job.supervisor.slurm_job import Said, SlurmJob, follower, move_dependencies, parse, patiently, words
 
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILED = Outcome(Cause.SCRIPT, "main-0", exit_code=3)
@@ -327,7 +327,7 @@ def test_nodes_that_the_job_was_not_to_have_stay_out(own: str, failed: tuple[str
     ],
 )
 def test_what_waits_for_a_job_waits_for_the_one_that_goes_on(told: str, dependencies: dict[str, str]) -> None:
-    assert moved(told, "12", "13") == dependencies
+    assert move_dependencies(told, "12", "13") == dependencies
 
 
 def test_the_job_that_goes_on_is_found_though_its_submission_was_not_answered() -> None:

@@ -9,7 +9,7 @@ import pytest
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.job.supervisor import time_limit
-from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, is_notice_due, is_over, leave_of, left_after
+from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, is_notice_due, is_over, leave_of, seconds_after
 
 SLACK_S = 5.0
 AGE_S = 10.0
@@ -143,4 +143,4 @@ def test_when_a_script_is_told_of_the_limit(left: float | None, before: float, l
     ],
 )
 def test_how_long_a_script_may_go_on(notice: Cause | None, left: float | None, leave_s: float, after: float | None) -> None:
-    assert left_after(notice, left, leave_s) == after
+    assert seconds_after(notice, left, leave_s) == after

@@ -13,7 +13,7 @@ import pytest
 from slurmtf.job.contract.attempt.samples import Gpu, Sample, read
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.task.sampling import Process, Sampler, counted, family, held_by, memory_file, ours, parse_gpus, processes
+from slurmtf.job.task.sampling import Process, Sampler, count_bytes, family, held_by, memory_file, ours, parse_gpus, processes
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
@@ -43,7 +43,7 @@ def test_where_the_job_s_memory_is_counted(text: str, job: str, path: str) -> No
     ],
 )
 def test_cached_files_do_not_count(text: str, size: int) -> None:
-    assert counted(text) == size
+    assert count_bytes(text) == size
 
 
 def test_the_processes_of_all_tasks_of_the_node_are_a_family() -> None:

@@ -92,7 +92,7 @@ def test_how_many_rows_are_brought_into_the_types_of_the_model_at_a_time(
     monkeypatch.setattr(batches, "of_arrays", counted)
     (parts,) = blocks(list(pieces([3, 2], files, 0, 5)), 5)
     scorer = Scorer(lambda data: {"mean": data["x"].mean(axis=(1, 2))}, {"x": Spec((None, side, side), "float32")})
-    good, bad = batches.scored(parts, scorer, 2, lambda _: None)
+    good, bad = batches.score_block(parts, scorer, 2, lambda _: None)
     assert (rows, bad) == (expected, [])
     assert [len(one["row"]) for one in good] == [2, 2, 1]
     assert np.array_equal(np.concatenate([one["mean"] for one in good]), values.astype("float32").mean(axis=(1, 2)))

@@ -9,8 +9,8 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from slurmtf.models.tool.checking import Model, RejectedError, UnverifiableError, _tried, difference  # noqa: E402
-from slurmtf.models.tool.drawing import Spec, drawn, sampled  # noqa: E402
+from slurmtf.models.tool.checking import Model, RejectedError, UnverifiableError, _try_inputs, difference  # noqa: E402
+from slurmtf.models.tool.drawing import Spec, draw_inputs, take_samples  # noqa: E402
 
 NAN, INF = float("nan"), float("inf")
 
@@ -53,7 +53,7 @@ def test_texts_agree_as_bytes_and_as_text() -> None:
 
 def test_inputs_are_of_every_dtype_seeded_and_hold_what_tables_hold() -> None:
     specs = {kind: Spec((None, 4), kind) for kind in ("float32", "float16", "int32", "uint8", "bool", "str")}
-    first, again = (next(drawn(specs, 64, {"str": ["red"], "int": [1000, 7]})) for _ in range(2))
+    first, again = (next(draw_inputs(specs, 64, {"str": ["red"], "int": [1000, 7]})) for _ in range(2))
     assert {name: value.shape for name, value in first.items()} == dict.fromkeys(specs, (64, 4))
     assert all(np.array_equal(first[name], again[name]) for name in specs)
     assert "red" in first["str"]
@@ -63,14 +63,14 @@ def test_inputs_are_of_every_dtype_seeded_and_hold_what_tables_hold() -> None:
 
 def test_free_dimensions_differ_from_batch_to_batch() -> None:
     specs = {"x": Spec((None, None, 3), "float32")}
-    assert [next(drawn(specs, batch, {}))["x"].shape for batch in (1, 3, 64)] == [(1, 5, 3), (3, 7, 3), (64, 6, 3)]
+    assert [next(draw_inputs(specs, batch, {}))["x"].shape for batch in (1, 3, 64)] == [(1, 5, 3), (3, 7, 3), (64, 6, 3)]
 
 
 def test_samples_are_repeated_and_a_missing_one_is_named() -> None:
     specs = {"x": Spec((None, 2), "float32")}
-    assert sampled(specs, 3, {"x": np.array([[1, 2], [3, 4]])})["x"].tolist() == [[1, 2], [3, 4], [1, 2]]
+    assert take_samples(specs, 3, {"x": np.array([[1, 2], [3, 4]])})["x"].tolist() == [[1, 2], [3, 4], [1, 2]]
     with pytest.raises(ValueError, match="have no x; they have y"):
-        sampled(specs, 1, {"y": np.zeros(1)})
+        take_samples(specs, 1, {"y": np.zeros(1)})
 
 
 def model(call: Any) -> Model:
@@ -83,7 +83,7 @@ def test_what_the_model_does_not_take_is_drawn_again() -> None:
             raise IndexError("out of range")
         return {"y": inputs["x"]}
 
-    inputs, answer = _tried(model(call), 64, None)
+    inputs, answer = _try_inputs(model(call), 64, None)
     assert 2 < inputs["x"].max() <= 7
     assert np.array_equal(answer["y"], inputs["x"])
 
@@ -93,8 +93,8 @@ def test_a_model_that_can_not_be_tried_is_not_called_good() -> None:
         raise ValueError("no such thing")
 
     with pytest.raises(UnverifiableError, match="no such thing"):
-        _tried(model(fails), 1, None)
+        _try_inputs(model(fails), 1, None)
     with pytest.raises(UnverifiableError, match="random"):
-        _tried(model(lambda inputs: {"y": np.random.rand(3)}), 1, None)
+        _try_inputs(model(lambda inputs: {"y": np.random.rand(3)}), 1, None)
     with pytest.raises(UnverifiableError, match="NaN"):
-        _tried(model(lambda inputs: {"y": np.full(3, NAN)}), 1, None)
+        _try_inputs(model(lambda inputs: {"y": np.full(3, NAN)}), 1, None)

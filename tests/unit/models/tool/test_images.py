@@ -12,7 +12,7 @@ np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
 from slurmtf.models.scoring import files_of  # noqa: E402
-from slurmtf.models.tool.batches import Scorer, blocks, pieces, scored  # noqa: E402
+from slurmtf.models.tool.batches import Scorer, blocks, pieces, score_block  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, format_of  # noqa: E402
 
@@ -106,7 +106,7 @@ def test_a_folder_is_scored_in_order_and_what_is_no_image_is_named(batch: int, t
     scorer = Scorer(sums, {"image": Spec((None, 2, 2, 1), "float32")})
     good, bad = list[tuple[int, float]](), list[dict[str, Any]]()
     for parts in blocks(list(pieces([1] * 5, files, 0, 5)), 4):
-        answers, failed = scored(parts, scorer, batch, lambda _: None)
+        answers, failed = score_block(parts, scorer, batch, lambda _: None)
         good += [pair for one in answers for pair in zip(one["row"].tolist(), one["sum"].tolist(), strict=True)]
         bad += failed
     assert good == [(0, 0.0), (2, 8.0), (3, 12.0), (4, 16.0)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.models.tool.refusal import layer_of, refusal, size_refusal, unsupported
+from slurmtf.models.tool.refusal import find_unsupported, layer_of, refusal, size_refusal
 
 LOG = """
 2026-11-28 07:39:45,270 - ERROR - Tensorflow op [StatefulPartitionedCall/model/words/StringLower: StringLower] is not supported
@@ -13,7 +13,7 @@ LOG = """
 
 
 def test_unsupported_operations_are_read() -> None:
-    assert unsupported(LOG + LOG) == [
+    assert find_unsupported(LOG + LOG) == [
         ("StatefulPartitionedCall/model/words/StringLower", "StringLower"),
         ("StatefulPartitionedCall/model/fft/FFT", "FFT"),
     ]

@@ -7,8 +7,8 @@ from itertools import combinations_with_replacement
 
 import pytest
 
-from slurmtf.job.supervisor.slurm_job import moved
-from slurmtf.runs.chains.dependencies import Earlier, dependencies, joined, parsed, renamed, until_settled
+from slurmtf.job.supervisor.slurm_job import move_dependencies
+from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse, rename, until_settled
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
@@ -82,12 +82,12 @@ def test_of_several_all_are_told() -> None:
     [("last", ("last", "ok")), ("mnist-1:any", ("mnist-1", "any")), ("/w/e/mnist-1:notok", ("/w/e/mnist-1", "notok"))],
 )
 def test_a_run_and_how_it_is_to_end(text: str, expected: tuple[str, str]) -> None:
-    assert parsed(text) == expected
+    assert parse(text) == expected
 
 
 def test_a_dependency_of_the_users_own_stays() -> None:
-    assert joined(["afterok:3", "afterany:4"], "singleton")["dependency"] == "afterok:3,afterany:4,singleton"
-    assert joined([], "singleton") == {}
+    assert combine(["afterok:3", "afterany:4"], "singleton")["dependency"] == "afterok:3,afterany:4,singleton"
+    assert combine([], "singleton") == {}
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_a_dependency_of_the_users_own_stays() -> None:
     ],
 )
 def test_a_dependency_with_the_job_that_goes_on(dependency: str, expected: str) -> None:
-    assert renamed(dependency, {"12": "13"}) == expected
+    assert rename(dependency, {"12": "13"}) == expected
 
 
 class GoneError(Exception):
@@ -165,7 +165,7 @@ def goes_on(was: str, now: str) -> Iterator[Callable[[Cluster], None]]:
         cluster.listed = f"21 {cluster.dependency}(unfulfilled)" if cluster.dependency and not cluster.gone else ""
 
     def move(cluster: Cluster) -> None:
-        for dependency in moved(cluster.listed, was, now).values():
+        for dependency in move_dependencies(cluster.listed, was, now).values():
             if not cluster.gone:
                 cluster.dependency = dependency
 

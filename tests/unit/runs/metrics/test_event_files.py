@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
-from slurmtf.job.contract.metrics.event_files import EventFile, event_files, masked_crc, scalars
+from slurmtf.job.contract.metrics.event_files import EventFile, event_files, mask_crc, scalars
 from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
 
@@ -48,7 +48,7 @@ def event(step: int, tag: str, value: bytes, time: float = 5.0) -> bytes:
 
 def record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", masked_crc(length)) + data + struct.pack("<I", masked_crc(data))
+    return length + struct.pack("<I", mask_crc(length)) + data + struct.pack("<I", mask_crc(data))
 
 
 def read(file: EventFile) -> list[tuple[str, float | None, float]]:
@@ -56,7 +56,7 @@ def read(file: EventFile) -> list[tuple[str, float | None, float]]:
 
 
 def test_the_crc_is_that_of_tfrecords() -> None:
-    assert masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF  # RFC 3720, B.4
+    assert mask_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF  # RFC 3720, B.4
 
 
 UNKNOWN = b"\x78\x01"

@@ -11,7 +11,7 @@ from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.event_files import event_files
 from slurmtf.job.contract.roles import blocks
-from slurmtf.runs.metrics.event_owners import Owners, Writer, named, started_by, writer_of
+from slurmtf.runs.metrics.event_owners import Owners, Writer, find_named, find_starter, writer_of
 from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
 from tests.unit.runs.metrics.test_event_files import written
 from tests.unit.runs.metrics.test_metrics import planned
@@ -48,7 +48,7 @@ def test_a_name_tells_host_and_process(name: str, writer: Writer | None) -> None
     ],
 )
 def test_a_folder_names_a_task(folder: str, task: str | None) -> None:
-    assert named(folder.split("/"), ROLES) == task
+    assert find_named(folder.split("/"), ROLES) == task
 
 
 FIRST, SECOND = TaskStarted(0, "rank-0", "node1", 10), TaskStarted(1, "rank-1", "node1", 11)
@@ -70,11 +70,11 @@ THIRD = TaskStarted(2, "rank-2", "node2", 10)
     ],
 )
 def test_a_process_belongs_to_a_task(writer: Writer, task: str | None) -> None:
-    assert started_by(writer, [FIRST, SECOND, THIRD]) == task
+    assert find_starter(writer, [FIRST, SECOND, THIRD]) == task
 
 
 def test_processes_of_which_nobody_told_are_none() -> None:
-    assert started_by(Writer("node1", 0), [FIRST._replace(pid=0), SECOND._replace(pid=0)]) is None
+    assert find_starter(Writer("node1", 0), [FIRST._replace(pid=0), SECOND._replace(pid=0)]) is None
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.mlflow import mirroring, tracking
 from slurmtf.runs.mlflow.mirrored import Part, files_of, key_of, milliseconds, parameters_of, status_of, step_of
 from slurmtf.runs.mlflow.mirroring import Following, Sent, batches
-from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, talking, without_password
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, translate_errors, without_password
 from slurmtf.runs.states.state import RunStatus
 
 
@@ -113,7 +113,7 @@ def test_passwords_stay_here() -> None:
 
 def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with pytest.raises(MirrorError) as caught, talking("http://me:pass@host", "x-1", "unreachable", "wait"):
+    with pytest.raises(MirrorError) as caught, translate_errors("http://me:pass@host", "x-1", "unreachable", "wait"):
         raise ValueError("x" * 400 + " http://me:pass@host: Connection refused")
     (finding,) = caught.value.findings
     assert (finding.code, finding.where, finding.remedy) == ("mlflow-failed", "x-1", "wait")
@@ -128,14 +128,14 @@ def test_a_server_is_waited_for_as_long_as_its_user_says_else_for_seconds(
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", given)
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
-    with talking("", "", "", ""):
+    with translate_errors("", "", "", ""):
         assert (os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"], os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"]) == (waits, "2")
     assert os.environ.get("MLFLOW_HTTP_REQUEST_TIMEOUT") == (given or None)
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
 def test_our_own_errors_pass() -> None:
-    with pytest.raises(InputError), talking("", "", "", ""):
+    with pytest.raises(InputError), translate_errors("", "", "", ""):
         raise InputError(Finding("x", "x", "x"))
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.files import read_json, write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.receipts.receipt import completed, note_completed, receipt_of
+from slurmtf.runs.receipts.receipt import complete, note_completed, receipt_of
 from slurmtf.runs.states.history import Attempt
 from slurmtf.runs.states.records import note_end
 from slurmtf.runs.states.state import RunState
@@ -46,18 +46,18 @@ def facts(state: RunState) -> dict[str, Any] | None:
 
 def test_of_one_that_never_started_the_outcome_alone_is_known() -> None:
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
-    found = completed({}, history(), state)
+    found = complete({}, history(), state)
     assert (found["attempts"], found["outcome"]) == ([], {"status": "Canceled", **(facts(state) or {})})
 
 
 def test_while_it_goes_on_it_has_no_outcome() -> None:
     state = state_of(told=history(RUNNING), answer=seen(JobState.RUNNING))
-    assert completed({}, history(RUNNING), state) == {"attempts": [KILLED]}
+    assert complete({}, history(RUNNING), state) == {"attempts": [KILLED]}
 
 
 def test_the_last_attempt_that_was_killed_ended_as_the_run() -> None:
     state = killed_by_slurm(RUNNING)
-    found = completed({}, history(RUNNING), state)
+    found = complete({}, history(RUNNING), state)
     assert found["attempts"] == [{**KILLED, "ended": 7000.0, "outcome": facts(state)}]
     assert found["outcome"] == {"status": "Failed", **(facts(state) or {})}
     assert found["outcome"]["cause"] == "node-failure"
@@ -65,29 +65,29 @@ def test_the_last_attempt_that_was_killed_ended_as_the_run() -> None:
 
 def test_an_earlier_one_that_was_killed_ended_nobody_knows_how() -> None:
     state = killed_by_slurm(RUNNING, SECOND)
-    first, second = completed({}, history(RUNNING, SECOND), state)["attempts"]
+    first, second = complete({}, history(RUNNING, SECOND), state)["attempts"]
     assert (first, second["outcome"]) == (KILLED, facts(state))
 
 
 def test_what_the_job_has_noted_stays() -> None:
     told = history(ended(DONE), SECOND)
-    found = completed({"attempts": [NOTED, "odd"]}, told, killed_by_slurm(SECOND))
+    found = complete({"attempts": [NOTED, "odd"]}, told, killed_by_slurm(SECOND))
     assert [one["number"] for one in found["attempts"]] == [0, 1]
     assert found["attempts"][0] == NOTED
-    assert completed({"attempts": [NOTED]}, history(), None) == {"attempts": [NOTED]}, "its journal is gone"
+    assert complete({"attempts": [NOTED]}, history(), None) == {"attempts": [NOTED]}, "its journal is gone"
 
 
 def test_an_end_of_another_job_is_not_that_of_the_last_attempt() -> None:
     """It went on in a job that was canceled while it waited."""
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
-    found = completed({}, history(attempt(*RUNS, job="11")), state)
+    found = complete({}, history(attempt(*RUNS, job="11")), state)
     assert (found["attempts"][0]["job"], found["attempts"][0]["outcome"]) == ("11", None)
 
 
 @pytest.mark.parametrize(("noted", "jobs"), [([], ["12_0"]), ([{"job": "12_1", "number": 0}], ["12_1"])])
 def test_of_a_sweep_one_element_stands_for_all(noted: list[Any], jobs: list[str]) -> None:
     told = history(*(attempt(*RUNS, job=f"12_{number}") for number in range(2)))
-    assert [one["job"] for one in completed({"attempts": noted}, told, None, of_sweep=True)["attempts"]] == jobs
+    assert [one["job"] for one in complete({"attempts": noted}, told, None, of_sweep=True)["attempts"]] == jobs
 
 
 def test_the_folder_alone_tells(tmp_path: Path) -> None:
@@ -121,7 +121,7 @@ def test_a_damaged_receipt_ends_no_look(tmp_path: Path, text: str) -> None:
     Path(layout.plan).write_text('{"provenance": null}')
     Path(layout.receipt).write_text(text)
     note_completed(layout, killed_by_slurm(RUNNING))
-    assert completed({"attempts": [{"job": [], "number": {}}]}, history(), None) == {"attempts": []}
+    assert complete({"attempts": [{"job": [], "number": {}}]}, history(), None) == {"attempts": []}
 
 
 def test_a_complete_receipt_is_not_written_again(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from slurmtf.runs.states.words import outcome_text
 from slurmtf.scheduler import JobRef
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.patience import HANG_S
 from tests.unit.runs.states.stories import AGAIN, RUNNING, RUNS, attempt, history
 from tests.unit.support import planned
@@ -32,7 +32,7 @@ exit 0
 def script_of(source: Path, folder: Path, prologue: list[str]) -> RunLayout:
     """The batch script that a site with this prologue gets, in a run folder whose launch does nothing."""
     folder.mkdir()
-    text = render(planned(source, Site(name="here", environment=JobEnvironment(prologue=prologue))), [packaged("templates")])
+    text = render(planned(source, Site(name="here", environment=JobEnvironment(prologue=prologue))), [find_data("templates")])
     lines = [f"RUN={folder}" if line.startswith("RUN=") else line for line in text.splitlines()]
     (folder / "job.sh").write_text("\n".join(lines) + "\n")
     return RunLayout(str(folder))

@@ -26,7 +26,7 @@ from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slice
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
 from slurmtf.scheduler.slurm.jobs import cancellable, younger_than
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
-from slurmtf.sites.search import packaged
+from slurmtf.sites.search import find_data
 from tests.patience import until
 
 JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
@@ -157,7 +157,7 @@ def test_what_plans_and_jobs_know_of_each_scheduler() -> None:
 def test_no_decision_names_a_scheduler() -> None:
     named = re.compile(r"""scheduler (==|!=) |== "(slurm|local)"|!= "(slurm|local)\"""")
     own = (path for path in Path(slurmtf.__file__).parent.rglob("*.py") if path.parent.name != "migration")  # Azure ML's words
-    sources = [*own, *packaged("templates").glob("*.j2")]
+    sources = [*own, *find_data("templates").glob("*.j2")]
     found = [(path.name, line.strip()) for path in sources for line in path.read_text().splitlines() if named.search(line)]
     assert found == [("words.py", 'if outcome.detail.get("by") == "slurm":')], "a fact of an outcome, which no scheduler has"
 

@@ -13,7 +13,7 @@ import pytest
 from slurmtf.errors import SlurmError, UnreachableError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.slurm import sharing
-from slurmtf.scheduler.slurm.sharing import shared
+from slurmtf.scheduler.slurm.sharing import share
 
 ARGV = ["squeue", "--me"]
 
@@ -47,7 +47,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def all_at_once(slurm: Callable[[list[str]], str], count: int, max_age_s: float) -> list[str]:
     with ThreadPoolExecutor(count) as pool:
-        return list(pool.map(lambda _: shared(ARGV, slurm, max_age_s), range(count)))
+        return list(pool.map(lambda _: share(ARGV, slurm, max_age_s), range(count)))
 
 
 def test_twenty_that_ask_together_ask_once() -> None:
@@ -58,17 +58,17 @@ def test_twenty_that_ask_together_ask_once() -> None:
 
 def test_an_answer_is_as_old_as_was_said_at_most(cache: Path) -> None:
     slurm = Slurm("old", "new")
-    assert [shared(ARGV, slurm, 60.0), shared(ARGV, slurm, 60.0), shared(ARGV, slurm, 0.0)] == ["old", "old", "new"]
-    assert shared(ARGV, slurm, 60.0) == "new"
+    assert [share(ARGV, slurm, 60.0), share(ARGV, slurm, 60.0), share(ARGV, slurm, 0.0)] == ["old", "old", "new"]
+    assert share(ARGV, slurm, 60.0) == "new"
     assert slurm.calls == 2
 
 
 def test_another_cluster_has_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     slurm = Slurm("here", "there", "elsewhere")
-    assert shared(ARGV, slurm, 60.0) == "here"
-    assert shared([*ARGV, "--clusters=lab"], slurm, 60.0) == "there"
+    assert share(ARGV, slurm, 60.0) == "here"
+    assert share([*ARGV, "--clusters=lab"], slurm, 60.0) == "there"
     monkeypatch.setenv("SLURM_CONF", "/etc/other.conf")
-    assert shared(ARGV, slurm, 60.0) == "elsewhere"
+    assert share(ARGV, slurm, 60.0) == "elsewhere"
 
 
 @pytest.mark.parametrize("kind", [SlurmError, UnreachableError])
@@ -76,32 +76,32 @@ def test_an_error_is_told_to_all_that_wait_for_it(kind: type[SlurmError]) -> Non
     slurm = Slurm(kind(Finding("slurm-failed", "squeue", "timed out", "try again")), "fine")
     for _ in range(2):
         with pytest.raises(kind, match="timed out"):
-            shared(ARGV, slurm, 60.0)
+            share(ARGV, slurm, 60.0)
     assert slurm.calls == 1
-    assert shared(ARGV, slurm, 0.0) == "fine"
+    assert share(ARGV, slurm, 0.0) == "fine"
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"asked": "x"}\n1', b"\xff\xfe"])
 def test_a_damaged_answer_is_none(damage: bytes, cache: Path) -> None:
     slurm = Slurm("one", "two")
-    shared(ARGV, slurm, 60.0)
+    share(ARGV, slurm, 60.0)
     (path,) = (path for path in cache.iterdir() if path.suffix != ".lock")
     path.write_bytes(damage)
-    assert shared(ARGV, slurm, 60.0) == "two"
+    assert share(ARGV, slurm, 60.0) == "two"
 
 
 def test_an_answer_from_the_future_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
     slurm, now = Slurm("one", "two"), time.time()
     with monkeypatch.context() as clock:
         clock.setattr(time, "time", lambda: now + 3600)
-        shared(ARGV, slurm, 60.0)
-    assert shared(ARGV, slurm, 60.0) == "two"
+        share(ARGV, slurm, 60.0)
+    assert share(ARGV, slurm, 60.0) == "two"
 
 
 def test_what_no_text_holds_comes_back_as_it_was() -> None:
     text = "1|RUNNING|/\udcff\n"
     slurm = Slurm(text)
-    assert [shared(ARGV, slurm, 60.0) for _ in range(2)] == [text, text]
+    assert [share(ARGV, slurm, 60.0) for _ in range(2)] == [text, text]
     assert slurm.calls == 1
 
 
@@ -114,8 +114,8 @@ def test_without_a_place_everybody_asks(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_old_answers_are_removed(cache: Path) -> None:
     slurm = Slurm("x")
-    shared([*ARGV, "a"], slurm, 60.0)
+    share([*ARGV, "a"], slurm, 60.0)
     for path in cache.iterdir():
         os.utime(path, (1.0, 1.0))
-    shared(ARGV, slurm, 60.0)
+    share(ARGV, slurm, 60.0)
     assert len(list(cache.iterdir())) == 2

@@ -12,7 +12,7 @@ import pytest
 from slurmtf.scheduler import JobRef, JobState, Observation
 from slurmtf.scheduler.base import Canceler
 from slurmtf.scheduler.slurm.commands import (
-    inherited,
+    find_inherited,
     parse_name,
     parse_sacct,
     parse_sbatch,
@@ -345,7 +345,7 @@ USERS = {
     ],
 )  # fmt: skip
 def test_variables_that_would_win_over_the_script(flags: list[str], more: list[str], dropped: list[str]) -> None:
-    assert inherited({**USERS, **dict.fromkeys(more, "x")}, flags) == dropped
+    assert find_inherited({**USERS, **dict.fromkeys(more, "x")}, flags) == dropped
 
 
 def test_nothing_of_the_job_that_we_run_in_is_inherited() -> None:
@@ -355,5 +355,5 @@ def test_nothing_of_the_job_that_we_run_in_is_inherited() -> None:
         "OMPI_COMM_WORLD_RANK": "0",
     }  # fmt: skip
     kept = {"SLURMTF_SITE": "mine", "MY_SLURM_X": "1", "CUDA_VISIBLE_DEVICES": "0"}
-    dropped = inherited({**USERS, **of_the_job, **kept}, [])
+    dropped = find_inherited({**USERS, **of_the_job, **kept}, [])
     assert dropped == sorted({*of_the_job, "SLURM_TIME_FORMAT", "SBATCH_ACCOUNT"})

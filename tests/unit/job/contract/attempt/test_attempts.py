@@ -110,8 +110,8 @@ def test_what_an_earlier_attempt_has_in_the_log_is_not_told_for_this_one(tmp_pat
     log.write_bytes(NODE_FAILURE + b"\n")
     began = log.stat().st_size
     log.write_bytes(NODE_FAILURE + b"\n*** JOB 7 ON n1 CANCELLED AT 2026-01-02T00:00:00 ***\n")
-    assert job_log.cause_of_kill(job_log.written_since(str(log), began), "7") is Cause.CANCELED
-    assert job_log.cause_of_kill(job_log.written_since(str(log), 0), "7") is Cause.NODE_FAILURE
+    assert job_log.cause_of_kill(job_log.read_since(str(log), began), "7") is Cause.CANCELED
+    assert job_log.cause_of_kill(job_log.read_since(str(log), 0), "7") is Cause.NODE_FAILURE
 
 
 # --- events

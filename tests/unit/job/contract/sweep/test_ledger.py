@@ -81,6 +81,7 @@ def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
     layout = sweep_at(tmp_path, 100)
     workers = {f"w{n}": start(tmp_path, f"w{n}", 600) for n in range(3)}
     while not all("took" in text_of(Path(layout.elements, f"{name}.jsonl")) for name in workers):
+        assert not any(worker.poll() for worker in workers.values()), "a worker failed before it took a trial"
         time.sleep(0.01)
     workers |= {name: start(tmp_path, name, 0.1) for name in ("w3", "w4")}
     for n in range(3):
