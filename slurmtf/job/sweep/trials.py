@@ -1,23 +1,20 @@
 """An element of a sweep: it takes one trial after the other, launches each in its allocation, and records how it ended."""
 
-import math
 import os
 import time
-from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple, Union
+from typing import Dict, List, Mapping, Optional, Tuple, Union
 
 from ..common import identity
 from ..contract import variables as var
-from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
+from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import chief
-from ..contract.sweep.leases import STALE_S, Lease, Owner
-from ..contract.sweep.ledger import Ledger, settled
+from ..contract.sweep.leases import Owner
+from ..contract.sweep.ledger import Ledger
 from ..contract.sweep.records import (
     BY_DURATION,
     BY_POLICY,
-    CANCELED,
-    COMPLETED,
     FAILED,
     RETIRED,
     TOO_SHORT,
@@ -36,28 +33,11 @@ from ..supervisor.orders import Orders
 from . import candidates, policies, slots
 from .asking import Asker
 from .progress import Progress
+from .running import LETS_GO, TAKEN_OVER, Running, lets_go, result_of, stopped_by
+from .taking import BEAT_S, Taken, Taker
 from .witness import LocalWitness, SlurmWitness
 
-BEAT_S = 10.0
-SILENT_S = 2 * BEAT_S
-LOOK_S = 5.0
-"""Seconds between two looks at what the others do, while there are trials that nobody has taken: their files are read, two
-folders listed, and each lease looked at, which takes longer the more of them there are."""
-LINGER_S = 60.0
-"""Seconds for which an element without work stays while others work: it takes over what they may leave behind."""
-TAKEN_OVER, STOPPED = "taken-over", "stopped"
-LETS_GO = (Cause.CANCELED, *MAY_RETURN)
-"""Causes that end the element, not the trial."""
-
-
-class Running(NamedTuple):
-    """The current trial. ``whole``: it has the element's whole time."""
-
-    trial: int
-    attempt: int
-    started: float
-    progress: Progress
-    whole: bool
+STOPPED = "stopped"
 
 
 class Trials(Orders):
@@ -82,13 +62,13 @@ class Trials(Orders):
         self._witness: Union[LocalWitness, SlurmWitness] = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
+        number = (identity.element(environ) or 0) * self._settings.per_element + (slot or 0)
+        self._taker = Taker(self._ledger, self._me, self._witness, number, self._settings.concurrent)
         self._ledger.join(self._me, time.time())
         self._asker = Asker(self._ledger, environ) if self._settings.sampling == "bayesian" else None
         self._running: Optional[Running] = None
         self._outcomes: List[Tuple[str, float]] = []
-        self._number = (identity.element(environ) or 0) * self._settings.per_element + (slot or 0)
-        self._next_beat = self._next_look = 0.0
-        self._idle_since: Optional[float] = None
+        self._next_beat = 0.0
         self._left = False
         self._troubles = 0
         self._paused_until = 0.0
@@ -97,7 +77,7 @@ class Trials(Orders):
 
     def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         self._ledger.leases.beat()
-        looks = time.monotonic() >= self._next_look or not self._ledger.fresh()
+        looks = self._taker.is_due()
         if looks or len(self._ledger.told.ends) < self._settings.same_error:
             self._ledger.told.refresh()
         why = self._why_to_leave(left_s)
@@ -105,8 +85,7 @@ class Trials(Orders):
             return None
         taken = None if why else self._take(looks)
         if taken:
-            self._idle_since = None
-            return self._order(*taken)
+            return self._order(taken.trial, taken.attempt)
         if why or not self.waits():
             self._leave(why or "nothing left to do")
         return None
@@ -115,16 +94,7 @@ class Trials(Orders):
         """Return whether trials may come free that others work on."""
         if self._left or time.monotonic() < self._paused_until:
             return not self._left
-        _, held = settled(self._ledger)
-        if not held:
-            return False
-        self._idle_since = self._idle_since or time.monotonic()
-        return time.monotonic() - self._idle_since < LINGER_S or self._may_come_free(held)
-
-    def _may_come_free(self, held: Dict[int, int]) -> bool:
-        """Return whether an owner has gone silent, and it is not known yet whether its job still runs."""
-        ages = [lease.age for lease in self._ledger.leases.of(held) if not self._ledger.leases.is_ours(lease)]
-        return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
+        return self._taker.waits()
 
     def _why_to_leave(self, left_s: Optional[float]) -> str:
         self._stop_for_common_error()
@@ -144,38 +114,13 @@ class Trials(Orders):
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
-    def _take(self, looks: bool) -> Optional[Tuple[int, int]]:
-        """Take the first available trial; ``looks``: consider those that others hold, too."""
-        held = self._held(settled(self._ledger)[1]) if looks else []
-        self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
-        fresh = candidates.spread(self._ledger.fresh(), self._number, self._settings.concurrent)
-        lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
-        for trial, attempt in candidates.candidates(fresh, held):
-            if not self._ledger.leases.claim(trial, attempt):
-                continue
-            if trial not in lost:
-                return trial, attempt
-            error = self._ledger.told.trials[trial].trouble if trial in self._ledger.told.trials else ""
-            error = error or "lost with {} elements".format(candidates.MOST_LOST)
-            self._end(Result(trial, FAILED, attempt, why="lost", error=error))
+    def _take(self, looks: bool) -> Optional[Taken]:
+        """Take the first trial that can be launched; those that were lost too often end here."""
+        for taken in self._taker.take(looks):
+            if not taken.lost:
+                return taken
+            self._end(Result(taken.trial, FAILED, taken.attempt, why="lost", error=taken.lost))
         return None
-
-    def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
-        known = self._ledger.leases.of(attempts)
-        leases = [lease for lease in known if self._released(lease) or not self._ledger.leases.is_ours(lease)]
-        silent = [lease for lease in leases if lease.age > STALE_S and not self._released(lease)]
-        states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
-        return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
-
-    def _released(self, lease: Lease) -> str:
-        trial = self._ledger.told.trials.get(lease.trial)
-        return trial.released.get(lease.attempt, "") if trial else ""
-
-    def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
-        trial = self._ledger.told.trials.get(lease.trial)
-        lost = candidates.times_lost(lease.attempt, trial.released.values() if trial else ())
-        ours = lease.owner.element == self._me.element
-        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._released(lease), lost)
 
     def _order(self, trial: int, attempt: int) -> LaunchOrder:
         point = self._point(trial)
@@ -264,14 +209,12 @@ class Trials(Orders):
             return
         self._take_values(running, at_end=True)
         self._ledger.leases.beat()
-        why = str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
-        lets_go = outcome.cause in LETS_GO or why == TAKEN_OVER or (outcome.cause is Cause.TIME_LIMIT and not running.whole)
         trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)
-        if lets_go or trouble:
+        if lets_go(outcome, running.whole, self._plan.size.nodes):
             error = outcome.error if trouble else ""
-            self._ledger.write(self._event("released", text=error)._replace(status=why or outcome.cause.value))
+            self._ledger.write(self._event("released", text=error)._replace(status=stopped_by(outcome) or outcome.cause.value))
         else:
-            self._end(self._result(running, outcome, why))
+            self._end(result_of(running, outcome, self._settings.sign))
         self._note_trouble(running, trouble)
         self._running = None
         if outcome.cause in (*LETS_GO, Cause.TIME_LIMIT):
@@ -283,26 +226,6 @@ class Trials(Orders):
         if trouble:
             self._outcomes.append((FAILED, time.time() - running.started))
             self._paused_until = time.monotonic() + candidates.pause_after(self._troubles)
-
-    def _result(self, running: Running, outcome: Outcome, why: str) -> Result:
-        status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
-        progress, sign = running.progress, self._settings.sign
-        numbers = [value for value in progress.values if not math.isnan(value)]
-        error = outcome.error if status == FAILED else ""
-        return Result(
-            trial=running.trial,
-            status=status,
-            attempt=running.attempt,
-            started=running.started,
-            why=why or ("" if outcome.succeeded else outcome.cause.value),
-            error=error,
-            exit_code=outcome.exit_code,
-            signal=outcome.signal,
-            task=outcome.task,
-            best=max(numbers, key=lambda value: sign * value) if numbers else None,
-            values=len(progress.values),
-            names=() if progress.values else tuple(sorted(progress.names)),
-        )
 
     def _end(self, result: Result) -> None:
         """Write a result; tell the others if it is the one that counts."""

@@ -19,7 +19,8 @@ from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import candidates
-from slurmtf.job.sweep.trials import LINGER_S, Trials
+from slurmtf.job.sweep.taking import LINGER_S
+from slurmtf.job.sweep.trials import Trials
 
 PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
 DONE = Outcome(Cause.SCRIPT, exit_code=0)

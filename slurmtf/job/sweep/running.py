@@ -1,0 +1,61 @@
+"""The trial that an element works on, and the result that its end makes.."""
+
+import math
+from typing import NamedTuple, Optional, Sequence
+
+from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
+from ..contract.sweep.records import CANCELED, COMPLETED, FAILED, Result
+from . import candidates
+from .progress import Progress
+
+TAKEN_OVER = "taken-over"
+LETS_GO = (Cause.CANCELED, *MAY_RETURN)
+"""Causes that end the element, not the trial."""
+
+
+class Running(NamedTuple):
+    """The current trial. ``whole``: it has the element's whole time."""
+
+    trial: int
+    attempt: int
+    started: float
+    progress: Progress
+    whole: bool
+
+
+def stopped_by(outcome: Outcome) -> str:
+    """Return what called a trial off; empty if nothing did."""
+    return str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
+
+
+def lets_go(outcome: Outcome, whole: bool, nodes: int) -> bool:
+    """Return whether the trial goes on in another element, or later: the end was the element's, another had taken the trial
+    over, the time was only what an earlier trial had left, or the launch could not be made on its ``nodes`` nodes."""
+    ends_element = outcome.cause in LETS_GO or (outcome.cause is Cause.TIME_LIMIT and not whole)
+    return ends_element or stopped_by(outcome) == TAKEN_OVER or candidates.is_trouble(outcome.cause, nodes)
+
+
+def result_of(running: Running, outcome: Outcome, sign: int) -> Result:
+    """Return the result of a trial that has ended; ``sign`` is -1 where less of the metric is better."""
+    progress, why = running.progress, stopped_by(outcome)
+    status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
+    return Result(
+        trial=running.trial,
+        status=status,
+        attempt=running.attempt,
+        started=running.started,
+        why=why or ("" if outcome.succeeded else outcome.cause.value),
+        error=outcome.error if status == FAILED else "",
+        exit_code=outcome.exit_code,
+        signal=outcome.signal,
+        task=outcome.task,
+        best=best_of(progress.values, sign),
+        values=len(progress.values),
+        names=() if progress.values else tuple(sorted(progress.names)),
+    )
+
+
+def best_of(values: Sequence[float], sign: int) -> Optional[float]:
+    """Return the best of the values that are numbers; None if there is none."""
+    numbers = [value for value in values if not math.isnan(value)]
+    return max(numbers, key=lambda value: sign * value) if numbers else None

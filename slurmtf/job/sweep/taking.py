@@ -1,0 +1,90 @@
+"""What an element takes next: a trial that nobody has had, or one whose element is gone; and whether waiting for one pays."""
+
+import time
+from typing import Dict, Iterator, List, NamedTuple, Optional, Union
+
+from ..contract.sweep.leases import STALE_S, Lease, Owner
+from ..contract.sweep.ledger import Ledger, settled
+from . import candidates
+from .witness import LocalWitness, SlurmWitness
+
+BEAT_S = 10.0
+"""Seconds between two signs of life of an element that has a trial."""
+SILENT_S = 2 * BEAT_S
+LOOK_S = 5.0
+"""Seconds between two looks at what the others do, while there are trials that nobody has taken: their files are read, two
+folders listed, and each lease looked at, which takes longer the more of them there are."""
+LINGER_S = 60.0
+"""Seconds for which an element without work stays while others work: it takes over what they may leave behind."""
+
+
+class Taken(NamedTuple):
+    """A trial that is ours now. ``lost``: the error for which it has to fail, as it was lost with too many elements."""
+
+    trial: int
+    attempt: int
+    lost: str = ""
+
+
+class Taker:
+    """Takes trials for one element. ``number``: which of those that work at once it is; ``concurrent``: how many they are."""
+
+    def __init__(
+        self, ledger: Ledger, me: Owner, witness: Union[LocalWitness, SlurmWitness], number: int, concurrent: int
+    ) -> None:
+        self._ledger = ledger
+        self._me = me
+        self._witness = witness
+        self._number = number
+        self._concurrent = concurrent
+        self._next_look = 0.0
+        self._idle_since: Optional[float] = None
+
+    def is_due(self) -> bool:
+        """Return whether what others hold is to be looked at, too."""
+        return time.monotonic() >= self._next_look or not self._ledger.fresh()
+
+    def take(self, looks: bool) -> Iterator[Taken]:
+        """Take one trial after the other, as long as more are asked for; ``looks``: consider those that others hold, too."""
+        held = self._held(settled(self._ledger)[1]) if looks else []
+        self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
+        fresh = candidates.spread(self._ledger.fresh(), self._number, self._concurrent)
+        lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
+        for trial, attempt in candidates.candidates(fresh, held):
+            if self._ledger.leases.claim(trial, attempt):
+                self._idle_since = None
+                yield Taken(trial, attempt, self._loss(trial) if trial in lost else "")
+
+    def waits(self) -> bool:
+        """Return whether trials may come free that others work on."""
+        held = settled(self._ledger)[1]
+        if not held:
+            return False
+        self._idle_since = self._idle_since or time.monotonic()
+        return time.monotonic() - self._idle_since < LINGER_S or self._may_come_free(held)
+
+    def _may_come_free(self, held: Dict[int, int]) -> bool:
+        """Return whether an owner has gone silent, and it is not known yet whether its job still runs."""
+        ages = [lease.age for lease in self._ledger.leases.of(held) if not self._ledger.leases.is_ours(lease)]
+        return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
+
+    def _loss(self, trial: int) -> str:
+        told = self._ledger.told.trials.get(trial)
+        return (told.trouble if told else "") or "lost with {} elements".format(candidates.MOST_LOST)
+
+    def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
+        known = self._ledger.leases.of(attempts)
+        leases = [lease for lease in known if self._released(lease) or not self._ledger.leases.is_ours(lease)]
+        silent = [lease for lease in leases if lease.age > STALE_S and not self._released(lease)]
+        states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
+        return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
+
+    def _released(self, lease: Lease) -> str:
+        trial = self._ledger.told.trials.get(lease.trial)
+        return trial.released.get(lease.attempt, "") if trial else ""
+
+    def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
+        trial = self._ledger.told.trials.get(lease.trial)
+        lost = candidates.times_lost(lease.attempt, trial.released.values() if trial else ())
+        ours = lease.owner.element == self._me.element
+        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._released(lease), lost)
