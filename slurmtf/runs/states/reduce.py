@@ -254,7 +254,7 @@ def _asked(case: _Case) -> RunState:
     """Return the state of a run whose folder tells no end."""
     seen = case.answer.seen
     if case.answer.outdated:
-        return _by_heartbeat(case, None)
+        return _by_heartbeat(replace(case, answer=UNASKED), None)
     if case.answer.error:
         return _by_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
     if seen is None:

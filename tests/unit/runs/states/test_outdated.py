@@ -35,5 +35,6 @@ def test_an_old_answer_may_be_older_than_what_the_folder_tells(attempts: list[At
 
 def test_an_outdated_answer_is_not_believed() -> None:
     answer = replace(seen(JobState.PENDING), outdated=True)
-    assert reduce(RECORDS, history(attempt(*RUNS)), answer, NOW).status is RunStatus.RUNNING
+    state = reduce(RECORDS, history(replace(attempt(*RUNS), nth=1, nodes="node1")), answer, NOW)
+    assert (state.status, state.attempt, state.again, state.nodes) == (RunStatus.RUNNING, 0, None, "node1")
     assert reduce(RECORDS, history(ended(PREEMPTED)), replace(answer, seen=None), NOW).status is RunStatus.QUEUED
