@@ -20,7 +20,7 @@ from pathlib import Path
 
 from benchmarks.measure import ms, report, times
 from slurmtf.snapshot import Snapshot, SnapshotStore, collect
-from slurmtf.snapshot.git import asking_git
+from slurmtf.snapshot.git import ask_git
 
 COUNTS, TURNS = (2_000, 20_000), 5
 BUDGETS = {(2_000, "unchanged"): "50 ms", (20_000, "first"): "1,000 ms"}
@@ -50,7 +50,7 @@ def _take(source: Path, workspace: Path) -> Snapshot:
     run = workspace / os.urandom(6).hex()
     run.mkdir(parents=True)
     store = SnapshotStore(workspace)
-    with asking_git(source) as answer:
+    with ask_git(source) as answer:
         snapshot = store.read(collect(source, outside=[workspace]))
         assert answer()
     return store.take(snapshot, str(run / "source.tar"))

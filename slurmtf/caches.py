@@ -82,7 +82,7 @@ def local_cache() -> Path | None:
     """
     known = mounts.mounts()
     for folder in _places():
-        found = mounts.of(str(folder), known)
+        found = mounts.find_mount(str(folder), known)
         if found is None or found.shared:
             continue
         with contextlib.suppress(OSError):

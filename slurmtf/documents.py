@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_
 
 import yaml
 
-from slurmtf.errors import InputError, did_you_mean
+from slurmtf.errors import InputError, suggest
 from slurmtf.findings import Finding
 from slurmtf.paths import read_text
 
@@ -255,7 +255,7 @@ class Document:
         path = _path_in(raw, location)
         if detail["type"] == "unexpected_keyword_argument":
             keys = sorted(_known_keys(kind, location[:-1]))
-            hint = did_you_mean(str(path[-1]), keys) or f"known keys: {', '.join(keys)}"
+            hint = suggest(str(path[-1]), keys) or f"known keys: {', '.join(keys)}"
             return path, self._finding("unknown-key", path, "unknown key", hint)
         if detail["type"].startswith("union_tag"):
             path = (*path, context["discriminator"].strip("'"))

@@ -149,7 +149,7 @@ class RunLostError(RunFailedError):
     """It is not known how the run ended."""
 
 
-def did_you_mean(word: str, known: Iterable[str]) -> str:
+def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest of ``known``, or an empty string."""
     import difflib  # noqa: PLC0415 - for what was misspelled alone
 

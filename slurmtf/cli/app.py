@@ -80,9 +80,9 @@ class _Commands(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError as err:
-            from slurmtf.errors import did_you_mean  # noqa: PLC0415 - for what was misspelled alone
+            from slurmtf.errors import suggest  # noqa: PLC0415 - for what was misspelled alone
 
-            hint = did_you_mean(args[0], COMMANDS) or "'slurmtf --help' lists them"
+            hint = suggest(args[0], COMMANDS) or "'slurmtf --help' lists them"
             raise click.UsageError(f"{err.message} {hint[0].upper()}{hint[1:]}", ctx) from None
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from slurmtf.environments.existing import existing
-from slurmtf.environments.images import image_of, in_image
+from slurmtf.environments.images import image_of, use_image
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
 from slurmtf.environments.spec import EnvironmentSpec, of_packages
 from slurmtf.environments.store import EnvironmentStore
@@ -22,7 +22,7 @@ def software_of(estimator: Estimator, site: Site, store: EnvironmentStore) -> So
     """
     image = image_of(estimator, site)
     if image:
-        return in_image(image, estimator, site, store)
+        return use_image(image, estimator, site, store)
     wish = estimator.environment
     if wish.is_to_build:
         return _to_build(wish, of_packages(wish, site, Path(estimator.source_directory)), store)

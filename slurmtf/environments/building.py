@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slurmtf.archives import job_archive
 from slurmtf.environments.packing import Pack
-from slurmtf.environments.shell import in_shell
+from slurmtf.environments.shell import wrap_in_shell
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SoftwareError
@@ -128,7 +128,7 @@ def _run(
     command = [python, "-I", program(store), *words]
     Path(store.layout.failure(name)).unlink(missing_ok=True)
     with subprocess.Popen(
-        in_shell(command, modules, site) if site else command,
+        wrap_in_shell(command, modules, site) if site else command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Literal
 
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
@@ -88,7 +88,7 @@ def conda_folder(name: str) -> Path:
     known = {folder.name: folder for folder in reversed(list(_conda_environments()))}
     known |= {"base": roots[0]} if roots else {}
     if name not in known:
-        remedy = did_you_mean(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or set its folder"
+        remedy = suggest(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or set its folder"
         raise SpecError(
             Finding("unknown-conda", "environment_definition.conda", f"there is no conda environment {name!r}", remedy)
         )

@@ -48,7 +48,7 @@ def image_of(estimator: Estimator, site: Site) -> str:
     return of_site if estimator.use_docker or version not in site.modules.tensorflow else ""
 
 
-def in_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
+def use_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of an image. Raises SpecError if the site can't run it, or the image does not exist."""
     wish, where = estimator.environment, _asked_by(estimator)
     findings = Findings()

@@ -22,7 +22,7 @@ class _Lack(Enum):
     UNKNOWN = auto()
 
 
-def missing_modules(
+def find_missing(
     missing: Iterable[Import], software: Software, needed: Iterable[Import], places: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Report the modules that a script can't run without, one finding for all that have the same remedy.

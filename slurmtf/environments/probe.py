@@ -17,7 +17,7 @@ from typing import Any
 from slurmtf.environments.images import words_inside
 from slurmtf.environments.memory import recall, remember
 from slurmtf.environments.modules import unknown_modules
-from slurmtf.environments.shell import in_shell, module_lines
+from slurmtf.environments.shell import module_lines, wrap_in_shell
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, locate
@@ -40,7 +40,7 @@ class Script:
 
 
 @contextlib.contextmanager
-def asking(
+def ask_interpreter(
     estimator: Estimator, site: Site, software: Software, script: Script, inside: Sequence[str] = ()
 ) -> Iterator[Callable[[], Software]]:
     """Ask the job's interpreter what is installed. It answers while the caller does other things.
@@ -61,7 +61,7 @@ def asking(
         yield lambda: _with_answer(software, known)
         return
     began = time.time_ns()
-    process = _start(in_shell(words or ["true"], software.modules, site, version), environment, folder)
+    process = _start(wrap_in_shell(words or ["true"], software.modules, site, version), environment, folder)
 
     def answer() -> Software:
         said = _read_answer(process)

@@ -19,7 +19,7 @@ def module_lines(site: Site, modules: Iterable[str], version: str | None = None)
     return (*init, *lines)
 
 
-def in_shell(command: Sequence[str], modules: Iterable[str], site: Site, version: str | None = None) -> list[str]:
+def wrap_in_shell(command: Sequence[str], modules: Iterable[str], site: Site, version: str | None = None) -> list[str]:
     """Return a command that runs another one with modules loaded; the command itself if there are none to load."""
     lines = module_lines(site, modules, version)
     if not lines:

@@ -18,7 +18,7 @@ from typing import Any
 from slurmtf.collecting import Findings
 from slurmtf.environments import versions
 from slurmtf.environments.requirements import Line, gather, normal, pinned_version, requirement
-from slurmtf.environments.shell import in_shell
+from slurmtf.environments.shell import wrap_in_shell
 from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
@@ -116,11 +116,11 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
     bare = _bare(lines)
     conda = findings.attempt(_conda, wish, site, source) or {}
-    findings.add(versions.of_horovod(horovod, lines, bool(conda)))
+    findings.add(versions.check_horovod(horovod, lines, bool(conda)))
     python = _base(wish)
     version = () if conda else findings.attempt(_version, python, wish, site) or ()
     if not wish.modules:  # whose sites have wheels of their own
-        findings.add(versions.of_python(next(iter(version), ""), lines))
+        findings.add(versions.check_python(next(iter(version), ""), lines))
     findings.raise_errors()
     return EnvironmentSpec(
         kind="conda" if conda else "pip",
@@ -186,7 +186,7 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
             )
         )
     try:
-        command = in_shell([python, "-I", "-c", ASK_PYTHON], wish.modules, site)
+        command = wrap_in_shell([python, "-I", "-c", ASK_PYTHON], wish.modules, site)
         told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)
         return told[0], told[1].strip()
     except (OSError, subprocess.SubprocessError, IndexError):

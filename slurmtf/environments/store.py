@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from slurmtf.errors import InputError, did_you_mean
+from slurmtf.errors import InputError, suggest
 from slurmtf.files import expand, read_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
@@ -116,7 +116,7 @@ class EnvironmentStore:
                     "use more of the name",
                 )
             )
-        hint = did_you_mean(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists them"
+        hint = suggest(name, [*names, *filter(None, labels.values())]) or "'slurmtf env list' lists them"
         raise InputError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
 
     def size(self, name: str) -> int:

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.environments.spec import EnvironmentSpec, of_packages
-from slurmtf.errors import InputError, SoftwareError, did_you_mean
+from slurmtf.errors import InputError, SoftwareError, suggest
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
 from slurmtf.sites import Site
@@ -72,7 +72,7 @@ TOOLS = {
 def tool(name: str) -> Tool:
     """Return a tool environment by its name. Raises InputError."""
     if name not in TOOLS:
-        hint = did_you_mean(name, TOOLS) or f"there are {', '.join(TOOLS)}"
+        hint = suggest(name, TOOLS) or f"there are {', '.join(TOOLS)}"
         raise InputError(Finding("unknown-tool", name, "there is no such tool environment", hint))
     return TOOLS[name]
 

@@ -43,7 +43,7 @@ PYTHONS: dict[Release, tuple[Release, Release]] = {
 build configurations, and the files on the index). TensorFlows later than the last entry are not checked."""
 
 
-def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[Finding]:
+def check_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[Finding]:
     """Yield what prevents building the requested Horovod with the other ``lines``."""
     if not horovod:
         return
@@ -57,7 +57,7 @@ def of_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterator[
         )
 
 
-def of_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
+def check_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
     """Yield what prevents building with a version of Python, as ``platform.python_version()`` writes it.
 
     Nothing if the version is not known, or for TensorFlow from another index, which may have been built there.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, InitVar, dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator.arguments import plain_params
 from slurmtf.estimator.distribution import Distribution, Mpi, ParameterServer
 from slurmtf.estimator.inputs import resolve_inputs
@@ -133,7 +133,7 @@ def override(estimator: E, overrides: Mapping[str, object]) -> E:
 
 
 def _unknown(name: str) -> Finding:
-    remedy = did_you_mean(name, ALLOWED) or f"set `{name}` in the estimator; a submission changes {', '.join(ALLOWED)}"
+    remedy = suggest(name, ALLOWED) or f"set `{name}` in the estimator; a submission changes {', '.join(ALLOWED)}"
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 

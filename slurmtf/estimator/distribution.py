@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.estimator.quantities import check_choice, check_count
 from slurmtf.findings import Finding
 from slurmtf.schema import Strict
@@ -141,7 +141,7 @@ def findings_of(asked: Asked) -> Iterable[Finding]:
     if asked.backend is not None and asked.backend not in asked.backends:
         supported = ", ".join(asked.backends)
         what = f"{asked.backend!r} is not one of those {asked.kind} supports: {supported}"
-        remedy = did_you_mean(str(asked.backend), asked.backends) or f"use {supported}"
+        remedy = suggest(str(asked.backend), asked.backends) or f"use {supported}"
         yield Finding("unknown-backend", "distributed_backend", what, remedy)
     elif asked.training is not None and not isinstance(asked.training, known):
         what = f"{asked.training!r} is not one that {asked.kind} supports"

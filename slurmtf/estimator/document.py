@@ -12,7 +12,7 @@ from typing import Any
 
 from slurmtf.collecting import Findings
 from slurmtf.documents import Document, read_document
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator.azureml import OlderNames
 from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.environment import Environment
@@ -135,7 +135,7 @@ def resolve_at(item: Any, base: Path) -> Any:
 def _kind(document: Document, name: object) -> type[Estimator]:
     if name in ESTIMATORS:
         return ESTIMATORS[str(name)]
-    remedy = did_you_mean(str(name), ESTIMATORS) or f"use one of {', '.join(ESTIMATORS)}"
+    remedy = suggest(str(name), ESTIMATORS) or f"use one of {', '.join(ESTIMATORS)}"
     raise SpecError(
         Finding(
             "unknown-estimator", "estimator", f"{name!r} is not an estimator", remedy, source=document.where(("estimator",))

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 from slurmtf.paths import is_file, is_folder
 
@@ -50,7 +50,7 @@ def findings_of(source_directory: str | Path, entry_script: str | None) -> Itera
             f"name the script in it, {_name(inside)} for example",
         )
     elif not is_file(script):
-        near = did_you_mean(script.name, (p.name for p in source.glob("*.py")))
+        near = suggest(script.name, (p.name for p in source.glob("*.py")))
         yield Finding("script-missing", "entry_script", f"{script} does not exist", near or NAME_OF_SCRIPT)
     elif script.suffix != ".py":
         yield Finding("not-python", "entry_script", f"{script.name} is not a Python script", "name a .py file")

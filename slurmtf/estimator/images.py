@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 
 DOCKER = "docker://"
@@ -24,7 +24,7 @@ def findings_of(details: object, size: object) -> Iterable[Finding]:
                 "bad-login",
                 f"image_registry_details[{name!r}]",
                 "is unknown",
-                did_you_mean(name, LOGIN) or f"use {', '.join(LOGIN)}",
+                suggest(name, LOGIN) or f"use {', '.join(LOGIN)}",
             )
         if bool((details or {}).get("username")) != bool((details or {}).get("password")):
             yield Finding("bad-login", "image_registry_details", "has one of username and password", "set both, or neither")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.paths import absolute
@@ -88,7 +88,7 @@ def findings_of(inputs: object, params: object) -> Iterable[Finding]:
     texts = (word for value in _values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
     for name in dict.fromkeys(texts):
         if name not in known:
-            hint = did_you_mean(name, filter(None, known)) or "name it in inputs"
+            hint = suggest(name, filter(None, known)) or "name it in inputs"
             yield Finding("unknown-input", "script_params", f"${PREFIX}{name} names no input", hint)
 
 
@@ -106,5 +106,5 @@ def _findings(item: Input) -> Iterable[Finding]:
             "leave it out: no file has one in its name",
         )
     if item.mode not in MODES:
-        hint = did_you_mean(str(item.mode), MODES) or f"use one of {', '.join(MODES)}"
+        hint = suggest(str(item.mode), MODES) or f"use one of {', '.join(MODES)}"
         yield Finding("bad-input-mode", "inputs", f"{item.mode!r} is not a mode", hint)

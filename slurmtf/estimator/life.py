@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.estimator.quantities import check_count, check_memory, mebibytes, printable
 from slurmtf.findings import Finding
 from slurmtf.job.contract import life as contract
@@ -153,7 +153,7 @@ def _findings_of_notice(notice: object) -> Iterable[Finding]:
     yield from printable("notice.keras", notice.keras)
     yield from check_count("notice.exit_code", notice.exit_code, 1, 255)
     if notice.signal is not None and notice.signal not in SIGNALS:
-        remedy = did_you_mean(str(notice.signal), SIGNALS) or f"use one of {', '.join(SIGNALS)}"
+        remedy = suggest(str(notice.signal), SIGNALS) or f"use one of {', '.join(SIGNALS)}"
         yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is not a signal for a script", remedy)
 
 
@@ -166,7 +166,7 @@ def _findings_of_restarts(restarts: object) -> Iterable[Finding]:
     for cause, value in restarts.items():
         where = f"restarts[{cause!r}]"
         if cause not in CAUSES:
-            remedy = did_you_mean(str(cause), CAUSES) or f"use one of {', '.join(CAUSES)}"
+            remedy = suggest(str(cause), CAUSES) or f"use one of {', '.join(CAUSES)}"
             yield Finding("unknown-cause", where, "is not a cause after which a run can restart", remedy)
         elif isinstance(value, Restart):
             yield from _times(f"{where}.times", value.times)

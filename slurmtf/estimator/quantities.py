@@ -6,7 +6,7 @@ import datetime
 import re
 from collections.abc import Iterable, Sequence
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 
 TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds], UNLIMITED"
@@ -92,7 +92,7 @@ def check_switch(name: str, value: object, hint: str) -> Iterable[Finding]:
 
 def check_choice(name: str, value: object, choices: Sequence[str]) -> Iterable[Finding]:
     if value is not None and value not in choices:
-        remedy = did_you_mean(str(value), choices) or f"use {', '.join(choices)}"
+        remedy = suggest(str(value), choices) or f"use {', '.join(choices)}"
         yield Finding("bad-choice", name, f"{value!r} is unknown", remedy)
 
 

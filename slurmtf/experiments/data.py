@@ -56,7 +56,7 @@ def _missing(item: Input) -> Iterable[Finding]:
 def _check_visible(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
     """Check that a path is not on a disk that each machine has for itself. Nodes see whatever is on the workspace's file
     system."""
-    mount = mounts.of(path, known)
+    mount = mounts.find_mount(path, known)
     if _beside(path, workspace, known) or (mount is not None and mount.shared):
         return
     top = _top(path)
@@ -67,7 +67,7 @@ def _check_visible(path: str, workspace: Path, known: list[Mount]) -> Iterable[F
 
 
 def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
-    mount = mounts.of(str(item.path), known)
+    mount = mounts.find_mount(str(item.path), known)
     if mount is not None and not mount.shared and not _beside(str(item.path), workspace, known):
         text = f"{item.path} lies on {mount.point} ({mount.kind}), a disk of this machine: do the compute nodes see it?"
         yield warning("local-path", text)
@@ -76,7 +76,7 @@ def _doubts(item: Input, workspace: Path, known: list[Mount]) -> Iterable[Findin
 def _beside(path: str, workspace: Path, known: list[Mount]) -> bool:
     """Return whether a path is on the workspace's file system, and not in a machine's own place unless the workspace is there
     too."""
-    mount, of_workspace = mounts.of(path, known), mounts.of(str(workspace), known)
+    mount, of_workspace = mounts.find_mount(path, known), mounts.find_mount(str(workspace), known)
     if mount is None or of_workspace is None or mount.device != of_workspace.device:
         return False
     return _top(path) in (None, _top(str(workspace)))

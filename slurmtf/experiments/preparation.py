@@ -22,7 +22,7 @@ from slurmtf.collecting import Findings
 from slurmtf.environments import EnvironmentStore, Software, modules, software_of
 from slurmtf.environments.images import inside, login_of
 from slurmtf.environments.packing import pack_of
-from slurmtf.environments.probe import Script, asking, describe_later_check
+from slurmtf.environments.probe import Script, ask_interpreter, describe_later_check
 from slurmtf.environments.software import untold
 from slurmtf.environments.store import store_of
 from slurmtf.errors import SpecError
@@ -40,7 +40,7 @@ from slurmtf.scheduler import scheduler_of
 from slurmtf.sites import Site, resolve_target
 from slurmtf.sites.search import search_path
 from slurmtf.snapshot import Contents, ScriptFacts, Snapshot, SnapshotStore, collect, examine
-from slurmtf.snapshot.git import asking_git
+from slurmtf.snapshot.git import ask_git
 from slurmtf.snapshot.limits import contents_warnings
 from slurmtf.submit.building import Building
 from slurmtf.submit.submission import Submission
@@ -190,7 +190,7 @@ def _asking(
         return
     needs = _needs(estimator, facts)
     starts = [] if software.is_untold else inside(software, target.site)
-    with asking(estimator, target.site, software, needs, starts) as answer:
+    with ask_interpreter(estimator, target.site, software, needs, starts) as answer:
         yield answer
 
 
@@ -206,7 +206,7 @@ def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, fin
     without it."""
     root, workspace = Path(estimator.source_directory), target.workspace if target else NOWHERE
     nothing = Contents(root, ())
-    with asking_git(root) as repository:
+    with ask_git(root) as repository:
         contents = findings.attempt(collect, root, [workspace, target.store.root] if target else [])
         snapshot = findings.attempt(SnapshotStore(workspace).read, contents) if contents else None
         if contents:

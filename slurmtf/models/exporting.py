@@ -15,7 +15,7 @@ from typing import Any
 from slurmtf._version import __version__
 from slurmtf.environments.building import Tell
 from slurmtf.environments.store import store_of
-from slurmtf.errors import InputError, SlurmtfError, did_you_mean
+from slurmtf.errors import InputError, SlurmtfError, suggest
 from slurmtf.files import age, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.models.hashes import digest
@@ -145,7 +145,7 @@ def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
         return graph
     if ("/" in what or path.suffix in KINDS) and not path.exists():
         there = [one.path.name for one in sources_in(path.parent)] if path.parent.is_dir() else []
-        remedy = did_you_mean(path.name, there) or "pass the path of a model, or a run"
+        remedy = suggest(path.name, there) or "pass the path of a model, or a run"
         raise InputError(Finding("no-model", what, "does not exist", remedy))
     return RunFolder.find(what, workspace) if known_workspaces(workspace) else path
 

@@ -25,7 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from slurmtf.errors import InputError, SlurmtfError, did_you_mean
+from slurmtf.errors import InputError, SlurmtfError, suggest
 from slurmtf.files import expand, make_private, read_json, write_json, writing
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
@@ -127,7 +127,7 @@ class Model:
         if found:
             there = ", ".join(str(model.version) for model in found)
             raise ModelNotFoundError(Finding("no-version", f"{name}:{version}", f"there is none; there are {there}"))
-        hint = did_you_mean(name, _names(root)) or "'slurmtf models ls' lists them"
+        hint = suggest(name, _names(root)) or "'slurmtf models ls' lists them"
         raise ModelNotFoundError(Finding("unknown-model", name, f"there is no such model in {root}", hint))
 
     @classmethod

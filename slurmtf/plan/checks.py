@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.environments import Software, check
-from slurmtf.environments.missing import missing_modules
+from slurmtf.environments.missing import find_missing
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, warning
 from slurmtf.job.contract import variables as var
@@ -128,7 +128,7 @@ def _absent(estimator: Estimator, script: ScriptFacts, software: Software) -> It
 def _missing(found: Iterable[Import], script: ScriptFacts, software: Software) -> Iterable[Finding]:
     others = {*sys.stdlib_module_names, *script.places}
     needed = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
-    return missing_modules(found, software, needed, script.places)
+    return find_missing(found, software, needed, script.places)
 
 
 def _find_unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:

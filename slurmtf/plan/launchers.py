@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator import families
 from slurmtf.estimator.quantities import flag_name
 from slurmtf.findings import Finding
@@ -82,7 +82,7 @@ def serves_mpi(name: str, site: Site, flags: Mapping[str, object]) -> bool:
 def find(name: str, where: str, site: Site) -> Words:
     """Return the launcher of that name. Raises SpecError if there is none or the site refuses it."""
     if name not in LAUNCHERS:
-        remedy = did_you_mean(name, LAUNCHERS) or f"use one of {', '.join(LAUNCHERS)}"
+        remedy = suggest(name, LAUNCHERS) or f"use one of {', '.join(LAUNCHERS)}"
         raise SpecError(Finding("unknown-launcher", where, f"there is no launcher {name!r}", remedy))
     if name in site.launcher.forbidden:
         what = f"{site.name} does not let jobs use {name}"

@@ -9,7 +9,7 @@ from slurmtf._version import __version__
 from slurmtf.collecting import Findings
 from slurmtf.environments import Software
 from slurmtf.environments.shell import module_lines
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.life import as_budgets, as_notice, as_stall
 from slurmtf.findings import Finding
@@ -166,7 +166,7 @@ def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterabl
     if estimator.vm_size is not None and estimator.vm_size not in site.presets:
         known = ", ".join(site.presets) or "none"
         yield Finding("unknown-preset", "vm_size", f"{site.name} has no preset {estimator.vm_size!r} (known: {known})",
-                      did_you_mean(estimator.vm_size, site.presets) or "leave it out")  # fmt: skip
+                      suggest(estimator.vm_size, site.presets) or "leave it out")  # fmt: skip
 
 
 def _variables(estimator: Estimator) -> dict[str, str]:

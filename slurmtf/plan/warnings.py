@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import find_overruled
 from slurmtf.estimator.life import as_notice
@@ -61,7 +61,7 @@ def _site(estimator: Estimator, site: Site, resources: Resources) -> Warnings:
 
 
 def _near(partition: str, site: Site) -> str:
-    return did_you_mean(partition, site.partitions) or f"it knows {', '.join(site.partitions)}"
+    return suggest(partition, site.partitions) or f"it knows {', '.join(site.partitions)}"
 
 
 def _partition(resources: Resources, known: Partition | None) -> Warnings:
@@ -90,7 +90,7 @@ def _gpus(site: Site, resources: Resources, known: Partition | None) -> Warnings
     types, count = (resources.gpu_type or "").split(","), resources.gpus_per_node
     for kind in types:
         if kind and site.gpu.types and kind not in site.gpu.types:
-            hint = did_you_mean(kind, site.gpu.types) or f"it knows {', '.join(site.gpu.types)}"
+            hint = suggest(kind, site.gpu.types) or f"it knows {', '.join(site.gpu.types)}"
             yield warning("unknown-gpu-type", f"the profile {site.name} does not know GPUs of type {kind!r} ({hint})")
     per_node = (known.gpus_per_node if known else None) or site.gpu.per_node
     if per_node and count > per_node:

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.documents import Document, read_document
-from slurmtf.errors import SiteError, did_you_mean
+from slurmtf.errors import SiteError, suggest
 from slurmtf.estimator.flags import check_flags
 from slurmtf.estimator.quantities import (
     check_count,
@@ -121,7 +121,7 @@ def _find(name: str, where: str, base: Path) -> Path:
         return base / Path(name).expanduser()
     known = available()
     if name not in known:
-        hint = did_you_mean(name, known) or f"known sites: {', '.join(known)}"
+        hint = suggest(name, known) or f"known sites: {', '.join(known)}"
         raise SiteError(Finding("unknown-site", where, f"there is no site {name!r}", hint))
     return usable(known[name])
 

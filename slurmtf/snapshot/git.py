@@ -38,7 +38,7 @@ USAGE = 129
 
 
 @contextlib.contextmanager
-def asking_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
+def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
     """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
 
     What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree;

@@ -21,7 +21,7 @@ from slurmtf.tune.launches import CHANGES
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
 from slurmtf.tune.samplers import SAMPLINGS, Sampling, sampling_of
 from slurmtf.tune.spaces import ARGUMENTS, Expression, expression_of
-from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, of_space
+from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, check_space
 
 Policy = Annotated[BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy, Tagged("type")]
 PARTS = ("estimator", "sampling", "policy")
@@ -131,7 +131,7 @@ def _sampling(part: object, findings: Findings) -> Sampling | None:
         return None
     readable = {name: found for name, one in space.items() if (found := _expression(one))}
     if len(readable) < len(space):  # else the sweep tells
-        findings.add(of_space(readable))
+        findings.add(check_space(readable))
     kind = part.get("type", "random")
     return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
 

@@ -9,7 +9,7 @@ from dataclasses import fields, replace
 from typing import Any
 
 from slurmtf.collecting import Findings
-from slurmtf.errors import InputError, SpecError, did_you_mean
+from slurmtf.errors import InputError, SpecError, suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.document import field_names
@@ -71,7 +71,7 @@ def _remedy(setting: str) -> str:
         return ARGUMENTS[setting]
     if setting in field_names():
         return f"submit a sweep for each value, or search over {', '.join(CHANGES)}"
-    return did_you_mean(setting, CHANGES) or f"use one of {', '.join(CHANGES)}"
+    return suggest(setting, CHANGES) or f"use one of {', '.join(CHANGES)}"
 
 
 def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from slurmtf.errors import SpecError, did_you_mean
+from slurmtf.errors import SpecError, suggest
 from slurmtf.findings import Finding
 
 Value = Any
@@ -152,7 +152,7 @@ def _check(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
 def findings_of(name: str, args: Sequence[object], where: str) -> Iterable[Finding]:
     """Yield what is wrong with an expression."""
     if name not in ARGUMENTS:
-        remedy = did_you_mean(name, ARGUMENTS) or f"use one of {', '.join(ARGUMENTS)}"
+        remedy = suggest(name, ARGUMENTS) or f"use one of {', '.join(ARGUMENTS)}"
         yield Finding("unknown-expression", where, f"{name!r} is not an expression", remedy)
     elif name == "choice":
         yield from _of_choice(args, where)

@@ -77,7 +77,7 @@ class Sweep:
     def __post_init__(self) -> None:
         findings = [*self._kinds(), *self._counts()]
         is_whole = not findings
-        findings += of_space(self.sampling.parameter_space) if isinstance(self.sampling, Sampling) else ()
+        findings += check_space(self.sampling.parameter_space) if isinstance(self.sampling, Sampling) else ()
         findings += [*self._of_bayesian(), *self._of_slots()] if is_whole else []
         errors = [finding for finding in findings if finding.is_error]
         if errors:
@@ -261,7 +261,7 @@ def _count(name: str, value: object, least: int, most: int | None) -> Iterable[F
         yield Finding("out-of-range", name, what, "set one within these bounds")
 
 
-def of_space(space: Mapping[str, Any]) -> Iterable[Finding]:
+def check_space(space: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what is wrong with the parameters' names, and with values that can't be passed to the script."""
     known: dict[str, str] = {}
     for name, expression in space.items():

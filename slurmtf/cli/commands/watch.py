@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.beside import beside
+from slurmtf.cli.beside import run_beside
 from slurmtf.cli.commands.ls import HEADING, row_of
 from slurmtf.cli.output import bare, duration, escape, one_line
 from slurmtf.cli.present import cancel_answer, series_text
@@ -137,7 +137,7 @@ class _Reading:
     def look(self) -> list[Listed] | None:
         """Return the runs if they have been read again. Raises what reading them raised."""
         if self._coming is None and time.monotonic() >= self._next:
-            self._began, self._coming = time.monotonic(), beside(self._read)
+            self._began, self._coming = time.monotonic(), run_beside(self._read)
             wait([self._coming], AT_ONCE_S)
         if self._coming is None or not self._coming.done():
             return None
@@ -233,7 +233,7 @@ class _Screen:
                 return str(err)
 
         self._view = replace(self._view, told=f"{run_id}: is being canceled")
-        self._canceling.setdefault(run_id, beside(cancel))
+        self._canceling.setdefault(run_id, run_beside(cancel))
         wait([self._canceling[run_id]], AT_ONCE_S)
 
     def _finish(self) -> None:

@@ -21,7 +21,7 @@ from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, digest
 from ..contract.system.private import make_private
 from .horovod_source import patch
 from .installer import Installer, find_wheels
-from .work import BuildError, Spec, StepError, Work, find, once, wheels_in
+from .work import BuildError, Spec, StepError, Work, build_once, find, wheels_in
 
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
 NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
@@ -72,7 +72,7 @@ def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
         with work.holding(claim):
             _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
 
-    once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)
+    build_once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)
     return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
 
 

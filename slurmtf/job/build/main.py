@@ -19,7 +19,7 @@ from ..contract.environments.store import RECORD, StoreLayout
 from . import conda, horovod, image, pack, pip
 from .check import check
 from .installer import Installer
-from .work import BuildError, Failure, Spec, Work, once, say, write
+from .work import BuildError, Failure, Spec, Work, build_once, say, write
 
 BUILDERS = {"pip": pip.build, "conda": conda.build, "image": image.build}
 USAGE = "usage: agent.pyz build SPEC [CHECK] | agent.pyz fetch SPEC | agent.pyz horovod SPEC | agent.pyz pack SPEC"
@@ -78,7 +78,7 @@ def build(layout: StoreLayout, spec: Spec) -> None:
     """Build an environment, unless it exists. What was fetched for it is not needed afterwards."""
     name = spec["name"]
     claim = Claim(layout.claim(name))
-    once(claim, name, lambda: layout.is_whole(name), lambda: _build(layout, spec, claim))
+    build_once(claim, name, lambda: layout.is_whole(name), lambda: _build(layout, spec, claim))
     if spec["wheelhouse"]:
         shutil.rmtree(spec["wheelhouse"], ignore_errors=True)
 
@@ -130,7 +130,7 @@ def fetch(layout: StoreLayout, spec: Spec) -> None:
     """Fetch the packages of an environment into the store, for a job on nodes without a network."""
     name, environment = spec["name"], spec["environment"]
     folder, claim = layout.download(environment), Claim(layout.claim(spec["name"]))
-    once(
+    build_once(
         claim, name, lambda: os.path.isdir(folder) or layout.is_whole(environment), lambda: _fetch(layout, spec, folder, claim)
     )
 
@@ -152,7 +152,7 @@ def _fetch(layout: StoreLayout, spec: Spec, folder: str, claim: Claim) -> None:
 def compile_horovod(layout: StoreLayout, spec: Spec) -> None:
     """Compile Horovod for an existing environment, and install it there if requested."""
     claim = Claim(layout.claim(spec["name"]))
-    once(claim, "Horovod for it", lambda: False, lambda: _compile_horovod(Work(layout, spec["name"], claim), spec))
+    build_once(claim, "Horovod for it", lambda: False, lambda: _compile_horovod(Work(layout, spec["name"], claim), spec))
 
 
 def _compile_horovod(work: Work, spec: Spec) -> None:

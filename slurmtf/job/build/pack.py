@@ -18,7 +18,7 @@ from ..contract.environments import packs
 from ..contract.environments.claim import Claim
 from ..contract.environments.store import StoreLayout
 from .prefixes import mentions
-from .work import BuildError, Spec, find, once, say
+from .work import BuildError, Spec, build_once, find, say
 
 BUFFER = 1 << 20
 
@@ -26,7 +26,7 @@ BUFFER = 1 << 20
 def pack(layout: StoreLayout, spec: Spec) -> None:
     """Pack an environment, unless it has been packed; if another process is doing so, wait."""
     claim, path = Claim(layout.claim(spec["name"])), spec["pack"]
-    once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))
+    build_once(claim, spec["name"], lambda: os.path.isfile(path), lambda: _write(layout, spec["prefix"], path, claim))
 
 
 def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:

@@ -142,7 +142,7 @@ class Work:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def once(
+def build_once(
     claim: Claim, what: str, is_there: Callable[[], bool], build: Callable[[], None], beat: Callable[[], None] = lambda: None
 ) -> None:
     """Build something unless it is there. When somebody else builds it, say so and wait, with signs of life by ``beat``."""

@@ -53,7 +53,7 @@ def _interfaces() -> Dict[str, str]:
     return {entry[:16].split(b"\0")[0].decode("ascii", "replace"): socket.inet_ntoa(entry[20:24]) for entry in entries}
 
 
-def past_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Sequence[str]) -> Dict[str, str]:
+def bypass_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: Sequence[str]) -> Dict[str, str]:
     """Return the variables that make a job's nodes reachable without the proxy; empty if no proxy is set.
 
     Existing entries stay. The addresses, then the names, are omitted if the variable would be too long for Linux.

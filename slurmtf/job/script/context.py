@@ -10,7 +10,7 @@ from typing import IO, Any, Callable, Dict, Iterator, Optional, Type, Union
 from ..contract.layout import IMAGES, RunLayout
 from ..contract.metrics import entries
 from ..contract.metrics.entries import Entry
-from ..contract.metrics.shapes import in_azure_shape
+from ..contract.metrics.shapes import to_azure_shape
 from . import values
 from .files import Lines, copy_into, keep
 
@@ -166,7 +166,7 @@ class Run:
 
     def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
         """Return what this process's task has logged, in Azure ML's shapes; ``name``: only that metric."""
-        return in_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
+        return to_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
 
     def should_stop(self) -> bool:
         """Return whether the script has been notified that it will be ended soon: it should save its state and exit."""

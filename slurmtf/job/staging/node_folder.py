@@ -167,7 +167,7 @@ def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]
 
 
 def _refuse_shared(place: str) -> None:
-    mount = mounts.of(place, mounts.mounts())
+    mount = mounts.find_mount(place, mounts.mounts())
     if mount is not None and mount.shared:
         raise OSError("it is on {}, which is not local to the node".format(mount.kind))
 

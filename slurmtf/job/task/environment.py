@@ -68,7 +68,7 @@ class TaskEnvironment:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
         found.update(trackers.variables(self._run, self._role, launch, found))
         nodes = self._start.get("nodes", {})
-        found.update(addresses.past_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
+        found.update(addresses.bypass_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found
 
     def arguments(self, command: List[str]) -> List[str]:

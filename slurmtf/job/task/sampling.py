@@ -117,7 +117,7 @@ class Sampler:
         elif self._asking is not None and self._asking.poll() is not None:
             said = self._asking.stdout.read() if self._asking.stdout else b""
             told = parse_gpus(said.decode("utf-8", "replace"), self._vendor) if self._asking.returncode == 0 else []
-            self._gpus, self._asking = ours(told, self._gpus_asked, self._numbers), None
+            self._gpus, self._asking = choose_own(told, self._gpus_asked, self._numbers), None
         elif self._asking is not None and now > self._asked_at + GPU_PATIENCE_S:
             self._asking.kill()
 
@@ -190,7 +190,7 @@ def parse_gpus(text: str, vendor: str) -> List[Gpu]:
     return [Gpu(busy, used / 1048576, total / 1048576) for busy, used, total in cells]
 
 
-def ours(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
+def choose_own(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
     """Return the GPUs of the job: all that were reported if the number matches; else those whose numbers Slurm names."""
     if len(told) <= asked:
         return tuple(told)

@@ -16,7 +16,7 @@ import numpy as np
 
 from .batches import Scorer, storable
 from .drawing import Spec
-from .feeding import cast, of_arrays, of_records
+from .feeding import cast, feed_arrays, feed_records
 from .scorers import ModelChangedError, ScriptError, scorer_of
 
 HEAD = struct.Struct("<HI")
@@ -92,13 +92,13 @@ def _take(scorer: Scorer, given: object) -> Any:
     if specs is None:
         return _for_script(data)
     if isinstance(data, Mapping):
-        return of_arrays({name: _array(values, specs.get(name)) for name, values in data.items()}, specs)
+        return feed_arrays({name: _array(values, specs.get(name)) for name, values in data.items()}, specs)
     if data and all(isinstance(row, Mapping) for row in data):
-        return of_records(data, specs)
+        return feed_records(data, specs)
     if len(specs) > 1:
         return Refused(f"the model takes {', '.join(specs)}: send arrays by these names, or rows that have them")
     (spec,) = specs.values()
-    return of_arrays({"": _array(data, spec)}, specs)
+    return feed_arrays({"": _array(data, spec)}, specs)
 
 
 def _for_script(data: Any) -> Any:

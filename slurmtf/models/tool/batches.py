@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .drawing import Spec
-from .feeding import join, of_arrays, of_records
+from .feeding import feed_arrays, feed_records, join
 from .readers import UNREADABLE, BadRow, Take, UnreadableError, format_of
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -147,16 +147,16 @@ def score_block(
     for start in range(0, total, batch):
         stop = min(total, start + batch)
         try:
-            data = _whole(within(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
+            data = _whole(cut_parts(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
             good.append(_answer(scorer, data, numbers[start:stop]))
         except Exception:  # of the data, of the runtime, of a script: the rows tell which
-            for part in within(parts, start, stop):
+            for part in cut_parts(parts, start, stop):
                 _by_row(part, scorer, good, bad)
         tell(stop - start)
     return good, bad
 
 
-def within(parts: Sequence[Part], start: int, stop: int) -> list[Part]:
+def cut_parts(parts: Sequence[Part], start: int, stop: int) -> list[Part]:
     """Return the rows from ``start`` to ``stop`` of a block."""
     found, begin = [], 0
     for part in parts:
@@ -214,7 +214,7 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     if specs is not None:
         if len(data) > 1 and isinstance(data[0], Mapping) and len({_face(one) for one in data}) == 1:
             data = [join(data)]  # as they were read they are small
-        ready = [of_arrays(one, specs) if isinstance(one, Mapping) else of_records(one, specs) for one in data]
+        ready = [feed_arrays(one, specs) if isinstance(one, Mapping) else feed_records(one, specs) for one in data]
         return ready[0] if len(ready) == 1 else join(ready)
     if all(isinstance(one, Mapping) for one in data):
         arrays = join(data)

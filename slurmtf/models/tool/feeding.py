@@ -11,7 +11,7 @@ from .drawing import Spec
 from .readers import BadRow
 
 
-def of_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError if one is missing."""
     if len(specs) == 1 and len(arrays) == 1:
         arrays = dict(zip(specs, arrays.values(), strict=True))
@@ -46,12 +46,12 @@ def cast(values: Any, dtype: str) -> Any:
     return found
 
 
-def of_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return records as a batch. Raises ValueError with what is wrong with one."""
     try:
         return _of_table(records, specs)
     except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each as it is
-        return join([of_record(record, specs) for record in records])
+        return join([feed_record(record, specs) for record in records])
 
 
 def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
@@ -73,10 +73,10 @@ def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, An
         sizes = tuple(-1 if size is None else size for size in specs[name].shape[1:])
         fits = -1 not in sizes and values.shape[1] == int(np.prod(sizes, dtype=int))
         found[name] = values.reshape(-1, *sizes) if fits else values
-    return of_arrays(found, specs)
+    return feed_arrays(found, specs)
 
 
-def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return a record as a batch of one. Raises ValueError with what is wrong with it."""
     if isinstance(record, BadRow):
         raise ValueError(record.why)
@@ -84,7 +84,7 @@ def of_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
         (name,) = specs
         record = {name: next(iter(record.values())) if len(record) == 1 else [*record.values()]}
     arrays = {name: _value(record[name], specs[name])[None] for name in specs if name in record}
-    return of_arrays(arrays, specs)
+    return feed_arrays(arrays, specs)
 
 
 def _value(value: object, spec: Spec) -> Any:

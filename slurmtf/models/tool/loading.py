@@ -66,13 +66,13 @@ def load(request: Mapping[str, Any], work: Path) -> Served:
     """Return the model of a request; ``work`` is a folder for what has to be written. Raises LoadError."""
     kind, path = request["kind"], request["model"]
     if kind == "saved-model":
-        return of_saved_model(path, request.get("signature"))
+        return load_saved_model(path, request.get("signature"))
     if kind == "checkpoint":
-        return of_checkpoint(path, request.get("inputs") or (), request.get("outputs") or ())
-    return of_keras(keras_model(kind, path, request.get("weights")), work)
+        return load_checkpoint(path, request.get("inputs") or (), request.get("outputs") or ())
+    return load_keras(keras_model(kind, path, request.get("weights")), work)
 
 
-def of_saved_model(path: str, name: str | None) -> Served:
+def load_saved_model(path: str, name: str | None) -> Served:
     """Return a signature of a SavedModel: the named one, ``serving_default``, or the only one. Raises LoadError."""
     try:
         loaded = tf.saved_model.load(path)
@@ -187,7 +187,7 @@ def _unloadable(version: str, err: Exception) -> LoadError:
     return LoadError(what, "if another Keras saved it, name the environment for that one: --environment onnx-tf2.15-keras2")
 
 
-def of_keras(model: Any, work: Path) -> Served:
+def load_keras(model: Any, work: Path) -> Served:
     """Return a Keras model, with a SavedModel of it in inference mode. Raises LoadError."""
     if not getattr(model, "inputs", None):
         raise LoadError("the model does not know its inputs", "export in the script: model.export('outputs/model')")
@@ -213,7 +213,7 @@ def of_keras(model: Any, work: Path) -> Served:
     except Exception:  # of Keras 3's random layers: their seeds hang on nothing
         refused = refusal(layers, (), "")
         raise LoadError(refused["what"], refused["remedy"], code=refused["code"], layers=refused["layers"]) from None
-    return of_saved_model(folder, NO_NAME)._replace(layers=layers)
+    return load_saved_model(folder, NO_NAME)._replace(layers=layers)
 
 
 def _name_of(tensor: Any) -> str:
@@ -242,7 +242,7 @@ def _layers(model: object) -> Iterator[Any]:
         yield from _layers(layer)
 
 
-def of_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Served:
+def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Served:
     """Return the graph of a TensorFlow 1 checkpoint (``.meta``), between the tensors named. Raises LoadError."""
     graph = tf.Graph()
     with graph.as_default():

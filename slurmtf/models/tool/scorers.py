@@ -54,9 +54,9 @@ def scorer_of(plan: Mapping[str, Any]) -> Scorer:
     if changed:
         raise ModelChangedError(f"{', '.join(changed)} is not what it was when this was submitted")
     if plan["script"]:
-        return _of_script(plan["script"], plan["model"], plan.get("script_source") or plan["script"])
+        return _load_script(plan["script"], plan["model"], plan.get("script_source") or plan["script"])
     if plan["engine"] == "onnx":
-        return _of_onnx(plan["model"], plan["gpu"], plan["cpus"])
+        return _load_onnx(plan["model"], plan["gpu"], plan["cpus"])
     import tensorflow as tf  # noqa: PLC0415 - of these models alone
 
     from .loading import load  # noqa: PLC0415
@@ -66,7 +66,7 @@ def scorer_of(plan: Mapping[str, Any]) -> Scorer:
     return Scorer(served.call, served.inputs)
 
 
-def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
+def _load_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     import onnxruntime  # noqa: PLC0415
 
     if gpu:
@@ -87,7 +87,7 @@ def _of_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     return Scorer(lambda inputs: dict(zip(names, session.run(names, inputs), strict=True)), specs)
 
 
-def _of_script(path: str, model: str, called: str) -> Scorer:
+def _load_script(path: str, model: str, called: str) -> Scorer:
     """Return a score script: ``init()`` once, ``run(data)`` for each batch; ``$SLURMTF_MODEL`` is the model's path.
 
     ``called`` is the script as its user knows it. Raises ScriptError.

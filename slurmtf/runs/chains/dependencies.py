@@ -7,7 +7,7 @@ import shlex
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from slurmtf.errors import did_you_mean
+from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.runs.states.state import RunState, RunStatus
@@ -63,7 +63,7 @@ def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None
 def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
     condition = CONDITIONS.get(earlier.condition)
     if condition is None:
-        remedy = did_you_mean(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
+        remedy = suggest(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
         return Finding("bad-condition", "after", f"{earlier.condition!r} is not a condition for {earlier.run_id}", remedy)
     if earlier.state.status.final:
         return "" if _holds(earlier) else _never(earlier)
@@ -96,7 +96,7 @@ def combine(words: Sequence[str], given: object) -> dict[str, str]:
     return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
 
 
-def until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
+def wait_until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
     """Make a submitted job wait for the current jobs of its earlier runs; return what it waits for.
 
     ``told`` is what it waits for now; ``jobs`` maps the jobs in it to the runs' current jobs; ``tell`` tells Slurm. A run that

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from slurmtf.files import load_json, write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.chains.dependencies import until_settled
+from slurmtf.runs.chains.dependencies import wait_until_settled
 from slurmtf.runs.states.records import read_records
 from slurmtf.scheduler import SubmittedJob, scheduler_of
 
@@ -53,5 +53,5 @@ class Followed(NamedTuple):
             for job in jobs:
                 scheduler_of(job.scheduler, job.ref.cluster).wait_for(job, dependency)
 
-        until_settled(self.dependency, now, tell)
+        wait_until_settled(self.dependency, now, tell)
         Path(layout.follows).unlink(missing_ok=True)

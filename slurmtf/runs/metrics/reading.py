@@ -11,7 +11,7 @@ from typing import Any
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point
 from slurmtf.job.contract.metrics.event_files import EventFile, event_files
-from slurmtf.job.contract.metrics.shapes import in_azure_shape
+from slurmtf.job.contract.metrics.shapes import to_azure_shape
 from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import TRIALS, SweepLayout, trial_folder
 from slurmtf.runs.metrics.event_owners import Owners
@@ -176,11 +176,11 @@ def metrics_of(layout: RunLayout, owners: Owners, name: str | None = None, all_r
 
 def _in_event_files(files: Iterable[EventFile], name: str | None) -> dict[str, Any]:
     points = (found for file in files for found in file.new_points())
-    return in_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
+    return to_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
 
 
 def _of_task(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
-    return in_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
+    return to_azure_shape(entry for entry in entries(layout, task) if name in (None, entry.name))
 
 
 def _size(path: str | Path) -> int:

@@ -156,7 +156,7 @@ def read_history(layout: RunLayout) -> History:
     unreadable = [entry.name for entry, attempt in read.items() if attempt is None and not os.access(entry.path, os.R_OK)]
     heartbeat = max((_touched(entry) for entry in found), default=None)
     told = list(filter(None, read.values()))
-    attempts = in_order(told, journal.successive_jobs(layout, told))
+    attempts = sort_attempts(told, journal.successive_jobs(layout, told))
     return History(attempts, heartbeat, tuple(f"journal/{name}" for name in unreadable))
 
 
@@ -167,9 +167,9 @@ def _touched(entry: os.DirEntry[str]) -> float:
         return 0.0
 
 
-def in_order(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tuple[Attempt, ...]:
+def sort_attempts(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tuple[Attempt, ...]:
     """Return attempts in the order in which they started, each with what came after it."""
-    found = journal.in_order(attempts, lambda attempt: attempt.started, jobs)
+    found = journal.sort_attempts(attempts, lambda attempt: attempt.started, jobs)
     linked = [replace(one, next=Next.REQUEUED if one.job == later.job else Next.RESUBMITTED) for one, later in pairwise(found)]
     return (*linked, *found[-1:])
 

@@ -235,7 +235,7 @@ FEW = 100
 """Up to so many runs are selected by name instead of by reading all rows."""
 
 
-def of_job(name: str, folders: Sequence[Path]) -> set[Path]:
+def find_by_job(name: str, folders: Sequence[Path]) -> set[Path]:
     """Return the runs that have or had a job of this name."""
     paths = list(map(str, folders))
     with Index() as index:

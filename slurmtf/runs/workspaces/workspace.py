@@ -9,7 +9,7 @@ from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, did_you_mean
+from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, suggest
 from slurmtf.files import user_config
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
@@ -192,7 +192,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     if not folders:
         remedy = "start one with 'slurmtf run SCRIPT', or name another workspace (--workspace)"
         raise RunNotFoundError(Finding("no-runs", name, f"there are no runs in {searched}", remedy))
-    hint = did_you_mean(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
+    hint = suggest(name, (folder.name for folder in folders)) or f"'slurmtf ls' lists the runs in {searched}"
     raise RunNotFoundError(Finding("unknown-run", name, "there is no such run", hint))
 
 
@@ -207,7 +207,7 @@ def _find_meant(name: str, folders: list[Path]) -> list[Path]:
     """Return the runs whose id ends with a name, or that have or had the job of that name."""
     of_job = set[Path]()
     if JOB_NAME.fullmatch(name):
-        from slurmtf.runs.workspaces.index import of_job as with_job  # noqa: PLC0415 - for a number alone
+        from slurmtf.runs.workspaces.index import find_by_job as with_job  # noqa: PLC0415 - for a number alone
 
         of_job = with_job(name, folders)
     return [folder for folder in folders if folder in of_job or (len(name) >= 4 and folder.name.endswith(name))]

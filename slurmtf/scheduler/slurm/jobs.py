@@ -35,7 +35,7 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
     """
     asked = [one for job in jobs for one in job.each]
     age = younger_than((job.submitted for job in asked), max_age_s, time.time())
-    found = match(asked, mine(cluster, age))
+    found = match(asked, list_mine(cluster, age))
     lacking = [job for job in asked if job not in found or _lacks(found[job])]
     accounted = {job: _name_canceler(seen, job) for job, seen in _ask_accounting(lacking, cluster, age).items()}
     both = {job: _complete(found[job], seen) for job, seen in accounted.items() if job in found}
@@ -76,7 +76,7 @@ def younger_than(moments: Iterable[float], max_age_s: float, now: float) -> floa
     return max(0.0, min([max_age_s, *(now - moment for moment in moments)]))
 
 
-def mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
+def list_mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
     """Return all of the user's jobs that slurmctld remembers, or remembered at most so long ago. Raises SlurmError."""
     return commands.parse_squeue(share(commands.squeue(cluster), output, max_age_s), cluster)
 
@@ -94,13 +94,13 @@ def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s
         return {job: Observation(job.ref, JobState.UNKNOWN, told, folder=job.folder) for job in jobs if away}
 
 
-def ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
+def find_ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
     """Query all waiting jobs, and count those ahead of ours."""
     try:
-        told = share(jobs_ahead.waiting(cluster), output, QUEUE_AGE_S)
+        told = share(jobs_ahead.list_waiting(cluster), output, QUEUE_AGE_S)
     except SlurmError:
         return None
-    return jobs_ahead.ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
+    return jobs_ahead.find_ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
 
 
 def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
@@ -120,7 +120,7 @@ def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0
     not answer."""
     clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
     age = younger_than(folders.values(), max_age_s, time.time())
-    found = working_in(folders, mine(clusters, age))
+    found = working_in(folders, list_mine(clusters, age))
     others = {folder: built for folder, built in folders.items() if folder not in found}
     return {**found, **working_in(others, _since(min(others.values()), clusters, age))} if others else found
 
@@ -168,7 +168,7 @@ def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:
     Between the two no number changes hands: slurmctld gives it to another job only when it has forgotten ours, MinJobAge
     after its end, which is no less than two seconds; and scancel's filters would have it send the whole queue first.
     """
-    names = cancellable(jobs, mine(cluster), time.time()) if jobs else []
+    names = cancellable(jobs, list_mine(cluster), time.time()) if jobs else []
     if names:
         output(commands.scancel(names, cluster))
 

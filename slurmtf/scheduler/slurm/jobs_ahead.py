@@ -26,14 +26,14 @@ class Waiting(NamedTuple):
         return self.priority, -int(self.job_id) if self.job_id.isdigit() else 0
 
 
-def waiting(cluster: str | None = None) -> list[str]:
+def list_waiting(cluster: str | None = None) -> list[str]:
     """Return the call that lists all waiting jobs of all visible users (squeue(1); slurm.conf(5), PrivateData)."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["squeue", *clusters, "--noheader", "--states=PENDING", f"--format={FIELDS}"]
 
 
 def parse_waiting(text: str) -> list[Waiting]:
-    """Parse the output of :func:`waiting`; a job array is one line (``33_[1-5]``)."""
+    """Parse the output of :func:`list_waiting`; a job array is one line (``33_[1-5]``)."""
     return list(_parse(text))
 
 
@@ -44,7 +44,7 @@ def _parse(text: str) -> Iterator[Waiting]:
             yield Waiting(cells[0].partition("_")[0], int(cells[1]), frozenset(cells[2].split(",")), cells[3], cells[4])
 
 
-def ahead(queue: list[Waiting], job_id: str) -> Ahead | None:
+def find_ahead(queue: list[Waiting], job_id: str) -> Ahead | None:
     """Return what stands before a job: jobs of higher priority in its partitions that may start, and of the same those that
     were submitted before it (job_scheduler.c, sort_job_queue2). None: it does not wait.
     """

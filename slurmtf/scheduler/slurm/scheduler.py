@@ -76,7 +76,7 @@ class SlurmScheduler:
         output(commands.wait_for(job.ref.job_id, dependency, self.cluster))
 
     def ahead(self, job: SubmittedJob) -> Ahead | None:
-        return slurm_jobs.ahead(job, self.cluster)
+        return slurm_jobs.find_ahead(job, self.cluster)
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
         return slurm_jobs.books(jobs, self.cluster)

@@ -15,7 +15,7 @@ import pytest
 
 from slurmtf import Experiment, TensorFlow
 from slurmtf.environments import EnvironmentSpec, Software
-from slurmtf.environments.probe import Script, asking
+from slurmtf.environments.probe import Script, ask_interpreter
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
@@ -50,7 +50,7 @@ class Lab:
     def ask(self, *modules: str, site: Site | None = None, software: Software | None = None, **settings: Any) -> Software:
         estimator = TensorFlow(self.source, **settings)
         script = Script(modules, [str(self.source)])
-        with asking(estimator, site or Site(name="here"), software or Software(self.python), script) as answer:
+        with ask_interpreter(estimator, site or Site(name="here"), software or Software(self.python), script) as answer:
             return answer()
 
 
@@ -210,7 +210,7 @@ def test_an_interpreter_that_hangs_is_not_waited_for(lab: Lab) -> None:
     began = time.monotonic()
     with (
         pytest.raises(KeyError),
-        asking(TensorFlow(lab.source), Site(name="here"), Software(str(fake)), Script([], [])),
+        ask_interpreter(TensorFlow(lab.source), Site(name="here"), Software(str(fake)), Script([], [])),
     ):
         raise KeyError
     assert time.monotonic() - began < 60
@@ -218,7 +218,7 @@ def test_an_interpreter_that_hangs_is_not_waited_for(lab: Lab) -> None:
 
 def test_the_words_of_a_container_stand_before_its_interpreter(lab: Lab) -> None:
     software = Software(lab.python, image="/images/tf.sif")
-    with asking(TensorFlow(lab.source), Site(name="here"), software, Script(["gone"], []), ["env", "A=B"]) as answer:
+    with ask_interpreter(TensorFlow(lab.source), Site(name="here"), software, Script(["gone"], []), ["env", "A=B"]) as answer:
         assert answer().missing == {"gone"}
 
 

@@ -16,7 +16,7 @@ from slurmtf.archives import job_archive
 from slurmtf.environments import EnvironmentStore
 from slurmtf.environments.spec import of_packages
 from slurmtf.errors import RefusedError
-from slurmtf.scheduler.slurm.jobs import mine
+from slurmtf.scheduler.slurm.jobs import list_mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites.model import Defaults, Environments, Network
 from slurmtf.submit.building import Building, provide, withdraw
@@ -162,7 +162,7 @@ def test_a_job_that_is_ended_while_it_builds_it_fails_the_run_with_the_reason(
 def test_a_refused_run_leaves_no_job_that_builds_something(lab: Lab, wheels: Path) -> None:
     with pytest.raises(RefusedError):
         lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
-    assert not [job for job in mine(None) if not job.state.final and str(lab.folder) in job.folder]
+    assert not [job for job in list_mine(None) if not job.state.final and str(lab.folder) in job.folder]
     assert not list(lab.workspace.glob("lab/*"))
 
 

@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore, Software, software_of
 from slurmtf.environments.existing import existing
-from slurmtf.environments.shell import in_shell, module_lines
+from slurmtf.environments.shell import module_lines, wrap_in_shell
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
 from slurmtf.environments.spec import of_packages
 from slurmtf.environments.store import store_of
@@ -347,8 +347,8 @@ def test_module_lines_in_their_order() -> None:
 
 
 def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
-    assert in_shell(["python3", "-c", "a b"], [], HERE) == ["python3", "-c", "a b"]
-    assert in_shell(["python3", "-c", "a b"], ["x; rm"], HERE) == [
+    assert wrap_in_shell(["python3", "-c", "a b"], [], HERE) == ["python3", "-c", "a b"]
+    assert wrap_in_shell(["python3", "-c", "a b"], ["x; rm"], HERE) == [
         "bash",
         "-lc",
         "module load 'x; rm' && exec python3 -c 'a b'",

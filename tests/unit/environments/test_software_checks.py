@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import EnvironmentSpec, Software
-from slurmtf.environments.missing import missing_modules
+from slurmtf.environments.missing import find_missing
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Mpi
@@ -123,7 +123,7 @@ def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
 
 def test_a_module_that_is_in_the_source_is_not_looked_for_above_it() -> None:
     found = Import("nets", "train.py:1", Need.CERTAIN, beside="/above")
-    (finding,) = missing_modules([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
+    (finding,) = find_missing([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
     assert tells(finding, "lib/nets.py") and "/above" not in finding.remedy
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.environments.requirements import Line
-from slurmtf.environments.versions import of_python
+from slurmtf.environments.versions import check_python
 
 
 def told(version: str, *texts: str) -> list[tuple[str, str]]:
-    findings = of_python(version, [Line(text, f"pip_packages[{text!r}]") for text in texts])
+    findings = check_python(version, [Line(text, f"pip_packages[{text!r}]") for text in texts])
     return [(finding.code, f"{finding.what}; {finding.remedy}") for finding in findings]
 
 

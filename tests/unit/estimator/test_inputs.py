@@ -281,10 +281,10 @@ def test_mountinfo_is_read() -> None:
     )
     found = mounts.parse(text)
     assert found == [Mount("/proc", "0:21", "proc"), Mount("/", "254:0", "ext4"), Mount("/my disk", "0:50", "lustre")]
-    assert mounts.of("/my disk/x", found) == found[2]
-    assert mounts.of("/my diskette", found) == found[1]
-    assert mounts.of("/my disk/x", [*found, Mount("/my disk", "0:51", "nfs4")]) == Mount("/my disk", "0:51", "nfs4")
-    assert mounts.of("/x", []) is None
+    assert mounts.find_mount("/my disk/x", found) == found[2]
+    assert mounts.find_mount("/my diskette", found) == found[1]
+    assert mounts.find_mount("/my disk/x", [*found, Mount("/my disk", "0:51", "nfs4")]) == Mount("/my disk", "0:51", "nfs4")
+    assert mounts.find_mount("/x", []) is None
     assert mounts.mounts(), "this machine has mounts"
 
 

@@ -192,7 +192,7 @@ def test_another_run_of_the_same_source_starts_from_its_half(
     def again(*_: Any) -> None:
         raise AssertionError("the source is looked at again")
 
-    for name in ("examine", "collect", "asking_git", "SnapshotStore"):
+    for name in ("examine", "collect", "ask_git", "SnapshotStore"):
         monkeypatch.setattr(preparation, name, again)
     second = prepare(tensorflow(source, compute_target="local", node_count=1), "x", tmp_path, source=first.source)
     assert second.plan.provenance.snapshot == first.plan.provenance.snapshot

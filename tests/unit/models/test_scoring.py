@@ -21,7 +21,7 @@ from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, f
 from slurmtf.models.tool import batches, results, scoring  # noqa: E402
 from slurmtf.models.tool.batches import Piece, Scorer, blocks, pieces  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.feeding import of_arrays, of_record, of_records  # noqa: E402
+from slurmtf.models.tool.feeding import feed_arrays, feed_record, feed_records  # noqa: E402
 from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
 from slurmtf.models.tool.results import concatenate  # noqa: E402
 from slurmtf.models.tool.scorers import ModelChangedError, ScriptError, kind_of  # noqa: E402
@@ -154,41 +154,41 @@ PAIR = {"x": Spec((None, 2), "float32")}
     ],
 )
 def test_records_together_are_what_they_are_alone(records: list[Any], specs: dict[str, Spec]) -> None:
-    together, alone = of_records(records, specs), [of_record(record, specs) for record in records]
+    together, alone = feed_records(records, specs), [feed_record(record, specs) for record in records]
     for name, values in together.items():
         assert values.dtype == alone[0][name].dtype
         assert values.tolist() == np.concatenate([one[name] for one in alone]).tolist()
 
 
 def test_records_become_inputs() -> None:
-    assert of_record({"a": "1.5", "b": "2"}, PAIR)["x"].tolist() == [[1.5, 2.0]]  # the columns of a table, in order
-    assert of_record({"x": [1.0, 2.0], "label": [7]}, PAIR)["x"].tolist() == [[1.0, 2.0]]
-    flat = of_record({"image": [1.0] * 6}, {"image": Spec((None, 2, 3, 1), "float32")})
+    assert feed_record({"a": "1.5", "b": "2"}, PAIR)["x"].tolist() == [[1.5, 2.0]]  # the columns of a table, in order
+    assert feed_record({"x": [1.0, 2.0], "label": [7]}, PAIR)["x"].tolist() == [[1.0, 2.0]]
+    flat = feed_record({"image": [1.0] * 6}, {"image": Spec((None, 2, 3, 1), "float32")})
     assert flat["image"].shape == (1, 2, 3, 1)
-    text = of_record({"word": [b"red"]}, {"word": Spec((None, 1), "str")})
+    text = feed_record({"word": [b"red"]}, {"word": Spec((None, 1), "str")})
     assert text["word"].tolist() == [["red"]]
-    two = of_record({"a": "3", "b": "x"}, {"a": Spec((None, 1), "int64"), "b": Spec((None, 1), "str")})
+    two = feed_record({"a": "3", "b": "x"}, {"a": Spec((None, 1), "int64"), "b": Spec((None, 1), "str")})
     assert (two["a"].tolist(), two["b"].tolist()) == ([[3]], [["x"]])
 
 
 @pytest.mark.parametrize("record", [{"a": "one", "b": "2"}, {"a": "1"}, BadRow("torn"), {"a": 1, "b": 2, "c": 3}])
 def test_bad_records_are_told(record: Any) -> None:
     with pytest.raises(ValueError, match=r"one|shape|torn|has no"):
-        of_record(record, PAIR)
+        feed_record(record, PAIR)
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("float32", "x"), ("int64", "1.5")])
 def test_a_text_that_is_no_number_is_shown_as_it_stands_in_the_file(dtype: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"^'{value}' is not a {dtype}$"):
-        of_record({"a": "2", "b": value}, {"x": Spec((None, 2), dtype)})
+        feed_record({"a": "2", "b": value}, {"x": Spec((None, 2), dtype)})
 
 
 def test_arrays_of_another_shape_are_told() -> None:
     with pytest.raises(ValueError, match=r"x has the shape \(3,\), and the model takes \(2\)"):
-        of_arrays({"": np.zeros((4, 3))}, PAIR)
+        feed_arrays({"": np.zeros((4, 3))}, PAIR)
     with pytest.raises(ValueError, match="has no z; it has x, y"):
-        of_arrays({"x": np.zeros(1), "y": np.zeros(1)}, {"z": Spec((None,), "float32"), "x": Spec((None,), "float32")})
-    assert of_arrays({"grey": np.zeros((2, 8, 8))}, {"i": Spec((None, 8, 8, 1), "float32")})["i"].shape == (2, 8, 8, 1)
+        feed_arrays({"x": np.zeros(1), "y": np.zeros(1)}, {"z": Spec((None,), "float32"), "x": Spec((None,), "float32")})
+    assert feed_arrays({"grey": np.zeros((2, 8, 8))}, {"i": Spec((None, 8, 8, 1), "float32")})["i"].shape == (2, 8, 8, 1)
 
 
 def doubled(inputs: Mapping[str, Any]) -> Mapping[str, Any]:

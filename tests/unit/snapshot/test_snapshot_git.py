@@ -14,7 +14,7 @@ from slurmtf import Estimator, Experiment
 from slurmtf.files import read_json
 from slurmtf.snapshot import collect
 from slurmtf.snapshot import git as asked
-from slurmtf.snapshot.git import asking_git
+from slurmtf.snapshot.git import ask_git
 from slurmtf.submit.folder import Intent, build
 from tests.patience import HANG_S
 from tests.unit.snapshot.trees import fill, snapshot_of, states
@@ -43,7 +43,7 @@ def git(root: Path) -> Git:
 
 
 def repository(folder: Path) -> dict[str, Any] | None:
-    with asking_git(folder) as answer:
+    with ask_git(folder) as answer:
         return answer()
 
 
@@ -188,7 +188,7 @@ def test_a_git_that_does_not_answer_is_ended(root: Path, git: Git, tmp_path: Pat
     another_git(tmp_path / "bin", "exec sleep 3600", monkeypatch)
     monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)
     assert untold(root)
-    with pytest.raises(KeyError), asking_git(root):
+    with pytest.raises(KeyError), ask_git(root):
         raise KeyError
 
 

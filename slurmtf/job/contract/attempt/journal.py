@@ -160,7 +160,7 @@ def attempts(layout: RunLayout) -> List[Attempt]:
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
     known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _beat(path)) for match, path in found if match]
     told = [attempt for attempt in known if attempt.records]
-    return in_order(told, lambda one: one.began, successive_jobs(layout, told))
+    return sort_attempts(told, lambda one: one.began, successive_jobs(layout, told))
 
 
 def _beat(path: str) -> float:
@@ -170,7 +170,7 @@ def _beat(path: str) -> float:
         return 0.0
 
 
-def in_order(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[str] = ()) -> List[T]:
+def sort_attempts(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[str] = ()) -> List[T]:
     """Return attempts in order, whatever the clocks of their nodes say.
 
     Those of one job are ordered by their number; those of ``jobs``, which followed one another, as these did; all others by

@@ -5,7 +5,7 @@ from typing import Any, Dict, Iterable, List, Mapping
 from .entries import LIST, ROW, TABLE, TAG, Entry
 
 
-def in_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
+def to_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
     """Return entries as Azure ML's ``get_metrics()`` does.
 
     What was logged once is itself, what was logged more often a list; lists are one list; rows and tables are an object of

@@ -51,7 +51,7 @@ def mounts() -> List[Mount]:
         return []
 
 
-def of(path: str, known: List[Mount]) -> Optional[Mount]:
+def find_mount(path: str, known: List[Mount]) -> Optional[Mount]:
     """Return the mount on which a path lies, or would: the deepest of those above it, the last where one hides another."""
     whole = os.path.realpath(path)
     above = [mount for mount in known if whole == mount.point or whole.startswith(mount.point.rstrip("/") + "/")]

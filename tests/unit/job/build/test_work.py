@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.build import work
-from slurmtf.job.build.work import once
+from slurmtf.job.build.work import build_once
 
 
 class Claimed:
@@ -45,5 +45,5 @@ def test_who_gets_the_claim_looks_again(
     monkeypatch.setattr(work, "WAIT_S", 0)
     place, beats = list(there), list[int]()
     claim: Any = Claimed(tries, place)
-    once(claim, "x", lambda: place in (["ours"], ["theirs"]), lambda: place.append("ours"), lambda: beats.append(1))
+    build_once(claim, "x", lambda: place in (["ours"], ["theirs"]), lambda: place.append("ours"), lambda: beats.append(1))
     assert (place, claim.released, len(beats)) == (built, released, waited)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.common.addresses import own_addresses, past_proxies
+from slurmtf.job.common.addresses import bypass_proxies, own_addresses
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.start import Hello, nodes_of
@@ -44,16 +44,16 @@ def variables(no_proxy: str, upper: str, grpc: str) -> dict[str, str]:
     ],
 )
 def test_who_is_reached_without_a_proxy(environ: dict[str, str], expected: dict[str, str]) -> None:
-    assert past_proxies(environ, NAMES, ADDRESSES) == expected
+    assert bypass_proxies(environ, NAMES, ADDRESSES) == expected
 
 
 def test_of_a_large_job_what_linux_takes() -> None:
     names = [f"node{number:05}" for number in range(10_000)]
     addresses = [f"10.{number // 256}.{number % 256}.1" for number in range(10_000)]
     environ = {"http_proxy": PROXY, "no_proxy": "a"}
-    assert past_proxies(environ, names, addresses)["no_proxy"] == ",".join(["a", "localhost", "127.0.0.1", *names])
+    assert bypass_proxies(environ, names, addresses)["no_proxy"] == ",".join(["a", "localhost", "127.0.0.1", *names])
     longer = [name + "x" * 20 for name in names]
-    assert past_proxies(environ, longer, [])["no_proxy"] == "a,localhost,127.0.0.1"
+    assert bypass_proxies(environ, longer, [])["no_proxy"] == "a,localhost,127.0.0.1"
 
 
 def test_the_nodes_are_told_as_the_cluster_calls_them() -> None:

@@ -13,7 +13,17 @@ import pytest
 from slurmtf.job.contract.attempt.samples import Gpu, Sample, read
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.task.sampling import Process, Sampler, count_bytes, family, held_by, memory_file, ours, parse_gpus, processes
+from slurmtf.job.task.sampling import (
+    Process,
+    Sampler,
+    choose_own,
+    count_bytes,
+    family,
+    held_by,
+    memory_file,
+    parse_gpus,
+    processes,
+)
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_0\n1:name=systemd:/\n"
@@ -115,7 +125,7 @@ def test_what_the_vendors_tools_say() -> None:
 )
 def test_which_gpus_are_the_job_s(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
     told = [Gpu(float(number)) for number in range(count)]
-    assert [int(gpu.busy) for gpu in ours(told, asked, numbers)] == found
+    assert [int(gpu.busy) for gpu in choose_own(told, asked, numbers)] == found
 
 
 def test_samples_come_back_as_they_were(tmp_path: Path) -> None:

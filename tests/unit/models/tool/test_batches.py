@@ -13,7 +13,7 @@ np = pytest.importorskip("numpy")
 from slurmtf.models.tool import batches  # noqa: E402
 from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.feeding import of_arrays  # noqa: E402
+from slurmtf.models.tool.feeding import feed_arrays  # noqa: E402
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 7])
@@ -87,9 +87,9 @@ def test_how_many_rows_are_brought_into_the_types_of_the_model_at_a_time(
 
     def counted(arrays: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
         rows.append(len(next(iter(arrays.values()))))
-        return of_arrays(arrays, specs)
+        return feed_arrays(arrays, specs)
 
-    monkeypatch.setattr(batches, "of_arrays", counted)
+    monkeypatch.setattr(batches, "feed_arrays", counted)
     (parts,) = blocks(list(pieces([3, 2], files, 0, 5)), 5)
     scorer = Scorer(lambda data: {"mean": data["x"].mean(axis=(1, 2))}, {"x": Spec((None, side, side), "float32")})
     good, bad = batches.score_block(parts, scorer, 2, lambda _: None)

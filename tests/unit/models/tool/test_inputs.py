@@ -13,7 +13,7 @@ np = pytest.importorskip("numpy")
 
 from slurmtf.models.tool import scoring  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.feeding import of_arrays, of_records  # noqa: E402
+from slurmtf.models.tool.feeding import feed_arrays, feed_records  # noqa: E402
 from slurmtf.models.tool.readers import UnreadableError, format_of  # noqa: E402
 
 
@@ -32,14 +32,14 @@ from slurmtf.models.tool.readers import UnreadableError, format_of  # noqa: E402
 def test_no_number_becomes_another_one(values: list[Any], dtype: str, why: str) -> None:
     if dtype != "str":
         with pytest.raises(ValueError, match=f"^{why}"):
-            of_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})
+            feed_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})
     with pytest.raises((ValueError, TypeError)):
-        of_records([{"x": value} for value in values], {"x": Spec((None,), dtype)})
+        feed_records([{"x": value} for value in values], {"x": Spec((None,), dtype)})
 
 
 @pytest.mark.parametrize(("values", "dtype"), [([1.0, 2.0], "int32"), ([7], "uint8"), ([0.1], "float16"), ([2**40], "float32")])
 def test_a_number_may_become_the_nearest_of_its_kind(values: list[Any], dtype: str) -> None:
-    found = of_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})["x"]
+    found = feed_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})["x"]
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), np.array(values, dtype).tolist())
 
 

@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement
 import pytest
 
 from slurmtf.job.supervisor.slurm_job import move_dependencies
-from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse, rename, until_settled
+from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse, rename, wait_until_settled
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
@@ -150,7 +150,7 @@ class Cluster:
     def follow(self) -> None:
         first = self.read()
         self.wait_for(f"{self.condition}:{first}")
-        until_settled(
+        wait_until_settled(
             self.dependency if not self.gone else f"{self.condition}:{first}", lambda: {first: self.read()}, self.wait_for
         )
 

@@ -11,7 +11,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
-from slurmtf.job.contract.metrics.shapes import in_azure_shape
+from slurmtf.job.contract.metrics.shapes import to_azure_shape
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.runs.metrics import reading
 from slurmtf.runs.metrics.event_owners import Owners
@@ -57,11 +57,11 @@ def logged(layout: RunLayout, *entries: Entry, task: str = "main-0") -> Path:
     ],
 )
 def test_the_shapes_of_azure_ml(entries: list[Entry], value: Any) -> None:
-    assert in_azure_shape(entries) == {"m": value}
+    assert to_azure_shape(entries) == {"m": value}
 
 
 def test_tags_are_no_metrics() -> None:
-    assert in_azure_shape([Entry("best", "yes", kind="tag")]) == {}
+    assert to_azure_shape([Entry("best", "yes", kind="tag")]) == {}
 
 
 def test_one_rank_speaks_for_all_unless_all_are_asked_for(layout: RunLayout) -> None:

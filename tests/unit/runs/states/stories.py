@@ -9,7 +9,7 @@ from slurmtf.job.contract.attempt import events
 from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId
-from slurmtf.runs.states.history import Attempt, History, attempt_of, in_order
+from slurmtf.runs.states.history import Attempt, History, attempt_of, sort_attempts
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
 from slurmtf.runs.states.reduce import UNASKED, Evidence, reduce
@@ -61,7 +61,7 @@ def ended(outcome: Outcome, **settings: Any) -> Attempt:
 
 
 def history(*attempts: Attempt, heartbeat: float | None = NOW) -> History:
-    return History(in_order(attempts), heartbeat if attempts else None)
+    return History(sort_attempts(attempts), heartbeat if attempts else None)
 
 
 def seen(state: JobState, start: float | None = START, **facts: Any) -> Answer:

@@ -11,7 +11,7 @@ import pytest
 from slurmtf.job.contract.attempt import events
 from slurmtf.job.contract.attempt.journal import successive_jobs
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, attempt_of, in_order, read_history
+from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, attempt_of, read_history, sort_attempts
 from tests.unit.runs.states.stories import AGAIN, DONE, FAILED, LAUNCHED, PREEMPTED, RUNS, START, attempt, ended, lines
 
 
@@ -72,7 +72,7 @@ def test_an_end_after_which_slurm_may_start_the_job_again_is_none() -> None:
 
 def test_attempts_stand_in_the_order_in_which_they_started_and_say_what_came_next() -> None:
     first, second, by_hand = ended(PREEMPTED), ended(FAILED, start=AGAIN, number=1), ended(DONE, start=AGAIN + 99, job="19")
-    found = in_order([by_hand, second, first])
+    found = sort_attempts([by_hand, second, first])
     assert [(one.job, one.number, one.next) for one in found] == [
         ("12", 0, Next.REQUEUED),
         ("12", 1, Next.RESUBMITTED),
@@ -137,7 +137,7 @@ def test_a_journal_that_is_a_file_is_named(tmp_path: Path) -> None:
 
 def test_attempts_of_one_job_come_by_their_number_whatever_the_clocks_of_their_nodes_say() -> None:
     times = {("12", 0): 190.0, ("12", 1): 120.0, ("12", 2): 210.0, ("13", 0): 300.0}
-    found = in_order(Attempt(job, number, started=started) for (job, number), started in reversed(times.items()))
+    found = sort_attempts(Attempt(job, number, started=started) for (job, number), started in reversed(times.items()))
     assert [(one.job, one.number) for one in found] == list(times)
 
 
@@ -152,7 +152,7 @@ JOBS = [  # those that jobs.jsonl names, and each journal with what its node's c
 
 @pytest.mark.parametrize(("jobs", "times"), JOBS)
 def test_jobs_come_as_they_followed_one_another(jobs: list[str], times: dict[tuple[str, int], float]) -> None:
-    found = in_order((Attempt(job, number, started=started) for (job, number), started in reversed(times.items())), jobs)
+    found = sort_attempts((Attempt(job, number, started=started) for (job, number), started in reversed(times.items())), jobs)
     assert [(one.job, one.number) for one in found] == list(times)
 
 

@@ -18,7 +18,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import status
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.runs.workspaces import index as indexes
-from slurmtf.runs.workspaces.index import Index, of_job
+from slurmtf.runs.workspaces.index import Index, find_by_job
 from slurmtf.runs.workspaces.listing import Wanted, list_all, list_states, parse_since
 from slurmtf.submit.record import note
 from slurmtf.submit.record import submitted_jobs as jobs_of
@@ -307,9 +307,9 @@ def test_what_is_no_time(text: str) -> None:
 
 def test_a_job_is_found(folders: list[Path]) -> None:
     for _ in range(2):
-        assert of_job("1003", folders) == {folders[3]}
+        assert find_by_job("1003", folders) == {folders[3]}
         list_states(folders)
-    assert of_job("1", folders) == set()
+    assert find_by_job("1", folders) == set()
 
 
 def test_the_row_has_all_of_the_state(folders: list[Path]) -> None:

@@ -307,7 +307,7 @@ def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatc
         ages.append(age)
         return [seen(submitted=young.submitted)]
 
-    monkeypatch.setattr(jobs, "mine", told)
+    monkeypatch.setattr(jobs, "list_mine", told)
     assert jobs.observe([young], None, 60.0)[young].state is JobState.RUNNING
     assert 0.25 <= ages[0] < 30.0
 
@@ -319,7 +319,7 @@ def test_what_squeue_told_before_a_folder_was_built_does_not_hide_its_job(monkey
         ages.append(age)
         return [seen(submitted=time.time())]
 
-    monkeypatch.setattr(jobs, "mine", told)
+    monkeypatch.setattr(jobs, "list_mine", told)
     assert set(jobs.find({JOB.folder: time.time() - 0.25}, None, 60.0)) == {JOB.folder}
     assert 0.25 <= ages[0] < 30.0
 

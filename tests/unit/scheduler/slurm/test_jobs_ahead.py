@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.scheduler.books import Ahead
-from slurmtf.scheduler.slurm.jobs_ahead import ahead, parse_waiting, waiting
+from slurmtf.scheduler.slurm.jobs_ahead import find_ahead, list_waiting, parse_waiting
 
 QUEUE = """\
 12|500|gpu|ada|Priority
@@ -37,13 +37,13 @@ nonsense
     ],
 )
 def test_who_stands_before(job: str, found: Ahead | None) -> None:
-    assert ahead(parse_waiting(QUEUE), job) == found
+    assert find_ahead(parse_waiting(QUEUE), job) == found
 
 
 def test_who_sees_only_his_own() -> None:
-    assert ahead(parse_waiting("12|500|gpu|ada|Priority\n"), "12") == Ahead(0, 0, "gpu", False)
+    assert find_ahead(parse_waiting("12|500|gpu|ada|Priority\n"), "12") == Ahead(0, 0, "gpu", False)
 
 
 def test_all_are_asked_for() -> None:
-    assert waiting("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
-    assert "--me" not in waiting()
+    assert list_waiting("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
+    assert "--me" not in list_waiting()

@@ -16,7 +16,7 @@ from slurmtf.scheduler.slurm.commands import (
     sacct_since,
     squeue,
 )
-from slurmtf.scheduler.slurm.jobs import books, mine
+from slurmtf.scheduler.slurm.jobs import books, list_mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from tests.unit.support import refusing
 
@@ -140,7 +140,7 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
     told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
     command(commands, "squeue", error=told, status=1)
     with pytest.raises(SlurmError) as caught:
-        mine(None)
+        list_mine(None)
     between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
     assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
@@ -150,20 +150,20 @@ def test_an_answer_that_is_cut_is_none(commands: Path, monkeypatch: pytest.Monke
     monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
     command(commands, "squeue", says="1|RUNNING|5|1|2|n1|None|/a\n2|RUN")
     with refusing(SlurmError, "slurm-failed", CUT):
-        mine(None)
+        list_mine(None)
     assert len(calls(commands, "squeue")) == 3
 
 
 def test_another_failure_is_not_tried_again(commands: Path) -> None:
     command(commands, "squeue", error="squeue: error: no way", status=1)
     with refusing(SlurmError, "slurm-failed", "no way"):
-        mine(None)
+        list_mine(None)
     assert len(calls(commands, "squeue")) == 1
 
 
 def test_commands_that_are_missing(commands: Path) -> None:
     with refusing(SlurmError, "no-slurm"):
-        mine(None)
+        list_mine(None)
     with refusing(UnreachableError, "no-slurm"):
         SlurmScheduler().check()
     for name in ("sbatch", "squeue", "scancel"):
