@@ -1,5 +1,5 @@
-"""What slurmtf costs, as ratios against a stated rival in the same run. Not tests: nothing here passes or fails."""
+"""What slurmtf costs, as ratios to a stated rival in the same run. These are not tests: nothing here passes or fails."""
 
 import os
 
-os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # every user has compiled what he runs for the second time
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # on a second run, every user has compiled modules

@@ -1,4 +1,4 @@
-"""What an environment costs a submission once it is there, and what building one costs with uv and with plain venv and pip.
+"""What an existing environment costs a submission, and what building one costs with uv and with plain venv and pip.
 
 python -m benchmarks.environments
 """

@@ -1,10 +1,10 @@
-"""GPUs as they are: what tasks see of them, through slurmtf, on this machine.
+"""Real GPUs: what tasks that slurmtf starts on this machine see of them.
 
     python -m benchmarks.gpu [PYTHON] [--turns N] [--save FILE]
 
-Without Slurm: all runs are on the local site. PYTHON has TensorFlow for GPUs, and Horovod where that is to be tried. Each line
-says what was found, or what could not be tried and why. The exit status is 1 where something was not as it should be. On a
-machine without a GPU only that is tried which needs none: names that are dealt, and refusals.
+Without Slurm: all runs are on the local site. PYTHON needs TensorFlow for GPUs and, to try Horovod, Horovod. Each line says
+what was found, or what could not be tried and why. The exit status is 1 if anything was wrong. On a machine without a GPU, only
+the trials that need none are run: the names given to tasks, and refusals.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ TURNS = 3
 
 
 class UntriedError(Exception):
-    """It can't be tried here; the message says why."""
+    """A trial can't be run here; the message says why."""
 
 
 class WrongError(Exception):
-    """It is not as it should be; the message says what was seen."""
+    """A trial found something wrong; the message says what."""
 
 
 class Card(NamedTuple):
@@ -83,7 +83,7 @@ class Machine:
         return Experiment("gpu", self.folder / "runs").submit(estimator), place
 
     def answers(self, mode: str, gpus: int, **settings: Any) -> dict[str, dict[str, Any]]:
-        """Return what each process left, by its rank."""
+        """Return each process's answer, by rank."""
         run, place = self.submitted(mode, gpus, **settings)
         run.wait_for_completion()
         return {file.stem: json.loads(file.read_text()) for file in sorted(place.glob("*.json"))}
@@ -93,7 +93,7 @@ class Machine:
 
 
 def cards_of(text: str) -> tuple[Card, ...]:
-    """Read what nvidia-smi says to QUERY, as CSV without a heading."""
+    """Parse nvidia-smi's answer to QUERY (CSV without a heading)."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
     return tuple(Card(*row) for row in rows if len(row) == len(Card._fields))
 
@@ -113,7 +113,7 @@ def look(python: str, folder: Path, turns: int) -> Machine:
 
 @contextmanager
 def showing(names: str) -> Iterator[None]:
-    """Submit as from a shell or an allocation in which these GPUs are visible."""
+    """Submit as if from a shell or an allocation in which only these GPUs are visible."""
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = names
     try:
@@ -294,7 +294,7 @@ TRIALS: Mapping[str, Callable[[Machine], str]] = {
 
 
 def tried(machine: Machine) -> list[tuple[str, str, str]]:
-    """Return each trial with how it went: ok, WRONG, or not tried."""
+    """Return each trial with its result: ok, WRONG, or not tried."""
     rows = []
     for name, trial in TRIALS.items():
         try:

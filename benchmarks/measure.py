@@ -20,7 +20,7 @@ def seconds(action: Callable[[], Any], times: int = 5) -> float:
 
 
 def command(*argv: str, times: int = 7, **options: Any) -> float:
-    """Return the median time of a command in seconds. Raises CalledProcessError when it fails."""
+    """Return the median time of a command in seconds. Raises CalledProcessError if it fails."""
     return seconds(lambda: subprocess.run(argv, check=True, capture_output=True, **options), times)
 
 

@@ -1,6 +1,6 @@
-"""Metrics: what logging costs a script, what 64 processes lose, how fast event files are read; beside other tools.
+"""Metrics, compared with other tools: what logging costs a script, what 64 processes lose, how fast event files are read.
 
-`python -m benchmarks.metrics [--python PYTHON]`: PYTHON is one with tensorboard, and mlflow or wandb where they are wanted too.
+`python -m benchmarks.metrics [--python PYTHON]`: PYTHON has tensorboard and, to compare them, mlflow or wandb.
 Figures are compared within one run only: as ratios.
 """
 
@@ -84,7 +84,7 @@ def script_run(folder: Path, label: str = "rank-0") -> Run:
 
 
 def ours_written(folder: Path) -> float:
-    """Return values a second, each flushed; memory must not grow with them."""
+    """Return values per second, each flushed; memory use must not grow with their number."""
     run = script_run(folder)
     run.log("loss", 0.0)
     before, took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
@@ -99,7 +99,7 @@ def ours_written(folder: Path) -> float:
 
 
 def asked(python: str, code: str, *arguments: object) -> float | None:
-    """Return the number that a program prints; None where what it needs is not installed."""
+    """Return the number that a program prints; None if it fails, as when a package is not installed."""
     done = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
     return float(done.stdout.split()[-1]) if done.returncode == 0 else None
 
@@ -115,7 +115,7 @@ def one_rank(folder: str, rank: int, seconds: float) -> None:
 
 
 def many_ranks(folder: Path, seconds: float) -> tuple[int, int, float]:
-    """Return the values logged, those read, and how many seconds the reader was busy. It reads while they are logged."""
+    """Return how many values were logged and read, and the reader's CPU seconds; it reads while they are logged."""
     ranks = [multiprocessing.Process(target=one_rank, args=(str(folder), rank, seconds)) for rank in range(RANKS)]
     for rank in ranks:
         rank.start()

@@ -1,4 +1,4 @@
-"""Runs by the thousand, as ``benchmarks.scale`` lists them: folders as jobs of one task leave them."""
+"""Thousands of run folders for ``benchmarks.scale`` to list, as jobs of one task leave them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ OLD_S = 30 * 86400
 
 
 def write_runs(workspace: Path, count: int) -> list[Path]:
-    """Write the folders of runs that have ended, every tenth of them badly. Returns them."""
+    """Write the folders of runs that have ended, every tenth as Failed, and return them."""
     began = time.time() - OLD_S
     return [_write(workspace / "digits", number, began + number * 60) for number in range(count)]
 
@@ -35,7 +35,7 @@ def _write(series: Path, number: int, when: float) -> Path:
 
 
 def write_journal(layout: RunLayout, job: str, code: int, began: float) -> None:
-    """Write what a job of one task tells, in which the script began so many seconds after 1970 and ended with a code."""
+    """Write the journal of a job of one task; ``began`` is in seconds since 1970, ``code`` the script's exit code."""
     lines = (Record.of(event, began + second).to_dict() for second, event in enumerate(_events(job, code)))
     Path(layout.journal(job, 0)).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 

@@ -1,9 +1,9 @@
-"""How the cost of planning grows with the number of tasks: role table, cluster, TF_CONFIG; and of a list with that of runs.
+"""How the cost of planning (role table, cluster, TF_CONFIG) grows with the tasks, and the cost of a list with the runs.
 
     python -m benchmarks.scale
 
-Rivals: ``json.dumps`` of a list of as many addresses, the least that any launcher must do to tell a cluster; ``find`` for the
-journals of as many runs, the least that any list must do that looks at each.
+Rivals: ``json.dumps`` of a list of as many addresses, the least that any launcher must do to announce a cluster; ``find`` for
+the journals of as many runs, the least that any list that looks at each run must do.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def listing(folder: Path, count: int = 5000) -> None:
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "XDG_CACHE_HOME": str(folder / "cache")}
     slurmtf = str(Path(sys.executable).with_name("slurmtf"))
     least = command("find", str(folder / "runs"), "-name", "*.jsonl")
-    time.sleep(3)  # what has just been written makes no row
+    time.sleep(3)  # the index leaves out runs that have only just been written
     first = command(slurmtf, "ls", "-n", "0", times=1, env=environ)
     rows = [("command", "time", "above --help"), ("find", ms(least), ""), ("ls -n 0, no index yet", ms(first), "")]
     bare = command(slurmtf, "--help", env=environ)

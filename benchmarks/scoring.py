@@ -1,13 +1,13 @@
-"""Rows a second of `slurmtf score` on this machine, beside a plain onnxruntime loop over the same files.
+"""Rows per second of `slurmtf score` on this machine, compared with a plain onnxruntime loop over the same files.
 
     python -m benchmarks.scoring [TIMES]
 
-Two models: a tiny one on tables, where everything but the model shows, and a convolutional network on images. Both read the
-files, score, and write the scores so that they outlast a power cut (one fsync), and both are timed from the first file to the
-last, with the model loaded and as many threads; they take turns. "CPU" compares their CPU seconds: what else the machine does
-counts less there than in rows a second.
-"in all" is the whole command, with the counting, the merge and every start of Python. The environments are slurmtf's tool
-environments: of ONNX Runtime for the scoring, of the newest TensorFlow for ONNX, with which the models are built.
+Two models: a tiny one on tables, which shows the cost of everything but the model, and a convolutional network on images. Both
+programs read the files, score, and write the scores so that they survive a power cut (one fsync). Both are timed from the first
+file to the last, by turns, with the model loaded and the same number of threads. "CPU" compares their CPU seconds, which depend
+less on what else the machine does.
+"in all" is the whole command, with counting, merging and every start of Python. The environments are slurmtf's tool
+environments: that of ONNX Runtime scores, that of the newest TensorFlow for ONNX builds the models.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ print(time.monotonic() - began, time.process_time() - cpu)
 
 
 class Taken(NamedTuple):
-    """Seconds: of the loop, by the clock and of CPUs; of the whole command."""
+    """Seconds: the loop by the clock, the loop in CPU time, the whole command."""
 
     loop: float
     cpu: float
@@ -97,7 +97,7 @@ class Taken(NamedTuple):
 
 
 def plain(python: str, folder: Path, name: str, batch: int) -> Taken:
-    """Return what a plain loop takes."""
+    """Time a plain loop."""
     files = sorted(map(str, folder.glob(f"{name}-*.npz")))
     words = [python, "-I", "-c", PLAIN, str(folder / f"{name}.onnx"), str(batch), str(folder / "plain.npz"), *files]
     began = time.monotonic()
@@ -107,7 +107,7 @@ def plain(python: str, folder: Path, name: str, batch: int) -> Taken:
 
 
 def ours(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
-    """Return what a shard takes, and the plan."""
+    """Time a scoring of one shard. Returns the times, and the scoring's plan."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
         began = time.monotonic()
         score(folder / f"{name}.onnx", [str(folder / f"{name}-*.npz")], output=Path(output, "scores"), site="local")

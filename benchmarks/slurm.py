@@ -56,7 +56,7 @@ from simple_slurm import Slurm
 submit = lambda: Slurm(output="/dev/null").sbatch("true")
 """,
 }
-"""What submits a job in other programs; simple_slurm has to be installed: pip install simple-slurm."""
+"""How other programs submit a job; simple_slurm must be installed: pip install simple-slurm."""
 
 
 def main() -> None:
@@ -84,10 +84,10 @@ def _sweep(root: Path, source: Path) -> None:
 
 
 def _submission(root: Path, source: Path) -> None:
-    """In turns, so that a machine that is busy for a while is that for all; none while a job of another one runs."""
+    """Time submissions by turns, so that a busy machine is busy for all of them, and none while another's job runs."""
     script = root / "hand.sh"
     script.write_text("#!/bin/bash\n#SBATCH --output=/dev/null\ntrue\n")
-    os.utime(source, ns=(0, 0))  # an interpreter's answer about a folder that has only just changed is not remembered
+    os.utime(source, ns=(0, 0))  # slurmtf does not cache an interpreter's answer about a folder that has only just changed
     workspace, taken = str(root / "workspace"), {name: [] for name in BUDGETS} | {"sbatch": [], **{name: [] for name in RIVALS}}
     _of_a_process(OWN, source, workspace)
     for _ in range(TURNS):
@@ -117,7 +117,7 @@ def _submission(root: Path, source: Path) -> None:
 
 
 def _idle() -> None:
-    """Wait until no job is left: what starts it takes CPUs from what is measured next."""
+    """Wait until no job is left: starting one takes CPUs from the next measurement."""
     while subprocess.run(["squeue", "--me", "--noheader"], check=True, capture_output=True).stdout:
         time.sleep(0.2)
 
@@ -127,14 +127,14 @@ def _run(*argv: str | Path) -> None:
 
 
 def _of_a_process(code: str, *arguments: str | Path) -> list[float]:
-    """Return the seconds of two submissions of one process, without its imports."""
+    """Return the seconds of two submissions by one process, without its imports."""
     program = TWICE.format(code=code)
     done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True)
     return [float(word) for word in done.stdout.split()[-2:]]
 
 
 def _start(root: Path, source: Path) -> None:
-    """From the launch line in the batch script to the first line of the user's script."""
+    """Time from the launch line in the batch script to the first line of the user's script."""
     by_hand, by_us = [], []
     for turn in range(RUNS):
         mark = root / f"hand-{turn}"

@@ -1,8 +1,8 @@
-"""What it costs to take the source along: the first time, unchanged, and after a change. Rivals: tar, git archive, copytree.
+"""What a snapshot costs: the first time, unchanged, and after a change. Rivals: tar, git archive, copytree.
 
     python -m benchmarks.snapshot [FOLDER]      (where to work: the file system counts; default: a temporary folder)
 
-The rivals do less: they match no patterns and hash nothing. Turns alternate, and the median counts.
+The rivals do less: they match no patterns and hash nothing. All take turns, and the median counts.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SETTLED_S = 2.5
 
 
 def _source(folder: Path, files: int) -> Path:
-    """Write a source like a project's: many small modules in 40 folders, in git, with ignored files beside them."""
+    """Write a source like a project's: many small modules in 40 folders, in git, and some ignored files."""
     source = folder / "source"
     for index in range(files - 1):
         part = source / f"package{index % 40}"
@@ -46,7 +46,7 @@ def _source(folder: Path, files: int) -> Path:
 
 
 def _take(source: Path, workspace: Path) -> Snapshot:
-    """Do what a submission does with the source, asking git included."""
+    """Do what a submission does with the source, including the calls of git."""
     run = workspace / os.urandom(6).hex()
     run.mkdir(parents=True)
     store = SnapshotStore(workspace)

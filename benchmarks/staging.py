@@ -2,9 +2,9 @@
 
 scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.staging PYTHON [NODES]
 
-PYTHON is that of a virtual environment with TensorFlow. Counted are the calls that name a file on the shared file system (there
-each is a question to its servers), by strace, of all processes of the job's tasks. The nodes of the test Slurm have one disk
-together, so that the times say what staging costs, not what it gains.
+PYTHON is that of a virtual environment with TensorFlow. strace counts the calls, by all processes of the job's tasks, that
+name a file on the shared file system (on a real one, each is a request to its servers). The test Slurm's nodes share one disk,
+so the times show what staging costs, not what it gains.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ def _tell(
 
 
 def _against(values: Sequence[float], form: str) -> list[str]:
-    """The first as it is, the others each with how many times less it is than the first."""
+    """Return the first value, and each other one with how many times smaller than the first it is."""
     first, *others = values
     return [form.format(first), *(text for value in others for text in (form.format(value), times(first, max(value, 1e-3))))]
 
@@ -123,7 +123,7 @@ def _events(run: Run) -> list[dict[str, Any]]:
 
 
 def _started(run: Run, nodes: int) -> float:
-    """Seconds from the start of the launcher until TensorFlow is there on all nodes."""
+    """Return the seconds from the start of the launcher until TensorFlow is imported on all nodes."""
     launched = next(event["time"] for event in _events(run) if event["event"] == "launched")
     ends = [float((run.folder / "outputs" / f"imported-{rank}").read_text()) for rank in range(nodes)]
     return max(ends) - float(launched)

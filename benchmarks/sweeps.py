@@ -1,11 +1,11 @@
-"""What a sweep's ledger costs: claims a second, and how long an element waits for its next trial; and what Bayesian sampling
+"""What a sweep's ledger costs (claims per second, how long an element waits for its next trial), and what Bayesian sampling
 gains.
 
     python -m benchmarks.sweeps [FOLDER]
 
-FOLDER is on the disk that is measured. With Optuna in this Python (pip install optuna==5.0.0): its journal storage as the
-rival, with the same processes and trials, asked for random points; what an element waits for a point that Optuna proposes; and
-how many trials find Branin's minimum, at random and proposed.
+FOLDER is on the disk to measure. With Optuna in this Python (pip install optuna==5.0.0), also: its journal storage as the
+rival, with the same processes and trials, asked for random points; how long an element waits for a point that Optuna proposes;
+and how many trials it takes to find Branin's minimum with random and with proposed points.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from slurmtf.tune.samplers import RandomParameterSampling
 from slurmtf.tune.spaces import uniform
 
 Span = tuple[float, float]
-"""When an ask, or a claim, began and ended."""
+"""When an ask or a claim began and ended."""
 SPACE = {"x": uniform(-5, 10), "y": uniform(0, 15)}
 PLAN = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)))
 FAR = 4e9
@@ -54,7 +54,7 @@ def build(folder: Path, trials: int) -> None:
 
 
 def ours(folder: str, name: str, trials: int, work_s: float = 0.0) -> list[Span]:  # noqa: ARG001
-    """Work as an element does until there are no trials, each of so many seconds; return each ask."""
+    """Work like an element, ``work_s`` seconds per trial, until no trials are left. Returns each ask."""
     layout, asks = RunLayout(folder), list[Span]()
     number = name[1:]
     element = Trials(PLAN, layout, {"SLURM_JOB_ID": "1", "SLURM_ARRAY_JOB_ID": "1", "SLURM_ARRAY_TASK_ID": number})
@@ -72,7 +72,7 @@ def ours(folder: str, name: str, trials: int, work_s: float = 0.0) -> list[Span]
 
 
 def claims(folder: str, name: str, trials: int) -> list[Span]:
-    """Claim all trials, one after the other, beside others that do the same; nothing else."""
+    """Only claim all trials, one after the other, while other processes do the same."""
     ledger, took = Ledger(SweepLayout(folder)), list[Span]()
     ledger.join(Owner(name, name), time.time())
     for trial in range(trials):
@@ -98,7 +98,7 @@ def optunas(folder: str, name: str, trials: int) -> list[Span]:  # noqa: ARG001
 
 
 def row(name: str, worker: Worker, folder: Path, processes: int, trials: int) -> tuple[str, ...]:
-    """Run workers together, and return what their asks took; the rate counts from the begin of the first one."""
+    """Run workers side by side. Returns how long their asks took; the rate counts from the beginning of the first ask."""
     build(folder, trials)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         pool.map(time.sleep, [0.5] * processes, 1)
@@ -117,13 +117,13 @@ def branin(x: float, y: float) -> float:
 
 
 def found_at_random(seed: int) -> int:
-    """Return how many trials it takes until one is good."""
+    """Return how many random trials it takes to find a good one."""
     points = RandomParameterSampling(SPACE).points(MOST, seed)
     return next((number for number, point in enumerate(points, 1) if branin(**point) < GOOD), MOST)
 
 
 def found_by_optuna(seed: int) -> int:
-    """Return the same for points that are proposed as a sweep's helper proposes them."""
+    """Return how many trials it takes if points are proposed as by a sweep's helper."""
     import optuna  # type: ignore[import-not-found, unused-ignore]
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -146,7 +146,7 @@ def search() -> None:
 
 
 def build_bayesian(folder: Path, ended: int, asks: int) -> Ledger:
-    """Build a Bayesian sweep of which so many trials have ended, and as many as are asked for are left."""
+    """Build a Bayesian sweep with ``ended`` trials that have ended, and ``asks`` that are left."""
     build(folder, ended + asks)
     layout = SweepLayout(str(folder))
     settings = Settings("bayesian", goal="minimize", asker=sys.executable, total=ended + asks)
@@ -164,8 +164,8 @@ def build_bayesian(folder: Path, ended: int, asks: int) -> Ledger:
 
 
 def questions(folder: Path, ended: int, asks: int) -> list[tuple[str, ...]]:
-    """Return what an element waits for a point, once so many trials have ended: its first one, with Optuna's start and all
-    that is told then, and those after it, between each two of which another trial has begun and one has ended."""
+    """Return how long an element waits for a point after ``ended`` trials: for its first, which includes starting Optuna and
+    telling it of all trials, and for later ones. Between two of these, one trial begins and one ends."""
     ledger = build_bayesian(folder, ended, asks)
     asker, spans = Asker(ledger, os.environ), []
     for trial in range(ended, ended + asks):

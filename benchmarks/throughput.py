@@ -2,14 +2,14 @@
 
     python -m benchmarks.throughput [--tensorflow PYTHON] [--jax PYTHON] [--tf1 PYTHON] [--turns N] [MODE ...]
 
-The interpreters are those that tests.environments builds: --tensorflow has TensorFlow 2.15 and Horovod, --jax Keras 3 and
-JAX, --tf1 TensorFlow 1.15 and Horovod. A mode whose interpreter is not told is left out. By hand is what the documentation of
+The interpreters are those that tests.environments builds: --tensorflow has TensorFlow 2.15 and Horovod, --jax Keras 3 and JAX,
+--tf1 TensorFlow 1.15 and Horovod. Modes whose interpreter is not given are left out. "By hand" is what the documentation of
 Horovod, TensorFlow and JAX shows: mpirun, horovodrun --gloo, a TF_CONFIG, or three variables for JAX. MODE is one or more of
-those that the table names; srun is measured only when it is named, and `scripts/cluster exec` makes this command a client of a
+the names in the table. srun is measured only if named; it needs `scripts/cluster exec`, which makes this command a client of a
 Slurm.
 
-Ours and theirs alternate, who is first changes with each turn, and each turn goes through all modes. The ratio is the median of
-the turns', and the spread its lowest and highest: a busy machine is busy for both.
+Each turn goes through all modes, and which of the two goes first changes with each turn. The ratio is the median over the
+turns, the spread its lowest and highest: a busy machine is busy for both.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ QUIET = {
 }
 SERVES = ("ps",)
 Start = Callable[[str, list[str]], None]
-"""Starts a training script by hand, given its Python and the words behind that."""
+"""Starts a training script by hand, given its Python and the words that follow it."""
 
 
 @dataclass(frozen=True)
 class Mode:
-    """One way to train. ``software`` is the option that tells the interpreter; ``what`` is for the table."""
+    """One way to train. ``software`` is the option that gives the interpreter; ``what`` is for the table."""
 
     name: str
     what: str
@@ -65,7 +65,7 @@ class Mode:
         self.by_hand(python, [str(TRAINING / self.script), self.argument, str(result)])
 
     def rates(self, python: str, folder: Path, ours_first: bool) -> tuple[float, float]:
-        """Return images per second, ours and by hand."""
+        """Return images per second, with slurmtf and by hand."""
         ways = (self.by_us, self.theirs) if ours_first else (self.theirs, self.by_us)
         found = {}
         for way in ways:
@@ -90,7 +90,7 @@ def by_horovodrun(python: str, command: list[str]) -> None:
 
 
 def by_tf_config(**roles: int) -> Start:
-    """Return what starts a task of each role with its TF_CONFIG, and ends those that serve when the others have ended."""
+    """Return a start of one process for each task, with its TF_CONFIG; serving tasks are ended after the others."""
 
     def start(python: str, command: list[str]) -> None:
         cluster = {role: [f"localhost:{_port()}" for _ in range(count)] for role, count in roles.items()}
@@ -167,7 +167,7 @@ MODES = {
 
 
 def measured(modes: list[Mode], pythons: Mapping[str, str], folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
-    """Return what each mode came to in each turn."""
+    """Return the rates of each mode in each turn."""
     found: dict[str, list[tuple[float, float]]] = {mode.name: [] for mode in modes}
     for turn in range(turns):
         for mode in modes:

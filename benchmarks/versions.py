@@ -1,8 +1,8 @@
-"""What the client and a task's start cost now, beside an earlier commit, in turns: the same machine, load and Python.
+"""What the client and a task's start cost now, compared with an earlier commit by turns: same machine, load and Python.
 
 python -m benchmarks.versions [COMMIT] [ROUNDS]
 
-COMMIT is by default the last one before the house of docs/decisions.md. Ratios are medians of the pairs of a round.
+The default COMMIT is the last one before the house of docs/decisions.md. Ratios are medians over the rounds' pairs.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class Version:
         self._told.mkdir()
         paths = {"XDG_CACHE_HOME": folder / "cache", "SLURMTF_WORKSPACE": folder / "runs", "PYTHONPATH": tree}
         self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}, "AT": f"{self._told}/"}
-        self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds modules compiled
+        self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds the modules compiled
         self._folder = folder
 
     def python(self, code: str, *words: str) -> float:
-        """Return the seconds of a Python that ends when this code has."""
+        """Return the seconds that a Python takes to run this code."""
         began = time.perf_counter()
         command = [sys.executable, "-c", code, *words]
         subprocess.run(command, check=True, capture_output=True, env=self._environ, cwd=self._folder)
@@ -77,7 +77,7 @@ WHAT: dict[str, Callable[[Version], float]] = {
 
 
 def unpacked(commit: str, folder: Path) -> Path:
-    """Return a folder with the files of a commit."""
+    """Return a folder with the files of the commit."""
     folder.mkdir()
     with subprocess.Popen(["git", "archive", commit], stdout=subprocess.PIPE, cwd=ROOT) as archive:
         subprocess.run(["tar", "-x", "-C", folder], check=True, stdin=archive.stdout)
@@ -85,7 +85,7 @@ def unpacked(commit: str, folder: Path) -> Path:
 
 
 def pairs(before: Version, now: Version, action: Callable[[Version], float], rounds: int) -> list[tuple[float, float]]:
-    """Return both versions' seconds, in turns; whoever is first in one round is second in the next."""
+    """Return both versions' seconds, measured by turns; the order is reversed in each round."""
     found = []
     for number in range(rounds):
         order = (before, now) if number % 2 else (now, before)

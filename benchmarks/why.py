@@ -1,4 +1,4 @@
-"""What ``slurmtf why`` costs on long logs, and where many ranks died. Rival: ``grep -c Error`` of the same files.
+"""What ``slurmtf why`` costs if logs are long, or if many ranks died. Rival: ``grep -c Error`` on the same files.
 
 python -m benchmarks.why
 """
@@ -56,7 +56,7 @@ def main() -> None:
 
 
 def _write(run: Path, ranks: int, size: int, error: str, line: Line) -> None:
-    """Write the folder of a run that trained, until its first rank raised an error, and the others lost it."""
+    """Write the folder of a run that trained until its first rank raised an error and the others lost it."""
     layout, began = RunLayout(str(run)), time.time() - 7200
     for folder in (layout.journals, layout.logs):
         Path(folder).mkdir(parents=True)

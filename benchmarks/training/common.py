@@ -1,4 +1,4 @@
-"""What the training scripts have in common: one network (784-512-512-10), one batch for each process, one way to count."""
+"""What the training scripts have in common: one network (784-512-512-10), one batch per process, one way to count."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ def weights() -> list[Any]:
 
 
 def timed(step: Callable[[], Any], replicas: int, wait: Callable[[], Any] = lambda: None) -> float:
-    """Return images per second over all replicas: the median of blocks of steps, which a busy moment does not move.
+    """Return images per second over all replicas: the median of blocks of steps, which a busy moment does not affect.
 
-    ``wait`` returns when all steps have been done, where ``step`` only orders one.
+    If ``step`` is asynchronous, ``wait`` returns when all steps are done.
     """
     for _ in range(WARM_UP):
         step()
@@ -45,7 +45,7 @@ def timed(step: Callable[[], Any], replicas: int, wait: Callable[[], Any] = lamb
 
 
 def main(modes: Any) -> None:
-    """Run the mode that the arguments name, and write its rate where they say. One process of all has a rate."""
+    """Run the mode that the arguments name, and write its rate to the file that they name. Only one process has a rate."""
     mode, result = sys.argv[1:]
     rate = modes[mode]()
     if rate is not None:

@@ -21,7 +21,7 @@ def model_of(keras: Any, optimizer: Any) -> Any:
 
 
 def rate_of(keras: Any, model: Any, replicas: int, callbacks: tuple[Any, ...] = (), **wishes: Any) -> float:
-    """Return images per second over all replicas: the median of epochs, but for the first."""
+    """Return images per second over all replicas: the median of all epochs but the first."""
     ends: list[float] = []
 
     class Clock(keras.callbacks.Callback):  # type: ignore[misc]

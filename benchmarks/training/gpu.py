@@ -1,4 +1,4 @@
-"""What benchmarks/gpu.py runs in a job: looks, and what computes on a GPU. Each process leaves its answer in a folder."""
+"""What benchmarks/gpu.py runs in a job: looks at GPUs, and computes on them. Each process leaves its answer in a folder."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def tensorflow() -> dict[str, Any]:
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")
-    for device in devices:  # else the first process takes the whole memory
+    for device in devices:  # otherwise the first process takes all of the memory
         tf.config.experimental.set_memory_growth(device, True)
     with tf.device("/GPU:0"):
         product = tf.linalg.matmul(tf.ones((256, 256)), tf.ones((256, 256)))
@@ -49,7 +49,7 @@ def exhaust() -> dict[str, Any]:
 
 
 def busy() -> dict[str, Any]:
-    """Compute for longer than until the first sample of the GPU (slurmtf/job/task/sampling.py)."""
+    """Compute until after the first sample of the GPU (slurmtf/job/task/sampling.py)."""
     import tensorflow as tf
 
     turns, end = 0, time.monotonic() + BUSY_S
@@ -62,7 +62,7 @@ def busy() -> dict[str, Any]:
 
 
 def train() -> dict[str, Any]:
-    """ResNet50 on made images: images per second, the median of epochs."""
+    """Train ResNet50 on random images. Returns images per second, the median of epochs."""
     import fit
     import numpy as np
     import tensorflow as tf
@@ -76,7 +76,7 @@ def train() -> dict[str, Any]:
 
 
 def wait_for_all(folder: Path) -> None:
-    """Wait until each process of the plan has answered: a parameter server is ended with the last worker."""
+    """Wait until each process of the plan has answered: a parameter server is ended after the last worker."""
     end = time.monotonic() + PATIENCE_S
     while len(list(folder.glob("*.json"))) < int(os.environ.get("SLURMTF_WORLD_SIZE", "1")) and time.monotonic() < end:
         time.sleep(0.02)

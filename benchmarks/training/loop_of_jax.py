@@ -1,4 +1,4 @@
-"""A loop of one's own in JAX."""
+"""A custom training loop in JAX."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def step(weights: list[Any], images: Any, labels: Any) -> list[Any]:
 
 
 def by_hand() -> dict[str, int]:
-    """Return what jax.distributed.initialize() must be told where nothing else tells it."""
+    """Return the arguments that jax.distributed.initialize() needs if the script is started by hand."""
     names = {"num_processes": "KERAS_DISTRIBUTION_NUM_PROCESSES", "process_id": "KERAS_DISTRIBUTION_PROCESS_ID"}
     return {} if "SLURMTF_RUN_ID" in os.environ else {name: int(os.environ[told]) for name, told in names.items()}
 

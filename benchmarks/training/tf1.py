@@ -1,4 +1,4 @@
-"""TensorFlow 1.15 as it was used: a graph with Horovod, a graph with parameter servers, and tf.estimator (up to 2.15)."""
+"""TensorFlow 1.15 as commonly used: a graph with Horovod, a graph with parameter servers, and tf.estimator (up to 2.15)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def horovod() -> float | None:
 
 
 class Pace(tf.train.SessionRunHook):  # type: ignore[misc]
-    """Notes when the global step, which all workers advance, has passed each block of steps, and asks for the end."""
+    """Records when the global step, which all workers advance, passes each block of steps, and requests the stop."""
 
     def __init__(self) -> None:
         self.passed: list[tuple[int, float]] = []
@@ -84,7 +84,7 @@ def ps() -> float | None:
 
 
 def wait_for_chief(target: str, config: Any) -> None:
-    """Wait until the chief has initialised the variables; a session would look every 30 s only."""
+    """Wait until the chief has initialized the variables; a session itself looks only every 30 s."""
     missing = tf.report_uninitialized_variables()
     with tf.Session(target, config=config) as session:
         while len(session.run(missing)):
@@ -92,7 +92,7 @@ def wait_for_chief(target: str, config: Any) -> None:
 
 
 def estimator() -> float | None:
-    """A chief and a worker compute; they end with the same global step."""
+    """Train with a chief and a worker; both stop at the same global step."""
     pace = Pace()
     images, labels = data()
 

@@ -1,4 +1,4 @@
-"""A loop of one's own in TensorFlow 2: alone, with Horovod, and under TensorFlow's strategies."""
+"""A custom training loop in TensorFlow 2: alone, with Horovod, and under TensorFlow's strategies."""
 
 from __future__ import annotations
 
