@@ -1,4 +1,4 @@
-"""A workspace at the Slurm that has Apptainer, and pyxis when a test asks for it, and the image that its jobs run in."""
+"""A workspace on the Slurm with Apptainer (and pyxis, if a test requests it), and the image that its jobs run in."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from . import image as images
 from . import spank
 
 OF_ROOT = Containers("apptainer", args=["--userns"])
-"""Apptainer as its users have it: root here lacks the rights that Apptainer wants of root."""
+"""As for ordinary users: if started by root, Apptainer expects rights that root lacks here."""
 
 
 OF_PYXIS = Containers("pyxis")
@@ -28,7 +28,7 @@ OF_PYXIS = Containers("pyxis")
 
 @dataclass
 class Boxes(Lab):
-    """Runs in containers when they name an image; ``image`` is one that the profile's runtime starts."""
+    """Submits runs, in containers if they name an image; ``image`` is one that the profile's runtime can start."""
 
     containers: Containers = field(default_factory=Containers)
     image: Path = Path()
@@ -50,7 +50,7 @@ def squashed(slurm24: Cluster, image: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest.fixture
 def boxes(slurm24: Cluster, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Boxes]:
-    """Runs go to Slurm, into containers of Apptainer."""
+    """Submit runs to Slurm, in Apptainer's containers."""
     lab = lab_at(slurm24, tmp_path, monkeypatch)
     for name, value in FOR_MPI.items():
         monkeypatch.setenv(name, value)
@@ -60,13 +60,13 @@ def boxes(slurm24: Cluster, image: Path, tmp_path: Path, monkeypatch: pytest.Mon
 
 @pytest.fixture
 def here(boxes: Boxes) -> Boxes:
-    """Runs stay on this machine, with the same Apptainer."""
+    """Run on this machine, with the same Apptainer."""
     return boxes.at("local", OF_ROOT, boxes.image)
 
 
 @pytest.fixture
 def pyxis(boxes: Boxes, slurm24: Cluster, squashed: Path) -> Iterator[Boxes]:
-    """Runs go to the same Slurm, into containers of the stand-in for pyxis."""
+    """Submit runs to the same Slurm, in containers of the stand-in for pyxis."""
     with spank.plugged(slurm24):
         yield boxes.at("slurm", OF_PYXIS, squashed)
 

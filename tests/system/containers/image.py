@@ -1,4 +1,4 @@
-"""A small container image: a root folder with the oldest Python of this machine, its libraries and a shell, nothing else."""
+"""A small container image: a root folder with only this machine's oldest Python, its libraries and a shell."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ FOR_TENSORFLOW = ("libstdc++.so.6", "libgcc_s.so.1", "librt.so.1", "libdl.so.2",
 FOLDERS = ("etc", "tmp", "proc", "sys", "dev", "root", "run", "var/tmp", "home", "usr/bin")
 RELEASE = "ID=slurmtf-test-image\n"
 VARIABLES = {"PATH": "/usr/bin:/bin", "OF_IMAGE": "yes", "TOKEN": "of the image", "SHARED": "of the image"}
-"""Those that pyxis sets, and wins: enroot reads them in the image's /etc/environment. Apptainer does not."""
+"""The image's variables. With pyxis they override others: enroot reads the image's /etc/environment. Apptainer does not."""
 
 
 def folder() -> Path:
-    """The image as a folder; made in a second, once."""
+    """Return the image as a folder. It is built once, which takes a second."""
     python = _python()
     digest = hashlib.sha256(Path(__file__).read_bytes() + str(python).encode()).hexdigest()[:8]
     path = cache.root() / f"image-py{python.minor}-{digest}"
@@ -43,7 +43,7 @@ def folder() -> Path:
 
 
 def _python() -> Interpreter:
-    """The oldest: another one than that which submits, so that the agent is seen to run on the image's."""
+    """Return the oldest Python: it differs from the submitting one, which shows that the agent runs on the image's."""
     found = (installed(minor) for minor in MINORS)
     return next((python for python in found if python), None) or find(MINORS)
 
@@ -54,7 +54,7 @@ def _fill(root: Path, python: Interpreter) -> None:
     prefix = python.path.parents[1]
     library = f"lib/python{python.minor}"
     shutil.copytree(prefix / library, root / "usr" / library, ignore=shutil.ignore_patterns(*LEFT_OUT))
-    (root / "usr" / library / "site-packages/of_image-1.0.dist-info").mkdir(parents=True)  # one package, by its metadata
+    (root / "usr" / library / "site-packages/of_image-1.0.dist-info").mkdir(parents=True)  # one package, by its metadata alone
     shutil.copy2(python.path, root / "usr/bin/python3")
     for name in PROGRAMS:
         shutil.copy2(shutil.which(name) or f"/bin/{name}", root / "usr/bin" / name)
@@ -67,17 +67,17 @@ def _fill(root: Path, python: Interpreter) -> None:
     for found in sorted({*_libraries(programs), *_system_libraries()}):
         target = root / found.relative_to("/")
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy2(found, target)  # what a link points to, under the link's name
+        shutil.copy2(found, target)  # a link's target, under the link's name
 
 
 def _libraries(programs: Iterable[Path]) -> Iterator[Path]:
-    """Yield the files that the programs are linked with, the loader among them (ldd(1))."""
+    """Yield the files that the programs are linked with, including the loader (ldd(1))."""
     for program in programs:
         told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
         yield from (Path(word) for word in told.split() if word.startswith("/"))
 
 
 def _system_libraries() -> Iterator[Path]:
-    """Yield what TensorFlow is linked with and no Python (ldconfig(8))."""
+    """Yield the libraries that TensorFlow is linked with, but Python is not (ldconfig(8))."""
     lines = subprocess.run(["/sbin/ldconfig", "-p"], capture_output=True, text=True, check=True).stdout.splitlines()
     yield from (Path(line.split()[-1]) for line in lines if line.split()[0] in FOR_TENSORFLOW and "(libc6," in line)

@@ -1,4 +1,4 @@
-"""A registry of one container image, as docker:// asks for it (OCI distribution specification), with or without a login."""
+"""A registry with one container image, as docker:// expects it (OCI distribution specification), with or without a login."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LAYER = "application/vnd.oci.image.layer.v1.tar"
 
 
 class Registry(ThreadingHTTPServer):
-    """``blobs`` by digest; ``asked`` is every path that a client has asked for."""
+    """``blobs`` is by digest; ``asked`` has every path that a client has requested."""
 
     daemon_threads = True
 
@@ -69,7 +69,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def log_message(self, *words: Any) -> None:
-        """Say nothing: pytest would show it."""
+        """Log nothing: pytest would show it."""
 
 
 def _tar(root: Path) -> bytes:
@@ -89,7 +89,7 @@ def _descriptor(kind: str, data: bytes) -> dict[str, Any]:
 
 @contextmanager
 def registry(root: Path, login: tuple[str, str] | None = None) -> Iterator[Registry]:
-    """A registry that has the folder as an image under every name but those that end in 'nothing'."""
+    """Serve the folder as an image, under every name that does not end in 'nothing'."""
     server = Registry(root, login)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

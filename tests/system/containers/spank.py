@@ -1,4 +1,4 @@
-"""The stand-in for pyxis: made for the cluster's Slurm, put into it as long as a test needs it; and its images."""
+"""The stand-in for pyxis: compiled for the cluster's Slurm, and installed while a test needs it; and its images."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ FLAGS = ("-shared", "-fPIC", "-O1", "-Wall", "-Wextra", "-Werror", "-Wno-unused-
 
 
 def plugin(suite: str) -> Path:
-    """The shared library; Slurm loads only those that were made with its own version's header."""
+    """Return the shared library. Slurm loads only plugins that were compiled with the header of its own version."""
     if not shutil.which("gcc"):
         raise outcome("no gcc: apt-get install --no-install-recommends gcc libc6-dev")
     source, headers = SOURCES / "plugin.c", tree.path(suite) / "usr/include/slurm"
     digest = hashlib.sha256(source.read_bytes() + str((FLAGS, headers)).encode()).hexdigest()[:8]
 
     def fill(job: cache.Job) -> None:
-        job.run("headers", "ln", "-s", headers, "slurm")  # of that Slurm alone: the tree has another libc's too
+        job.run("headers", "ln", "-s", headers, "slurm")  # only that Slurm's headers: the tree also has those of another libc
         job.run("gcc", "gcc", *FLAGS, "-I", ".", "-o", "pyxis.so", source)
 
     return cache.once(cache.root() / f"pyxis-{digest}", "pyxis.so", fill)
@@ -32,7 +32,7 @@ def plugin(suite: str) -> Path:
 
 @contextmanager
 def plugged(cluster: Cluster) -> Iterator[None]:
-    """srun and slurmstepd read the file each time that they start: no daemon needs to be told."""
+    """Install the plugin. srun and slurmstepd read the file at every start, so no daemon has to be reconfigured."""
     assert cluster.variant.suite
     stack = cluster.directory / "etc/plugstack.conf"
     stack.write_text(f"required {plugin(cluster.variant.suite)} runtime={SOURCES / 'runtime'} data={config.SPOOL}/tmp\n")
@@ -43,7 +43,7 @@ def plugged(cluster: Cluster) -> Iterator[None]:
 
 
 def squashed(cluster: Cluster, folder: Path, target: Path) -> Path:
-    """The image as enroot wants it: one file. The program is in the cluster's /usr."""
+    """Return the image as enroot expects it: one file. mksquashfs is in the cluster's /usr."""
     fast = ("-quiet", "-no-progress", "-noI", "-noD", "-noF", "-noX")
     done = cluster.run("srun", "--ntasks=1", "mksquashfs", str(folder), str(target), *fast)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Runs in containers: of the real Apptainer on Slurm's nodes and on this machine, of a stand-in for pyxis on the nodes."""
+"""Runs in containers: with the real Apptainer on Slurm's nodes and on this machine, with a stand-in for pyxis on the nodes."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ from . import image as images
 from .conftest import Boxes, at
 from .registry import registry
 
-# Says what it sees of the world, each task in a file of its own.
+# Each task writes what it sees of its surroundings to a file of its own.
 LOOK = """
 import json, os, sys, time
 names = ("PATH", "PYTHONPATH", "PYTHONNOUSERSITE", "TF_CONFIG", "CUDA_VISIBLE_DEVICES", "TOKEN", "OF_IMAGE", "SHARED")
@@ -57,7 +57,7 @@ LOGIN = ("ada", "s3cret-0815")
 
 
 def seen(run: Run, task: str = "main-0") -> dict[str, Any]:
-    """What a task saw, which was in the image for certain."""
+    """Return what a task saw, after checking that it ran inside the image."""
     found: dict[str, Any] = json.loads((run.folder / "outputs" / f"{task}.json").read_text())
     assert found["release"] == images.RELEASE
     assert not {"boot", "srv", "sbin"} & set(found["root"]), "this is the host's root"
@@ -84,7 +84,7 @@ def version_of(image: Path) -> str:
 
 
 def test_the_script_runs_inside(place: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """With the image's Python, whatever is active where the run is submitted."""
+    """It runs with the image's Python, whatever is active where the run is submitted."""
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
     own = {"script_params": {"--text": "two words; $HOME"}, "environment_variables": {"TOKEN": "secret"}, "gpus_per_node": 2}
@@ -118,7 +118,7 @@ def test_mpirun_starts_containers_on_each_node(boxes: Boxes, image: Path) -> Non
 
 
 def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic: Path) -> None:
-    """Two workers on two nodes come to the same weights. TensorFlow lies beside the image, in folders that are bound."""
+    """Two workers on two nodes end with the same weights. TensorFlow is outside the image, in bound folders."""
     binds = [str(cache.root()), str(tf_classic.resolve().parents[1])]
     nodes.target = at("slurm", replace(nodes.containers, binds=binds))
     wish = Environment(image=str(nodes.image), python=str(tf_classic))
@@ -132,7 +132,7 @@ def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic:
 
 
 def test_jax_joins_processes_of_two_nodes_in_containers(nodes: Boxes, jax: Path) -> None:
-    """They know inside where to meet, and which process each is. JAX lies beside the image, in folders that are bound."""
+    """Inside, they know where to meet, and which process each is. JAX is outside the image, in bound folders."""
     binds = [str(cache.root()), str(jax.resolve().parents[1])]
     nodes.target = at("slurm", replace(nodes.containers, binds=binds))
     wish = Environment(image=str(nodes.image), python=str(jax))
@@ -148,7 +148,7 @@ def test_jax_joins_processes_of_two_nodes_in_containers(nodes: Boxes, jax: Path)
 
 
 def test_the_end_of_the_script_is_the_end_of_the_run(place: Boxes) -> None:
-    """An exit code, and a signal, which a container's runtime would turn into 128 and more."""
+    """An exit code, and a signal, which a container runtime would turn into an exit code above 128."""
     left = place.submit("raise SystemExit(7)", custom_docker_image=place.image)
     assert end_of(left).end == End(7)
     died = place.submit("import os; os.kill(os.getpid(), 11)", custom_docker_image=place.image)
@@ -173,7 +173,7 @@ def test_a_killed_supervisor_takes_its_containers_with_it(here: Boxes, image: Pa
 
 
 def test_folders_of_the_site_are_there(nodes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The data, under another name, and the node's own disk: neither is in a folder that a container shows by itself."""
+    """The data (under another name) and the node's own disk: neither is in a folder that a container shows by default."""
     monkeypatch.setenv("LAB_DATA", "/usr/share/zoneinfo")
     monkeypatch.setenv("LAB_DISK", "/var/spool/tmp")
     nodes.target = replace(
@@ -185,11 +185,11 @@ def test_folders_of_the_site_are_there(nodes: Boxes, monkeypatch: pytest.MonkeyP
     assert log(completed(nodes.submit(script, custom_docker_image=nodes.image))) == "True False\n"
 
 
-# --- images of a registry
+# --- images from a registry
 
 
 def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fetched with a login, once, into one file; of the password nothing stays."""
+    """It is fetched once, with a login, into one file; the password is stored nowhere."""
     monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
     with registry(image, LOGIN) as server:
         details = dict(zip(("address", "username", "password"), (server.host, *LOGIN), strict=True))
@@ -206,7 +206,7 @@ def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.M
 
 
 def meant(printed: str) -> str:
-    """Return what it means that a runtime prints this, in the builder's words."""
+    """Return the builder's explanation of what a runtime prints."""
     return explain_failure(StepError("fetching", 1, printed), MEANINGS).what.partition(" (")[0]
 
 
@@ -235,7 +235,7 @@ UNKNOWN = (
 def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
     boxes: Boxes, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the login node has no Apptainer. The registry is a job too: on another node, that they all reach."""
+    """As if the login node had no Apptainer. The registry is a job, too, on a node that all of them can reach."""
     monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
     monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[3]))
     port, serve = tmp_path / "port", f"{sys.executable} -m tests.system.containers.registry {image}"
@@ -258,11 +258,11 @@ def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
 
 
-# --- before it is submitted
+# --- before the submission
 
 
 def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) -> None:
-    """Before anything is submitted, on this machine, in the image."""
+    """Before anything is submitted, the check runs on this machine, in the image."""
     script = "import horovod.tensorflow"
     estimator = TensorFlow(
         boxes.source(script),
@@ -326,7 +326,7 @@ def test_the_images_variables_replace_the_shells_alone(pyxis: Boxes, monkeypatch
 
 
 def test_a_home_that_is_asked_for(pyxis: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the profile, in words that are pyxis's own."""
+    """The profile requests it, with pyxis's own options."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     script = 'import os; print(os.path.isdir(os.environ["HOME"]))'
@@ -362,7 +362,7 @@ def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, rule: s
 
 
 def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:
-    """Of the stand-in itself: the step runs on the node's own root, and what pyxis does not know is refused."""
+    """A check of the stand-in itself: the step runs on the node's own root, and options that pyxis lacks are refused."""
     assert log(completed(pyxis.submit('import os; print(os.path.isdir("/srv"))'))) == "True\n"
     done = subprocess.run(["srun", "--container-nonsense=1", "true"], capture_output=True, text=True, check=False)
     assert "unrecognized option '--container-nonsense=1'" in done.stderr
@@ -372,7 +372,7 @@ def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:
 
 
 def test_the_command_line(boxes: Boxes, slurm24: Cluster, image: Path, tmp_path: Path) -> None:
-    """--image takes the place of a job file's image."""
+    """--image overrides the job file's image."""
     profile = tmp_path / "lab.yaml"
     profile.write_text("extends: slurm\ncontainers: {runtime: apptainer, args: [--userns]}\n")
     source = boxes.source(LOOK)

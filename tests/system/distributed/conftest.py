@@ -1,4 +1,4 @@
-"""The place where examples are started."""
+"""The fixture that starts examples."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ launcher: {mpi: pmix}
 FOR_MPI = {
     "OMPI_ALLOW_RUN_AS_ROOT": "1",
     "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM": "1",
-    "OMPI_MCA_mpi_yield_when_idle": "1",  # the nodes have more cores than the machine that plays them
+    "OMPI_MCA_mpi_yield_when_idle": "1",  # the simulated nodes have more cores than this machine
 }
 
 
 @pytest.fixture
 def examples(slurm_env: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Examples]:
-    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # where a rank was when a signal killed it, in its log
+    monkeypatch.setenv("PYTHONFAULTHANDLER", "1")  # a rank that a signal kills logs where it was
     for name, value in FOR_MPI.items():
         monkeypatch.setenv(name, value)
     profile = tmp_path / "lab.yaml"

@@ -1,4 +1,4 @@
-"""Examples that are started side by side and awaited one by one."""
+"""Starts examples side by side, and waits for one after the other."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from tests.cluster import wait_for
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 LONG = 60
-"""Minutes, in place of those that an example asks for: a limit against hangs is the test's (tests/patience.py)."""
-TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # the test Slurm has four: two examples at a time
+"""Minutes, instead of an example's own limit: guarding against hangs is up to the tests (tests/patience.py)."""
+TWO_NODES: dict[str, Any] = {"node_count": 2, "exclusive": True}  # of the test Slurm's four: two examples at a time
 
 Results = dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
 class Launched:
-    """One run, and the place it was started at."""
+    """A run, and the place where it was started."""
 
     place: str
     run: Run
@@ -34,7 +34,7 @@ class Launched:
         return self.run.state
 
     def results(self) -> Results:
-        """What each process left in outputs/, by the name of its file."""
+        """Return what each process left in outputs/, by file name. Fails if the run did not complete."""
         state = self.end()
         assert state.status is RunStatus.COMPLETED, f"{self.place}: {state.message}\n{self._log()}"
         return {file.stem: json.loads(file.read_text()) for file in sorted(self.run.folder.glob("outputs/result-*.json"))}
@@ -48,14 +48,14 @@ class Launched:
 
 @dataclass
 class Examples:
-    """All examples of a test. ``profile`` is the test Slurm's own, which names its MPI; 'slurm' names none."""
+    """All examples of a test. ``profile`` is the test Slurm's own profile, which names its MPI; 'slurm' names none."""
 
     workspace: Path
     profile: Path
     started: list[Launched] = field(default_factory=list)
 
     def start(self, place: str, source: str | Path, python: Path | str, **settings: Any) -> Launched:
-        """Start an example, or any folder with a job.yaml. ``python`` is the job's."""
+        """Start an example, or any folder with a job.yaml, with this ``python`` in the job."""
         job = EXAMPLES / source / "job.yaml"
         wishes = {"time": LONG, **self._wishes(place), "environment_definition": {"python": str(python)}, **settings}
         estimator = from_document(read_job_file(job), job.parent, wishes)

@@ -1,7 +1,7 @@
-"""``python gloo_ranks.py STORE PORT SIZES DELAY_S ROUNDS``: ranks of the real Horovod, as processes that import it once.
+"""``python gloo_ranks.py PORTS DELAY_S ROUNDS``: ranks of the real Horovod, forked by a process that imports it once.
 
-For each size they start together, but for a random delay, as the local target has them: one node, no MPI. Prints, as JSON, the
-ranks' exit statuses by size. A rank that has not ended after TIMEOUT_S counts as failed.
+PORTS is a JSON object: the store's port, by number of ranks. The ranks of one size start together, each after a random delay,
+as on the local site: one node, no MPI. Prints the ranks' exit statuses by size, as JSON. Horovod gives up after TIMEOUT_S.
 """
 
 import json

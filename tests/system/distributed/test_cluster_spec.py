@@ -1,7 +1,7 @@
-"""What finds its cluster in TF_CONFIG or in flags: parameter servers, several workers, estimators, TensorFlow 1.
+"""Scripts that find their cluster in TF_CONFIG or in flags: parameter servers, several workers, estimators, TensorFlow 1.
 
-Each example trains on two nodes with one TensorFlow and on this machine with the other; over all of them, each TensorFlow does
-both.
+Each example trains on two nodes with one TensorFlow, and on this machine with another; across the examples, each TensorFlow
+does both.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
 def assert_served(launched: Launched, loss: float) -> dict[str, Any]:
-    """The chief trained with two workers and a server, and these were ended with it."""
+    """Check that the chief trained with two workers and a server, and that these were ended after it."""
     (chief,) = launched.results().values()
     assert (chief["workers"], chief["servers"]) == (2, 1)
     assert chief["loss"] < loss
@@ -67,7 +67,7 @@ def test_several_workers(examples: Examples, tf_classic: Path, tf_newest: Path) 
 
 
 LAST_STEPS = range(200, 203)
-"""Steps are counted by chief and workers together: each may be within one when the last is reached."""
+"""Chief and worker count steps together, so each may still be in a step when the last one is reached."""
 
 
 def test_estimator_with_chief_and_evaluator(examples: Examples, tf_classic: Path) -> None:
@@ -79,7 +79,7 @@ def test_estimator_with_chief_and_evaluator(examples: Examples, tf_classic: Path
         assert chief["step"] in LAST_STEPS
         assert chief["servers"] == 1
         assert chief["loss"] < 1.5
-        assert results["result-evaluator-0"]["step"] in LAST_STEPS  # it is given the time for its last evaluation
+        assert results["result-evaluator-0"]["step"] in LAST_STEPS  # it is given time for its last evaluation
         assert_all_ended(launched)
 
 

@@ -1,4 +1,4 @@
-"""Our store for Horovod's ranks beside Horovod's own, with the real client: any number of ranks, late ones, several rounds."""
+"""Our store for Horovod's ranks compared with Horovod's own, with the real client: any number of ranks, late ones, rounds."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ ROUNDS = 2
 
 @pytest.fixture(params=["tf_classic", "tf1"], ids=["0.28.1", "0.21.3"])
 def horovod(request: pytest.FixtureRequest) -> Path:
-    """The python of an environment with this Horovod: before 0.23 no barrier keeps a rank from leaving while others connect."""
+    """Return the Python of an environment. Before Horovod 0.23, no barrier keeps a rank from leaving while others connect."""
     python: Path = request.getfixturevalue(request.param)
     return python
 
 
 def meet(python: Path) -> dict[str, list[int]]:
-    """The exit statuses of the ranks, by their number."""
+    """Return the exit statuses of the ranks, by number of ranks."""
     with ExitStack() as stack:
         sizes = {size: {"global": size, "local_node": size, **{f"cross_{rank}": 1 for rank in range(size)}} for size in SIZES}
         ports = {size: stack.enter_context(serving(sizes[size])).port for size in SIZES}
@@ -75,13 +75,13 @@ sys.stdin.read()
 server.stop()
 """
 OURS_ALONE = (
-    "a rank that says twice that it has finished is one rank",  # Horovod's counts it as two: its client tries again
+    "a rank that says twice that it has finished is one rank",  # Horovod's counts two, although its client retries
     "another verb",
 )
 
 
 def test_horovods_own_server_answers_the_same(tf_classic: Path) -> None:
-    """What the unit tests ask of ours. The server of 0.21 ends the first round alone: it does not begin its count anew."""
+    """It is asked what the unit tests ask ours. The server of 0.21 ends only the first round: it never resets its count."""
     for name in sorted(CONVERSATIONS.keys() - set(OURS_ALONE)):
         command = [str(tf_classic), "-c", ORIGINAL]
         with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as original:
@@ -107,7 +107,7 @@ def source(tmp_path: Path) -> Path:
 
 @pytest.mark.slurm
 def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
-    """SLURMTF_TEST_GLOO_JOBS says how many."""
+    """SLURMTF_TEST_GLOO_JOBS is the number of jobs."""
     settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False}
     started = [examples.start("gloo", source, horovod, **settings) for _ in range(JOBS)]
     for launched in started:
@@ -117,6 +117,6 @@ def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) ->
 
 @pytest.mark.slurm
 def test_one_rank_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
-    """Anyone's first small test."""
+    """The first small test that anyone tries."""
     alone = examples.start("gloo", source, horovod, node_count=1, process_count_per_node=1, exclusive=False)
     assert alone.results() == {"result-0": {"size": 1, "local_size": 1}}

@@ -1,4 +1,4 @@
-"""Horovod by every transport: one world, in which all ranks have the same gradients and weights."""
+"""Horovod over every transport: one world, in which all ranks have the same gradients and weights."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_ranks_that_are_each_alone_do_not_succeed(
 
 
 def test_an_mpi_that_finds_no_pmi_fails_at_once(examples: Examples, tf_classic: Path) -> None:
-    """Debian's Open MPI says so itself."""
+    """Debian's Open MPI itself reports this."""
     launched = examples.start("srun", "mpi4py-pi", tf_classic, **WITHOUT_PMI)
     state = launched.end()
     assert state.status is RunStatus.FAILED

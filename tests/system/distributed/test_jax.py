@@ -1,4 +1,4 @@
-"""JAX joins the processes of a run, Keras 3 on its JAX backend among them; who would train alone does not succeed."""
+"""JAX joins the processes of a run, also for Keras 3 with its JAX backend; a process that would train alone fails."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ model.compile("sgd", "mse")
 model.fit(numpy.ones((8, 2)), numpy.ones(8), verbose=0)
 """
 HEARTBEAT_S = 100
-"""After which JAX itself notices (jax.distributed.initialize)."""
+"""The seconds after which JAX itself notices (jax.distributed.initialize)."""
 DIES = """
 import os, jax
 jax.distributed.initialize()
@@ -42,7 +42,7 @@ def assert_one_world(results: Results, size: int, alone: Results) -> None:
 
 
 def test_the_loss_is_that_of_one_process(examples: Examples, jax: Path, jax_313: Path) -> None:
-    """Of Keras here, and on two nodes with another Python; of a loop in JAX alone by another launcher."""
+    """With Keras, here and on two nodes with another Python; with a plain JAX loop, by another launcher."""
     alone = {name: examples.start("local", name, jax, process_count_per_node=1) for name in ("keras3-jax", "jax-loop")}
     here = examples.start("local", "keras3-jax", jax)
     newer = examples.start("srun", "keras3-jax", jax_313)

@@ -1,4 +1,4 @@
-"""Several launches in one allocation, with the real libraries: each meets anew, none is disturbed by the one before."""
+"""Several launches in one allocation, with the real libraries: each has a new rendezvous, undisturbed by earlier launches."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
 def with_launches(launched: Launched, orders: list[dict[str, Any]]) -> Launched:
-    """The held job with these launches instead of one, set free."""
+    """Give a held job these launches instead of its one, and release it."""
     path = Path(launched.run.layout.plan)
     plan = json.loads(path.read_text())
     plan["job"]["launches"] = orders
@@ -41,7 +41,7 @@ def allocations(launched: Launched) -> list[str]:
 
 
 def test_three_launches_in_one_allocation(examples: Examples, tf_classic: Path) -> None:
-    """With Horovod over Gloo the second one fails; with parameter servers each has its own arguments."""
+    """With Horovod over Gloo, the second launch fails; with parameter servers, each launch has its own arguments."""
     hold, one = {"sbatch": {"hold": True}}, {"process_count_per_node": 1}
     ranks = examples.start("gloo", "horovod-loop", tf_classic, **hold, **one)
     horovod = with_launches(ranks, orders("--steps", ["10", "nonsense", "20"]))

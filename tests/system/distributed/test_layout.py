@@ -1,4 +1,4 @@
-"""What slurmtf reads from a script."""
+"""What slurmtf infers from a script."""
 
 from __future__ import annotations
 

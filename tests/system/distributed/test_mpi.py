@@ -1,4 +1,4 @@
-"""Any MPI program runs as Horovod does."""
+"""Any MPI program runs the way Horovod does."""
 
 from __future__ import annotations
 

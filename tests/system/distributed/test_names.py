@@ -1,4 +1,4 @@
-"""A site whose nodes reach each other by other names than Slurm's, and by these alone."""
+"""A site whose nodes can reach each other only by names other than Slurm's."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 def test_all_that_join_by_name_take_the_one_that_routes(
     slurm_env: Cluster, examples: Examples, tf_classic: Path, jax: Path, tmp_path: Path
 ) -> None:
-    """TF_CONFIG, JAX's coordinator, Horovod's Gloo (what processes send each other too), and the supervisor's own address."""
+    """TF_CONFIG, JAX's coordinator, Horovod's Gloo (also between its processes), and the supervisor's own address."""
     site = tmp_path / "suffixed.yaml"
     site.write_text(f"extends: slurm\nname: suffixed\nnetwork: {{host_suffix: {SUFFIX}}}\n")
     pythons = {"multiworker": tf_classic, "horovod-loop": tf_classic, "jax-loop": jax}

@@ -1,4 +1,4 @@
-"""Strategies over gRPC where the environment names proxies that lead nowhere."""
+"""Strategies that use gRPC, in an environment with proxies that don't exist."""
 
 from __future__ import annotations
 

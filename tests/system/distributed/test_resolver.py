@@ -1,4 +1,4 @@
-"""TensorFlow's own resolver for Slurm, which takes ranks to follow each other on a node."""
+"""TensorFlow's own resolver for Slurm, which assumes that a node's ranks are consecutive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What of its node a task may use: GPUs by role, threads by CPUs."""
+"""What a task may use of its node: GPUs by role, threads by CPUs."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def look(tmp_path: Path) -> Path:
 
 
 def seen(examples: Examples, place: str, look: Path, name: str, **settings: Any) -> dict[str, str | None]:
-    """The value of a variable in each task."""
+    """Return the value of a variable in each task."""
     results = examples.start(place, look, sys.executable, **settings).results()
     return {task.removeprefix("result-"): variables.get(name) for task, variables in results.items()}
 
@@ -134,7 +134,7 @@ def test_gpus_of_a_profiles_flags_reach_the_tasks(examples: Examples, look: Path
 
 
 def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(examples: Examples, look: Path) -> None:
-    """Slurm gives --gpus-per-task to mpirun's daemon, one on each node but the first, where there is none."""
+    """Slurm applies --gpus-per-task to mpirun's daemons: one on each node but the first, which has none."""
     wishes = {**TWO_RANKS, "sbatch": {"gpus-per-task": 1}, "exclusive": None}
     found = seen(examples, "mpirun", look, "CUDA_VISIBLE_DEVICES", **wishes)
     assert [found[f"rank-{rank}"] for rank in range(4)] == ["0", "1", "0", "0"]
@@ -144,7 +144,7 @@ PER_TASK = "extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n"
 
 
 def test_a_site_that_asks_for_each_task_and_a_type(examples: Examples, look: Path, tmp_path: Path) -> None:
-    """srun of Slurm 22.05 names no GPU to a task when it is asked for a type."""
+    """srun of Slurm 22.05 assigns no GPU to a task if a type is requested."""
     profile = tmp_path / "per-task.yaml"
     profile.write_text(PER_TASK)
     wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, "gpu_type": "a100", **TWO_WORKERS}
@@ -166,7 +166,7 @@ def test_a_site_that_asks_for_each_task_gives_none_to_servers(examples: Examples
 
 
 def allocated(run: Run) -> int:
-    """The GPUs of a job, as Slurm's accounting has them, which hears of a job a moment after its end."""
+    """Return the number of a job's GPUs, from Slurm's accounting, which has it only a moment after the job's end."""
     query = ("sacct", "-X", "-n", "-P", "-o", "AllocTRES", "-j", str(run.job.job_id))
     return int(until(lambda: re.findall(r"gres/gpu=(\d+)", call(*query)), "the job's GPUs in sacct")[0])
 
@@ -190,7 +190,7 @@ def test_threads_follow_the_cpus_of_the_task(place: str, asked: int, examples: E
 
 
 def shares(count: int) -> set[str]:
-    """The CPUs of this machine in so many parts, each of one kind of core here."""
+    """Return this machine's CPUs, in ``count`` equal parts."""
     cpus = sorted(os.sched_getaffinity(0))
     each = len(cpus) // count
     return {",".join(map(str, cpus[turn * each : (turn + 1) * each])) for turn in range(count)}
@@ -201,7 +201,7 @@ SERVED = {"backend": "ps", "layout": "original", "worker_count": 1, "parameter_s
 MPI = {"backend": "mpi", "process_count_per_node": 2}
 CPUS = len(os.sched_getaffinity(0))
 OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": CPUS // 2}
-"""A job to which Slurm gives as many CPUs as this machine has: all that a task may use is its job's."""
+"""Slurm gives such a job as many CPUs as this machine has: all CPUs that a task may use belong to its job."""
 NOT_OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": 2 if CPUS == 2 else 1}
 
 
@@ -216,7 +216,7 @@ NOT_OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": 2 if CPUS == 2 
         ("srun", WORKERS, OURS, False),
         ("srun", MPI, OURS, True),
         ("mpirun", MPI, OURS, True),
-        ("srun", MPI, NOT_OURS, False),  # which of the CPUs are its job's, nobody says
+        ("srun", MPI, NOT_OURS, False),  # it is unknown which of the CPUs belong to the job
     ],
 )
 def test_mpi_ranks_are_bound_to_their_share_of_the_cpus_that_are_theirs(
