@@ -1,1 +1,1 @@
-"""Distributed runs whose tasks, agents, launchers and nodes die: the verdict, how fast it comes, and what is left."""
+"""Distributed runs whose tasks, agents, launchers or nodes die: the outcome, how fast it comes, and what is left behind."""

@@ -1,4 +1,4 @@
-"""A workspace for a module's runs, which are submitted side by side."""
+"""Workspaces for a module's runs, which are submitted side by side."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .support import Faults
 
 @pytest.fixture(scope="module")
 def faults(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    """Runs on the test Slurm, and on this machine."""
+    """Submit runs to the test Slurm, and on this machine."""
     with pytest.MonkeyPatch.context() as patch:
         made = Faults(lab_at(slurm, tmp_path_factory.mktemp("faults"), patch))
         yield made
@@ -25,7 +25,7 @@ def faults(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator
 
 @pytest.fixture(scope="module")
 def here(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Faults]:
-    """Runs on this machine alone: no Slurm is needed."""
+    """Submit runs on this machine only: no Slurm is needed."""
     with pytest.MonkeyPatch.context() as patch:
         for name in SETTINGS:
             patch.delenv(name, raising=False)

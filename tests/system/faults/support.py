@@ -1,4 +1,4 @@
-"""Runs whose tasks each play a part, and a look at every process that they have on any node."""
+"""Runs whose tasks each act as told, and a view of all their processes on all nodes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from slurmtf.runs import RunState
 from tests.patience import until
 from tests.system.slurm.support import Lab, call, ended, job_of, journal, program
 
-# What a task does is Python, by role ("--ps") or by task ("--worker-0").
+# The arguments say what a task does, as Python, by role ("--ps") or by task ("--worker-0").
 ACTOR = """
 import os, pathlib, signal, socket, sys, time
 role, index = os.environ["SLURMTF_ROLE"], os.environ["SLURMTF_INDEX"]
@@ -79,7 +79,7 @@ exec(acts.get("--" + label) or acts.get("--" + role) or "serve()")
 
 @dataclass(frozen=True)
 class Process:
-    """A live process of a run, wherever it runs: every node's processes are ours too."""
+    """A live process of a run, on any node: this machine sees all nodes' processes."""
 
     pid: int
     words: Sequence[str]
@@ -91,7 +91,7 @@ class Process:
 
     @property
     def mode(self) -> str:
-        """Of an agent: 'supervise', 'spawn' or 'task'; 'srun' of that; 'script' of a script."""
+        """'supervise', 'spawn' or 'task' for an agent, 'srun' for srun, 'script' for a script, else empty."""
         if len(self.words) > 3 and self.words[2].endswith("/agent.pyz"):
             return self.words[3]
         if Path(self.words[0]).name == "srun":
@@ -109,7 +109,7 @@ class Process:
 
 
 def processes(run: Run) -> list[Process]:
-    """All live processes of a run, on all nodes: agents and launchers by their words, scripts by their variables."""
+    """Return a run's live processes on all nodes, found by command line (agents, launchers) or variables (scripts)."""
     found = (_process(int(entry.name)) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     folder = str(run.folder)
     return [process for process in found if process and _is_of(folder, process)]
@@ -132,7 +132,7 @@ def _process(pid: int) -> Process | None:
 
 
 def the(run: Run, mode: str, rank: int | None = None) -> Process:
-    """The process of that kind, as soon as it is there."""
+    """Wait for a process of that mode and rank, and return it."""
 
     def look() -> list[Process]:
         return [process for process in processes(run) if process.mode == mode and rank in (None, process.rank)]
@@ -142,13 +142,13 @@ def the(run: Run, mode: str, rank: int | None = None) -> Process:
 
 @dataclass
 class Faults:
-    """Submits runs of the actor."""
+    """Submits runs whose script is the actor, and cleans up after them."""
 
     lab: Lab
     runs: list[Run] = field(default_factory=list)
 
     def submit(self, distribution: ParameterServer | MultiWorker | Mpi, acts: Mapping[str, str], **settings: Any) -> Run:
-        """A run in which each role or task ("ps", "worker-0") does as it is told; who is told nothing serves for ever."""
+        """Submit a run in which each role or task ("ps", "worker-0") acts as told; those without an act serve for ever."""
         params = {f"--{name}": act for name, act in acts.items()}
         own = {"compute_target": self.lab.target, "cpus_per_task": 1, "memory": "2G"}
         if settings.get("compute_target", self.lab.target) == "local":
@@ -159,7 +159,7 @@ class Faults:
         return run
 
     def clean_up(self) -> None:
-        """End what a failed test left."""
+        """End what failed tests left running."""
         for run in self.runs:
             for process in processes(run):
                 process.kill()
@@ -168,13 +168,13 @@ class Faults:
 
 
 def playing(run: Run, *labels: str) -> None:
-    """Wait until these tasks' scripts run."""
+    """Wait until the scripts of these tasks run."""
     for label in labels:
         until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}")
 
 
 def end_of(run: Run) -> RunState:
-    """The run's last state. Checks that it leaves nothing: no process on any node, no allocation."""
+    """Return the run's last state, after checking that it left no process on any node and no allocation."""
     state = ended(run)[0]
     nothing_left(run)
     return state
@@ -192,18 +192,18 @@ def in_queue(job: str) -> bool:
 
 
 def outcome_of(state: RunState) -> Outcome:
-    """How a run that has ended did so."""
+    """Return the outcome of a run that has ended."""
     assert state.outcome, state
     return state.outcome
 
 
 def label_host(run: Run, label: str) -> str:
-    """Where a task ran, by the journal."""
+    """Return where a task ran, according to the journal."""
     return next(str(event["host"]) for event in journal(run) if event["event"] == "task-started" and event["task"] == label)
 
 
 def moment(run: Run, event: str, pick: Callable[[dict[str, Any]], bool] = lambda _: True) -> float:
-    """When something first happened, by the journal."""
+    """Return when an event first happened, according to the journal."""
     return next(float(entry["time"]) for entry in journal(run) if entry["event"] == event and pick(entry))
 
 
@@ -212,13 +212,13 @@ def seconds_to_end(run: Run, since: float) -> float:
 
 
 def killed(run: Run) -> set[str]:
-    """The tasks that KILL ended, as those are that outlive their grace: where there are none, nobody's was waited for."""
+    """Return the tasks that KILL ended, as at the end of a grace period: if there are none, no grace period ran out."""
     ends = [event for event in journal(run) if event["event"] == "task-ended"]
     return {str(end["task"]) for end in ends if end["signal"] == signal.SIGKILL}
 
 
 def is_told_at_once(run: Run) -> bool:
-    """Whether a launch that failed was given up before tasks that never come are."""
+    """Tell whether the run gave up its failed launch, rather than wait for tasks that never come."""
     return seconds_to_end(run, moment(run, "launched")) < JobPlan.from_dict(run.plan["job"]).timings.start / 2
 
 
@@ -231,7 +231,7 @@ def completed(state: RunState) -> None:
 
 
 def gated_python(folder: Path) -> str:
-    """A Python whose agent of rank 1 waits until there is a file `gate` in the folder."""
+    """Return a Python whose agent of rank 1 waits for a file `gate` in the folder."""
     gate = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done"
     held = f'case "$3:${{SLURMTF_TASK:-$SLURM_PROCID}}" in task:1) {gate} ;; esac'
     return str(program(folder / "python", f'#!/bin/sh\n{held}\nexec {shlex.quote(sys.executable)} "$@"\n'))

@@ -1,4 +1,4 @@
-"""A run that somebody ends, in each phase of its life."""
+"""A run that is canceled, in each phase of its life."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.slurm
 PAIR = ParameterServer(1, 1, layout="original")
 FILES = 2000
 STOPS = "(until [ -s journal/*.jsonl ]; do :; done; kill -STOP $$) &"
-"""Beside the supervisor, which the batch script becomes: has it stand still as soon as it has said that it is there."""
+"""Runs in the background, and stops the supervisor (which the batch script becomes) as soon as its journal has an event."""
 TARGETS = {"slurm": 2, "local": 1}
 SLOW = """
 def slowly(number, frame):
@@ -98,7 +98,7 @@ def test_running(target: str, faults: Faults) -> None:
 
 @pytest.mark.parametrize(("target", "server"), [("slurm", SLOW), ("local", SLOW), ("slurm", "stubborn()")])
 def test_ending(target: str, server: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It has succeeded by then, and stays what it is: also when Slurm kills the supervisor, ten seconds after the cancel."""
+    """The run has succeeded by then, and stays so, even if Slurm kills the supervisor ten seconds after the cancel."""
     monkeypatch.setattr("slurmtf.plan.resolution.Timings", partial(Timings, grace=300))
     acts = {"ps": server, "worker": "work(after=('ps-0',))"}
     run = faults.submit(PAIR, acts, compute_target=target, node_count=TARGETS[target])

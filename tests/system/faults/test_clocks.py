@@ -1,4 +1,4 @@
-"""Nodes whose clocks are 90 s before and behind: what a job writes down of times is then never what anybody else would have."""
+"""Nodes whose clocks are 90 s or hours ahead or behind, so that the times that jobs record differ from everybody else's."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("faults")]
 
-# What the processes of a job get to hear of the time of day; the clocks that count on are as they were.
+# Shifts the time of day that a job's processes see; monotonic clocks are unchanged.
 CLOCK = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -61,7 +61,7 @@ sys.exit(int(sys.argv[1]))
 
 
 def lab_with(folder: Path, first: int, later: int) -> Lab:
-    """A lab whose jobs' clocks are off by so many seconds, in their first start and in later ones."""
+    """Return a lab whose jobs' clocks are off by so many seconds, in their first start and in later ones."""
     folder.mkdir()
     library, profile = folder / "clock.so", folder / "off.yaml"
     subprocess.run(["gcc", "-shared", "-fPIC", "-o", library, "-x", "c", "-"], input=CLOCK, text=True, check=True)
@@ -70,7 +70,7 @@ def lab_with(folder: Path, first: int, later: int) -> Lab:
 
 
 def test_clocks_that_are_90_s_off(tmp_path: Path) -> None:
-    """One run whose first start is in the future of its second; and one that fails in the past."""
+    """The first start of one run seems later than its second; the other run fails in the past."""
     turned = lab_with(tmp_path / "ahead", 90, 0).submit(GATED, script_params=["0"])
     behind = lab_with(tmp_path / "behind", -90, 0).submit(GATED, script_params=["5"], launcher="srun")
     here(turned, behind)
@@ -91,7 +91,7 @@ def test_clocks_that_are_90_s_off(tmp_path: Path) -> None:
 
 
 def test_clocks_that_are_hours_off(tmp_path: Path) -> None:
-    """Until it ends, a run may be told to prepare; it is never said to have ended before, nor otherwise. srun gives up."""
+    """Until it ends, a run may show as preparing, but never as ended, and then its outcome is right. (srun itself gives up.)"""
     ahead = lab_with(tmp_path / "ahead", 5 * 3600, 0).submit(GATED, script_params=["0"], launcher="none")
     behind = lab_with(tmp_path / "behind", -5 * 3600, 0).submit(GATED, script_params=["5"], launcher="none")
     here(ahead, behind)

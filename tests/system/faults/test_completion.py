@@ -1,4 +1,4 @@
-"""A training that succeeds: whose end decides, what becomes of those that serve, and when the nodes are free again."""
+"""Runs that succeed: whose end decides, what becomes of the tasks that serve, and when the nodes are free again."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ CASES = {
 
 @pytest.fixture(scope="module")
 def runs(faults: Faults) -> dict[tuple[str, str], Run]:
-    """Every case on Slurm's nodes and on this machine, all side by side; the slow one first."""
+    """Submit every case on Slurm's nodes and on this machine, all side by side, the slow one first."""
     return {
         (name, target): faults.submit(case.distribution, case.acts, compute_target=target, node_count=nodes)
         for name, case in reversed(CASES.items())

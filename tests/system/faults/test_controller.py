@@ -1,4 +1,4 @@
-"""Slurm that says nothing for a while, in every phase of a run; and what others do to a run just as it is to start again."""
+"""A Slurm that is silent for a while, in every phase of a run; and what others do to a run that is about to restart."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ from .support import Faults, label_host, playing, the
 pytestmark = pytest.mark.slurm
 
 SILENCE_S = 25
-"""Longer than a command of Slurm waits for an answer here (MessageTimeout), and than the supervisor waits for a command."""
-# Stays in its first attempt until there is a gate, and then fails if it is told to.
+"""Longer than Slurm's commands wait for an answer here (MessageTimeout), and than the supervisor waits for a command."""
+# Waits for the gate in its first attempt, and then fails if it has an argument.
 GATED = """
 import os, pathlib, sys, time
 pathlib.Path("outputs/here").touch()
@@ -47,7 +47,7 @@ while first and not pathlib.Path("outputs/gate").exists():
 print("attempt", os.environ["SLURMTF_ATTEMPT"], flush=True)
 sys.exit("failed" if first and sys.argv[1:] else 0)
 """
-# The batch step is killed for its memory, as Slurm says where cgroups hold it.
+# Killed, with the message that Slurm writes if the batch step exceeds its cgroup's memory.
 GREEDY = """
 import os, pathlib, signal
 if os.environ["SLURMTF_ATTEMPT"] == "1":
@@ -55,7 +55,7 @@ if os.environ["SLURMTF_ATTEMPT"] == "1":
         log.write("slurmstepd: error: Detected 1 oom_kill event in StepId=1.batch.\\n")
     os.kill(os.getpid(), signal.SIGKILL)
 """
-# Asks Slurm for what it was asked for, and has the run canceled: just before, or just after.
+# A scontrol that has the run canceled just before or just after a requeue.
 MEDDLING = """#!/bin/sh
 [ "$1" = requeue ] || exec {scontrol} "$@"
 [ {when} = after ] || {cancel} >&2
@@ -77,12 +77,12 @@ def started(*argv: str) -> subprocess.Popen[str]:
 
 
 def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
-    """While runs are submitted, launched again in their allocation, end, are to be requeued, or canceled."""
+    """While runs are submitted, launched again in their allocation, end, should be requeued, or are canceled."""
     lab = faults.lab
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(lab.workspace))
     ends = lab.submit(GATED)
     launched = lab.submit(GATED, script_params=["failed"], restarts={"script": 1}, launcher="srun")
-    # no step: slurmstepd keeps one for a minute whose end it could not tell the controller
+    # without a step: slurmstepd keeps one for a minute if it can't report its end to the controller
     requeued = lab.submit(GATED, restarts={"node-failure": 1}, launcher="spawn")
     unwanted = lab.submit(WAIT)
     here(ends, launched, requeued, unwanted)
@@ -102,11 +102,11 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
-    for told in (canceled, *submitted):  # it was done, or it is told why not
+    for told in (canceled, *submitted):  # it was done, or the error says why not
         assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
     late, later = ([Run(folder) for folder in (lab.workspace / name).glob("*-*")] for name in ("late", "later"))
     until(lambda: {run.get_status() for run in late} <= {"Completed"}, "the end of what was submitted")
-    assert {state.status for state in ended(*later)} <= {RunStatus.COMPLETED}  # in a list
+    assert {state.status for state in ended(*later)} <= {RunStatus.COMPLETED}
     taken = call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines()
     assert {str(run.folder) for run in (*late, *later)} == {folder for folder in taken if "/late" in folder}
     if not canceled["ok"]:
@@ -127,7 +127,7 @@ def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Fault
     the(lost, "task", 1).kill()
     the(dies_twice, "task").kill()
     starts = until(lambda: [one for one in journal(dies_twice) if one["event"] == "started"][1:], "its second start")
-    slurm.start_node("node4")  # a power cut, and it is back
+    slurm.start_node("node4")  # it comes back after the power cut
     states = ended(dies_twice, greedy, lost)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(dies_twice), journal(lost))
     assert decided(dies_twice)[0] == ("requeue", "task-lost")

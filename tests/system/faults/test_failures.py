@@ -1,4 +1,4 @@
-"""A training of which one task fails: who it was, where, how, its last words; at once, and nothing runs on."""
+"""A run with one failing task: its outcome has the task, its host, how it ended and its last lines; the others end at once."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OTHERS = "wait_for('ps-0', 'worker-1')"
 
 @dataclass(frozen=True)
 class Case:
-    """``failing`` does ``act`` while the others serve; ``exit_status`` is the run's then."""
+    """``failing`` does ``act`` while the others serve (or do ``others``); ``exit_status`` is the resulting one of the run."""
 
     distribution: ParameterServer | MultiWorker | Mpi
     failing: str

@@ -1,4 +1,4 @@
-"""Killed at once, by kill -9: one task's agent, the launcher, the supervisor."""
+"""kill -9 of one task's agent, of the launcher, or of the supervisor."""
 
 from __future__ import annotations
 
@@ -55,8 +55,8 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Run]) ->
         name = "srun" if target == "slurm" else "spawn"
         assert (state.cause, state.exit_status) == ("launcher", 137), state
         assert (outcome_of(state).detail["launcher"], outcome_of(state).signal) == (name, signal.SIGKILL)
-        if target == "slurm":  # on this machine its tasks are killed with it
-            over = ("task-ended", "task-lost")  # we tell them, and Slurm kills them: whoever is first
+        if target == "slurm":  # on this machine, the tasks are killed with the launcher
+            over = ("task-ended", "task-lost")  # both the supervisor and Slurm end them: whichever is first
             told = [event["task"] for event in journal(run) if event["event"] in over]
             assert len(told) == 3, "who only notices that the rendezvous is closed can't tell it any more"
     if victim == "supervisor":

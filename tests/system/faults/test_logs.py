@@ -9,7 +9,7 @@ from tests.system.slurm.support import findings
 
 from .support import Faults, end_of
 
-# Each says its word when the one before has said its own, and the logs' clock has noted it.
+# Each task speaks after the one before has, and once the logs' clock has recorded that.
 TALK = """
 def noted():
     clock = pathlib.Path("logs", f".{label}.clock")

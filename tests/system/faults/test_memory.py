@@ -1,4 +1,4 @@
-"""Slurm kills what uses more memory than its job has asked for."""
+"""Slurm kills processes that use more memory than their job requested."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ while True:
 
 
 def test_the_memory_that_was_asked_for_is_used_up(slurm: Cluster, faults: Faults) -> None:
-    """A step of its own is killed alone. Where there is none it is the batch script's, and with it whoever could tell."""
+    """With a step of its own, only the task is killed. Without one, the batch step is, and the supervisor with it."""
     with slurm.killing_for_memory():
         runs = [faults.lab.submit(GREEDY, memory="300M", launcher=launcher) for launcher in ("srun", "none", "spawn")]
         states = ended(*runs)

@@ -1,4 +1,4 @@
-"""A site where the nodes reach each other by other names than Slurm's."""
+"""A site whose nodes reach each other by names other than Slurm's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Nodes that are lost: by a power cut, where the supervisor lives and where it does not; and one that falls silent."""
+"""Nodes that are lost by a power cut (with or without the supervisor on them), and one that falls silent."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from .support import Faults, end_of, playing
 pytestmark = pytest.mark.slurm
 
 NOTICED_S = 600.0
-"""Slurm notices after 20 to 30 s here (SlurmdTimeout=20; by default 300), the connections of ours after a minute; left alone,
-the kernel's give up after 924 s (ip-sysctl: tcp_retries2)."""
+"""Slurm notices after 20 to 30 s here (SlurmdTimeout=20; by default 300), slurmtf's connections after a minute. With the
+kernel's
+defaults, connections give up after 924 s (ip-sysctl: tcp_retries2)."""
 DEAD, SILENT = "node2", "node4"
 CUTS = {"other": f"node1,{DEAD}", "supervisor": f"{DEAD},node3"}
 SILENCE = {"slurm": f"node3,{SILENT}", "ours": f"node3,{SILENT}"}
 UNKILLED: dict[str, Any] = {"no-kill": True}
-"""Slurm leaves a job be whose node fails, in which the verdict is ours alone."""
+"""Slurm leaves such a job running if one of its nodes fails, so only slurmtf decides."""
 
 
 class Lost(NamedTuple):
@@ -33,7 +34,7 @@ class Lost(NamedTuple):
 
 @pytest.fixture(scope="module")
 def lost(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Lost]]:
-    """All runs at once: each kind of loss takes half a minute to be noticed."""
+    """Start all runs, then cut the nodes off. All at once, because each loss takes half a minute to be noticed."""
     runs = {}
     for name, nodes in {**CUTS, **SILENCE}.items():
         unkilled = UNKILLED if name == "ours" else {}
@@ -54,7 +55,7 @@ def lost(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Lost]]:
 def test_a_power_cut(place: str, lost: dict[str, Lost]) -> None:
     state = end_of(lost[place].run)
     assert state.status is RunStatus.FAILED, state
-    if state.cause == "task-lost":  # the kernel had time to close the connections of the dead
+    if state.cause == "task-lost":  # the kernel had time to close the dead processes' connections
         assert (outcome_of(state).task, outcome_of(state).host) == ("worker-1", DEAD)
     else:
         assert state.cause == "node-failure", state
@@ -62,7 +63,7 @@ def test_a_power_cut(place: str, lost: dict[str, Lost]) -> None:
 
 @pytest.mark.parametrize("noticed_by", SILENCE)
 def test_a_cable_that_is_pulled(noticed_by: str, lost: dict[str, Lost]) -> None:
-    """No connection is told of it."""
+    """No connection is closed by it."""
     run, at = lost[noticed_by]
     state = end_of(run)  # the tasks of the silent node end themselves
     assert time.monotonic() - at < NOTICED_S

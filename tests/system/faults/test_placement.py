@@ -1,4 +1,4 @@
-"""Each task runs on the node that the plan says."""
+"""Each task runs on the node that the plan assigns."""
 
 from __future__ import annotations
 

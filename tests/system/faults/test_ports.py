@@ -1,4 +1,4 @@
-"""Many small jobs at once on shared nodes: nobody's port is another's."""
+"""Many small jobs at once on shared nodes never share a port."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from .support import Faults, completed, label_host, nothing_left
 pytestmark = pytest.mark.slurm
 
 COUNTS = {"slurm": 16, "local": 10}
-"""On Slurm as many as have room at once: two CPUs each of four nodes that have eight."""
+"""On Slurm, as many as fit at once: two CPUs each, on four nodes with eight."""
 ACTS = {"ps": "serve()", "worker": "held = bind(); here(); wait_for('ps-0', 'all'); work()"}
 
 
@@ -28,7 +28,7 @@ def runs(faults: Faults) -> dict[str, list[Run]]:
 
 
 def ports(run: Run) -> list[tuple[str, str]]:
-    """The ports of a run, by host, as soon as its tasks hold them and its journal says where they run."""
+    """Wait until a run's tasks hold their ports and its journal has their hosts; return (host, port) for each."""
     until(lambda: len([event for event in journal(run) if event["event"] == "task-started"]) == 2, f"two tasks of {run.id}")
     files = {label: run.folder / "outputs" / f"{label}.here" for label in ("ps-0", "worker-0")}
     for file in files.values():

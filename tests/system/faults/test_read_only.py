@@ -1,4 +1,4 @@
-"""A run folder in which its node can't write: before the job starts there, and from some moment on."""
+"""A run folder that the job's node can't write to: before the job starts, or from some moment on."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_before_it_starts(slurm: Cluster, faults: Faults) -> None:
 
 @pytest.mark.parametrize("code", [0, 5])
 def test_while_it_runs(slurm: Cluster, faults: Faults, code: int) -> None:
-    """A success is one by its exit code; of a failure nobody knows more than that."""
+    """Exit code 0 is a success; of a failure, only its exit code is known."""
     run = faults.lab.submit(GATED, sbatch=HERE, script_params=[str(code)])
     here(run)
     books = ("sacct", "-X", "-n", "-P", "-o", "exitcode,workdir", "-s", "CD,F", "-j", job_of(run))

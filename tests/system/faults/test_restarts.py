@@ -1,4 +1,4 @@
-"""Tasks that are started again in place, and those that are not."""
+"""Tasks that are restarted in place, and those that are not."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .support import ACTOR, Faults, completed, end_of, planned, playing, the
 pytestmark = pytest.mark.slurm
 
 COORDINATOR = f"{ACTOR}\ndef unused(tf):\n    return tf.distribute.ParameterServerStrategy\n"
-# Says where it is each time, dies the first time.
+# Records its address each time, and dies the first time.
 DIES_ONCE = """
 server = bind()
 with open("outputs/" + label + ".seen", "a") as seen:
@@ -90,7 +90,7 @@ def test_never_started_again(name: str, label: str, target: str, runs: dict[str,
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_the_agent_of_one_that_was_started_again_dies(target: str, runs: dict[str, dict[str, Run]]) -> None:
-    """Its first end is no reason to overlook its second."""
+    """The task's first end must not hide its second."""
     run = runs["agent-after"][target]
     playing(run, "worker-0")
     until(lambda: restarted(run), "the restart in the journal")

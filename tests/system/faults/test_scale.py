@@ -1,4 +1,4 @@
-"""Hundreds of tasks that meet, and a cluster that is too long for a variable."""
+"""A rendezvous of hundreds of tasks, and a cluster that is too long for a variable."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.integration.job.jobs import Job, many, new_job
 
 TASKS = 512
 
-# A launcher whose tasks are connections of one process: what the agents say, without 512 of them.
+# A launcher whose tasks are connections of one process: it says what 512 agents would say.
 CLIENTS = """
 import collections, concurrent.futures, os, sys
 sys.path.insert(0, sys.argv[2])
@@ -87,7 +87,7 @@ print(json.dumps([counts, config["task"], os.environ.get("SITES_OWN")]))
 
 @pytest.fixture
 def huge(job: Job) -> TaskEnvironment:
-    """Of worker 7 in a cluster of thousands."""
+    """Return the environment of worker 7 in a cluster of thousands."""
     job.change_plan(distribution__roles=[["ps", SERVERS], ["worker", WORKERS]], distribution__cyclic=True)
     job.change_plan(size__tasks=WORKERS + SERVERS, size__nodes=1000)
     plan = read(job.layout.plan)
@@ -117,7 +117,7 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_
 
 
 def test_a_python_that_skips_its_site_says_nothing_wrong(huge: TaskEnvironment) -> None:
-    """`python -S` runs no sitecustomize: then there is no TF_CONFIG rather than a cut one."""
+    """`python -S` runs no sitecustomize: TF_CONFIG is then unset, rather than truncated."""
     variables = huge.variables(dict(os.environ))
     look = "import os; print(os.environ.get('TF_CONFIG'))"
     done = subprocess.run([sys.executable, "-S", "-c", look], env=variables, capture_output=True, text=True, check=True)

@@ -1,4 +1,4 @@
-"""Tasks that are late, and one that never comes."""
+"""Tasks that connect late, and one that never does."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LATE_S = 4.0
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
-    """Nobody's script starts before all know the cluster, and nobody gives up."""
+    """No script starts before all tasks know the cluster, and none gives up."""
     python = Environment(python=gated_python(tmp_path))
     distribution = ParameterServer(2, 1, layout="original")
     nodes = 2 if target == "slurm" else 1
@@ -42,7 +42,7 @@ def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 def test_an_agent_stands_still(target: str, faults: Faults) -> None:
-    """A node that is so busy that a task's agent does not get on for some seconds."""
+    """A task's agent makes no progress for some seconds, as on a very busy node."""
     nodes = 2 if target == "slurm" else 1
     acts = {"worker": "work(after=('ps-0', 'stopped'))", "ps": "serve()"}
     run = faults.submit(ParameterServer(2, 1, layout="original"), acts, compute_target=target, node_count=nodes)
@@ -94,7 +94,7 @@ def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path
 
 
 def test_one_task_never_comes(tmp_path: Path) -> None:
-    """Its agent stands still: the others do not wait for it until the time limit."""
+    """Its agent stands still; the others do not wait for it until the time limit."""
     job = new_job(tmp_path, ACTOR)
     many(job, 3)
     job.change_plan(timings__start=5)

@@ -1,4 +1,4 @@
-"""slurmctld falls silent, or is killed and comes back, just as jobs start: their supervisors do not run yet."""
+"""slurmctld falls silent, or is killed and comes back, just as jobs start, before their supervisors run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .support import Faults
 pytestmark = pytest.mark.slurm
 
 SILENCE_S = 25
-"""Longer than a command of Slurm waits for an answer here (MessageTimeout)."""
+"""Longer than Slurm's commands wait for an answer here (MessageTimeout)."""
 PROFILE = """
 extends: slurm
 environment:
@@ -33,7 +33,7 @@ def gate(tmp_path: Path) -> Path:
 
 
 def starting(faults: Faults, folder: Path, gate: Path) -> list[Run]:
-    """Runs whose batch scripts have begun, and whose supervisors wait for the gate."""
+    """Submit runs, and wait until their batch scripts have begun. Their supervisors wait for the gate."""
     profile = folder / "gated.yaml"
     profile.write_text(PROFILE.format(gate=gate))
     lab = Lab(folder, str(profile))
@@ -44,7 +44,7 @@ def starting(faults: Faults, folder: Path, gate: Path) -> list[Run]:
 
 
 def once(runs: list[Run]) -> None:
-    """Each has completed, and was started once."""
+    """Check that each run completes, and was started once."""
     assert [state.status for state in ended(*runs)] == [RunStatus.COMPLETED] * len(runs)
     for run in runs:
         assert [one["event"] for one in journal(run)].count("started") == 1

@@ -1,4 +1,4 @@
-"""Tasks that run on after the others have succeeded."""
+"""Tasks that keep running after the others have succeeded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A script that is asked to end is asked once, whoever ends the run: Slurm asks all processes of a job too."""
+"""A script gets TERM only once, whoever ends the run, although Slurm sends TERM to all processes of a job, too."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .support import Faults, end_of, planned, playing, the
 
 pytestmark = pytest.mark.slurm
 
-# Counts, and ends some seconds after it was first asked: later than Slurm's own TERM comes after ours.
+# Counts its TERMs, and ends some seconds after the first one: Slurm's own TERM would come earlier than that.
 COUNT = """
 terms = pathlib.Path("outputs", label + ".terms")
 
@@ -26,10 +26,11 @@ while not terms.exists():
 time.sleep({})
 """
 SECONDS = {"cancel": 3, "supervisor": 3, "agent": 3, "launcher": 8, "failure": 8, "success": 8}
-"""Slurm itself kills 10 s after its own TERM here (KillWait)."""
+"""How long a script lives after its first TERM; Slurm kills 10 s after its own TERM here (KillWait)."""
 KILLED = ("supervisor", "launcher")
-"""What srun leaves behind when it is killed has Slurm kill the step at once: then a script may never be asked, or by Slurm both
-for its step and for its job, at the same moment. Asking again would take us five seconds."""
+"""When srun is killed, Slurm kills its step at once. A script may then get no TERM, or two from Slurm at the same moment, for
+the
+step and for the job. A second TERM of slurmtf's would come five seconds later."""
 AT_ONCE_S = 2.5
 OTHERS = "wait_for('ps-0', 'worker-1')"
 FIRST = {"failure": f"{OTHERS}; work(3)", "success": f"{OTHERS}; work()"}

@@ -1,4 +1,4 @@
-"""Task variables in arguments and in environment variables; no shell has a part in that."""
+"""Task variables in arguments and environment variables, replaced without a shell."""
 
 from __future__ import annotations
 
