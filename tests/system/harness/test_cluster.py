@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slurm
 NODES = {"node1", "node2", "node3", "node4"}
 DONE = "COMPLETED"
 
-# All listen on one port and call all, themselves too.
+# Each node listens on one port and connects to all nodes, including itself.
 MEETING = """
 import socket, time
 def call(node):

@@ -1,4 +1,4 @@
-"""The test jobs' environments: their definitions, their place, the Pythons that they are made from."""
+"""The test jobs' environments: their definitions, where they are kept, the Pythons that they are built from."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]
     folders = [tmp_path / "shims", tmp_path / "usr"]
     monkeypatch.setenv("PATH", os.pathsep.join(map(str, folders)))
     yield folders
-    interpreters.installed.cache_clear()  # what is found here is of no other test
+    interpreters.installed.cache_clear()  # other tests must not use what is found here
 
 
 def test_the_running_python_is_taken_if_it_will_do() -> None:

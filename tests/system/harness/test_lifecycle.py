@@ -1,4 +1,4 @@
-"""The test cluster starts whatever was there before, and goes without a trace."""
+"""The test cluster starts whatever was there before, and leaves no trace when it stops."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KINDS = ("net", "uts", "mnt", "pid_for_children")
 
 @pytest.fixture
 def own(tmp_path: Path) -> Iterator[Cluster]:
-    """A cluster of the test's own, not yet started."""
+    """A cluster of the test's own, not started yet."""
     cluster = Cluster(tmp_path / "noaccounting", variant="noaccounting")
     try:
         requirements.check(config.VARIANTS["default"])
@@ -39,7 +39,7 @@ def own(tmp_path: Path) -> Iterator[Cluster]:
 
 
 def command(cluster: Cluster, *argv: str) -> subprocess.Popen[str]:
-    """scripts/cluster, for this cluster."""
+    """Start scripts/cluster for this cluster."""
     environ = {**os.environ, "SLURMTF_CLUSTER_DIR": str(cluster.directory.parent)}
     name, *rest = argv
     full = [sys.executable, str(SCRIPT), name, f"--variant={cluster.directory.name}", *rest]
@@ -63,7 +63,7 @@ def namespace(pid: int, kind: str) -> str | None:
 
 
 class Namespaces:
-    """The namespaces of a cluster, held open: the kernel gives the number of a dead one to the next."""
+    """The namespaces of a cluster, held open because the kernel reuses the number of a dead namespace."""
 
     def __init__(self, cluster: Cluster) -> None:
         holders = [int(record.read_text().split()[0]) for record in cluster.directory.glob("machines/*")]

@@ -1,4 +1,4 @@
-"""A suite that is started in the background, or with nohup, tests the same as one in a terminal."""
+"""A suite that is started in the background, or with nohup, tests the same as in a terminal."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture(scope="session")
 def saved(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
-    """A folder with a model, its ONNX file, and rows."""
+    """Return a folder with a model, its ONNX file, and rows to score."""
     provide(SCORING, pytestconfig)
     folder = tmp_path_factory.mktemp("scoring")
     shutil.copy(keras_2.models / "mlp.keras", folder)

@@ -1,4 +1,4 @@
-"""python matrix.py FOLDER: the 17 models of the matrix, saved by the Keras that runs; one of them in every form."""
+"""python matrix.py FOLDER: save the 17 models of the matrix with this Python's Keras, one of them in every form."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ MODELS: dict[str, Callable[[], Model]] = {
 
 
 def save_checkpoint(folder: Path) -> None:
-    """What a TensorFlow 1 script leaves: a graph with its training, and the values of its variables."""
+    """Save what a TensorFlow 1 script leaves: a graph with its training part, and the values of its variables."""
     v1 = tf.compat.v1
     with tf.Graph().as_default(), v1.Session() as session:
         x = v1.placeholder(tf.float32, [None, 3], "network/X")

@@ -1,5 +1,5 @@
-"""python recheck.py FOLDER: prints as JSON by how much each NAME.onnx differs from NAME.keras beside it, and from what older
-TensorFlows answered, older/VERSION/answers.npz."""
+"""python recheck.py FOLDER: print, as JSON, how much each NAME.onnx differs from NAME.keras, and how much the files of older
+TensorFlows' models differ from what these answered (older/VERSION/answers.npz)."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def inputs_of(session: Any) -> dict[str, Any]:
 
 
 def older(folder: Path) -> dict[str, float]:
-    """By how much files differ from what the TensorFlow that saved their models answered."""
+    """Return how much files differ from the answers of the TensorFlow that saved their models."""
     found = {}
     for path in sorted(folder.glob("older/*/answers.npz")):
         with np.load(path) as held:

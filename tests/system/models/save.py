@@ -1,6 +1,6 @@
-"""python -m tests.system.models.save FILE.zip: two models that the TensorFlow that runs has saved, with inputs and its answers.
+"""python -m tests.system.models.save FILE.zip: save two models with this Python's TensorFlow, with inputs and its answers.
 
-So were the files in saved/ written, each by the TensorFlow that it is called after, in an environment of tensorflow-cpu alone.
+The files in saved/ were written this way, each by the TensorFlow in its name, in an environment with only tensorflow-cpu.
 """
 
 from __future__ import annotations

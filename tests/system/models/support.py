@@ -1,4 +1,4 @@
-"""The matrix: 17 models of one generation, converted by one process of the tool environment."""
+"""The matrix: 17 models of one generation, all converted by a single process in the tool environment."""
 
 from __future__ import annotations
 
@@ -35,12 +35,12 @@ REFUSED = {
     "hashing": "Hashing",
     "text": "TextVectorization",
 }
-"""What has no counterpart in ONNX, in either generation: the layer's class that the refusal must name."""
+"""Models that no generation can convert to ONNX, and the layer's class that the refusal must name."""
 SAVED = HERE / "saved"
 OLDER = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0")
-"""The TensorFlows between the two generations whose tool environments there are."""
+"""TensorFlows between the two generations that have tool environments."""
 PACKAGE = "six==1.17.0"
-"""What a score script may want, and no tool environment has: one file, without dependencies."""
+"""A package that a score script may need and no tool environment has: one file, no dependencies."""
 
 
 def store() -> EnvironmentStore:
@@ -48,7 +48,7 @@ def store() -> EnvironmentStore:
 
 
 def provide(name: str, config: pytest.Config) -> Path:
-    """The Python of a tool environment; the first call on a machine builds it."""
+    """Return the Python of a tool environment. The first call on a machine builds it; the test is skipped if it can't."""
     try:
         with progress_shown(config):
             return Path(Toolbox(load("local"), store(), say).python(name))
@@ -60,7 +60,7 @@ def provide(name: str, config: pytest.Config) -> Path:
 
 @dataclass(frozen=True)
 class Generation:
-    """One TensorFlow with its Keras, and a folder with the models that it saved. ``older`` ones' models it converts too."""
+    """A TensorFlow with its Keras, and a folder with the models that it saved. It also converts those of ``older`` versions."""
 
     python: Path
     folder: Path
@@ -71,7 +71,7 @@ class Generation:
 
     @functools.cached_property
     def models(self) -> Path:
-        """The folder with the saved models."""
+        """Save the models, and return their folder."""
         done = self.run(HERE / "matrix.py", self.folder)
         assert done.returncode == 0, done.stderr[-2000:]
         for version in self.older:
@@ -80,7 +80,7 @@ class Generation:
 
     @functools.cached_property
     def results(self) -> dict[str, dict[str, Any]]:
-        """What became of each model, by its name."""
+        """Convert all models, and return the results by model name."""
         requests = {name: self._written(name, request) for name, request in self._requests().items()}
         done = self.run("-I", put_program(self.folder / "program"), "convert", *requests.values())
         results = {name: Path(f"{path}.result.json") for name, path in requests.items()}
@@ -117,8 +117,9 @@ class Generation:
 
     @functools.cached_property
     def rechecked(self) -> dict[str, float]:
-        """By how much each file that was called good differs from Keras, told by another program at another batch, and those of
-        older TensorFlows from what these answered."""
+        """How much each good file differs from Keras, measured by another program with another batch size, and how much those
+        of
+        older TensorFlows' models differ from what these answered."""
         done = self.run(HERE / "recheck.py", self.folder)
         assert done.returncode == 0, done.stderr[-2000:]
         found: dict[str, float] = json.loads(done.stdout.splitlines()[-1])
@@ -143,7 +144,7 @@ def check_refused(generation: Generation, name: str, kind: str) -> None:
 
 
 def check_no_false_success(generation: Generation) -> None:
-    """Every file that is there differs from Keras, asked again in another way, by next to nothing."""
+    """Check that exactly the good models have files, and that these differ from Keras by next to nothing when rechecked."""
     good = {name for name, result in generation.results.items() if result["ok"]}
     assert good == {path.stem for path in generation.folder.glob("*.onnx")}
     of_keras = {name for name in good if (generation.folder / f"{name}.keras").exists()}
@@ -153,14 +154,14 @@ def check_no_false_success(generation: Generation) -> None:
 
 
 def check_weights(generation: Generation) -> None:
-    """The weights alone are counted, in every form: 4 * 8 + 8 and 8 * 3 + 3 of 4 bytes."""
+    """Check that only weights are counted, in every form: 4 * 8 + 8 and 8 * 3 + 3, of 4 bytes each."""
     forms = {"mlp", "exported", "h5", "json", "saved"} & generation.results.keys()
     assert {generation.results[name]["weights_bytes"] for name in forms} == {268}
     assert generation.results["tf1"]["weights_bytes"] == 4 * (3 * 2 + 2)
 
 
 def check_left(generation: Generation) -> None:
-    """Nothing is left of conversions, whatever became of them."""
+    """Check that conversions left nothing behind, whatever their results."""
     assert len(generation.results) >= 22
     assert not list(generation.folder.glob(".export-*"))
 

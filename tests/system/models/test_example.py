@@ -1,4 +1,4 @@
-"""examples/onnx-scoring on this machine, from the training to a served model, by the commands that the page Models shows."""
+"""examples/onnx-scoring on this machine, from training to a served model, with the commands of docs/models.md."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.tensorflow
 
 ROOT = Path(__file__).parents[3]
 TRAINED = re.compile(r"digits-\d{8}-\d{6}-[0-9a-f]{6}")
-"""The run that the page names."""
+"""The run ids that the page shows."""
 ELSEWHERE = ("--site slurm", "-s slurm", "--cpus-per-task 4")
 OURS = ("export", "models", "score", "serve")
 SHOWN = tuple(words for name, words in documented() if name == "models.md" and words.split()[0] in OURS)
@@ -66,7 +66,7 @@ def trained(
 
 
 def lay_out(run: Run, folder: Path) -> None:
-    """The files that the page's commands name."""
+    """Create the files that the page's commands name."""
     outputs = Path(run.layout.outputs)
     for name in ("outputs", "data", "images"):
         (folder / name).mkdir()
@@ -83,7 +83,7 @@ def lay_out(run: Run, folder: Path) -> None:
 
 
 def png(grey: Any) -> bytes:
-    """A grey image (PNG specification, 5.2 and 11.2)."""
+    """Return a gray image (PNG specification, 5.2 and 11.2)."""
     height, width = grey.shape
     lines = b"".join(b"\0" + bytes(int(255 * value) for value in line) for line in grey)
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
@@ -101,11 +101,11 @@ def test_train_export_register_score_and_serve_as_the_page_shows(trained: Run, t
         for flag in ELSEWHERE:
             words = words.replace(flag, "")
         if "model.ckpt.meta" in words:
-            continue  # the matrix converts it (test_keras_2.py, test_keras_3.py)
+            continue  # covered by the matrix (test_keras_2.py, test_keras_3.py)
         found = slurmtf(*shlex.split(words, comments=True))
         if shown.startswith("export last"):
             shutil.copy(found["file"], tmp_path / "outputs/digits.onnx")
-            slurmtf("models", "register", "digits", trained.id)  # "export last" is shown twice
+            slurmtf("models", "register", "digits", trained.id)  # the page shows "export last" twice
         if shown.startswith("serve"):
             slurmtf("cancel", found["run"])
     check_accuracy(trained)
@@ -113,7 +113,7 @@ def test_train_export_register_score_and_serve_as_the_page_shows(trained: Run, t
 
 
 def check_accuracy(run: Run) -> None:
-    """The scores of the registered model are as good as the training said."""
+    """Check that the registered model's scores are as accurate as the training reported."""
     found = slurmtf("score", "digits", "-i", run.folder / "outputs/unseen-*.npz", "--shards", "4", "--output", "all")
     with np.load(found["scores"]) as held:
         (name,) = set(held.files) - {"row"}

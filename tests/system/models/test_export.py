@@ -1,4 +1,4 @@
-"""From a run to a registered model, by the command line and in Python."""
+"""From a run to a registered model, on the command line and in Python."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ TRAIN = "import shutil\nfor name in ('net.keras', 'text.keras'): shutil.copy(nam
 
 @pytest.fixture(scope="module")
 def source(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A source folder with two models, and a script that leaves them."""
+    """Return a source folder with two models, and a script that copies them to its outputs."""
     folder = tmp_path_factory.mktemp("source")
     (folder / "train.py").write_text(TRAIN)
     done = keras_2.run("-c", SAVE, folder)
@@ -49,7 +49,7 @@ def source(keras_2: Generation, tmp_path_factory: pytest.TempPathFactory) -> Pat
 
 @pytest.fixture
 def run(keras_2: Generation, source: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
-    """A run on this machine that left two models."""
+    """Return a run on this machine that left two models."""
     monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(store().root))
     environment = Environment(python=str(keras_2.python))
     estimator = TensorFlow(source, compute_target="local", environment_definition=environment)
@@ -75,14 +75,14 @@ def test_from_a_run_to_a_registered_model(run: Run, tmp_path: Path) -> None:
     assert (record["file"], record["run"], record["route"]) == (str(file), run.id, "command")
     assert record["inputs"] == {"x": {"shape": [None, 4], "dtype": "float32"}}
     assert record["verified"]["largest_difference"] < 1e-6
-    assert record["versions"]["tensorflow"] == "2.15.1"  # as the run had it
+    assert record["versions"]["tensorflow"] == "2.15.1"  # the run's own
     assert record_of(file) == record
 
     model = run.register_model("nets", "outputs/net.keras", tags={"stage": "test"})
     shown = slurmtf("models", "show", "nets")
     assert (shown["version"], shown["run"]["id"], shown["changed"]) == (1, run.id, [])
     assert shown["onnx"]["verified"] == record["verified"]
-    assert model.path.stat().st_nlink == 2  # the run has ended: its file is linked
+    assert model.path.stat().st_nlink == 2  # the run has ended, so its file is hard-linked
 
     shutil.rmtree(run.folder)
     got = slurmtf("models", "get", "nets:1", tmp_path / "got")
@@ -140,7 +140,7 @@ FULL = (
     'code=$?; ls -A "$0" >&2; exit $code'
 )
 ROOM = 48 * 1024
-"""Beside our program: enough to begin a conversion, and too little for the model as TensorFlow writes it."""
+"""Room in addition to our program: enough to begin a conversion, too little for the model as TensorFlow writes it."""
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")

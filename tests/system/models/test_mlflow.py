@@ -1,4 +1,4 @@
-"""MLflow's registry, the real one over a database of its own, beside ours."""
+"""The real MLflow's registry, with a database of its own, next to ours."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def called(python: Path, uri: str, folder: Path, *words: str | Path) -> subproce
 
 
 def register(python: Path, uri: str, folder: Path, *words: str | Path) -> dict[str, Any]:
-    """What `slurmtf models register` says, where MLflow is installed."""
+    """Run `slurmtf models register` in a Python with MLflow, and return its JSON."""
     main = "from slurmtf.cli import main; main()"
     done = called(python, uri, folder, "-c", main, "models", "register", "digits", *words, "--json")
     found: dict[str, Any] = json.loads(done.stdout)

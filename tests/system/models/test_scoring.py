@@ -1,4 +1,4 @@
-"""Scoring with a real model on this machine: the same for any number of shards, by every runtime, after every interruption."""
+"""Scoring with a real model on this machine: the same scores for any number of shards, with every runtime, after any kill."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def wait():
     while left < 0 and not os.path.exists(GO):
         time.sleep(0.05)
 """
-"""Of the processes of a scoring one scores a shard, of five or six batches; then all wait to be let go."""
+"""One process of the scoring gets six batches, enough for a shard of five or six; all others, and then it, wait for ``GO``."""
 
 
 def test_whoever_is_killed_goes_on_where_he_was(saved: Path, tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""A model served on this machine: scored, refused, canceled; a bad request ends nothing."""
+"""A model served on this machine: scored, refused, canceled; a bad request does not end the service."""
 
 from __future__ import annotations
 
@@ -82,11 +82,11 @@ def test_the_token_is_in_a_private_file_alone(served: Service) -> None:
     assert not any(token.encode() in one for one in processes)
     listening = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
     port = f":{served.address[1]:04X}"
-    assert {one[1] for one in listening if one[1].endswith(port) and one[3] == "0A"} == {f"0100007F{port}"}  # loopback alone
+    assert {one[1] for one in listening if one[1].endswith(port) and one[3] == "0A"} == {f"0100007F{port}"}  # loopback only
 
 
 def until_ready(service: Service) -> Any:
-    """What it answers when the process that scores is ready again: on a slow machine that takes longer than a request may."""
+    """Return the next answer once the scoring process is ready again; on a slow machine that may exceed a request's limit."""
     while True:
         try:
             return service.score([[1]])
@@ -117,7 +117,7 @@ def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Pat
     finally:
         assert subprocess.run([COMMAND, "cancel", found["run"]], timeout=HANG_S, check=False).returncode == 0
     logs = [path.read_text() for path in Path(service.run.layout.logs).iterdir()]
-    assert sum(text.count("ready") for text in logs) == 3  # the log of each of the processes that scored
+    assert sum(text.count("ready") for text in logs) == 3  # one for each scoring process
 
 
 def test_what_can_not_be_loaded_is_told_and_nothing_stays(saved: Path) -> None:
@@ -129,7 +129,7 @@ def test_what_can_not_be_loaded_is_told_and_nothing_stays(saved: Path) -> None:
 
 
 def test_the_time_limit_ends_it(saved: Path) -> None:
-    with contextlib.suppress(ServiceError):  # where this machine needs so long to load it
+    with contextlib.suppress(ServiceError):  # if loading the model takes longer than that
         serve(saved / "mlp.onnx", time_limit="0:00:08", environment=SCORING)
     run = Run.find("last")
     run.wait_for_completion(raise_on_error=False)

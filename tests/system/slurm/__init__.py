@@ -1,1 +1,1 @@
-"""Real jobs, through the public API and the `slurmtf` command, on the test Slurm."""
+"""Real jobs on the test Slurm, through the public API and the `slurmtf` command."""

@@ -1,4 +1,4 @@
-"""A workspace at each cluster, with no settings but the test's own."""
+"""A workspace on each cluster, with only the test's own settings."""
 
 from __future__ import annotations
 
@@ -47,11 +47,11 @@ def lab24(slurm24: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 def lab_at(cluster: Cluster, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
-    """The process becomes a client of the cluster, of a user without settings."""
+    """Make this process a client of the cluster, as a user without settings."""
     become_client(cluster, monkeypatch)
     for name in SETTINGS:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(folder / "config"))
     monkeypatch.chdir(folder)
-    WATCHERS.clear()  # job ids begin at 1 in every cluster
+    WATCHERS.clear()  # job ids start at 1 in every cluster
     return Lab(folder)

@@ -1,9 +1,9 @@
-"""The command line, or our programs in jobs, killed at a step that it takes in the file system or to Slurm.
+"""Run a command of slurmtf, or submit our programs as jobs, and be killed before a step in the file system or towards Slurm.
 
     python killed.py STEP SINCE FOLDER WORDS...
 
-Its step number STEP in FOLDER is not taken, counted from the start of the program SINCE, or from the beginning (``-``). WORDS
-are a command's, or ``tool FOLDER``.
+Killed before step number STEP in FOLDER, counted from the start of the program SINCE, or from the beginning (``-``). WORDS are
+a command's, or ``tool FOLDER``.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def main(last: int, since: str, folder: str, words: list[str]) -> None:
 
 
 def run_tool(folder: Path) -> None:
-    """Submit a job that never begins, and leave it."""
+    """Submit a job that is held, and exit without waiting for it."""
     toolbox = Toolbox(load("slurm"), EnvironmentStore(folder / "store"), print)
     toolbox.run_each(sys.executable, ["score"], folder, "score", 1, {"hold": True}, leave)
 
@@ -42,7 +42,7 @@ def leave() -> None:
 
 
 def killer(last: int, since: str, folder: str) -> Any:
-    """An audit hook (PEP 578)."""
+    """Return an audit hook (PEP 578) that kills the process before its step number ``last``."""
     taken = itertools.count()
     counts = since == "-"
 

@@ -1,9 +1,9 @@
-"""Submits again and again, and kills itself each time at the next step that it takes in the file system.
+"""Submit again and again, each time killed one step later in the file system.
 
     python killing.py FOLDER TARGET
 
-Each submission has a workspace of its own, FOLDER/0, FOLDER/1 ...; the last one lives. Kept apart from the tests since they
-may have threads, and this forks.
+Each submission has a workspace of its own, FOLDER/0, FOLDER/1 ...; the last one survives. This is a program of its own because
+it forks, and the tests may have threads.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ STEPS = {"open", "os.mkdir", "os.rename", "os.link", "os.symlink", "os.remove", 
 
 def main(folder: Path, target: str) -> None:
     estimator = TensorFlow(folder / "source", compute_target=target)
-    Experiment("lab", folder / "rehearsal").plan(estimator)  # imports what a submission needs
+    Experiment("lab", folder / "rehearsal").plan(estimator)  # import everything that a submission needs
     for step in itertools.count():
         child = os.fork()
         if not child:
@@ -36,7 +36,7 @@ def main(folder: Path, target: str) -> None:
 
 
 def killer(last: int, workspace: str) -> Any:
-    """An audit hook (PEP 578) that kills the process before its step number `last` in the workspace, or to the job's start."""
+    """Return an audit hook (PEP 578) that kills the process before its step number `last` in the workspace or towards Slurm."""
     taken = itertools.count()
 
     def on_event(event: str, facts: tuple[Any, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Runs to look at, the `slurmtf` command, and waiting that ends."""
+"""Scripts and runs to look at, the `slurmtf` command, and waiting with a limit."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ FINDING = ["code", "where", "what", "remedy", "severity", "source"]
 
 HELLO = 'print("hello")'
 
-# Says that it is there, and stays.
+# Creates outputs/here, and keeps running.
 WAIT = """
 import pathlib, time
 pathlib.Path("outputs/here").touch()
 time.sleep(3600)
 """
 
-# Takes its time to end when it is asked to.
+# Takes a second to end after TERM.
 POLITE = """
 import pathlib, signal, sys, time
 def on_term(number, frame):
@@ -55,7 +55,7 @@ pathlib.Path("outputs/here").touch()
 time.sleep(3600)
 """
 
-# Stays at first; started again, it tells what it finds in its working directory.
+# Keeps running at first; restarted, it prints what it finds in its working directory.
 AGAIN = """
 import os, pathlib, time
 mine = pathlib.Path("mine.txt")
@@ -81,7 +81,7 @@ class Lab:
         return self.folder / "workspace"
 
     def source(self, script: str) -> Path:
-        """A new folder with the script as its train.py."""
+        """Create a new folder with the script as its train.py."""
         folder = self.folder / f"source-{next(iter(self._numbers))}"
         folder.mkdir(parents=True)
         (folder / "train.py").write_text(script)
@@ -96,11 +96,11 @@ class Lab:
         return Experiment("lab", self.workspace).submit(estimator, after=after)
 
     def slurmtf(self, *argv: str | Path, **options: Any) -> subprocess.CompletedProcess[str]:
-        """The command with its runs in this workspace."""
+        """Run the command with this workspace."""
         return slurmtf(*argv, env={**os.environ, "SLURMTF_WORKSPACE": str(self.workspace), **options.pop("env", {})}, **options)
 
     def data(self, *argv: str | Path, **options: Any) -> Any:
-        """What the command says with --json, of a success."""
+        """Run the command with --json, and return its data; it must succeed."""
         return envelope(self.slurmtf(*argv, "--json", **options))["data"]
 
 
@@ -117,7 +117,7 @@ def envelope(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
 
 
 def findings(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict[str, str]]:
-    """What went wrong, of a command with --json that could not do what it was asked to."""
+    """Return the findings of a command that failed with --json."""
     found = json.loads(done.stdout)
     assert list(found) == ENVELOPE, found
     assert (found["ok"], found["data"]) == (False, None), found
@@ -133,7 +133,7 @@ def states(*runs: Run) -> list[RunState]:
 
 
 def ended(*runs: Run) -> list[RunState]:
-    """The last states of runs, when all have ended."""
+    """Wait until all runs have ended, and return their last states."""
 
     def all_ended() -> list[RunState]:
         found = states(*runs)
@@ -143,7 +143,7 @@ def ended(*runs: Run) -> list[RunState]:
 
 
 def known_canceler(*runs: Run) -> None:
-    """Wait until it is known who canceled runs: Slurm's accounting tells seconds after the end."""
+    """Wait until it is known who canceled the runs: Slurm's accounting has it some seconds after the end."""
 
     def all_known() -> bool:
         return all(state.outcome is not None and "by" in state.outcome.detail for state in states(*runs))
@@ -152,13 +152,13 @@ def known_canceler(*runs: Run) -> None:
 
 
 def in_status(run: Run, status: RunStatus) -> RunState:
-    """The run's state, as soon as it has that status."""
+    """Wait until the run has a status, and return its state."""
     until(lambda: run.state.status is status, f"{run.id} {status.value}")
     return run.state
 
 
 def here(*runs: Run) -> None:
-    """Wait until the runs' scripts have said that they are there."""
+    """Wait until the runs' scripts have created outputs/here."""
     for run in runs:
         until(lambda run=run: (run.folder / "outputs/here").exists(), f"the script of {run.id}")  # type: ignore[misc]
 
@@ -172,12 +172,12 @@ def journal(run: Run) -> list[dict[str, Any]]:
 
 
 def staged(run: Run) -> dict[str, dict[str, Any]]:
-    """What the journal tells of what each node was brought."""
+    """Return the journal's ``staged`` events, by host."""
     return {event["host"]: event for event in journal(run) if event["event"] == "staged"}
 
 
 def call(*argv: str | Path, **options: Any) -> str:
-    """What a Slurm command says."""
+    """Run a Slurm command, which must succeed, and return its output."""
     text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape", "timeout": HANG_S, **options}
     done = subprocess.run(argv, capture_output=True, check=False, **text)
     assert done.returncode == 0, (argv, done.stderr)
@@ -185,7 +185,7 @@ def call(*argv: str | Path, **options: Any) -> str:
 
 
 def end_jobs(cluster: Cluster, folder: Path) -> None:
-    """End what a test has left in the queue: the next one may need the nodes."""
+    """Cancel what a test left in the queue: the next one may need the nodes."""
     text: dict[str, Any] = {"encoding": "utf-8", "errors": "surrogateescape"}
     lines = cluster.run("squeue", "--noheader", "--states=PENDING,RUNNING", "--format=%i|%Z", **text).stdout.splitlines()
     jobs = [job for job, _, where in (line.partition("|") for line in lines) if where.startswith(str(folder))]
@@ -200,13 +200,13 @@ def job_of(run: Run) -> str:
 
 
 def facts(job_id: str) -> dict[str, str]:
-    """What `scontrol show job` says."""
+    """Return the fields of `scontrol show job`."""
     words = (word.partition("=") for word in call("scontrol", "--oneliner", "show", "job", job_id).split(" "))
     return {name: value for name, equals, value in words if equals}
 
 
 def files(folder: Path) -> dict[str, bytes]:
-    """All that lies in a folder: the content of files, where links point, nothing for folders."""
+    """Return everything in a folder by path: the content of files, the targets of links, nothing for folders."""
     return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*"))}
 
 

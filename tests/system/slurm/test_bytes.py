@@ -1,4 +1,4 @@
-"""Whatever the user writes reaches the script byte for byte: in arguments, variables, names of files and folders."""
+"""Whatever the user writes in arguments, variables, and names of files and folders reaches the script byte for byte."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ ODD_NAME = '--wrap="it\'s" $HOME `id` #1 \\ *'
 
 # Any character that a process can receive, and bytes that are no characters.
 texts = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]) | st.sampled_from("'\"\\$`-\n\udc80\udcff"))
-# What a line of the script's header can carry.
+# What a #SBATCH line can carry.
 odd_names = st.text(st.characters(exclude_categories=["C", "Z"]) | st.sampled_from(" '\"\\$`-#=|"), min_size=1, max_size=60)
 names = odd_names.filter(lambda name: name.isprintable() and name.strip() == name)
 
@@ -154,7 +154,7 @@ def test_a_job_is_found_in_the_queue_by_an_odd_folder(lab: Lab, tmp_path: Path) 
 
 
 def test_a_job_elsewhere_in_an_unreadable_folder(lab: Lab, tmp_path: Path) -> None:
-    """squeue tells the folders of all jobs of the user, in whatever bytes they are."""
+    """squeue prints the folders of all the user's jobs, whatever bytes they contain."""
     latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     latin.mkdir()
     other = call("sbatch", "--parsable", "--hold", f"--chdir={latin}", "--output=/dev/null", "--wrap=true")

@@ -1,4 +1,4 @@
-"""Runs that follow others, on the real Slurm: by run, whatever has become of its job."""
+"""Runs that follow others, on the real Slurm: they follow the run, whatever has become of its job."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from .support import HELLO, Lab, call, ended, facts, findings, first_in_path, jo
 pytestmark = pytest.mark.slurm
 
 FAILS = "import sys\nsys.exit(5)\n"
-# The earlier run goes on in another job just before this one is submitted, whose client is killed: it learns nothing of its
-# job, or has no word for Slurm any more.
+# The earlier run continues in another job just before the new one is submitted. Then the client is killed: before it has the
+# new job's id, or when it would update that job.
 SBATCH = '#!/bin/sh\ncat {more} >>{jobs}\n{real} "$@"\n{then}\n'
 SCONTROL = '#!/bin/sh\ncase "$*" in *update*) kill -9 $PPID; exit 1 ;; esac\nexec {real} "$@"\n'
 
@@ -35,14 +35,14 @@ def after(lab: Lab, script: str, *names: str) -> Run:
 
 
 def another_job(run: Run) -> str:
-    """Submit another job of a run, as its supervisor does, and return the line that says that the run goes on there."""
+    """Submit another job of a run, as its supervisor does, and return the line of jobs.jsonl that records it."""
     was = json.loads(Path(run.layout.jobs).read_text().splitlines()[-1])
     number = call("sbatch", "--parsable", "--hold", run.layout.script)
     return json.dumps({**was, "ref": {**was["ref"], "job_id": number.strip()}, "why": "restart"}) + "\n"
 
 
 def in_another_job(run: Run) -> None:
-    """Have a run go on in another job; nobody looks who waits for the old one."""
+    """Have a run continue in another job, without telling the runs that follow the old job."""
     line = another_job(run)
     with Path(run.layout.jobs).open("a") as file:
         file.write(line)

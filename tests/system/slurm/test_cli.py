@@ -1,4 +1,4 @@
-"""The `slurmtf` command, as a user or a program calls it, on real runs."""
+"""The `slurmtf` command on real runs, as a user or a program calls it."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ from .support import (
 
 pytestmark = pytest.mark.slurm
 
-# Speaks in three parts, then ends as it is told.
+# Prints in three parts, then exits with the given code.
 TALKS = """
 import pathlib, sys, time
 print("first", flush=True)
@@ -56,7 +56,7 @@ sys.exit(int(sys.argv[1]))
 
 WAITS_AND_TALKS = "print('waiting', flush=True)" + WAIT
 
-# The terminal becomes that of the command, as a shell does it: without, Ctrl-C reaches nobody.
+# Makes the terminal the command's controlling terminal, as a shell does; without one, Ctrl-C reaches nobody.
 TAKE_TERMINAL = """
 import fcntl, os, sys, termios
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
@@ -246,7 +246,7 @@ def test_schema_and_completion(lab: Lab) -> None:
 
 
 def completed(lab: Lab, *words: str) -> list[str]:
-    """What bash offers on Tab after these words."""
+    """Return what bash offers on Tab after these words."""
     asked = {"_SLURMTF_COMPLETE": "bash_complete", "COMP_WORDS": " ".join(["slurmtf", *words]), "COMP_CWORD": str(len(words))}
     return lab.slurmtf(env=asked).stdout.split()
 
@@ -338,7 +338,7 @@ def test_help_of_every_command() -> None:
 
 @contextmanager
 def in_terminal(*argv: str | Path, workspace: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
-    """A command as a shell starts it: in a terminal, and in a process group of its own that Ctrl-C goes to."""
+    """Start a command as a shell does: in a terminal, and in a process group of its own that Ctrl-C goes to."""
     terminal, its_end = pty.openpty()
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(workspace), "TERM": "xterm", "COLUMNS": "200"}
     process = subprocess.Popen(
@@ -359,7 +359,7 @@ def in_terminal(*argv: str | Path, workspace: Path) -> Iterator[tuple[subprocess
 
 
 def read_until(terminal: int, word: bytes) -> bytes:
-    """What a terminal shows up to a word; all of it when the command has ended."""
+    """Return what a terminal shows up to a word, or everything if the command ends first."""
     seen, give_up = b"", time.monotonic() + HANG_S
     os.set_blocking(terminal, False)
     while not word or word not in seen:
@@ -369,7 +369,7 @@ def read_until(terminal: int, word: bytes) -> bytes:
         except BlockingIOError:
             time.sleep(0.05)
         except OSError as error:
-            if error.errno == errno.EIO:  # nobody has the other end open any more
+            if error.errno == errno.EIO:  # the other end is closed
                 return seen
             raise
     return seen

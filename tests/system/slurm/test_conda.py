@@ -1,4 +1,4 @@
-"""conda environments on Slurm: made for a run, and brought to the nodes' own disks."""
+"""conda environments on Slurm: built for a run, and staged to the nodes' own disks."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .support import Lab, ended, log, staged
 
 pytestmark = pytest.mark.slurm
 
-# Tells of all that names the environment's folder: Python, a module, a script, a program, variables.
+# Prints everything that names the environment's folder: Python, a module, a script, programs, variables.
 TELLS = r"""
 import json, os, re, subprocess, sys
 import paths, speck
@@ -42,7 +42,7 @@ def facts(run: Run, label: str = "main-0") -> dict[str, Any]:
 
 
 def expected(place: str, installed: str, seen: str) -> dict[str, Any]:
-    """What a script finds in an environment that was installed in one folder and is used from a place."""
+    """Return what a script finds in an environment that was installed in one folder and is used from another place."""
     home = f"{installed}/share/paths"
     names = {"CONDA_PREFIX": place, "PATHS_HOME": home, "PATHS_SEEN": seen, "prefix": installed, "where": home}
     own = {"interpreter": f"{installed}/bin/python{MINOR}", "python": place, "module": home, "version": "1.0"}

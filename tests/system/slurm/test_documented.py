@@ -1,4 +1,4 @@
-"""The commands that documents show for a job, on a real Slurm: each ends as it is shown."""
+"""The commands that documents show for submitting a job, on a real Slurm: each ends as shown."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .support import Lab, ended, envelope, findings
 pytestmark = pytest.mark.slurm
 
 ELSEWHERE = ("--pip", "--requirements", "--image", "--module", "lonestar6", "output=x", "~/tf", "--python", "--after")
-"""Packages, images, modules and Pythons that are built elsewhere; runs that others follow; what is refused without Slurm."""
+"""Not tested here: software that is built elsewhere, runs that follow others, what is refused without Slurm."""
 DEFAULT = {"config.yaml": "default_site: slurm\n"}
 TOO_BIG = "submit train.py -s slurm -G 8"
 JOBS = sorted(
@@ -25,7 +25,7 @@ JOBS = sorted(
 
 @pytest.fixture
 def desk(lab: Lab) -> Lab:
-    """The working directory has all that documented commands name."""
+    """Create everything that documented commands name, in the working directory."""
     settings = lab.folder / "config" / "slurmtf"
     for folder, files in ((lab.folder, FILES), (settings / "site_configs", PROFILES), (settings, DEFAULT)):
         for name, text in files.items():

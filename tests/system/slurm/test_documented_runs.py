@@ -1,4 +1,4 @@
-"""The commands of the pages about a run that waits, died or was preempted, in their order, on a run of which that is true."""
+"""The commands of the pages about a run that waits, died or was preempted, in their order, on such a run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slurm
 
 NAMED = re.compile(r"\btrain-\d{8}-\d{6}-\w{6}\b")
 NUMBERED = re.compile(r"(?<= )\d+(?= |$)")
-# Its first worker needs more memory than there is, and says so.
+# Its first worker raises a MemoryError.
 DIES = """
 import os, time
 print("begins", flush=True)
@@ -52,8 +52,8 @@ def preempted(lab: Lab) -> Run:
 
 
 class Page(NamedTuple):
-    """A page: how a run comes to be as it tells, and what each of its commands has in its answer, ``{run}`` for the run; then
-    how the run has ended, and settings of the one that was submitted last."""
+    """A page: how to get such a run, and what each command's answer contains (``{run}`` is the run); then the status in which
+    the run ended, and settings of the run that was submitted last."""
 
     prepared: Callable[[Lab], Run]
     answers: dict[str, tuple[str, ...]]
@@ -80,7 +80,7 @@ PAGES = {
             "why": ("{run}", "[host-memory]", "worker-0", "no room", "8.0G", "slurmtf rerun {run} --with memory=12G"),
             "rerun train-20261123-041040-a06dd9 --with memory=12G": ("lab-",),
             "logs --role worker-0 train-20261123-041040-a06dd9": ("begins", "MemoryError: no room"),
-            "logs --job train-20261123-041040-a06dd9": (),  # of a script that dies, Slurm and the launcher say nothing
+            "logs --job train-20261123-041040-a06dd9": (),  # Slurm and the launcher say nothing about a script that dies
         },
         RunStatus.FAILED,
         {"memory": "12G"},
@@ -101,7 +101,7 @@ PAGES = {
 
 @pytest.fixture
 def desk(lab: Lab) -> Lab:
-    """Where commands are typed: a script is here, and Slurm is the default."""
+    """Make the working directory one with a script, and Slurm the default site."""
     settings = lab.folder / "config" / "slurmtf" / "config.yaml"
     settings.parent.mkdir(parents=True)
     settings.write_text("default_site: slurm\n")
@@ -128,7 +128,7 @@ def test_commands_do_on_such_a_run_what_their_page_says(document: str, desk: Lab
 
 
 def answer(words: str, desk: Lab, run: Run) -> str:
-    """Return what a command tells the terminal, which has ended well."""
+    """Return what a command prints. It must succeed."""
     if words.startswith("watch"):
         return watched(words, desk, run)
     done = desk.slurmtf(*shlex.split(words))

@@ -1,4 +1,4 @@
-"""How runs end, and that the end is told as it was: by the run, by Slurm, by `slurmtf wait`."""
+"""How runs end, and that the run, Slurm and `slurmtf wait` all report the true outcome."""
 
 from __future__ import annotations
 
@@ -100,8 +100,8 @@ def test_cancel_while_running(lab: Lab, target: str) -> None:
     for run, state in zip((polite, ordinary), ended(polite, ordinary), strict=True):
         is_canceled(run, state)
         assert lab.slurmtf("wait", run.id).returncode == 130
-    assert (polite.folder / "outputs/last-words").read_text() == "saved"  # it had TERM, and the time that it took
-    polite.cancel()  # changes nothing
+    assert (polite.folder / "outputs/last-words").read_text() == "saved"  # it got TERM, and time enough to end
+    polite.cancel()  # no effect any more
     is_canceled(polite, polite.state)
 
 
@@ -124,7 +124,7 @@ def test_cancel_while_pending(lab: Lab) -> None:
 
 
 def test_many_at_once(lab: Lab) -> None:
-    """Slurm ends all processes of a job at once: which of them we hear first must not matter."""
+    """Slurm ends all processes of a job at once; it must not matter which end slurmtf sees first."""
     scripts = [WAIT, "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit({}))\n" + WAIT]
     runs = [lab.submit(script.format(code)) for script in scripts for code in (0, 0, 3, 3)]
     here(*runs)
@@ -147,7 +147,7 @@ def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
 
 
 def test_scancel_of_the_step_alone(lab: Lab) -> None:
-    """The job lives, its only task was ended: that is no success, and somebody's doing."""
+    """The job still runs, but its only task was ended: that is not a success."""
     run = lab.submit(WAIT)
     here(run)
     call("scancel", f"{job_of(run)}.0")

@@ -1,4 +1,4 @@
-"""Flags of the user's own that exclude a default of the profile: sbatch takes the job, and gives what he asked for."""
+"""The user's own flags that exclude one of the profile's defaults: sbatch accepts the job, and grants what was requested."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_sbatch_takes_what_excludes_a_default(lab: Lab, flags: dict[str, Any], t
     profile = tmp_path / "lab.yaml"
     profile.write_text(PROFILE)
     run = lab.submit(HELLO, compute_target=str(profile), sbatch={**flags, "hold": "time" in flags})
-    if "time" not in flags:  # no partition of the test Slurm lets a job run without a limit
+    if "time" not in flags:  # no partition of the test Slurm runs jobs without a limit
         assert ended(run)[0].status is RunStatus.COMPLETED
     shown = call("scontrol", "show", "job", job_of(run))
     run.cancel()
@@ -59,11 +59,11 @@ PER_TASK, TYPED, ON_ALL = {"gpus-per-task": 1}, {"gpus-per-task": "a100:1"}, {"g
     [
         ("lab", PER_TASK, {}, ["0", "1"]),
         ("lab24", PER_TASK, {}, ["0", "1"]),
-        ("lab", TYPED, {}, ["0", "1"]),  # 22.05 names none of a typed one: srun is asked without the type
+        ("lab", TYPED, {}, ["0", "1"]),  # 22.05 assigns none if a type is requested: srun is called without it
         ("lab24", TYPED, {}, ["0", "1"]),
         ("lab", {"gres": "gpu:2"}, ON_ALL, ["unset", "unset"]),
         ("lab24", {"gres": "gpu:2"}, ON_ALL, ["0", "1"]),
-        ("lab24", {"tres-per-task": "gres/gpu=1"}, {}, ["0", "1"]),  # 22.05 does not know it
+        ("lab24", {"tres-per-task": "gres/gpu=1"}, {}, ["0", "1"]),  # 22.05 lacks this flag
         ("lab24", {"gres": "gpu:1"}, {}, ["0", "0"]),
         ("lab24", {"gpus": 2}, {"gpu-bind": "single:1"}, ["0", "1"]),
     ],

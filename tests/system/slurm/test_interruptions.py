@@ -1,6 +1,6 @@
-"""Time limits, preemption, requeueing and dead nodes: the ends that take Slurm a while.
+"""Time limits, preemption, requeueing and dead nodes: the ends that take Slurm some time.
 
-The runs that reach their time limit are submitted first, and looked at last.
+The runs that reach their time limit are submitted first and checked last.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ pytestmark = pytest.mark.slurm
 
 LIMITED = {"partition": "short", "sbatch": {"nodelist": "node1"}}
 LOW = Site(name="low", requeue=Requeue(partition="low"))
-SLURM_MAY_WAIT_S = 50  # between the start of a job and of its script, on a busy machine
+SLURM_MAY_WAIT_S = 50  # between the start of a job and the start of its script, on a busy machine
 SLOW = Site(name="slow", environment=JobEnvironment(prologue=["sleep 35"]))
 
 
 @pytest.fixture(scope="module")
 def limited(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Run, Run, Run]]:
-    """A script that ends when it is asked to, one that does not, and one that takes half a minute to be started."""
+    """Submit a script that ends on TERM, one that does not, and one that takes half a minute to start."""
     with pytest.MonkeyPatch.context() as patch:
         lab = lab_at(slurm, tmp_path_factory.mktemp("limited"), patch)
         yield (
@@ -67,11 +67,11 @@ def test_preemption_and_requeueing(lab: Lab) -> None:
 
 
 def until_started_again(*runs: Run) -> list[list[tuple[RunState, bool]]]:
-    """What run and submitit said of each run, until it was started a second time."""
+    """Return what slurmtf and submitit said about each run until it was started a second time."""
     watched: list[list[tuple[RunState, bool]]] = [[] for _ in runs]
 
     def all_started() -> bool:
-        # submitit is asked first: what ends between the questions has then been seen running.
+        # submitit is asked first: if a run ends between the two questions, submitit has seen it running.
         seen = zip([run.job.done(force_check=True) for run in runs], states(*runs), strict=True)
         for index, (done, state) in enumerate(seen):
             if not state.attempt:
@@ -112,13 +112,13 @@ def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
         assert (state.cause, state.exit_status) == ("time-limit", 124)
     assert polite_end.status is RunStatus.FAILED
     assert (polite.folder / "outputs/last-words").read_text() == "saved"
-    for run, latest in ((polite, 60), (stubborn, 60), (slow, 85)):  # one has spent 35 s before its supervisor started
+    for run, latest in ((polite, 60), (stubborn, 60), (slow, 85)):  # the slow one spends 35 s before its supervisor starts
         (warning,) = (event for event in journal(run) if event["event"] == "time-warning")
         assert latest - SLURM_MAY_WAIT_S < warning["left_s"] <= latest, warning
-    # A limit that the user set for the run is no failure. This one was killed, and only Slurm could say why.
+    # Reaching a limit that the user set for the run is not a failure. The script was killed, and only Slurm could say why.
     assert stubborn_end.status is RunStatus.CANCELED
     assert journal(stubborn)[-1]["event"] != "ended"
-    # Slurm's warning comes half a minute early and up: here before anybody could heed it.
+    # Slurm's warning comes half a minute early or more: here, before the supervisor runs.
     assert slow_end.status is RunStatus.COMPLETED, Path(slow.layout.job_log).read_text()
     for run in (polite, stubborn):
         assert lab.slurmtf("wait", run.folder).returncode == 124

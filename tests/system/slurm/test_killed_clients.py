@@ -1,4 +1,4 @@
-"""A client that is killed leaves a run with a job, or what the next submission clears away."""
+"""A client that is killed leaves either a run with a job, or leftovers that the next submission removes."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ exit $code
 
 
 def slow_sbatch(cluster: Cluster, folder: Path, seconds: float, gated: bool = False) -> dict[str, str]:
-    """The environment of a client whose sbatch takes its time before and after the submission; ``gated``: until there is a
-    file ``gate`` in the folder."""
+    """Return the environment of a client whose sbatch is slow before and after the submission. If ``gated``, it waits before it
+    for a file ``gate`` in the folder."""
     (folder / "notes").mkdir()
     before = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done" if gated else f"sleep {seconds}"
     real = cluster.directory / "bin/sbatch"
@@ -58,13 +58,13 @@ def none_is_left(folder: Path) -> bool:
 
 
 def two_hours_later(workspace: Path) -> None:
-    """Jobs may go on there, and remove what has just been listed."""
+    """Make everything two hours old. Jobs may still run, and remove files while this lists them."""
     long_ago = time.time() - 7200
     age(workspace, long_ago)
 
 
 def living(folder: Path) -> list[bytes]:
-    """The agents and scripts of runs in a folder."""
+    """Return the command lines of the agents of runs in a folder."""
     commands = []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):
@@ -73,7 +73,7 @@ def living(folder: Path) -> list[bytes]:
 
 
 def jobs_by_folder(workspaces: Path) -> dict[str, list[str]]:
-    """The jobs of all runs, when those in a folder have ended."""
+    """Wait until the jobs in a folder have ended, and return all jobs by folder."""
     until(lambda: str(workspaces) not in call("squeue", "--noheader", "--format=%Z"), "the end of all jobs")
     found: dict[str, list[str]] = {}
     for line in call("squeue", "--noheader", "--states=all", "--format=%i|%Z").splitlines():
@@ -88,7 +88,7 @@ def jobs_in_journals(folder: Path) -> dict[str, list[str]]:
 
 
 def is_in_order(workspace: Path, jobs: dict[str, list[str]]) -> list[Run]:
-    """Each run has its job, each job its run, and there is nothing else. The runs."""
+    """Check that each run has its job, each job its run, and nothing else is left. Returns the runs."""
     runs = [Run(folder) for folder in run_folders([workspace])]
     own = {folder: ids for folder, ids in jobs.items() if folder.startswith(f"{workspace}/")}
     assert {str(run.folder): [job_of(run)] for run in runs} == own
@@ -129,7 +129,7 @@ def test_killed_at_any_moment(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     for number in range(CLIENTS):
         earlier = begun(tmp_path)
         client = subprocess.Popen([COMMAND, "submit", "--site", "slurm", script], env=environ, stderr=subprocess.DEVNULL)
-        if number % 3:  # else at any moment from its start
+        if number % 3:  # the others: at any moment after the start
             until(lambda earlier=earlier, client=client: begun(tmp_path) > earlier or client.poll() is not None, "sbatch")  # type: ignore[misc]
         time.sleep(moments.uniform(0, 0.8))
         client.kill()

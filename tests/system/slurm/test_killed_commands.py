@@ -1,4 +1,4 @@
-"""Commands that submit, killed at each of their steps: nothing is lost, no job is left alone, and none is there twice."""
+"""Commands that submit, killed at each of their steps: nothing is lost, no job lacks its run, and none exists twice."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ MOST_STEPS = 50
 
 
 def outlives(step: int, since: str, folder: Path, words: Sequence[str | Path]) -> bool:
-    """Run a command, and return whether it ends before that step."""
+    """Run a command, and tell whether it ends before that step."""
     assert step < MOST_STEPS
     argv = [sys.executable, killed.__file__, str(step), since, folder, *words]
     done = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=HANG_S)
@@ -48,7 +48,7 @@ def outlives(step: int, since: str, folder: Path, words: Sequence[str | Path]) -
 
 
 def jobs_in(folder: Path, states: str = "all") -> set[str]:
-    """The jobs that work in a folder, as Slurm knows them."""
+    """Return the jobs that work in a folder, according to Slurm."""
     lines = call("squeue", "--noheader", f"--states={states}", "--format=%F|%Z").splitlines()
     return {job for job, _, where in (line.partition("|") for line in lines) if where == str(folder)}
 
@@ -105,7 +105,7 @@ def test_a_sweep_that_is_resumed(lab: Lab) -> None:
 
 
 def test_jobs_of_our_own_programs(lab: Lab) -> None:
-    """What export and score submit: the next command waits for the job instead of submitting another one."""
+    """Jobs like those of export and score: the next command waits for the job instead of submitting another one."""
     toolbox = Toolbox(load("slurm"), EnvironmentStore(lab.folder / "store"), print)
     counts = []
     for step in itertools.count():

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slurm
 
 COUNT = 200
 BUSY = 16
-"""So many of them may have their nodes, the others are held: 200 starts take this machine long, and all end alike."""
+"""So many jobs run, and the others are held: 200 starts would take long on this machine, and all end the same way."""
 SUBMIT = 'for folder; do sbatch --parsable {} --mem=10M --chdir="$folder" --output=/dev/null --wrap="exec sleep 3600"; done'
 
 
@@ -30,7 +30,7 @@ def submitted(folders: list[Path], *flags: str) -> list[str]:
 
 
 def jobs_of(folders: list[Path]) -> list[str]:
-    """Give each run a job of its own that never ends, and nothing that it tells of itself."""
+    """Give each run a job that never ends, and remove its journal."""
     ids = submitted(folders[:BUSY]) + submitted(folders[BUSY:], "--hold")
     for folder, job in zip(folders, ids, strict=True):
         layout = RunLayout(str(folder))
@@ -41,7 +41,7 @@ def jobs_of(folders: list[Path]) -> list[str]:
 
 
 def test_each_is_known_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Every tenth has written how it ended, which Slurm, that calls all of them canceled, does not know."""
+    """Every tenth run has recorded its outcome. Slurm does not know that, and calls all jobs canceled."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(lab.folder / "cache"))
     folders = write_runs(lab.workspace, COUNT)
     ids = jobs_of(folders)

@@ -1,5 +1,5 @@
-"""Two workers train one model with Keras on Slurm: the curve is seen in a terminal while they do, and after; rank 0 logs for
-both, and each event file is the worker's that wrote it."""
+"""Two workers train one model with Keras on Slurm: a terminal shows the curve during training and afterwards; rank 0 logs for
+both, and each event file belongs to the worker that wrote it."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def run(lab: Lab, tf_classic: Path) -> Run:
 
 def test_the_curve_of_two_workers_is_seen_while_they_train_and_after(lab: Lab, run: Run) -> None:
     def let_go(text: str) -> None:
-        if text.rstrip().endswith("at 1"):  # the legend tells the last value and its step
+        if text.rstrip().endswith("at 1"):  # the legend has the last value and its step
             (run.folder / "outputs/go").touch()
 
     words = [str(COMMAND), "metrics", str(run.folder), "--name", "loss", "--plot"]

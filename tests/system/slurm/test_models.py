@@ -95,7 +95,7 @@ def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_t
         until(lambda: len(list(shards.glob("*.at"))) == 2, "both shards under way")
         lines = call("squeue", "-h", "-r", "-t", "RUNNING", "-o", "%K %N %Z").splitlines()
         nodes = dict(line.split()[:2] for line in lines if str(lab.folder) in line)
-        slurm.start_node(nodes["1"])  # a power cut, and it is back
+        slurm.start_node(nodes["1"])  # the node reboots, as after a power cut
         go.touch()
         _, told = process.communicate(timeout=HANG_S)
     assert process.returncode == 1, told

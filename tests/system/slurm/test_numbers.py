@@ -1,4 +1,4 @@
-"""A job id that comes again: Slurm counts to MaxJobId and begins anew with FirstJobId."""
+"""A job id that is reused: Slurm counts to MaxJobId, then starts again at FirstJobId."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def is_free(number: str) -> bool:
 
 
 def freed(run: Run) -> str:
-    """Somebody cancels the run's job by hand, and Slurm forgets it, before slurmtf has looked."""
+    """Cancel the run's job by hand, wait until Slurm has forgotten it, and return its id. slurmtf has not looked meanwhile."""
     number = job_of(run)
     call("scancel", number)
     until(lambda: is_free(number), "the end of the first job")
@@ -42,7 +42,7 @@ def plain(folder: Path, *options: str, does: str = "true") -> str:
 
 
 def until_given(number: str, folder: Path) -> None:
-    """Use up the numbers before this one."""
+    """Use up the job ids before this one."""
     while is_free(number) and int(plain(folder, "--hold")) != (int(number) - 1 if number != "100" else 105):
         pass
 
@@ -85,5 +85,5 @@ def test_a_job_of_no_run_has_the_number_and_ends_well(lab_fewids: Lab) -> None:
     until(lambda: f"{number} COMPLETED" in call(*lines) or is_free(number), "the end of the other job")
     assert first.state.status is RunStatus.CANCELED
     job = first.job
-    job._results_timeout_s = 1  # there will be none
+    job._results_timeout_s = 1  # there will be no result
     assert job.exception() is not None

@@ -1,4 +1,4 @@
-"""Receipts of runs that could not say their last word: one canceled while it waited, one killed with its supervisor."""
+"""Receipts of runs that could not complete them: one canceled while it waited, one killed with its supervisor."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run has used where nothing was sampled: by Slurm's accounting, and by jobstats, which keeps its summary there."""
+"""What a run without samples used: from Slurm's accounting, and from the summary that jobstats stores there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs that start again: at the time limit, after a preemption, by requeue where that is allowed, by another job where not."""
+"""Runs that restart at the time limit or after a preemption: by a requeue if that is allowed, otherwise by another job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if attempt == "1":
     pathlib.Path("outputs/here").touch()
     time.sleep(3600)
 """
-# Does nothing but look whether it has been told, in its first attempt.
+# In its first attempt, waits until it is noticed.
 ASKS = """
 import os, time
 from slurmtf import Run
@@ -34,7 +34,7 @@ print("attempt", os.environ["SLURMTF_ATTEMPT"], flush=True)
 while os.environ["SLURMTF_ATTEMPT"] == "1" and not Run.get_context().should_stop():
     time.sleep(0.2)
 """
-# The same, and tells which signals it has heard.
+# The same, and prints which signals it got.
 HEARS = """
 import os, pathlib, signal, time
 from slurmtf import Run
@@ -47,7 +47,7 @@ time.sleep(1)
 print("attempt", os.environ["SLURMTF_ATTEMPT"], heard, flush=True)
 """
 LAUNCHERS = {"srun": 2, "mpirun": 2, "mpiexec": 2, "ibrun": 2, "spawn": 1, "none": 1}
-"""Nodes that each launcher has."""
+"""Launchers, with the number of nodes for each."""
 TOLD: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
 BY_REQUEUE, BY_JOB = {"nodelist": "node1"}, {"nodelist": "node1", "no-requeue": True}
 LIMITED: dict[str, Any] = {"partition": "short", "time": 1, "restarts": {"time-limit": 2}}
@@ -84,7 +84,7 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
         assert decided(run) == [("requeue", "time-limit", 2, 3)]
         ((cause, left),) = ((one["cause"], one["left_s"]) for one in journal(run) if one["event"] == "noticed")
-        assert (cause, left <= TOLD["notice"]["before"]) == ("time-limit", True)  # until it is ended, not until Slurm's limit
+        assert (cause, left <= TOLD["notice"]["before"]) == ("time-limit", True)  # until slurmtf's own end, not Slurm's limit
         assert [one["detail"] for one in journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
         assert [log(run, f"rank-{rank}.out") for rank in range(2)] == ["attempt 1\nattempt 2\n"] * 2
     by_requeue, by_job = limited
@@ -120,7 +120,7 @@ def test_every_launcher_tells_of_a_preemption_once(
 ) -> None:
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
-    program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in: the real one is TACC's
+    program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in for TACC's
     monkeypatch.setenv("PATH", first_in_path(tmp_path / "tacc"))
     low: dict[str, Any] = {"partition": "low", "notice": TOLD["notice"], "restarts": {"preempted": "unlimited"}}
     with slurm.telling_of_preemption(grace_s=60):

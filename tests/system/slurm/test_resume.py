@@ -1,4 +1,4 @@
-"""The examples that resume: whatever ends an attempt in the middle, each step has the loss of an undisturbed training."""
+"""The examples that resume: whatever interrupts an attempt, each step has the same loss as in an undisturbed run."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 EXAMPLES = Path(__file__).parents[3] / "examples"
 EPOCHS, STEPS = 6, 60
 PAUSE_S = 4
-"""What each epoch takes longer: the limit of a minute, less what the supervisor keeps for itself, comes before the last one."""
+"""Pause in each epoch, so that the time limit of a minute (less what the supervisor reserves) comes before the last one."""
 KILLED = {"resume-loop": "tf_newest", "resume-estimator": "tf_classic", "resume-horovod": "tf_newest"}
 """The examples whose processes are killed, with their environments."""
 TASK = {"resume-horovod": "rank-0"}
@@ -38,7 +38,7 @@ def submitted(lab: Lab, example: str, python: Path, **settings: Any) -> Run:
 
 
 def losses(run: Run, example: str) -> list[tuple[int, float]]:
-    """Each step that was logged, with its loss; one that was done twice is there twice."""
+    """Return each logged step with its loss; a repeated step appears twice."""
     logged = entries(run.layout, TASK.get(example, "main-0"))
     return [(entry.step or 0, float(entry.value)) for entry in logged if entry.name == "loss"]
 
@@ -55,7 +55,7 @@ def reasons(run: Run) -> list[str]:
 
 
 def after(run: Run, example: str, step: int) -> None:
-    """Wait until that step was logged."""
+    """Wait until that step, or a later one, is logged."""
     until(lambda: any(one >= step for one, _ in losses(run, example)), f"step {step} of {run.id}")
 
 
@@ -72,7 +72,7 @@ def lab(slurm: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[La
 
 @pytest.fixture(scope="module")
 def on_slurm(slurm: Cluster, lab: Lab, tf_newest: Path) -> dict[str, Run]:
-    """Runs of Keras, three of which are disturbed; they go on meanwhile."""
+    """Submit four Keras runs, and disturb three of them. They continue while other tests run."""
 
     def training(pause: float, node: str, **settings: Any) -> Run:
         own = {"script_params": {"--epochs": EPOCHS, "--pause": pause}, "sbatch": {"nodelist": node}}
@@ -84,7 +84,7 @@ def on_slurm(slurm: Cluster, lab: Lab, tf_newest: Path) -> dict[str, Run]:
     after(preempted, "resume", 1)
     lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": "node2"})
     after(lost, "resume", 1)
-    slurm.start_node("node3")  # a power cut, and it is back
+    slurm.start_node("node3")  # the node reboots, as after a power cut
     return {"limited": limited, "preempted": preempted, "lost": lost, "plain": training(0, "node4")}
 
 

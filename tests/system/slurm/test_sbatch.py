@@ -1,4 +1,4 @@
-"""What sbatch answers: on another cluster, through a site's wrapper, without a controller, and an array in slices."""
+"""sbatch's answers: on another cluster, through a site's wrapper, without a controller, and for an array in slices."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .support import HELLO, WAIT, Lab, call, ended, findings, first_in_path, her
 pytestmark = pytest.mark.slurm
 
 PLAIN = 'for word; do shift; [ "$word" = --parsable ] || set -- "$@" "$word"; done\n'
-"""Takes --parsable out of the arguments."""
+"""Removes --parsable from the arguments."""
 WRAPPERS = {
     "words": PLAIN + 'exec "$real" "$@"',
     "words and a cluster": PLAIN + 'exec "$real" --clusters=lab "$@"',
@@ -47,11 +47,11 @@ done
 echo 'sbatch: error: Batch job submission failed: Resource temporarily unavailable' >&2
 exit 1
 """
-"""What sbatch says, in five minutes, when it can't find its controller's address."""
+"""What sbatch prints, over five minutes, if it can't resolve its controller's address."""
 
 
 def wrap(cluster: Cluster, folder: Path, body: str) -> str:
-    """A site's own sbatch, first in PATH."""
+    """Write a site's own sbatch, and return a PATH that begins with it."""
     program(folder / "wrapped" / "sbatch", f"#!/bin/bash\nreal={cluster.directory}/bin/sbatch\n{body}\n")
     return first_in_path(folder / "wrapped")
 
@@ -129,7 +129,7 @@ def test_a_cluster_that_the_shell_names(lab: Lab, monkeypatch: pytest.MonkeyPatc
 
 
 def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
-    """MaxArraySize is 5."""
+    """MaxArraySize is 5 there."""
     folder = lab_tinyarray.folder / "array"
     folder.mkdir()
     script = folder / "job.sh"
@@ -146,7 +146,7 @@ def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
     assert set(slurm.observe(jobs)) == set(elements)
     assert sorted(path.name for path in folder.glob("element-*")) == sorted(f"element-{number}" for number in range(12))
     assert [slurm.job(one, folder).done(force_check=True) for one in elements] == [True] * 12
-    assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # for each slice, not for each element
+    assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # per slice, not per element
 
 
 def test_an_array_is_canceled(lab_tinyarray: Lab) -> None:

@@ -1,4 +1,4 @@
-"""examples/onnx-scoring, from the training to the scores: on this machine and on Slurm, by a job array."""
+"""examples/onnx-scoring, from training to scores: on this machine, and on Slurm by a job array."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The software of a job, on Slurm: built on the login node or by a job, found, gone, and activated."""
+"""The software of a job on Slurm: built on the login node or by a job, found, missing, and activated."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_built_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
 
 
 def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: Lab, wheels: Path) -> None:
-    """Runs of different scripts share the environment, not the verdict."""
+    """Runs with different scripts share the environment, but not the result of the check."""
     held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
     settings = {"compute_target": held, "pip_packages": packages(wheels, "speck")}
     bad = lab.submit("import speck\nimport sklearn", **settings)
@@ -98,7 +98,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
 
 
 def test_built_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
-    """The packages are fetched where the run is submitted; what they came from is gone when the job starts."""
+    """The packages are fetched where the run is submitted; their source is gone when the job starts."""
     write_wheel(wheels, "more", needs="speck")
     offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
     run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
@@ -114,7 +114,7 @@ def directive(run: Run, flag: str) -> object:
 
 
 def builder_of(run: Run) -> str:
-    """The job that builds the run's environment."""
+    """Return the id of the job that builds the run's environment."""
     return str(directive(run, "dependency")).removeprefix("afterok:")
 
 
@@ -206,7 +206,7 @@ def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path)
 
 
 def test_two_nodes_that_build_the_same_at_once(lab: Lab, wheels: Path) -> None:
-    """Their claims are files on what stands for a shared file system; each sees the other's host, not its process."""
+    """Their claims are files on a (stand-in for a) shared file system; each can see the other's host, but not its process."""
     builder = BuildLab(lab.folder / "store", wheels)
     spec, store = builder.spec("speck"), builder.store
     store.layout.prepare()

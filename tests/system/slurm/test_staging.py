@@ -1,4 +1,4 @@
-"""Software, source and data on the nodes' own disks, and results back from there, on Slurm."""
+"""Software, source and data staged to the nodes' own disks on Slurm, and results copied back."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ TWO_BY_TWO: dict[str, Any] = {
     "process_count_per_node": 2,
     "sbatch": {"nodelist": "node1,node2"},
 }
-# Tells where it runs, and leaves a file of its own, one that all nodes have alike, and one that differs.
+# Prints where it runs, and writes a file of its own, one that is the same on all nodes, and one that differs.
 TELLS = """
 import json, os, sys
 import speck
@@ -47,7 +47,7 @@ print(json.dumps({**facts, "text": open(os.path.join(data, "a.txt")).read()}))
 """
 
 
-# The task whose agent serves the mount leaves at once; another one reads from it then.
+# The task whose agent serves the mount ends at once; the other one reads from the mount afterwards.
 MOUNTER_LEAVES = """
 import os, sys, time
 ours = open("/proc/{0}/task/{0}/children".format(os.getppid())).read().split()
@@ -61,7 +61,7 @@ print(speck.version)
 
 @pytest.fixture
 def disks(tmp_path: Path) -> Path:
-    """The nodes' own disks, each in a folder of its node's name."""
+    """Return the folder of the nodes' own disks, each named after its node."""
     return tmp_path / "disks"
 
 
@@ -80,13 +80,13 @@ def site_of(disks: Path, pack: Literal["tar", "squashfs"] = "tar", **settings: A
 
 @pytest.fixture
 def wheels(tmp_path: Path) -> list[str]:
-    """pip_packages that ask for the package speck: a small environment, which is brought and removed at once."""
+    """Return pip_packages that request the package speck: a small environment, quick to stage and to remove."""
     folder = write_wheel(tmp_path / "wheels", "speck").parent
     return ["--no-index", f"--find-links {folder}", "speck"]
 
 
 def inside(disks: Path) -> list[str]:
-    """What of ours is on the nodes' disks."""
+    """Return what slurmtf has on the nodes' disks."""
     return sorted(str(path.relative_to(disks)) for path in disks.glob("*/slurmtf-*/*/*"))
 
 
@@ -139,7 +139,7 @@ def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that
 
 
 def test_what_a_task_has_mounted_outlives_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
-    """Other tasks of the node read it; the last one unmounts it."""
+    """The node's other tasks read from it; the last one unmounts it."""
     run = lab.submit(
         MOUNTER_LEAVES,
         compute_target=site_of(disks, "squashfs"),
@@ -163,7 +163,7 @@ def test_an_environment_made_by_a_job_is_packed_by_it(lab: Lab, disks: Path, whe
 
 @pytest.fixture
 def full_node(slurm: Cluster, disks: Path) -> Iterator[None]:
-    """node2 has a disk of a MiB."""
+    """Give node2 a disk of 1 MiB."""
     place = disks / "node2"
     place.mkdir(parents=True)
     node = Machine(slurm.directory / "machines" / "node2", {}, slurm.directory / "log" / "node2.log")
@@ -246,16 +246,16 @@ def signal_all(run: Run, number: int) -> None:
 
 
 def kill_on_nodes(run: Run, job_id: str) -> None:
-    """Kill all processes of a job at once, Slurm's own of the job too."""
+    """Kill all processes of a job at once, including Slurm's own."""
     marks = (os.fsencode(run.folder), b"slurmstepd: [" + job_id.encode())
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # else those that are left for a moment would begin to clear up
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # otherwise those that survive for a moment would begin to clean up
         for pid in [int(path.name) for path in Path("/proc").glob("[0-9]*") if _bears(path, marks)]:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
 
 
 def _bears(process: Path, marks: tuple[bytes, ...]) -> bool:
-    """Whether a process that lives has one of the marks in its command or its variables."""
+    """Tell whether a live process has one of the marks in its command line or its variables."""
     with suppress(OSError):
         dead = (process / "stat").read_text(errors="replace").rpartition(")")[2].split()[0] in "ZX"
         texts = (process / "cmdline").read_bytes() + (process / "environ").read_bytes()

@@ -1,4 +1,4 @@
-"""Where a run is: from another process, without accounting, with few questions to Slurm, and without its answers."""
+"""A run's status: from another process, without accounting, with few calls to Slurm, and without Slurm's answers."""
 
 from __future__ import annotations
 
@@ -46,19 +46,19 @@ ASKING = ("squeue", "sacct", "scontrol", "sinfo", "scancel")
 
 
 class Counter:
-    """Wrappers of Slurm's commands that note each call, first in PATH."""
+    """Wrappers of Slurm's commands, first in PATH, that record each call."""
 
     def __init__(self, folder: Path, cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
         self._notes = folder / "calls"
         for name in ASKING:
-            note = f'[ "$1" = --version ] || echo {name} >>"{self._notes}"'  # which asks no daemon: a run's receipt has it
+            note = f'[ "$1" = --version ] || echo {name} >>"{self._notes}"'  # --version, for a run's receipt, asks no daemon
             text = f'#!/bin/sh\n{note}\nexec "{cluster.directory}/bin/{name}" "$@"\n'
             program(folder / "counting" / name, text)
         monkeypatch.setenv("PATH", first_in_path(folder / "counting"))
         self.taken()
 
     def taken(self) -> list[str]:
-        """The calls since the last look."""
+        """Return the calls since the last look."""
         calls = self._notes.read_text().split() if self._notes.exists() else []
         self._notes.write_text("")
         return calls
@@ -85,7 +85,7 @@ def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: C
         {"id": done.id, "status": "Completed", "was": "Completed"},
         {"id": local.id, **asked, "was": "Running"},
     ]
-    assert counter.taken() == ["squeue", "squeue", "scancel"]  # their states, and whether they are still ours
+    assert counter.taken() == ["squeue", "squeue", "scancel"]  # for their states, and for whether the jobs are still ours
     final = [state.status for state in ended(*runs)]
     assert final == [RunStatus.CANCELED] * 4 + [RunStatus.COMPLETED, RunStatus.CANCELED]
     counter.taken()
@@ -112,13 +112,13 @@ def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch
 
 
 def forgotten(run: Run) -> Run:
-    """Slurm no longer knows the run's job, and nobody has looked since."""
+    """Make it look as if Slurm no longer knows the run's job, and nobody has looked since."""
     renumber(run, time.time() - 3600)
     return run
 
 
 def renumber(run: Run, submitted: float) -> None:
-    """Let the run's job have a number that Slurm never gave."""
+    """Give the run's job an id that Slurm never assigned."""
     record = read_record(run.layout)
     assert record is not None
     Path(run.layout.jobs).unlink()
@@ -224,7 +224,7 @@ def test_slurm_is_asked_at_most_twice(lab: Lab, counter: Counter) -> None:
 
     counter.taken()
     listed = lab.data("ls", "-n", "0")
-    assert sorted(counter.taken()) in (["sacct"], ["sacct", "squeue"])  # what squeue said just before will do
+    assert sorted(counter.taken()) in (["sacct"], ["sacct", "squeue"])  # squeue's recent answer may be reused
     assert {data["id"]: data["status"] for data in listed} == {
         **{run.id: "Completed" for run in done},
         **{run.id: "Queued" for run in held},
@@ -248,7 +248,7 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
     ended(done)
     jobs = [job_of(run) for run in (running, held, unwanted)]
     conf = (slurm.directory / "etc/slurm.conf").read_text()
-    conf = re.sub("MessageTimeout=.*", "MessageTimeout=7", conf)  # so long Slurm's commands try; we give up with them
+    conf = re.sub("MessageTimeout=.*", "MessageTimeout=7", conf)  # Slurm's commands retry for so long, and slurmtf with them
     (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldHost=", "SlurmctldPort=1\nSlurmctldHost=", conf))
     down = {**os.environ, "SLURM_CONF": str(tmp_path / "slurm.conf"), "SLURMTF_WORKSPACE": str(lab.workspace)}
 

@@ -1,4 +1,4 @@
-"""Submissions that Slurm refuses, that start in a job, that meet the user's own settings, and scripts submitted by hand."""
+"""Submissions that Slurm refuses, from inside a job, with the user's own settings; and scripts submitted by hand."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, findi
 
 pytestmark = pytest.mark.slurm
 
-# Options, Slurm's words, our line.
+# Options, Slurm's message, the line of our script.
 REFUSALS = [
     (["-p", "nowhere"], "invalid partition specified: nowhere", "#SBATCH --partition=nowhere"),
     (["-A", "nobody"], "Invalid account or account/partition combination", "#SBATCH --account=nobody"),
@@ -32,7 +32,7 @@ REFUSALS = [
     (["--sbatch", "begin=yesterday's"], "Invalid --begin specification", "#SBATCH --begin="),
 ]
 
-# Submits the script that it is given with what a launcher leaves in the environment.
+# Submits the given script with the variables that a launcher leaves.
 NESTED = """
 import os, subprocess, sys
 command, target, workspace = sys.argv[1:]
@@ -42,7 +42,7 @@ argv = [command, "submit", "--site", "slurm", "--experiment", "inner", "--worksp
 print(subprocess.run(argv, env=left, stdout=subprocess.PIPE, text=True, check=True).stdout)
 """
 
-# The same, in a run whose agent has given it a path, a cluster and threads; what the user himself had stays his.
+# The same, in a run whose agent set a path, a cluster and threads; the user's own variables are kept.
 NESTED_IN_A_CLUSTER = """
 import os, subprocess, sys
 command, target, workspace = sys.argv[1:]
@@ -58,7 +58,7 @@ import json, os, pathlib
 pathlib.Path("outputs/environ.json").write_text(json.dumps(dict(os.environ)))
 """
 
-# Its first time it is done at once, its second time it stays, its third time it fails.
+# Completes the first time, keeps running the second time, fails the third time.
 TIMES = """
 import pathlib, sys, time
 times = pathlib.Path("times")
@@ -85,7 +85,7 @@ def test_refusals(lab: Lab) -> None:
     assert "job.sh, line 3: #SBATCH --partition=nowhere: " in plain.stderr
     with refusing(RefusedError, "refused", "nowhere"):
         lab.submit(HELLO, partition="nowhere")
-    # The source is stored, as for any later run of it. Nothing else is left, and no job.
+    # The source stays stored, for later runs. Nothing else is left, and no job.
     assert {name.split("/")[0] for name in files(lab.workspace)} <= {".slurmtf", "train", "lab"}
     assert not [name for name in files(lab.workspace) if name.count("/") and not name.startswith(".slurmtf/")]
     assert not list((lab.workspace / ".slurmtf/intents").iterdir())

@@ -1,4 +1,4 @@
-"""A run's job is a submitit job, in the process that submitted it and in any other."""
+"""A run's job is a submitit job, in the process that submitted it and in all others."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slurm
 
 FAILS = "import sys; print('some work'); sys.exit('no more disk')"
 
-# What a process that knows nothing but the folders learns of the jobs.
+# What a process that knows only the folders learns about the jobs.
 ELSEWHERE = """
 import sys
 from slurmtf import Run
@@ -53,7 +53,7 @@ def test_success_and_failure(lab: Lab, target: str) -> None:
 
 
 def state_of(job: Any) -> str:
-    job.get_info(mode="force")  # as submitit's own, it asks seldom unless it must
+    job.get_info(mode="force")  # like submitit's own, it rarely asks unless forced
     return str(job.state)
 
 
@@ -81,7 +81,7 @@ def test_waiting_running_and_canceled(lab: Lab) -> None:
 
 
 def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
-    """submitit's own watcher waits for ever for a job that sacct does not tell of."""
+    """submitit's own watcher would wait for ever for a job that sacct does not list."""
     lab = lab_noaccounting
     done, pending, running = lab.submit(HELLO), lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
     here(running)
@@ -96,13 +96,13 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     until(lambda: all(watcher.is_done(job_id, mode="force") for job_id in ids), "the end of all")
     assert [watcher.get_state(job_id) for job_id in ids] == ["COMPLETED", "CANCELLED", "CANCELLED"]
 
-    assert watcher.get_state("999999", mode="force") == "UNKNOWN"  # it may not be listed yet
+    assert watcher.get_state("999999", mode="force") == "UNKNOWN"  # it might not be listed yet
     watcher._born["999999"] = time.time() - 3600
     until(lambda: watcher.is_done("999999"), "the end of a job that nobody knows")
     assert watcher.get_state("999999") == "LOST"
     asked = watcher.num_calls
     assert all(watcher.is_done(job_id, mode="force") for job_id in (*ids, "999999"))
-    assert watcher.num_calls == asked  # what has ended is not asked for again
+    assert watcher.num_calls == asked  # jobs that have ended are not queried again
 
 
 def test_all_jobs_are_asked_for_together(lab: Lab) -> None:

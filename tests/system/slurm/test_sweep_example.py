@@ -1,4 +1,4 @@
-"""The example of a sweep: real Keras trials whose script knows nothing of it."""
+"""The sweep example: real Keras trials, whose script knows nothing about the sweep."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""200 trials on a cluster where everything fails that can: each is done exactly once."""
+"""200 trials on a cluster where everything fails that can fail: each is done exactly once."""
 
 from __future__ import annotations
 
@@ -53,25 +53,25 @@ def results(run: SweepRun) -> int:
 
 
 def at_work(run: SweepRun) -> list[str]:
-    """The jobs that run and hold a trial without a result."""
+    """Return the running jobs that hold a trial without a result."""
     files, running = SweepLayout(str(run.folder)), nodes()
     open_ones = [path for path in Path(files.leases).glob("[0-9]*") if not Path(files.result(int(path.stem))).exists()]
     return [job for job in {json.loads(path.read_text())["job"] for path in open_ones} if job in running]
 
 
 def nodes() -> dict[str, str]:
-    """Job to node of what runs."""
+    """Return the node of each running job."""
     lines = call("squeue", "--me", "--noheader", "--array", "--states=RUNNING", "--format=%i %N").splitlines()
     return dict(line.split() for line in lines)
 
 
 def at_once(find: Callable[[], Any]) -> Any:
-    """What is found, as soon as there is something: for a moment nobody may be at work."""
+    """Wait until something is found, and return it: there may be moments when no job is at work."""
     return until(find, "a trial that runs")
 
 
 class Troubles:
-    """What is done to the sweep. A job may end while it is named: that is no trouble."""
+    """What is done to the sweep. It doesn't matter if a job ends just before it is hit."""
 
     def __init__(self, run: SweepRun, slurm: Cluster) -> None:
         self._run = run
@@ -80,7 +80,7 @@ class Troubles:
 
     def kill(self) -> None:
         for job in self._busy()[:2]:
-            self._slurm.run("scancel", "--batch", "--signal=KILL", job)  # the batch script has become the supervisor
+            self._slurm.run("scancel", "--batch", "--signal=KILL", job)  # the batch script becomes the supervisor
             self.killed.add(job)
 
     def requeue(self) -> None:
@@ -100,7 +100,7 @@ class Troubles:
         self._slurm.start_node(node)
 
     def restart(self) -> None:
-        """slurmctld forgets a job that it was given since it saved its state: that is no trouble of ours."""
+        """Restart slurmctld after it has saved its state: it would forget jobs submitted since, which is not tested here."""
         since = time.time()
         call("scontrol", "update", f"JobId={self._busy()[0].partition('_')[0]}", "Comment=known")
         self._slurm.wait_until_saved(since)
@@ -111,8 +111,9 @@ TROUBLES: list[tuple[int, Callable[[Troubles], None]]] = [
     (10, Troubles.restart), (30, Troubles.kill), (45, Troubles.requeue), (60, Troubles.preempt), (80, Troubles.cut),
     (120, Troubles.kill), (140, Troubles.preempt),
 ]  # fmt: skip
-"""So many trials done, and what is done then. A slurmctld that is killed soon after the others would come back with what it had
-saved before, and take jobs that are dead for running until it has asked their nodes: two minutes."""
+"""How many trials are done, and what happens then. The restart comes first: soon after the others, slurmctld would come back
+with an
+older state, and take dead jobs for running until it has asked their nodes, which takes two minutes."""
 
 
 def test_two_hundred_trials_are_done_exactly_once(lab: Lab, slurm: Cluster) -> None:
@@ -129,6 +130,6 @@ def test_two_hundred_trials_are_done_exactly_once(lab: Lab, slurm: Cluster) -> N
     told = list(events(run))
     ends = Counter(event["trial"] for event in told if event["kind"] == "ended")
     assert set(ends.values()) == {1}
-    assert len(ends) >= TRIALS - len(troubles.killed)  # who is killed after the result can't tell of it
+    assert len(ends) >= TRIALS - len(troubles.killed)  # an element that is killed after the result can't record the end
     again = [event for event in told if event["kind"] == "took" and event.get("attempt")]
     assert len(again) >= len(TROUBLES) - 2, "hardly any trial was started again: nothing was proved"

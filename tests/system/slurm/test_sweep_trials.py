@@ -1,4 +1,4 @@
-"""Trials that are more than a process: side by side in an element, preempted and resumed, of several nodes."""
+"""Trials that are more than one process: side by side in an element, preempted and resumed, on several nodes."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ log(arguments.x)
 print(began, time.time(), os.environ["CUDA_VISIBLE_DEVICES"], os.environ["OMP_NUM_THREADS"])
 """
 )
-# Says that it is there; started again, it goes on from what it had saved.
+# Saves its state and keeps running; restarted, it continues from what it saved.
 SAVES = (
     LOG
     + """
@@ -110,7 +110,7 @@ def test_each_trial_is_a_horovod_job_of_two_nodes(lab: Lab, tf_classic: Path) ->
         assert len({(Path(child.layout.logs) / f"rank-{rank}.out").read_text().split()[-1] for rank in (0, 1)}) == 2
 
 
-# A parameter server stays until it is ended, which may be as soon as the workers are: they wait for its word.
+# A parameter server is ended once the workers have ended, so these wait until it has started.
 CLUSTER = (
     LOG
     + """

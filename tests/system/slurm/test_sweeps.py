@@ -1,4 +1,4 @@
-"""Sweeps on Slurm: trials are done exactly once, whatever happens to the elements that work on them."""
+"""Sweeps on Slurm: each trial is done exactly once, whatever happens to the elements that run them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from .support import Lab, call
 
 pytestmark = pytest.mark.slurm
 
-# Logs its metric as a script does, without TensorFlow.
+# Logs its metric like a training script, without TensorFlow.
 LOG = """
 import argparse, json, os, pathlib, sys, time
 parser = argparse.ArgumentParser()
@@ -78,7 +78,7 @@ def folders(run: SweepRun) -> set[str]:
 
 def test_a_grid_on_six_elements_has_each_cell_once(lab: Lab) -> None:
     run = sweep(lab, QUICK, {"x": choice(1, 2, 3, 4, 5), "--y": choice(10, 20, 30, 40, 50)}, 100, elements=6)
-    assert len(list((run.folder / "sweep").iterdir())) == 2  # however many trials
+    assert len(list((run.folder / "sweep").iterdir())) == 2  # however many trials there are
     assert finished(run) is RunStatus.COMPLETED
     done = [trial.result for trial in run.facts.trials if trial.result]
     assert Counter(result.status for result in done) == {COMPLETED: 25}
@@ -88,10 +88,10 @@ def test_a_grid_on_six_elements_has_each_cell_once(lab: Lab) -> None:
     assert best is not None
     assert best.best == best.get_hyperparameters()["x"] == 5
     assert len({result.element for result in done}) > 1
-    assert [row["status"] for row in lab.data("ls")] == ["Completed"]  # one thing
+    assert [row["status"] for row in lab.data("ls")] == ["Completed"]  # as a single run
 
 
-# Started again, it goes on where it was. Some wait, the first time, for what is done to them.
+# Restarted, it continues where it was. The first time, some trials wait to be interrupted.
 STEPS = (
     LOG
     + """
@@ -110,13 +110,13 @@ for step in range(first, 6):
 
 
 def owner(run: SweepRun, trial: int) -> str:
-    """The element that has a trial, as soon as that waits for what is done to it."""
+    """Wait until a trial waits to be interrupted, and return the job of its element."""
     until((run.folder / f"trials/{trial}/outputs/waits").exists, f"trial {trial}")
     return str(json.loads((run.folder / f"sweep/leases/{trial}.0").read_text())["job"])
 
 
 def taken_over_after(run: SweepRun, lease: str) -> float:
-    """How long after its owner's last sign of life a trial was taken by another."""
+    """Return the seconds from the last sign of life of a trial's owner until another element took the trial."""
     trial, attempt = map(int, lease.split("."))
     told = [
         json.loads(line) for path in (run.folder / "sweep/elements").glob("*.jsonl") for line in path.read_text().splitlines()
@@ -131,14 +131,14 @@ KILLED = (1, 6)
 def test_trials_survive_kills_and_requeues_and_are_counted_once(lab: Lab) -> None:
     run = sweep(lab, STEPS, {"x": uniform(0, 1)}, 24, max_concurrent_runs=6, elements=12, resume_trials=True)
     for trial in KILLED:
-        call("scancel", "--batch", "--signal=KILL", owner(run, trial))  # the batch script has become the supervisor
+        call("scancel", "--batch", "--signal=KILL", owner(run, trial))  # the batch script becomes the supervisor
     call("scancel", owner(run, 9))
     call("scontrol", "requeue", owner(run, 12))
     assert finished(run) is RunStatus.COMPLETED
     results = [trial.result for trial in run.facts.trials if trial.result]
     assert [(result.trial, result.status) for result in results] == [(number, COMPLETED) for number in range(24)]
     steps = [(len(trial.curve), trial.attempt) for trial in run.facts.trials]
-    assert all(6 <= count <= 6 + again for count, again in steps)  # at most the step in which it was killed is done again
+    assert all(6 <= count <= 6 + again for count, again in steps)  # at most the step in which it was killed is repeated
     assert {result.trial for result in results if result.attempt} == {*KILLED, 9, 12}
     assert all(taken_over_after(run, f"{trial}.0") > STALE_S for trial in KILLED)
 
@@ -183,7 +183,7 @@ def test_a_metric_that_is_never_logged_and_the_names_that_were(lab: Lab) -> None
     assert [child["best_primary_metric"] for child in run.get_children_sorted_by_primary_metric()] == [None, None]
 
 
-# The first trial ends at once, the others when they may.
+# The first trial ends at once, the others once there is a file `go`.
 HELD = (
     LOG
     + """

@@ -1,4 +1,4 @@
-"""The same estimator on this machine and on Slurm, and the resources that reach the script."""
+"""The same estimator on this machine and on Slurm, and the resources that the script sees."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def probe(lab: Lab, target: str, code: int) -> Run:
 
 
 def named(run: Run) -> list[str]:
-    """The run's files; a journal has the name of its job, which is a number of Slurm's or of this machine's, samples the node's
-    too."""
+    """Return the names of the run's files, without the job ids in the names of journals and samples and the node names in those
+    of samples."""
     names = (re.sub(r"^journal/\d+", "journal/N", name) for name in run.get_file_names())
     return [re.sub(r"^samples/\d+\.\w+", "samples/N.node", name) for name in names]
 

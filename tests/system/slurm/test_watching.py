@@ -1,4 +1,4 @@
-"""What terminals that watch cost the controller."""
+"""What `slurmtf watch` in many terminals costs the controller."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ COMMANDS = ("squeue", "sacct", "scontrol", "sinfo")
 
 
 def counted(folder: Path) -> Path:
-    """The commands that ask Slurm, each of which first writes its name into the file that is returned.
+    """Wrap Slurm's query commands, so that each first writes its name to a file. Returns the file.
 
-    sdiag counts what supervisors of other tests' runs ask, too.
+    (sdiag would also count the queries by supervisors of other tests' runs.)
     """
     asked = folder / "asked"
     asked.touch()
@@ -46,7 +46,7 @@ def test_twenty_terminals_ask_the_controller_once_a_minute(lab: Lab) -> None:
     try:
         for terminal in terminals:
             terminal.shows(run.id, "Running")
-        for terminal in terminals:  # its table is drawn anew
+        for terminal in terminals:  # this redraws its table
             terminal.press("x")
             terminal.shows("Running")
         words = asked.read_text().split()

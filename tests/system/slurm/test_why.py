@@ -1,4 +1,4 @@
-"""``slurmtf why`` on runs that really wait, and that really died: of Slurm, of Python, of the libraries."""
+"""``slurmtf why`` on runs that really wait, and on runs that really died: because of Slurm, Python or libraries."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def test_what_runs_wait_for(lab: Lab) -> None:
         assert " in debug " in lab.slurmtf("why", held.id).stdout
         assert waiting["remedy"] == f"release it: scontrol release {job_of(held)}"
         waiting = why(lab, never)["waiting"]
-        assert waiting["class"] == "never"  # Slurm's reason is PartitionConfig at first
+        assert waiting["class"] == "never"  # at first, Slurm's reason is PartitionConfig
         until(lambda: why(lab, never)["waiting"]["reason"] == "PartitionTimeLimit", "the reason")
         assert "PartitionTimeLimit" in lab.slurmtf("why", never.id).stdout
     finally:

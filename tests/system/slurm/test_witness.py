@@ -1,4 +1,4 @@
-"""Success needs a witness: a batch script that ends before the supervisor has begun is never a completed run."""
+"""Success needs a witness: if the batch script ends before the supervisor starts, the run is never Completed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CASES = {
 
 @pytest.fixture
 def profile(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What a login shell of the user reads."""
+    """Return the file that the user's login shell reads."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     return tmp_path / "home" / ".bash_profile"
