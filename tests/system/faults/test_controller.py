@@ -127,7 +127,7 @@ def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Fault
     the(lost, "task", 1).kill()
     the(dies_twice, "task").kill()
     starts = until(lambda: [one for one in journal(dies_twice) if one["event"] == "started"][1:], "its second start")
-    slurm.start_node("node4")  # it comes back after the power cut
+    slurm.start_node("node4")  # reboots it, as after a power cut
     states = ended(dies_twice, greedy, lost)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(dies_twice), journal(lost))
     assert decided(dies_twice)[0] == ("requeue", "task-lost")
