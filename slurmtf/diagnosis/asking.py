@@ -28,7 +28,7 @@ STEP_S = 600
 
 @dataclass(frozen=True)
 class Advice:
-    """One thing to request differently, in few words, and why. Settings are marked with backticks (slurmtf/spelling.py)."""
+    """One thing to request differently, and why. Settings are marked with backticks (slurmtf/spelling.py)."""
 
     code: str
     what: str
@@ -40,7 +40,7 @@ class Advice:
 
 
 def advise(usage: Usage, state: RunState) -> list[Advice]:
-    """Return what to request next time. For a run that was too short to judge by, only whether its memory was too little."""
+    """Return what to request next time. If the run was too short to judge, only advise on too little memory."""
     more = list(_more_memory(usage, state))
     if usage.times.training < LEAST_S:
         return more

@@ -1,4 +1,4 @@
-"""What the rules find in a text: which one matches, where, and the line that shows it. Pure."""
+"""Match the rules against a text: which rule matches, where, and the line that shows it. Pure."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ CERTAIN = tuple(rule for rule in RULES if not (rule.weak or rule.cascade))
 PLAIN = tuple(rule for rule in CERTAIN if not rule.vague)
 VAGUE = tuple(rule for rule in CERTAIN if rule.vague)
 VAGUE_BUT_FOR_CRASHES = tuple(rule for rule in VAGUE if rule.kind is not Kind.CRASH)
-"""A script that ends by an error of its own may crash on the way out."""
+"""The vague rules for a script that ends with an error of its own: it may also crash as it exits."""
 SAID_BY_SCRIPTS = tuple(rule for rule in CERTAIN if rule.by_script)
 ANYWHERE = tuple(rule for rule in CERTAIN if rule.anywhere)
 WEAK = tuple(rule for rule in RULES if rule.weak)
 CASCADES = tuple(rule for rule in RULES if rule.cascade)
 OUTRANKING = tuple(rule for rule in PLAIN if rule.kind in (Kind.HOST_MEMORY, Kind.TIME_LIMIT, Kind.PREEMPTED, Kind.NODE))
-"""What the job's own log says that no task could go on with."""
+"""Messages in the job's own log that no task survives."""
 TASK_ENDED = re.compile(r"(?m)^srun: error: \S+: tasks? [\d,-]+: Exited with exit code \d+\n?")
 SAID_BY_SHELL = {
     126: re.compile(
@@ -35,45 +35,46 @@ SAID_BY_SHELL = {
     ),
     127: re.compile(r"(?i)\S+: .*: (?:(?:command )?not found|no such file or directory)$|\S+: command not found: \S+$"),
 }
-"""By its exit code, with what a shell, env or nohup says that it could not run a command (bash(1), EXIT STATUS; env(1))."""
+"""Exit code to the message with which a shell, env or nohup reports that it could not run a command (bash(1), EXIT STATUS;
+env(1))."""
 OF_ERRORS = ("rror", "RROR", "atal", "ATAL", "ailed", "AILED", "ailure", "xception", "XCEPTION")
-"""What of such a word is looked for first."""
+"""Parts of the words in ``ERROR_LIKE``, as a cheap first search."""
 ERROR_LIKE = re.compile(
     r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*(?:\.\d|\de|\d\s*(?:$|[^\w\s])))"
     r"|\w(?:Error|Exception)\b"
 )
-"""A word of an error; a number after it makes it one of a training's, and 'mean_squared_error' is one, too."""
+"""A word that marks an error; followed by a number, it is a metric of the script's, and so is 'mean_squared_error'."""
 MOST_SAID = 20
 MANY_RULES = 40
 LONG = 1 << 16
-"""Characters from which on a log is looked through without what it says again and again."""
+"""The length in characters from which a log is searched without its repeated lines."""
 NO_DIGITS = str.maketrans("", "", "0123456789")
 SURVIVED = re.compile(
     r"^(?!.*\b(?:NCCL WARN|UCX)\b)"
     r"(?:(?:.{0,60}?|\S+:\d+: )\b(?:WARN(?:ING)?|\w*[Ww]arning|INFO|DEBUG)\b(?!!)|[\d.: -]*[WI]\d* )"
     r"|\bretry(?:ing)?\b|\(ignored\)"
 )
-"""A line by which a program says that it goes on."""
+"""A line that shows that the program continues."""
 TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
-"""An error that TensorFlow or XLA tells of, and mostly goes on: without a GPU, with another way to do it."""
+"""An error that TensorFlow or XLA logs and mostly survives: it continues without a GPU, or by another method."""
 NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TOLD_BY_TENSORFLOW, TASK_ENDED)))
 FRAME = re.compile(r"[-=*#]{9,}$")
-"""What MPI writes above and below what it has to say."""
+"""The rule that MPI prints above and below a message."""
 OF_PROGRAM = re.compile(r"([\w./-]+)(?: \(\w+\))?: ")
-"""The name of a program, which begins what it says of itself."""
+"""The program's own name, with which its messages begin."""
 MISUSE = re.compile(
     r"[\w./-]+(?: \(\w+\))?: .*(?:: (?:No such file or directory|Not a directory|Is a directory|File exists)$"
     r"|(?:invalid|unrecognized|unknown|illegal) option|not in gzip format|not look like a tar archive)"
 )
-"""What a program says that was asked for what can't be: a wrong path, an option that it does not have."""
+"""A program's message about an impossible request: a wrong path, an unknown option."""
 LAST_LINES = 3
 LINES_OF_END = 60
-"""Lines of a task's log that tell of its end: what stands above so many was survived. The job's log tells of little else."""
+"""The last lines of a task's log, which are about its end: it survived everything above. The job's log has little else."""
 
 
 @dataclass(frozen=True)
 class Clue:
-    """A rule that matches, the line that shows it, and what its pattern's groups hold."""
+    """A rule that matches, the line that shows it, and the groups of its pattern."""
 
     rule: Rule
     log: Log
@@ -90,7 +91,7 @@ class Clue:
 
 
 def _quote(group: str) -> str:
-    """Return a log's own words as a remedy may tell them: what it marks as settings is not what we say to set."""
+    """Return text from a log so that a remedy can quote it: without secrets, and its backticks do not mark settings."""
     return unmark(without_secrets(shorten(group)))
 
 
@@ -108,7 +109,7 @@ def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int
 
 
 def certain_of(log: Log, killed: bool) -> Clue | None:
-    """Return what the end of a log without a traceback is certain of, after the last sign that the training went on."""
+    """Return the certain clue at the end of a log without a traceback, after the last sign that the script continued."""
     start, end = after_survived(log.text, log.uncaught), start_of_end(log)
     counts = partial(ends_it, log.text, 0 if killed else start_of_last_lines(log.text, LAST_LINES))
     clue = fatal_of(log, start) or match(log, PLAIN, end, counts)
@@ -116,24 +117,24 @@ def certain_of(log: Log, killed: bool) -> Clue | None:
 
 
 def start_of_end(log: Log) -> int:
-    """Return from where on a log tells of its end."""
+    """Return the position from which a log is about its end."""
     start = after_survived(log.text, log.uncaught)
     return max(start, start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
 
 
 def fatal_of(log: Log, start: int) -> Clue | None:
-    """Return the first fatal sign in a log from a position on. What a program only warns of, it has survived."""
+    """Return the first fatal clue in a log after ``start``. What a program only warns about, it has survived."""
     return match(log, ANYWHERE, start, partial(ends_it, log.text, 0))
 
 
 def ends_it(text: str, last: int, place: int) -> bool:
-    """Return whether a program can't continue after its words at ``place``. TensorFlow's errors are fatal at the end only."""
+    """Return whether a program ends after its message at ``place``. TensorFlow's errors are fatal only from ``last`` on."""
     line = _line_at(text, place)
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
 
 def start_of_last_lines(text: str, count: int) -> int:
-    """Return where so many lines begin with which a text ends."""
+    """Return the position of the last ``count`` lines of a text."""
     end = len(text.rstrip())
     for _ in range(count):
         end = max(text.rfind("\n", 0, max(end, 0)), 0)
@@ -141,8 +142,10 @@ def start_of_last_lines(text: str, count: int) -> int:
 
 
 def find_clue_before(log: Log, end: int, by_child: bool) -> Clue | None:
-    """Return what a log tells before an error that does not say why: not what its program had warned of, and went on. A child
-    that failed went on from nothing: its last lines count, too, if they are warnings."""
+    """Return the clue in a log before an error that gives no reason, ignoring warnings that the program survived.
+
+    A child that failed survived nothing: its last lines count even if they are warnings.
+    """
     text = log.text[:end]
     last = start_of_last_lines(text, LAST_LINES) if by_child else end
     return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
@@ -154,13 +157,13 @@ def join_errors(log: Log, errors: Sequence[str]) -> Log:
 
 @lru_cache(maxsize=4)
 def _without_digits(text: str) -> str:
-    """Return a log's lines without digits, each once: what a training says a thousand times is looked through once."""
+    """Return a log's lines without digits, each once, so that a line repeated a thousand times is searched once."""
     lines = text.encode("utf-8", "replace").translate(None, b"0123456789").split(b"\n")
     return b"\n".join(dict.fromkeys(lines)).decode("utf-8", "replace")
 
 
 def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
-    """Return where a rule's pattern is first said; the source that a traceback shows says nothing."""
+    """Return the first match of a rule's pattern, preferring lines that are not source code quoted by a traceback."""
     places = (one for one in _compile(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
     called = (one for one in places if not rule.called or _is_called(rule.called, text, one.start()))
     found = list(itertools.islice(called, MOST_SAID))
@@ -169,7 +172,7 @@ def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | No
 
 
 def _is_called(pattern: str, text: str, place: int) -> bool:
-    """Return whether the innermost frame of the traceback that ends at ``place`` shows such a call."""
+    """Return whether the innermost frame of the traceback that ends at ``place`` matches ``pattern``."""
     return _compile(pattern).search(text, max(text.rfind("\n  File ", 0, place), 0), place) is not None
 
 
@@ -185,21 +188,23 @@ def _line_at(text: str, place: int) -> str:
 
 
 def shorten(line: str, place: int = 0) -> str:
-    """Return a line as it is shown: of one that prints a whole array, what stands at ``place``."""
+    """Return a line for display; a very long line (a printed array) is cut around ``place``."""
     first = max(0, place - LONGEST_LINE // 4) if len(line) > LONGEST_LINE else 0
     shown = line[first : first + LONGEST_LINE].strip()
     return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
 
 
 def shells_line(text: str, exit_code: int) -> str:
-    """Return the line by which a shell says why it ends with this exit code, if it is the last one; else nothing."""
+    """Return the line in which a shell explains this exit code if it is the last line of the text; else an empty string."""
     lines = TASK_ENDED.sub("", text).rstrip().rpartition("\n")
     return shorten(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 
 
 def last_line(text: str) -> str:
-    """Return the last line, of a text in a frame its first; empty where that is a warning, or TensorFlow's. That srun's task
-    ended is none."""
+    """Return the last line, or the first line of a frame that ends the text; empty if it is a warning or TensorFlow's.
+
+    srun's lines about the exit codes of tasks do not count.
+    """
     lines = [line for line in TASK_ENDED.sub("", text[start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
     frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
@@ -208,7 +213,7 @@ def last_line(text: str) -> str:
 
 
 def first_of_last(text: str) -> str:
-    """Return the first of the lines with which a text ends that begin with the same word: a program's own name."""
+    """Return the first of the last lines that begin with the same program's name."""
     lines = [line for line in text[start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
@@ -216,20 +221,22 @@ def first_of_last(text: str) -> str:
 
 
 def is_misuse(text: str) -> bool:
-    """Return whether the program that a text ends with says that it was asked for what can't be."""
+    """Return whether a text ends with a program's message about an impossible request (``MISUSE``)."""
     return any(map(MISUSE.match, (first_of_last(text), last_line(text))))
 
 
 def error_line(text: str) -> str:
-    """Return the first line that looks like an error; empty when none does. That srun's task ended is none, and neither is what
-    a program warns of, or TensorFlow tells of."""
+    """Return the first line that looks like an error; empty if none does.
+
+    srun's lines about exit codes, warnings, and errors that TensorFlow logs do not count.
+    """
     found = (ERROR_LIKE.search(text, start, end) for start, end in _places(text, OF_ERRORS))
     lines = (_line_at(text, one.start()) for one in itertools.islice(filter(None, found), MOST_SAID))
     return next((line for line in lines if not NO_ERROR.match(line) and not SURVIVED.search(line)), "")
 
 
 def _places(text: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
-    """Yield where the lines begin and end that hold one of some words."""
+    """Yield the start and end of each line that contains one of ``words``."""
     nearest = {word: text.find(word) for word in words}
     while nearest := {word: place for word, place in nearest.items() if place >= 0}:
         start = text.rfind("\n", 0, min(nearest.values())) + 1

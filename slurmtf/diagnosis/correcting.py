@@ -19,7 +19,7 @@ from slurmtf.spelling import values_in
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
 MOST_AT_ONCE = 16
-"""Times of what was asked for, of which an array is what the script needs, and not a mistake in its shape."""
+"""An array larger than this many times the requested memory is a mistake in its shape, not what the script needs."""
 UNITS = ("bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB")
 ALLOCATION = re.compile(rf"Unable to allocate (\d+\.?\d*) ({'|'.join(UNITS)}) ")
 AS_IT_WAS = (Kind.NODE, Kind.PREEMPTED, Kind.REQUEUED, Kind.LOST, Kind.CANCELED)
@@ -29,9 +29,9 @@ UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
 
 
 def correct_command(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
-    """Return the command that submits a run again with the necessary changes; empty if the rules know no value for them.
+    """Return the command that submits a run again with the necessary changes; empty if their values are unknown.
 
-    ``settings`` are the estimator's, ``asked`` what the job got.
+    ``settings`` are the estimator's; ``asked`` is what the job requested.
     """
     changes = changes_of(death, settings, asked)
     if not changes and (death.kind not in AS_IT_WAS or (death.kind is Kind.CANCELED and death.evidence)):
@@ -57,11 +57,10 @@ class Followed(NamedTuple):
 
 
 def follow_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
-    """Return what to do about a run whose earlier runs did not end as they had to, and the command for it.
+    """Return what to do about a run whose earlier runs did not end as required, and the command for it.
 
-    Where none of them is in its way, Slurm went by a job that one of them had left for another. The command is empty where one
-    of them has to be mended in a way that no command knows: it waited in vain itself, or there
-    are several.
+    If no earlier run is in its way, Slurm judged by a job that one of them had already replaced with another. The command is
+    empty if no single command helps: several runs are in the way, or the one that is waited in vain itself.
     """
     wrong = [one for one in followed if one.is_in_the_way]
     waits = [f"{one.run_id}:{one.condition}" for one in followed if not one.state.status.final]
@@ -94,20 +93,19 @@ def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resour
 
 
 def _more_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
-    """Return what to ask for, with what the script wanted at once; nothing where that is out of all proportion: a mistake."""
+    """Return the memory to request, including what the script wanted at once; empty if that is so much that it is a mistake."""
     enough = max(asked_mb * MORE_MEMORY, asked_mb + wanted_mb)
     return {"memory": f"{math.ceil(enough / 1024)}G"} if wanted_mb <= asked_mb * MOST_AT_ONCE else {}
 
 
 def _read_wanted_mb(text: str) -> float:
-    """Return what a text says that could not be allocated; 0 where it says nothing (numpy's words)."""
+    """Return the size in MiB that numpy's message says could not be allocated; 0 if the text has no such message."""
     found = ALLOCATION.search(text)
     return float(found[1]) * 1024.0 ** (UNITS.index(found[2]) - UNITS.index("MiB")) if found else 0.0
 
 
 def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
-    """Return what a remedy says to set, if it names values: the first of its settings with a value that the run did not
-    have."""
+    """Return the first setting in a remedy that has a value and that the run did not already have; empty if none."""
     for name, key, value in values_in(remedy):
         given = _mapping(settings.get(name)).get(key) if key else settings.get(name)
         if "..." in value or "/path" in value or value in (given, json.dumps(given)):
