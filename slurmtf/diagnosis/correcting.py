@@ -31,7 +31,7 @@ UNLIKE = (Kind.GPU_HARDWARE, Kind.NODE)
 def correct_command(run_id: str, death: Explanation, settings: Mapping[str, object], asked: Resources) -> str:
     """Return the command that submits a run again with the necessary changes; empty if their values are unknown.
 
-    ``settings`` are the estimator's; ``asked`` is what the job requested.
+    ``settings`` are the estimator's; ``asked`` is what the job got.
     """
     changes = changes_of(death, settings, asked)
     if not changes and (death.kind not in AS_IT_WAS or (death.kind is Kind.CANCELED and death.evidence)):

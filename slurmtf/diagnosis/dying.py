@@ -1,4 +1,4 @@
-"""Why a run died, from its outcome and its logs: the first task that failed, not those that died of it. Pure."""
+"""Explain why a run died from its outcome and its logs: the first task that failed, not those that it took down. Pure."""
 
 from __future__ import annotations
 
@@ -61,18 +61,18 @@ from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmark
 
 MESSAGE_LENGTH = 2000
-"""Characters of an error's message that are looked at."""
+"""The number of characters of an error's message that are examined."""
 OF_NEXT = re.compile(
     r"\n(?=Traceback \(most recent|[A-Za-z_][\w.]*(?:Error|Exception): |Exception (?:in thread|ignored in)"
     r"|srun: |slurmstepd: |-{20})"
 )
-"""Where the message of an error has ended at the latest."""
+"""The latest point at which an error's message ends."""
 OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
-"""What a module that was not loaded leads to."""
+"""Failures that a module that was not loaded can cause."""
 AN_ERROR = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception): ")
-"""How Python begins the line of an error."""
+"""The beginning of Python's line about an error."""
 OF_SHELL = re.compile(r"[^\s:]+: (?:line )?\d+: (?:.+: (?:No such file or directory|Not a directory)|.*can't cd to .+)$")
-"""How a shell says of a line of its script that it is wrong."""
+"""A shell's message about a faulty line of its script."""
 FAILS_AT_IMPORT = (
     "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
     "or the node; install versions that fit together (`pip_packages`)"
@@ -82,9 +82,9 @@ FAILS_AT_IMPORT = (
 def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequence[Log] = ()) -> Explanation:
     """Return why a run died.
 
-    ``failures`` are the tasks that failed, in the order in which they ended. What Slurm has seen outranks any text. The job's
-    own log comes first, then task by task in the order of ``failures``: what a log is certain of, the error that its script
-    raised, the signal that killed it. What a process says that lost another one explains only what nothing else does.
+    ``failures`` are the tasks that failed, in the order in which they ended. What Slurm observed outranks any text. The job's
+    own log comes first, then each task in the order of ``failures``: the certain clues in its logs, the error that its script
+    raised, the signal that killed it. Messages about the loss of another process count only if nothing else explains the end.
     """
     if outcome.cause in OF_CAUSE:
         return _but_for_hung(outcome, logs, failures, _of_cause(outcome, list(map(_as_read, logs))))
@@ -115,10 +115,10 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
 
 
 def explain_hang(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> Explanation | None:
-    """Return the error that a task's script ended by while its process stayed; None where no task's did.
+    """Return the error that ended a task's script while its process stayed; None if there is none.
 
-    Such a run ends by its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
-    One that ended with an exit code did not stay: it may have raised the error because it was told to end.
+    Such a run ends at its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
+    A task that ended with an exit code did not stay: it may have raised the error because it was told to end.
     """
     ended = ((log, error) for log, error in _of_who_stayed(logs, failures) if _ended_it(log, error))
     found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
@@ -126,7 +126,7 @@ def explain_hang(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> E
 
 
 def _of_who_stayed(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
-    """Yield the last errors of tasks that did not leave with an exit code, but for those that tell of another task's end."""
+    """Yield the last errors of tasks that did not end with an exit code, except errors about another task's end."""
     left = {failure.task for failure in failures if not failure.end.signal}
     for log in (log for log in with_exits(list(map(_as_read, logs)), {}) if log.task and log.task not in left):
         error = _raised(log)
@@ -139,13 +139,16 @@ def _raised(log: Log) -> Raised | None:
 
 
 def _ended_it(log: Log, error: Raised) -> bool:
-    """Return whether a script ended by an error: by the word of its Python, where that was watched, else by the log's."""
+    """Return whether an error ended a script, according to its Python if that was watched, else according to the log."""
     return error.is_told or log.uncaught is None
 
 
 def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskFailure], found: Explanation) -> Explanation:
-    """Return what a run ended by; where a task had stayed after an error: that. Who cancels such a run is told of it beside,
-    and who reached a limit of the last error of a task that may have stayed."""
+    """Return ``found``, or the error of a task that stayed after it, if any.
+
+    For a canceled run, that error is added to ``found``; for a run that reached a limit, the last error of a task that may
+    have stayed.
+    """
     stayed = explain_hang(logs, failures)
     if outcome.cause not in OF_HUNG:
         told = stayed if outcome.cause is Cause.CANCELED else None
@@ -169,9 +172,10 @@ def _also_hung(remedy: str) -> str:
 
 
 def _find_stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Sequence[Log]) -> list[str]:
-    """Return the tasks that were ended because of the one that decided: by a signal, after it had ended by itself.
+    """Return the tasks that a signal ended because the decisive task had ended by itself before.
 
-    Where its log tells that another one was gone, one that was killed (SIGKILL) may have been so before, and heard of later.
+    If the decisive task's log reports the loss of another one, a task that was killed (SIGKILL) may have died first and been
+    reported later.
     """
     names = [failure.task for failure in failures]
     if outcome.task not in names or outcome.signal:
@@ -182,7 +186,7 @@ def _find_stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Seque
 
 
 def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation | None) -> Explanation | None:
-    """Return the module that the job or the task itself did not get, where what the task died of comes of that."""
+    """Return ``found``, or the module that the job or its task failed to load if that can be the cause of ``found``."""
     if found is None or found.kind not in OF_THE_ENVIRONMENT:
         return found
     rules = [rule for rule in PLAIN if rule.kind is Kind.MODULE]
@@ -190,7 +194,7 @@ def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation |
 
 
 def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
-    """Return what the logs of a task tell: the error that ended its script, else a program's last lines, else its signal."""
+    """Explain a task's end from its logs: the error that ended its script, else a program's last lines, else its signal."""
     raised = [(log, _raised(log)) for log in logs]
     found = (_but_for_words(outcome, log, error, logs) for log, error in raised if error)
     said = (certain_of(log, killed=signal_of(end) > 0) for log, error in raised if not error)
@@ -203,7 +207,7 @@ def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) 
 
 
 def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log]) -> Explanation | None:
-    """Return what an error means, or what the script said of something else as it left: it may have survived the error."""
+    """Explain an error, with what the script said about something else as it exited: it may have survived the error."""
     found = _of_raised(outcome, log, error)
     words = other_words(logs, log, error) if found else ""
     if not found or not words:
@@ -215,7 +219,7 @@ def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log
 
 
 def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanation | None:
-    """Return that a script ended itself, where its own code did so and nothing else explains it: its last words say why."""
+    """Explain the end of a script whose own code ended it by its last message; None if it did not, or if a process was lost."""
     log, left = next(((log, left) for log in logs if (left := how_it_left(log))), (None, None))
     words = (left.said if left else "") or last_words(logs)
     log = log or next((log for log in logs if ended_itself(log, end, words)), None)
@@ -231,7 +235,7 @@ def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanat
 
 
 def advice(outcome: Outcome) -> str:
-    """Return what to do about how a run ended, by its outcome alone; empty where nothing is known."""
+    """Return what to do about a run's end, from its outcome alone; empty if nothing is known."""
     return explain(outcome).remedy
 
 
@@ -250,10 +254,10 @@ def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
 
 
 def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
-    """Return what the error that ended a script means: what it, or an error that it comes from, says is certain.
+    """Explain the error that ended a script by its message or that of an error that caused it; None if its origin is unknown.
 
-    What stands before it was survived, but for what nothing survives, and where the error does not say why. An error of which
-    nobody knows whose it is explains nothing.
+    The script survived everything logged before the error, which therefore counts only if nothing survives it or if the error
+    gives no reason.
     """
     clue = _told_by(log, error)
     if clue:
@@ -299,14 +303,14 @@ def _error_of(log: Log) -> str:
 
 
 def _of_weak(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | None:
-    """Return what healthy logs say too, where it stands at the end, and the errors that are ``said`` speak of it."""
+    """Return the weak explanation: a message that healthy logs have too, but at the end and about the errors in ``said``."""
     rules = [rule for rule in WEAK if re.search(rule.about, said)]
     found = next(filter(None, (match(log, rules, start_of_end(log)) for log in logs)), None)
     return found.explains(outcome) if found else None
 
 
 def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
-    """Return an error that no rule knows and that is not the script's own; its origin is unknown."""
+    """Return an error of unknown origin: no rule matches it, and it is not the script's own."""
     for log in logs:
         error = _raised(log)
         if error and not _tells_of_another(log, error):
@@ -315,7 +319,7 @@ def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | Non
 
 
 def _tells_of_another(log: Log, error: Raised) -> bool:
-    """Return whether an error is about another process that is gone; Keras' message begins a line later."""
+    """Return whether an error is about the loss of another process; Keras' message begins a line later."""
     message = OF_NEXT.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
     return match(Log("", "", message), CASCADES) is not None
 
@@ -326,8 +330,8 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 
 
 def _show_error(log: Log, error: Raised) -> tuple[Evidence, ...]:
-    """Return the error, where it is, what was handled meanwhile, the last words of a program of which it tells that it failed,
-    and that of a script which went on until it ended itself."""
+    """Return the lines that show an error: its place, the error handled meanwhile, its message, the last messages of a child
+    program whose failure it reports, and the last line of a script that continued until it ended itself."""
     last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
     before = log.text[: error.start] if error.childs_exit_code is not None else ""
     of_child = (first_of_last(before), last_line(before))
@@ -337,9 +341,9 @@ def _show_error(log: Log, error: Raised) -> tuple[Evidence, ...]:
 
 
 def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
-    """Return what the signal means that ended a task, unless its log tells that it gave up because of another one.
+    """Explain the signal that ended a task; None if its log says that it gave up because of another process.
 
-    A program that aborts has said why: what that means, no rule knew.
+    None also for a program that aborted and logged a reason: no rule knew that one.
     """
     number = signal_of(end)
     if number not in OF_SIGNAL or any(match(log, CASCADES) for log in logs):
@@ -353,15 +357,17 @@ def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None
 
 
 def _explain_refusal(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
-    """Return what it means that a shell could not run a command, where it says so last and ends with the code for that."""
+    """Explain a shell that could not run a command: its last line says so, and it ends with that exit code; else None."""
     line = shells_line(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
     shown = (Evidence(log.name, line),)
     return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, OF_EXIT_CODE[exit_code or 0]) if line else None
 
 
 def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
-    """Return an error without its traceback as the script's own: Python writes it last, as do a shell and its programs. Where
-    Python told by which error it ended, or by none, a line that looks like one is the script's text."""
+    """Return an error without a traceback in the last line as the script's own, as Python, a shell or its programs write it.
+
+    If Python was watched, it has reported any error itself, and a line that looks like one is the script's text.
+    """
     if outcome.exit_code not in (1, 2):
         return None
     for log in (log for log in logs if log.uncaught is None):
@@ -372,7 +378,7 @@ def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
 
 
 def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
-    """Return what the outcome alone says; where that is nothing, the first line that looks like an error."""
+    """Explain a run by its outcome alone, with the first line that looks like an error."""
     tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
     code = outcome.exit_code
     refused = next(filter(None, (_explain_refusal(outcome, log, code) for log in tasks_first)), None)

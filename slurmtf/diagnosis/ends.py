@@ -1,4 +1,4 @@
-"""What an end means without any log: its cause, its signal, its exit code."""
+"""Explain an end without any log: by its cause, its signal or its exit code."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.STRAGGLER: (Kind.STALL, "have all ranks take as many steps, or raise the distribution's straggler_grace_s"),
     Cause.LOST: (Kind.LOST, ""),
 }
-"""Causes that Slurm or the supervisor observed: no log is more reliable."""
+"""Causes that Slurm or the supervisor observed; no log is more reliable."""
 OF_CANCELER: dict[str, str] = {
     CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
     CanceledBy.SLURM.value: "ask your administrators, naming the job id: Slurm's own log (slurmctld) says why",
@@ -38,7 +38,7 @@ OF_REST: dict[Cause, Kind] = {
     Cause.NOT_STARTED: Kind.NOT_STARTED,
     Cause.TASK_LOST: Kind.LOST,
 }
-"""The class of a cause if no log says more."""
+"""The kind of a cause if no log says more."""
 OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
@@ -58,7 +58,7 @@ MAYBE_OF_SHELL = {
     126: "a shell ends with 126 when a command may not be run, and no log says so: look at the last command that ran",
     127: "a shell ends with 127 when it finds no such command, and no log says so: look at the last command that ran",
 }
-"""What is said about these codes if no shell has reported a reason: a program may use them for reasons of its own."""
+"""The remedies for these codes if no shell reported a reason: a program may use them for reasons of its own."""
 LOST_WITH_ITS_NODE = (
     "the task's node died or was cut off, or what ran there was killed as a whole: submit it again; if it happens again, "
     "without that node (`sbatch[exclude]=...`), and tell your admins the node and the time"
@@ -80,7 +80,7 @@ BY_ITS_LINE = (
     "(slurmtf render shows where)"
 )
 OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
-"""How a run ends of which a task raised an error and stayed."""
+"""How a run can end if one of its tasks raised an error and stayed."""
 IT_STAYED = (
     "fix that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "
     "and more time does not help; started by 'python -m mpi4py', an MPI program ends at once when a rank fails"
@@ -89,14 +89,17 @@ MAY_HAVE_STAYED = "the last error in its log is shown: if the script stopped the
 
 
 def signal_of(end: End | None) -> int:
-    """Return the signal that ended a task, even as a shell reports it (bash(1), EXIT STATUS); 0 if none did."""
+    """Return the signal that ended a task, even if a shell reports it as an exit code (bash(1), EXIT STATUS); 0 if none did."""
     if end is None or end.signal:
         return end.signal or 0 if end else 0
     return max(0, (end.exit_code or 0) - 128)
 
 
 def who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
-    """Return what to do, and the rule's id: without a line of its own that it came to, what its shell reads first ended it."""
+    """Return the remedy for a batch script that ended early, and the rule's id.
+
+    If it did not reach a line of its own, a file that its shell reads first ended it.
+    """
     if outcome.detail.get("unlaunched"):
         return UNLAUNCHED, "unlaunched"
     return (BY_ITS_LINE, "script-ended") if outcome.detail.get("line") else (BY_ITS_SHELL, "shell-ended")

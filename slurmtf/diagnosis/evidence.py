@@ -1,4 +1,4 @@
-"""What the run folder holds of an end: the tasks that failed, and their logs. The ends of each log first."""
+"""Read the evidence of an end from the run folder: the tasks that failed, and their logs, the ends of each log first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from slurmtf.runs.states.history import Attempt, History, read_history
 from slurmtf.runs.states.state import RunState
 
 HEAD_BYTES, TAIL_BYTES = 64 * 1024, 400 * 1024
-"""What is read of the log of a task that failed; an error stands near its end, what it came from near its beginning."""
+"""How much of a failed task's log is read: an error is near its end, what led to it near its beginning."""
 TAIL_OF_OTHERS = 32 * 1024
 MOST_DISTINCT = 4 << 20
 LONGEST, BLOCK = 1 << 16, 1 << 24
@@ -37,16 +37,16 @@ SIGNS = tuple(
 )
 LONGEST_SIGN = max(map(len, SIGNS))
 AT_LENGTH = 4
-"""Tasks whose logs are read at length. Of hundreds of ranks, all but the first few died of those."""
+"""How many tasks' logs are read at length. Of hundreds of ranks, the first few took down the others."""
 CUT = "\n[...]\n"
 EXIT = re.compile(r"(?ms)^(?: *\+ Exception Group )?Traceback \(most recent call last\):$.*?^SystemExit: [^\n]*$")
-"""How a script left, as its Python tells it."""
+"""The traceback of a ``sys.exit``, as Python records it."""
 OF_ALL = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
-"""What ends all tasks of a run alike; where it has one, that one."""
+"""Kinds that end all tasks of a run alike; if the run has only one task, it is named."""
 
 
 def explain_run(layout: RunLayout, state: RunState) -> Explanation:
-    """Return why a run died. The whole of a long log is read only where its beginning and end explain nothing."""
+    """Return why a run died. A long log is read whole only if its beginning and end explain nothing."""
     if state.outcome is None:
         return Explanation(Kind.UNKNOWN)
     history = read_history(layout)
@@ -71,7 +71,7 @@ def explain_hung(layout: RunLayout) -> Explanation | None:
 
 
 def _only_node(nodes: str) -> str:
-    """Return the name of a job's only node; empty where it had several."""
+    """Return the name of a job's only node; empty if it had several."""
     return "" if "," in nodes or "[" in nodes else nodes
 
 
@@ -82,8 +82,7 @@ def failures_of(attempt: Attempt) -> list[TaskFailure]:
 
 
 def begins_of(history: History) -> Mapping[str, int] | None:
-    """Return where in each log begins what the last launch of a run wrote, which is what it died of; None where there was no
-    other one."""
+    """Return where in each log the output of the last launch, the one that died, begins; None if it is the only launch."""
     last = history.last
     return last.begins if last and (last.launch or len(history.attempts) > 1) else None
 
@@ -91,8 +90,10 @@ def begins_of(history: History) -> Mapping[str, int] | None:
 def read_logs(
     layout: RunLayout, first: Sequence[str], begins: Mapping[str, int] | None = None, whole: bool = False
 ) -> list[Log]:
-    """Return the job's log and those of its tasks, those of the tasks ``first`` before the others. ``begins``: of each log only
-    what stands from there on, and those alone; None: all that there is."""
+    """Return the job's log and those of its tasks, with the tasks in ``first`` before the others.
+
+    ``begins`` maps the names of the logs to read to the position from which to read each; None reads all from their beginning.
+    """
     order = {task: place for place, task in enumerate(first)}
     paths = [path for stream in ("err", "out") for path in sorted(Path(layout.logs).glob(f"*.{stream}"))]
     paths = [path for path in paths if begins is None or path.name in begins]
@@ -115,27 +116,28 @@ def read_logs(
 
 
 def _told(word: str | None) -> tuple[str | None, str]:
-    """Return the error that ended a script, and how it left by ``sys.exit``, of what its Python has told. Of several that a
-    launcher in it started the first; an exit before an error was caught."""
+    """Return the error that ended a script and its ``sys.exit``, from what its Python recorded.
+
+    If a launcher in it started several scripts, the first one's error is returned; an exit before an error was caught.
+    """
     errors = [line for line in EXIT.sub("", word or "").splitlines() if line.strip()]
     exits = EXIT.findall(word or "")
     return (errors[0], "") if errors else (None if word is None else "", exits[-1] if exits else "")
 
 
 def _uncaught(layout: RunLayout) -> dict[str, str]:
-    """Return how the scripts of tasks ended, by their Pythons' own word; empty of a task that was watched, and ended by no
-    error."""
+    """Return how each task's script ended, as its Python recorded it; empty for a watched task that no error ended."""
     files = {path.name[1 : -len(UNCAUGHT)]: path for path in Path(layout.logs).glob(f".*{UNCAUGHT}")}
     return {task: _text(path, 0, HEAD_BYTES, 0, whole=False).strip() for task, path in files.items()}
 
 
 def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:
-    """Return a log's text from ``begin`` on, or its beginning and its end, with what is new between them if ``whole``; empty if
-    unreadable."""
+    """Return a log's text from ``begin`` on; of a long log, its beginning and end, with the distinct lines between them if
+    ``whole``. Empty if it can't be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, 2)
-            begin = begin if 0 <= begin <= size else 0  # somebody has emptied it since
+            begin = begin if 0 <= begin <= size else 0  # it has been truncated since
             middle = size - begin - head_bytes - tail_bytes
             file.seek(begin)
             if middle <= 0:
@@ -151,7 +153,7 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
 
 
 def _has_signs(file: BinaryIO, count: int) -> bool:
-    """Return whether this part of a file holds an error or a fatal sign; the rest of the file can't explain an end."""
+    """Return whether the next ``count`` bytes of a file contain an error or a fatal sign; other text can't explain an end."""
     before = b""
     while count > 0 and (block := before + file.read(min(count, BLOCK))) != before:
         count -= len(block) - len(before)
@@ -162,15 +164,17 @@ def _has_signs(file: BinaryIO, count: int) -> bool:
 
 
 def _lines(file: BinaryIO, count: int) -> Iterator[bytes]:
-    """Yield the lines of so many bytes of a file, long ones in pieces."""
+    """Yield the lines in the next ``count`` bytes of a file, long ones in pieces."""
     while count > 0 and (line := file.readline(min(count, LONGEST))):
         count -= len(line)
         yield line.rstrip(b"\n")
 
 
 def distinct(lines: Iterable[bytes]) -> bytes:
-    """Return the lines that differ from all before them in more than their digits: progress says the same a thousand times.
-    Of many gigabytes, so many as can be looked through."""
+    """Return the lines that differ from all earlier ones in more than their digits, as lines of progress do not.
+
+    Stops at a size (``MOST_DISTINCT``) that can still be searched.
+    """
     seen: dict[bytes, bytes] = {}
     size = 0
     for line in lines:

@@ -1,4 +1,4 @@
-"""What is known of an end, and what it is explained by."""
+"""The evidence of an end, and its explanation."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from slurmtf.job.contract.attempt.outcome import End
 
 @dataclass(frozen=True)
 class Log:
-    """A log, or the parts of it that were read. ``task``: whose it is; empty for the job's own. ``uncaught``: the error that
-    ended its script, by the word of its Python; empty: none has; None: nobody watched. ``exit``: where its script left by
-    ``sys.exit``, and the error that it handled there, as Python shows an error; ``exit_name``: the file that tells it."""
+    """A log, or the parts of it that were read.
+
+    ``task`` is empty for the job's own log. ``uncaught`` is the error that ended the script, as its Python recorded it: empty
+    if none did, None if Python was not watched. ``exit`` is the traceback of the script's ``sys.exit``, with the error that it
+    was handling; ``exit_name`` is the file with that traceback.
+    """
 
     name: str
     task: str
@@ -33,7 +36,7 @@ class TaskFailure:
 
 @dataclass(frozen=True)
 class Evidence:
-    """A line that shows it: of a log of the run, without what may be a secret."""
+    """A line of one of the run's logs that supports an explanation, without what may be a secret."""
 
     log: str
     text: str
@@ -44,7 +47,7 @@ class Evidence:
 
 @dataclass(frozen=True)
 class Explanation:
-    """``task`` is the first that failed; ``rule`` the id of the rule that knew, empty where none was needed."""
+    """Why a run died. ``task`` is the first that failed; ``rule`` is the id of the matching rule, empty if none was needed."""
 
     kind: Kind
     task: str = ""

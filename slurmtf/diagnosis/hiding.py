@@ -1,4 +1,4 @@
-"""Lines of logs without what may be a secret: people show to others what ``slurmtf why`` says. Pure."""
+"""Remove possible secrets from lines of logs: people show the output of ``slurmtf why`` to others. Pure."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ SECRETS = re.compile(
     r"|(?i:(?<=token=)|(?<=token: )|(?<=password=)|(?<=password: )|(?<=secret=)|(?<=api_key=)|(?<=bearer ))[^\s&'\",)]+"
     r"|\b(?:hf_|gh[pousr]_|github_pat_|glpat-|sk-|AKIA)[A-Za-z0-9_-]{16,}"
 )
-"""A user with a password in a URL, values that are named as secrets, tokens of services by their form."""
+"""A user and password in a URL, values that are named as secrets, tokens of services that have a known form."""
 
 
 def without_secrets(text: str) -> str:

@@ -49,7 +49,7 @@ class Kind(str, Enum):
 
     @property
     def meaning(self) -> str:
-        """Its description, in a few words."""
+        """A description in a few words."""
         return MEANINGS[self]
 
 

@@ -1,4 +1,4 @@
-"""How a script left by ``sys.exit``, by the word of its Python: where, what it said, which error it handled there. Pure."""
+"""How a script left by ``sys.exit``, as its Python recorded it: where, its message, the error it was handling. Pure."""
 
 from __future__ import annotations
 
@@ -14,30 +14,33 @@ from slurmtf.job.contract.attempt.log_excerpt import Failure
 from slurmtf.job.contract.attempt.outcome import End
 
 PROGRAMS = re.compile(r"/bin/[^/]+$")
-"""A launcher, such as torchrun, leaves with what its children left with."""
+"""A launcher, such as torchrun: it exits with the status of its children."""
 OF_LIBRARIES = re.compile(
     r"(?:\[[\w.-]+:\d+\]|\*{3}|Abort\(|OMP:|PMIX?\b|[\w/.-]+\.(?:c|cc|cpp|h|f90):\d+|[\d.: -]*[EF]\d* "
     r"|slurmtf: |srun: |slurmstepd)"
 )
-"""How the lines of libraries begin that end a process."""
+"""The beginning of lines of libraries that end the process."""
 STATUS = re.compile(r"SystemExit: (-?\d+|True)$")
 WORD = re.compile(r"[A-Za-z]{4,}")
 OF_ANY_ERROR = re.compile(
     r"(?i)\b(?:fail(?:ed|ure|s)?|abort(?:ed|ing)?|exit(?:ed|ing)?|giving up|gave up|crash(?:ed)?|exception|stopp(?:ed|ing)"
     r"|quit(?:ting)?|terminat(?:ed|ing)|an? (?:\w+ )?error|errors? (?:occurred|above)|see (?:above|the log)|went wrong)\b"
 )
-"""What a script says of whatever error it has met."""
+"""Words that a script may use about any error."""
 
 
 GAVE_UP = re.compile(r"(?i)\b(?:(?:could|can) ?not|can't|couldn't|unable to|failed|gave up|giving up)\b")
 LINES_OF_TRIES = 5
 LEAST_OF_SHELL = 126
-"""The least exit code by which a shell tells of something else."""
+"""The lowest exit code with which a shell reports something about a command."""
 
 
 class Left(NamedTuple):
-    """``failure``: the line that names the status or what the script said, and where; ``handled``: the error meanwhile, empty
-    if none; ``trace``: how that is told. ``said``: its words, empty if it gave a number."""
+    """A script's ``sys.exit``.
+
+    ``failure`` is the line with the status or message, and its place. ``handled`` is the error that the script was handling,
+    empty if none, and ``trace`` its traceback. ``said`` is the script's message, empty if it gave a number.
+    """
 
     failure: Failure
     handled: str
@@ -47,7 +50,7 @@ class Left(NamedTuple):
 
 
 def how_it_left(log: Log) -> Left | None:
-    """Return how the script of a log left by a ``sys.exit`` in its own code; None if it did not, or a library's code did."""
+    """Return how a log's script left by a ``sys.exit`` in its own code; None if it did not, or if a library's code did."""
     error = last_raised(log.exit) if log.exit else None
     places = PLACE.findall(log.exit, error.start) if error else []
     path = places[-1][0] if places else ""
@@ -62,8 +65,11 @@ def how_it_left(log: Log) -> Left | None:
 
 
 def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
-    """Return the logs, those of scripts that left while they handled an error as if it had come up: it ended them, whether they
-    have printed it or not. An exit that another code ended the process than was asked for, was caught."""
+    """Return the logs; for a script that left while it handled an error, as if that error had been uncaught.
+
+    That error ended the script, whether it was printed or not. If the process ended with another exit code than the one
+    requested, the exit was caught and is removed.
+    """
     found: list[Log] = []
     for log in logs:
         left, end = how_it_left(log), ends.get(log.task)
@@ -81,8 +87,10 @@ def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]
 
 
 def other_words(logs: Iterable[Log], log: Log, error: Raised) -> str:
-    """Return what a script said as it left, where that is about something else than an error which its log tells before; empty
-    if it is about that error, or about any."""
+    """Return a script's message as it left if it is about something other than the earlier error in its log; else empty.
+
+    A message that fits any error is taken to be about that one.
+    """
     left = how_it_left(log)
     if left is None or error.is_told:
         return ""
@@ -96,25 +104,25 @@ def other_words(logs: Iterable[Log], log: Log, error: Raised) -> str:
 
 
 def last_words(logs: Sequence[Log]) -> str:
-    """Return what the logs of a script say last: of several the line that looks like an error, be it not the last one."""
+    """Return the last line of a script's logs, preferring one that looks like an error even if it is not last."""
     last = [line for log in logs if (line := last_line(log.text))]
     like_errors = (*filter(ERROR_LIKE.search, last), *(error_line(log.text) for log in logs))
     return next(filter(None, like_errors), last[0] if last else "")
 
 
 def said_by_script(log: Log, words: str) -> Clue | None:
-    """Return what the words of a script mean by themselves: that there is no GPU, or the loss no number."""
+    """Return the clue in a script's own message: for example, that there is no GPU, or that the loss is not a number."""
     return match(replace(log, text=f"Error: {words}"), SAID_BY_SCRIPTS)
 
 
 def tried_before(log: Log, words: str) -> Clue | None:
-    """Return what a script only warned of just before it said that it can't go on: each try of several failed so."""
+    """Return the clue in the warnings just before a script said that it gave up: each of several tries failed like that."""
     return match(log, PLAIN, start_of_last_lines(log.text, LINES_OF_TRIES)) if GAVE_UP.search(words) else None
 
 
 def ended_itself(log: Log, end: End | None, words: str) -> bool:
-    """Return whether a script whose Python was watched ended with an exit code and by no error, and said an error of its own
-    last (os._exit, MPI's Abort)."""
+    """Return whether a watched script ended with an exit code but without a Python error, after printing an error of its own
+    (os._exit, MPI's Abort)."""
     code = end.exit_code if end else None
     is_own = (ERROR_LIKE.search(words) or said_by_script(log, words)) and not OF_LIBRARIES.match(words)
     return log.uncaught == "" and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

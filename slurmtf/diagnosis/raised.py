@@ -1,4 +1,4 @@
-"""The error that ended a script, as the last traceback of its log tells it: what it says, what caused it, whose it is. Pure."""
+"""Find the error that ended a script in the last traceback of its log: its message, its causes, its origin. Pure."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from slurmtf.job.contract.attempt.log_excerpt import LONGEST_LINE, Failure, find
 
 START = "Traceback (most recent call last):"
 TRACES = re.compile(r"Traceback \(most recent|Fatal Python error: |(?:Error|Exception)(?: \(see above for traceback\))?: ")
-"""What each error that Python tells of begins or ends with."""
+"""The beginning or end of every error that Python reports."""
 CAUSED = "The above exception was the direct cause of the following exception:"
 MEANWHILE = "During handling of the above exception, another exception occurred:"
 FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILINE)
@@ -24,7 +24,8 @@ OF_MODULE = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module
 PLACE = re.compile(r'(?m)^ *File "([^"]+)", line \d+(?:, in (.+))?$')
 RAISES = re.compile(r"(?:.*[:;]\s*)?(?:raise|assert) ")
 PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
-"""A line of a training that goes on. A bar (tqdm) is written once more when it is closed, after an error too."""
+"""A line that shows training progress. A progress bar (tqdm) does not: it is written once more on closing, even after an
+error."""
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?: \(see above for traceback\))?(?::|$)")
 OF_SCRIPTS = re.compile(
     r"(?:\w*(?:Value|Type|Key|Index|Attribute|Validation|[Cc]onfiguration|Parameter|Typing|Usage)|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
@@ -35,7 +36,7 @@ OF_SCRIPTS = re.compile(
     r"|Import|ModuleNotFound|HDF5Ext|Integrity|Programming|Staging|OperatorNotAllowedInGraph|InaccessibleTensor)"
     r"(?:Error|Exception)?$|(?:\w*Warning|StopIteration|Bad\w+File|UnidentifiedImageError)$"
 )
-"""Types of errors that a script makes, or its data: what it asks of a library can't be."""
+"""Types of errors that a script or its data causes, such as an impossible request to a library."""
 OF_CALLS = re.compile(
     r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions|absl\.flags\.\w+|configparser|tarfile|csv"
     r"|zlib|lzma|struct|re|binascii|getopt|shutil|yaml(?:\.\w+)?|jinja2\.exceptions)\.\w+(?::|$)"
@@ -47,21 +48,21 @@ OF_CALLS = re.compile(
     r"|bad_alloc|connect\w*|socket|network|timed? ?out|internal|unknown error)\b))"
     r"|cv2\.error: .*(?:Assertion failed|\(-\d+:Bad)"
 )
-"""Those of libraries in Python alone, or of data, which are raised where what is asked does not make sense."""
+"""Errors of pure Python libraries, or about data, that are raised if a request makes no sense."""
 OF_PYTHON_CALLS = re.compile(
     r"(?:^|/)(?:site|dist)-packages/(?:tensorflow|tensorflow_estimator|keras|tf_keras|h5py/_hl|numpy|pandas|scipy|sklearn|matplotlib)/"
 )
-"""Packages of which the part in Python raises a RuntimeError where they are called as they can't be."""
+"""Packages whose Python part raises a RuntimeError if they are called wrongly."""
 OF_IMPORTS = re.compile(r"(?:Attribute|Import|Name|Type|Value|Syntax|Indentation|Tab)Error$")
-"""Types of errors that a package has which does not fit another one, or this Python."""
+"""Types of errors that a package raises if it does not fit another package or this Python."""
 OF_SHADOWING = re.compile(r"partially initialized module|consider renaming")
-"""A package found a file of the script's where it looked for another module."""
+"""A package imported a file of the script's instead of the module that it needed."""
 ONLY_OF_SCRIPTS = re.compile(
     r"(?:Key|Index|Name|UnboundLocal|ZeroDivision|Recursion|UnicodeDecode|UnicodeEncode|JSONDecode|Syntax|Indentation|Tab)Error$"
 )
-"""Those whose message is the script's own data, and never a library's words."""
+"""Types of errors whose message is the script's own data, never a library's text."""
 OF_FILES = re.compile(r"(?:OS|IO)Error: (?!\[Errno|.*errno = (?!2\b))")
-"""A file that a library can't use: not there, or not what it should be. Where the system refused, it says the number."""
+"""A file that a library can't use: it is missing, or not what it should be. If the system refused it, an errno is shown."""
 FROM_BELOW = re.compile(
     r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
     r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*)Error"
@@ -72,51 +73,53 @@ OF_CHILDREN = re.compile(
     r"(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|TerminatedWorkerError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
     r"|RuntimeError: DataLoader worker)\b"
 )
-"""Errors that only say that another process ended, which has told why before."""
+"""Errors that only say that another process ended; that process has logged its reason before."""
 OF_WAITING = re.compile(
     r"(?:_?queue\.(?:Empty|Full)|EOFError|BrokenPipeError|Connection\w*Error|TimeoutError)\b"
     r"|(?i:[\w.]+(?:Error|Exception): .*\b(?:worker|process|child|producer|loader)(?:es|s|ren)?\b)"
 )
-"""What a process says that waited for one which has ended."""
+"""Errors of a process that waited for one that has ended."""
 OF_WAITING_FOR_THREADS = re.compile(
     r"(?:_?queue\.(?:Empty|Full)|TimeoutError)\b|(?i:[\w.]+(?:Error|Exception): .*\b(?:thread|worker|producer|loader)s?\b)"
 )
-"""What a script says that waited for a thread of its own."""
+"""Errors of a script that waited for a thread of its own."""
 DIED = re.compile(r"(?m)^(?:Process \S+|(Exception in thread) .+):\n(?=Traceback \(most recent call last\):\n)")
-"""What multiprocessing says of a process that an error ended, and Python of a thread."""
+"""The message of multiprocessing about a process, and of Python about a thread, that an error ended."""
 LOST = re.compile("|".join((*(rule.pattern for rule in CASCADES), r"remote process exited or there was a network error")))
 OF_A_FUNCTION = re.compile(
     r"Traceback \(most recent call last\):\n\n|-- Process \d+ terminated with the following error:\nTraceback "
 )
-"""The traceback of a Python function in a graph, which TensorFlow quotes in its error, or of a process, which torch does."""
+"""The traceback of a Python function in a graph, quoted in TensorFlow's error, or of a process, quoted in torch's."""
 OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\t|  ) ?(\S.*)\n\t \[\[")
 OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
-"""What an error of TensorFlow's, or of Keras', says behind its first line: above the node, or below the code."""
+"""The message of a TensorFlow or Keras error after its first line: above the graph node, or below the user's code."""
 OF_TABLE = re.compile(r"(?m)^(Root Cause[\s\S]{0,300}?)?^ +(exitcode *: .*)$")
-"""How a child ended, in torchrun's table of those that failed, of which it calls one the root cause."""
+"""The end of a child in torchrun's table of failures, one of which it calls the root cause."""
 CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
-"""TensorFlow's error around that of a Python function in a graph (tf.py_function)."""
+"""The error of a Python function in a graph (tf.py_function) inside TensorFlow's own error."""
 SAID = re.compile(r"(?m)^(?!Thread 0x|Current thread |Extension modules: )\S")
-"""The beginning of a line that goes on with no other one, and is none of a crash."""
+"""The beginning of a line that does not continue another one and is not part of a crash report."""
 TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
-"""What torch and mpirun --tag-output write before each line."""
+"""The prefix that torch and mpirun --tag-output write before each line."""
 GUTTERS = re.compile(r"(?m)^ *(?:\| ?|\+[-+]+ ?\d* ?-*$|\+ (?=Exception Group Traceback))")
-"""What Python writes before each line of an exception group, by how deep it is in it (traceback.py)."""
+"""The prefix that Python writes before each line of an exception group, depending on its depth (traceback.py)."""
 GROUP = "Exception Group Traceback"
 MOST_CAUSES = 8
 MOST_AFTER = 30
-"""Lines that stand after an error at the end of a script: of its message, of its threads, of who started it."""
+"""The most lines that can follow the error that ends a script: the rest of its message, its threads, its launcher."""
 LONGEST = 2000
-"""Characters of a line."""
+"""The most characters in one line of a log that is searched."""
 
 
 class Raised(NamedTuple):
-    """An error: where its line begins in the log, and its traceback; ``causes``: errors that it says it comes from, and
-    ``handled`` those while which were handled it was raised, both the nearest first. ``raised_here``: the user's own code
-    raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it as it was imported. ``of_call``: a
-    library refused what it was asked. ``is_uncaught``: it came up to where a script begins, which then ended. ``is_told``: the
-    task's Python says that it ended by this one. ``detail``: what it says where its first line is a heading.
+    """An error in a log.
+
+    ``start`` and ``at`` are the positions of its traceback and its line. ``causes`` are the errors named as its cause, and
+    ``handled`` those that were being handled when it was raised, both nearest first. ``raised_here``: the user's own code
+    raised it, by ``raise`` or ``assert``. ``in_import``: an installed module raised it while it was imported. ``of_call``: a
+    library refused a request. ``is_uncaught``: it reached the top of the script and ended it. ``is_told``: the task's Python
+    recorded that this error ended it. ``detail``: its message if its first line is only a heading.
     """
 
     failure: Failure
@@ -154,23 +157,23 @@ class Raised(NamedTuple):
 
     @property
     def is_own(self) -> bool:
-        """Whether it is sure to be the script's: its own code raised it, or its type is one that a mistake there has."""
+        """Whether it is certainly the script's: its code raised it, or its type is one that mistakes in a script cause."""
         return self.raised_here or self.of_call or is_of_scripts(self.failure.error)
 
     @property
     def is_of_an_import(self) -> bool:
-        """Whether a package does not fit: the script has asked nothing of it yet."""
+        """Whether an incompatible package raised it on import, before the script used the package."""
         own = OF_SHADOWING.search(self.failure.error)
         return self.in_import and OF_IMPORTS.match(self.type) is not None and not own
 
     @property
     def speaks_for_itself(self) -> bool:
-        """Whether its message is the script's own text, in which a library's words mean nothing."""
+        """Whether its message is the script's own text, to which rules about libraries do not apply."""
         return ONLY_OF_SCRIPTS.match(self.type) is not None or (self.raised_here and OF_SCRIPTS.match(self.type) is not None)
 
 
 def is_of_scripts(error: str) -> bool:
-    """Return whether an error, as its line tells it, is of a type that a mistake in a script has."""
+    """Return whether the line ``error`` shows a type of error that mistakes in a script cause."""
     inner = INNER.search(error)
     kind = TYPE.match(inner[1] if inner else error)
     of_type = kind and OF_SCRIPTS.match(kind[1])
@@ -178,8 +181,10 @@ def is_of_scripts(error: str) -> bool:
 
 
 def as_read(text: str) -> str:
-    """Return a log's text as it is looked through: without tags, and in lines of which none is so long that a pattern which
-    begins anywhere in it and reads to its end takes minutes."""
+    """Return a log's text in the form that is searched: without tags, and with long lines split.
+
+    On a very long line, a pattern that can begin anywhere and reads to the end would take minutes.
+    """
     text = TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
     text = GUTTERS.sub("", text) if GROUP in text else text
     lines = text.split("\n")
@@ -187,7 +192,7 @@ def as_read(text: str) -> str:
 
 
 def _pieces(line: str) -> Iterator[str]:
-    """Yield a line in pieces, cut where a bar of progress was written anew, else between words."""
+    """Yield a line in pieces, split where a progress bar was redrawn, else between words."""
     at = 0
     while len(line) - at > LONGEST:
         middle, end = at + LONGEST // 2, at + LONGEST
@@ -199,10 +204,10 @@ def _pieces(line: str) -> Iterator[str]:
 
 @lru_cache(maxsize=16)
 def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
-    """Return the error of a log's last traceback or crash; None where there is none, or what the script survived.
+    """Return the error of a log's last traceback or crash; None if there is none, or if the script survived it.
 
-    Where its Python has told by which one it ended (``uncaught``; empty: by none, None: nobody knows), that one. Of an error
-    that only says that another process ended, the one before it, where the log has one.
+    ``uncaught`` is the error that ended the script, as its Python recorded it (empty: no error did; None: unknown); it takes
+    precedence. If the error only says that another process ended, returns that process's error if the log has one.
     """
     place = _place(text, uncaught)
     if place is None or _went_on(text, place, uncaught):
@@ -220,7 +225,7 @@ def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
 
 
 def _of_child(text: str, error: Raised) -> Raised | None:
-    """Return the error of another process before one that only says that it ended; None where there is none."""
+    """Return the error of a process that ``error`` only reports as ended; None if the log has none."""
     before = text[: error.start]
     died = next(reversed(list(DIED.finditer(before))), None)
     waiting = OF_WAITING_FOR_THREADS if died and died[1] else OF_WAITING
@@ -238,7 +243,7 @@ def _is_of_lost(text: str, error: Raised) -> bool:
 
 
 def after_survived(text: str, uncaught: str | None = None) -> int:
-    """Return from where on a log tells of its end: after what it survived, and the last sign that its training went on."""
+    """Return the position after the last error that the script survived and its last line of training progress."""
     place = _place(text, uncaught)
     error = place.at + len(place.failure.error) if place and _went_on(text, place, uncaught) else 0
     return max(after_progress(text), error)
@@ -251,7 +256,7 @@ def after_progress(text: str) -> int:
 
 
 class _Place(NamedTuple):
-    """Where an error stands: where its traceback begins, and its line."""
+    """The positions of an error's traceback and of its line."""
 
     failure: Failure
     start: int
@@ -272,7 +277,7 @@ def _place(text: str, uncaught: str | None) -> _Place | None:
 
 
 def _detail(text: str, failure: Failure, at: int) -> str:
-    """Return what an error says behind a first line that is only a heading."""
+    """Return an error's message after a first line that is only a heading; else empty."""
     if not failure.error.rstrip().endswith(":"):
         return ""
     if OF_CHILDREN.match(failure.error):
@@ -283,8 +288,8 @@ def _detail(text: str, failure: Failure, at: int) -> str:
 
 
 def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
-    """Return whether a script survived an error: it continued training, or printed much since, and its Python did not report
-    that it ended by this error."""
+    """Return whether a script survived an error: it trained on or printed much since, and its Python did not record this error
+    as the one that ended it."""
     end = place.at + len(place.failure.error)
     if place.is_told or PROGRESS.search(text, end):
         return not place.is_told
@@ -300,25 +305,25 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
 
 
 def _is_of_call(text: str, start: int, at: int) -> bool:
-    """Return whether the part of a library that is Python raised a RuntimeError: its other parts raise others."""
+    """Return whether the Python part of a library raised a RuntimeError; one from its compiled parts does not count."""
     path, source = (FRAME.findall(text, start, at) or [("", "")])[-1]
     return text.startswith("RuntimeError: ", at) and bool(OF_PYTHON_CALLS.search(path)) and RAISES.match(source) is not None
 
 
 def _is_in_import(text: str, start: int, at: int) -> bool:
-    """Return whether the body of an installed module stands below the user's last frame, and so was run by an import."""
+    """Return whether the body of an installed module is below the user's last frame, and so was run by an import."""
     places = [(INSTALLED.search(path), name) for path, name in PLACE.findall(text, start, at)]
     below = list(itertools.takewhile(lambda place: place[0], reversed(places)))
     return len(below) < len(places) and any(name in ("<module>", "") for _, name in below)
 
 
 def _is_uncaught(text: str, start: int, at: int) -> bool:
-    """Return whether a traceback begins in a module, where no function caught it: one that a function prints begins there."""
+    """Return whether a traceback begins in a module's body, so nothing caught it: one that a function prints begins there."""
     return OF_MODULE.match(text, start + len(START), at) is not None
 
 
 def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Return the errors before the traceback that begins at ``start``: said to be its cause, and handled meanwhile."""
+    """Return the errors before the traceback at ``start``: its causes, and those that were being handled."""
     causes: list[str] = []
     handled: list[str] = []
     for _ in range(MOST_CAUSES):

@@ -14,7 +14,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep.records import FAILED, Result, is_same_error, trial_folder
 
 MOST = 5
-"""The most errors that are explained: those of the most trials."""
+"""How many errors are explained, the most frequent first."""
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ class Wait(str, Enum):
     """When a waiting job will start."""
 
     NEVER = "never"
-    """Never, as it is."""
+    """Never, unless it is changed."""
     ON_MINE = "when mine end"
     ON_OTHERS = "when others end"
     AT_A_TIME = "at a time"
@@ -101,7 +101,7 @@ class Waiting(NamedTuple):
 
 
 def explain_reason(reason: str, job: str) -> Waiting:
-    """Return what Slurm's reason means for a job with that id."""
+    """Return what Slurm's reason means for the job with the id ``job``."""
     found = next((one for one in REASONS if re.search(one.pattern, reason)), None)
     if found is None:
         return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")

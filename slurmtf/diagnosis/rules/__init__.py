@@ -1,8 +1,8 @@
-"""What logs say, and what that means: rules as data, the most certain first; each family is a table in a file of its own.
+"""The rules that explain messages in logs, the most certain first; each family is a table in a file of its own.
 
-A rule is a cheap word to look for, the pattern that then decides, and what to do. What stands in healthy logs too is ``weak``:
-it explains only what nothing else does. What a process says because another one died is a ``cascade``, and never wins over
-what another log tells.
+A rule has words for a cheap search, the pattern that then decides, and a remedy. A message that healthy logs have too is
+``weak``: it counts only if nothing else explains the end. A message that a process prints because another one died is a
+``cascade``, and never outranks another log.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Messages of processes that lost another one, or wait for it."""
+"""Messages of processes that lost another one or wait for it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages about containers, and programs that they and the shell can't start."""
+"""Messages about containers, and about programs that they or the shell can't start."""
 
 from __future__ import annotations
 

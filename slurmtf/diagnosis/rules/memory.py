@@ -1,4 +1,4 @@
-"""Messages about memory, the node's and the GPU's."""
+"""Messages about the memory of nodes and GPUs."""
 
 from __future__ import annotations
 

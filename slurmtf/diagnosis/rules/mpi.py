@@ -1,4 +1,4 @@
-"""Messages about MPI and its start."""
+"""Messages about MPI and its startup."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a rule is, and the advice that several families give."""
+"""The type of a rule, and the advice that several families share."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ MORE_MEMORY = "ask for more (`memory`), or use smaller batches, shuffle buffers 
 
 
 class Rule(NamedTuple):
-    """``words``: one of them stands in each text that the pattern matches. ``remedy`` may use its groups, ``{0}``.
+    """A pattern in logs, and what it means.
 
-    ``anywhere``: nothing survives it, so that it counts also where it stands before the last traceback. ``vague``: it says that
-    something failed, and not why: a line before it, of which another rule is certain, says more. ``by_script``: scripts say it
-    themselves, in errors that they raise. ``called``: what stands in the line of code that raised it, where
-    the system's text is the same for many calls. ``about``: what the errors that the logs show must speak of, if it is weak.
+    ``words``: every text that the pattern matches contains at least one of them. ``remedy`` may use the pattern's groups,
+    ``{0}``. ``weak`` and ``cascade``: see :mod:`slurmtf.diagnosis.rules`. ``anywhere``: nothing survives it, so it counts even
+    before the last traceback. ``vague``: it says that something failed but not why, so an earlier line that matches a certain
+    rule says more. ``by_script``: scripts raise such errors themselves. ``called``: a pattern for the line of code that raised
+    it, if the system's text is the same for many calls. ``about``: a pattern that the errors in the logs must match, if weak.
     """
 
     id: str

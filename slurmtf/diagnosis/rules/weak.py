@@ -1,4 +1,4 @@
-"""Messages that healthy logs have too: they explain only what nothing else does."""
+"""Messages that healthy logs have too: they count only if nothing else explains the end."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules.rule import Rule
 
 ABOUT_GPUS = r"(?i)gpu|cuda|cudnn"
-"""TensorFlow says on each node without GPUs that it has none."""
+"""TensorFlow logs the absence of GPUs on every node without them, so errors must be about GPUs."""
 
 WEAK: tuple[Rule, ...] = (
     Rule("horovod-stall", Kind.STALL, ("subset of ranks", "missing ranks"),
