@@ -1,4 +1,4 @@
-"""A run seen from outside: records, history, status, logs, metrics and files, from the run folder alone."""
+"""A run seen from outside: records, history, status, logs, metrics and files."""
 
 from __future__ import annotations
 

@@ -27,13 +27,13 @@ class _Order:
 
 
 def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
-    """Cancel runs; those that have ended are left as they are. Returns the state in which each was found.
+    """Cancel runs, leaving alone those that have ended, and return the state in which each was found.
 
-    A scheduler is queried once and ordered once for each of its clusters. If some runs can't be canceled, the others are, and
-    then SlurmError is raised, or SlurmtfError if Slurm is not the reason; it names those that were not canceled.
+    Queries and orders each scheduler once for each of its clusters. If some runs can't be canceled, cancels the others and then
+    raises SlurmError, or SlurmtfError if Slurm is not the reason, naming the runs that were not canceled.
     """
     for layout in layouts:
-        check_ours(Path(layout.folder))  # it may name a process of ours as its own
+        check_ours(Path(layout.folder))  # another user's run folder may claim a process of ours as its own
     seen = look(layouts)
     orders = [_Order(one.layout, job) for one in seen for job in one.jobs if not one.state.status.final]
     for one in seen:

@@ -18,14 +18,14 @@ INSTEAD = "another folder"
 
 
 def file_names(layout: RunLayout) -> list[str]:
-    """Return the names of all files of a run: logs, outputs, and what describes it."""
+    """Return the names of all files of a run: logs, outputs, and the files that describe it."""
     return sorted(_names(layout))
 
 
 def download(layout: RunLayout, name: str, target: Path) -> Path:
     """Copy one file of a run.
 
-    Raises SlurmtfError if there is no such file, or it can't be read; WorkspaceError if ``target`` can't be written.
+    Raises SlurmtfError if there is no such file or it can't be read, WorkspaceError if ``target`` can't be written.
     """
     try:
         source = _open(layout, name)
@@ -41,8 +41,8 @@ def download(layout: RunLayout, name: str, target: Path) -> Path:
 def download_all(layout: RunLayout, prefix: str, folder: Path) -> list[Path]:
     """Copy all files of a run whose names begin with ``prefix``.
 
-    After copying the others, raises a SlurmtfError that names those that can't be copied: pipes, devices, links out of the run,
-    and what can't be read.
+    After copying the others, raises a SlurmtfError that names those that can't be copied: pipes, devices, links out of the run
+    and unreadable files.
     """
     copied, failed = [], list(_foreign_links(layout, prefix))
     for name in (name for name in file_names(layout) if name.startswith(prefix)):
@@ -65,7 +65,7 @@ def _names(layout: RunLayout) -> Iterator[str]:
 
 
 def _foreign_links(layout: RunLayout, prefix: str) -> Iterator[Finding]:
-    """Name the links to folders outside the run. The files below a folder inside the run have names of their own."""
+    """Yield a finding for each link to a folder outside the run. The files in a folder inside the run have their own names."""
     root = Path(layout.folder)
     for folder, folders, _ in os.walk(root):
         for link in (path for path in (Path(folder, name) for name in folders) if path.is_symlink()):
@@ -80,7 +80,7 @@ def _inside(layout: RunLayout, path: str) -> bool:
 
 
 def _open(layout: RunLayout, name: str) -> BinaryIO:
-    """Open a regular file of a run, and nothing else: a pipe would wait for a writer. Raises OSError."""
+    """Open a regular file of a run. Raises OSError for anything else: opening a pipe would wait for a writer."""
     path = os.path.realpath(Path(layout.folder, name))
     if not _inside(layout, path):
         raise OSError(0, "is outside the run")

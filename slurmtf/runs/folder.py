@@ -1,4 +1,4 @@
-"""A run's folder: its identity, its plan, and what its script has left there."""
+"""A run's folder: its identity, its plan, and what its script has written."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ R = TypeVar("R", bound="RunFolder")
 
 
 class RunFolder:
-    """A run according to its folder alone."""
+    """A run, as its folder alone describes it."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a run folder. Raises RunNotFoundError if it is none."""
+        """Open a run folder. Raises RunNotFoundError if ``folder`` is not one."""
         if not is_run(Path(folder)):
             raise RunNotFoundError(
                 Finding("not-a-run", str(folder), "is not a run folder", "name the folder that holds plan.json")
@@ -40,7 +40,7 @@ class RunFolder:
 
     @property
     def word(self) -> str:
-        """The run's name as one word of a shell command: anybody who can write to a workspace may choose a folder's name."""
+        """The run's name quoted for a shell: anybody who can write to a workspace may choose a folder's name."""
         return shlex.quote(self.id)
 
     @property
@@ -56,7 +56,7 @@ class RunFolder:
     @property
     def receipt(self) -> dict[str, Any]:
         """What is needed to repeat or cite the run, in addition to its plan and its source."""
-        from slurmtf.runs.receipts.receipt import receipt_of  # noqa: PLC0415 - here and below: who looks at a run's state needs no more
+        from slurmtf.runs.receipts.receipt import receipt_of  # noqa: PLC0415 - here and below: not needed to read a run's state
 
         return receipt_of(self.layout)
 
@@ -90,11 +90,12 @@ class RunFolder:
         return roles[rank].label
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
-        """Return what the script has logged, in Azure ML's shapes.
+        """Return the metrics that the script has logged, in Azure ML's shapes.
 
-        A number logged once is itself, logged several times a list; a list is a list; rows and tables are an object of columns.
-        The scalars in TensorBoard's event files are included, as ``folder/tag``. ``name``: only that metric. ``recursive``: the
-        run, its child runs and its trials, by id. ``all_ranks``: every task, by name, instead of only rank 0 (or the chief).
+        A number that was logged once is returned as it is, one logged several times as a list; a list is a list; rows and
+        tables are a mapping of columns. Scalars in TensorBoard's event files are included as ``folder/tag``. ``name`` selects
+        one metric. ``recursive`` returns the run, its child runs and its trials, by id. ``all_ranks`` returns every task, by
+        name, instead of only rank 0 (or the chief).
         """
         from slurmtf.runs.metrics.event_owners import Owners  # noqa: PLC0415
         from slurmtf.runs.metrics.reading import descendants_of, metrics_of  # noqa: PLC0415
@@ -107,7 +108,7 @@ class RunFolder:
         return {self.id: own, **{child: metrics_of(layout, its, name, all_ranks) for child, layout, its in within}}
 
     def get_file_names(self) -> list[str]:
-        """Return the names of all files of the run: logs, outputs, and what describes it."""
+        """Return the names of all files of the run: logs, outputs, and the files that describe it."""
         from slurmtf.runs.downloads import file_names  # noqa: PLC0415
 
         return file_names(self.layout)

@@ -14,7 +14,7 @@ from slurmtf.job.contract.layout import RunLayout
 
 STREAMS = ("out", "err")
 CHUNK = 1 << 18
-"""Bytes that are read at once. A longer line is shown in pieces: memory grows neither with a log nor with a line."""
+"""The bytes read at once. A longer line is shown in pieces, so that neither long logs nor long lines need more memory."""
 Label = Callable[[str], str]
 
 
@@ -24,7 +24,7 @@ def plain_label(label: str) -> str:
 
 @dataclass(frozen=True)
 class _Piece:
-    """What was added to one log up to some moment."""
+    """The size of a log (``end``) at a time."""
 
     time: float
     path: Path
@@ -33,7 +33,7 @@ class _Piece:
 
 @dataclass
 class _Log:
-    """How far one log has been shown; ``rest`` is the beginning of a line whose end has not been read yet."""
+    """How much of a log has been shown; ``rest`` is the beginning of a line whose end has not been read yet."""
 
     seen: int = 0
     rest: bytes = b""
@@ -41,13 +41,13 @@ class _Log:
 
 
 class LogReader:
-    """Prints what the task logs of a run (or with ``job_log`` the job's own) have gained since the last look.
+    """Print the new lines in the task logs of a run, or with ``job_log`` in the job's own log.
 
-    With more than one task, each line bears the task's name. A line is printed when it is whole, when it is very long, or when
-    the run has ended. What is there already is printed in the order in which it was written. A log that can't be read is left
-    out; ``unreadable`` has it.
+    With more than one task, each line is labelled with the task's name. A line is printed when it is complete, when it is very
+    long, or when the run has ended. Existing lines are printed in the order in which they were written. A log that can't be
+    read is skipped and added to ``unreadable``.
 
-    ``last``: of what is there already, only so many lines of each log.
+    ``last`` limits the existing lines of each log to that many.
     """
 
     def __init__(
@@ -79,7 +79,7 @@ class LogReader:
         return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))
 
     def show_new(self, history: bool = False) -> None:
-        """Print the whole lines that are new; what is there already (``history``) in the order in which it was written."""
+        """Print the new complete lines; with ``history``, in the order in which they were written."""
         files = self.files()
         many = len({path.stem for path in files}) > 1
         clocked = [piece for path in files for piece in self._clocked(path)] if history else []
@@ -89,7 +89,7 @@ class LogReader:
             self._show(path, many, _size(path))
 
     def show_rest(self) -> None:
-        """Print everything that is left, once the run has ended."""
+        """Print the rest of the logs of a run that has ended."""
         self.show_new(history=not self._logs)
         many = len({path.stem for path in self.files()}) > 1
         for path, log in self._logs.items():
@@ -107,7 +107,7 @@ class LogReader:
                 yield _Piece(float(words[0]), path, int(words[column]))
 
     def _show(self, path: Path, many: bool, end: int) -> None:
-        """Print the whole lines of a log up to a size; one that was cut is read from its beginning."""
+        """Print the complete lines of a log up to a position; a log that was truncated is read again from its beginning."""
         log = self._log(path)
         if end < log.seen and end == _size(path):
             log.seen, log.rest = 0, b""
@@ -135,7 +135,7 @@ class LogReader:
             log.rest = b""
 
     def _print(self, path: Path, data: bytes, many: bool) -> None:
-        """Print a part of a log, which may begin and end within a line."""
+        """Print a part of a log, which may begin or end within a line."""
         if not data:
             return
         text = self._logs[path].decoder.decode(data)
@@ -154,7 +154,7 @@ class LogReader:
 
 
 def start_of_last(path: Path, lines: int) -> int:
-    """Return where the last lines of a log begin, read from its end; 0 if it has no more, or can't be read."""
+    """Return the position of the last ``lines`` lines of a log; 0 if it has no more lines, or if it can't be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
@@ -164,7 +164,7 @@ def start_of_last(path: Path, lines: int) -> int:
 
 
 def _starts(file: BinaryIO, end: int) -> Iterator[int]:
-    """Yield where the lines of a log begin, from the last one; of the first, none. The newline before ``end`` begins none."""
+    """Yield the positions of a log's lines, from the last to the second. The newline at ``end`` begins no line."""
     while end > 0:
         begin = max(0, end - CHUNK)
         file.seek(begin)
@@ -176,7 +176,7 @@ def _starts(file: BinaryIO, end: int) -> Iterator[int]:
 
 
 def has_job_log(layout: RunLayout) -> bool:
-    """Return whether anything was written to the job's log: a submission creates it empty, before Slurm opens it."""
+    """Return whether the job's log has any content: a submission creates it empty, before Slurm opens it."""
     return _size(Path(layout.job_log)) > 0
 
 
@@ -188,5 +188,5 @@ def _size(path: Path) -> int:
 
 
 def _matches(label: str, role: str) -> bool:
-    """Return whether a log belongs to a role ('worker') or to one task of it ('worker-0')."""
+    """Return whether a log belongs to a role ('worker') or to one of its tasks ('worker-0')."""
     return role in (label, label.rpartition("-")[0])

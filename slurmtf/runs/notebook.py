@@ -1,4 +1,4 @@
-"""Show a run in a notebook: its state, its metrics and the end of its log, redrawn while a cell waits for it."""
+"""Show a run in a notebook: its state, its metrics and the end of its log, redrawn while a cell waits for the run."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ LOG_STYLE = "max-height: 20em; overflow: auto; background: #f6f8fa; color: #222;
 
 
 def in_notebook() -> bool:
-    """Return whether this is a cell of a notebook: IPython's kernel, not its shell."""
+    """Return whether this code runs in a notebook: in IPython's kernel, not in its shell."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return type(shell).__name__ == "ZMQInteractiveShell"
@@ -64,8 +64,8 @@ def _grown(path: Path) -> float:
 
 
 def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
-    """Yield the last lines of the log of the run's first task, those of the stream that grew last at the end; nothing in them
-    controls anything."""
+    """Yield the last lines of the logs of the run's first task, without control characters; the stream that grew last comes
+    last."""
     logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
     for path in sorted(logs, key=_grown):
         try:
@@ -78,7 +78,7 @@ def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
 
 
 class LiveView:
-    """What a cell shows while it waits. It runs within the cell's own call: no thread, no timer."""
+    """The output of a cell while it waits. It is drawn within the cell's own call: no thread, no timer."""
 
     def __init__(self, run: RunFolder) -> None:
         self._run = run
@@ -99,7 +99,7 @@ class LiveView:
             self._draw()
 
     def show_rest(self) -> None:
-        """The end is drawn when the last state is told."""
+        """Do nothing: the end is drawn when the last state is set."""
 
     def _draw(self) -> None:
         notebook: Any = import_module("IPython.display")

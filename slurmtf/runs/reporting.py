@@ -1,4 +1,4 @@
-"""What many runs have asked for and used, the accounting asked once for each cluster."""
+"""Measure what many runs requested and used, with one accounting query for each cluster."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.scheduler.books import Ahead
 
 @dataclass(frozen=True)
 class Used:
-    """One run, and what it has asked for and used."""
+    """One run, with what it requested and used."""
 
     folder: Path
     state: RunState
@@ -26,8 +26,10 @@ class Used:
 
 
 def measure(runs: Sequence[Listed], now: float) -> list[Used]:
-    """Return what runs have used; those whose plan can't be read are left out. Accounting is queried for those without
-    samples."""
+    """Return the usage of runs, omitting those whose plan can't be read.
+
+    Accounting is queried for those without samples, or without samples of their GPUs.
+    """
     found = [(run, usage_of(RunLayout(str(run.folder)), run.state, now)) for run in runs]
     jobs = {run.folder: job for run, usage in found if usage and _wants_books(usage) and (job := _last_job(run))}
     books = {job: told for scheduler, several in by_scheduler(jobs.values()) for job, told in scheduler.books(several).items()}
@@ -39,13 +41,13 @@ def measure(runs: Sequence[Listed], now: float) -> list[Used]:
 
 
 def ahead_of(layout: RunLayout) -> Ahead | None:
-    """Return what is ahead of a waiting run in the queue."""
+    """Return what is ahead of a waiting run in the queue; None if the run has no job."""
     job = current_job_of(layout)
     return scheduler_of(job.scheduler, job.ref.cluster).ahead(job) if job else None
 
 
 def _wants_books(usage: Usage) -> bool:
-    """Whether the folder does not tell all: there are no samples, or none of the GPUs."""
+    """Return whether the folder lacks samples, or samples of the GPUs."""
     return not usage.nodes or bool(usage.asked.gpus_per_node and not usage.gpus)
 
 

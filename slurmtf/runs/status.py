@@ -1,4 +1,4 @@
-"""The states of runs: the folders are read, the schedulers asked once, and what they say is reduced."""
+"""Determine the states of runs: read their folders, query each scheduler once, and reduce both to states."""
 
 from __future__ import annotations
 
@@ -23,20 +23,20 @@ from slurmtf.submit import additions
 from slurmtf.submit.adoption import find_jobs, note_found
 
 OF_AN_END_S = 5.0
-"""How old an answer may be that says that a job is over: it is written down."""
+"""How old, in seconds, an answer may be that says that a job is over, because that is recorded."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """A run as it was found; ``job`` is what it is now in its scheduler."""
+    """A run as it was found; ``job`` is its current job."""
 
     layout: RunLayout
     job: SubmittedJob | None
     state: RunState
     array: tuple[SubmittedJob, ...] = ()
-    """The arrays that it is, where it is a sweep."""
+    """The job arrays of a sweep."""
     settled: bool = False
-    """Whether the folder alone tells that it has ended, so that no scheduler will say anything else."""
+    """Whether the folder alone shows that the run has ended, so that no scheduler can change that."""
 
     @property
     def jobs(self) -> tuple[SubmittedJob, ...]:
@@ -44,15 +44,17 @@ class Seen:
 
 
 def states_of(folders: Sequence[Path]) -> list[RunState]:
-    """Return the states of runs: two Slurm calls at most for each cluster, none for runs that have ended."""
+    """Return the states of runs, with at most two Slurm calls for each cluster, and none for runs that have ended."""
     return [seen.state for seen in look([RunLayout(str(folder)) for folder in folders])]
 
 
 def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_age_s: float = 0.0) -> list[Seen]:
-    """Look at runs; ``known`` is the job of one whose folder may not tell it any more. ``max_age_s``: what a scheduler told
-    another process of the user so long ago will do, as far as the folders tell nothing newer.
+    """Return the current states and jobs of runs.
 
-    Jobs of which the folders do not tell, for their client was killed or got no answer, are found and written down."""
+    ``known`` is the job of a run whose folder may no longer name it. ``max_age_s`` accepts a scheduler's answer to another
+    process of the user that is at most this old, unless the folders have newer facts. Jobs that the folders do not name,
+    because their client was killed or got no answer, are found and recorded.
+    """
     records, unfound = _all_records(layouts, known, max_age_s)
     swept = {layout for layout in layouts if sweeps.is_sweep(layout)}
     read = [(layout, records[layout], read_history(layout)) for layout in layouts if layout not in swept]
@@ -71,7 +73,7 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
 
 
 def _take_second_looks(seen: Sequence[Seen]) -> None:
-    """Take those that clients did not live to take; what can't be done now is left to the next one who looks."""
+    """Take the second looks that clients ended too early to take; those that fail now are left to the next caller."""
     for one in seen:
         waits = Followed.noted(one.layout) if one.state.status is RunStatus.QUEUED else None
         if waits:
@@ -80,25 +82,25 @@ def _take_second_looks(seen: Sequence[Seen]) -> None:
 
 
 def _answers(jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max_age_s: float) -> dict[SubmittedJob, Answer]:
-    """Return what schedulers say. That the job of a run is over is never an old answer; of a sweep's elements it may be."""
+    """Return the schedulers' answers. An old answer that a run's job is over is not accepted; for a sweep's elements it is."""
     answers = observe({*jobs, *elements}, max_age_s)
     over = [job for job in jobs if max_age_s > OF_AN_END_S and answers[job].over]
     return {**answers, **observe(over, OF_AN_END_S)} if over else answers
 
 
 def _date(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
-    """Return an answer that says whether it is older than what the folder tells."""
+    """Return an answer, marked if it is older than the folder's facts."""
     outdated = answer is not None and is_outdated(history, answer, max_age_s, time.time())
     return replace(answer, outdated=True) if answer and outdated else answer
 
 
 def _elements(records: Records) -> list[SubmittedJob]:
-    """Return the elements of a sweep that has not ended, or whose canceler is not known yet."""
+    """Return the elements of a sweep if it has not ended, or if its canceler is not known yet; else none."""
     return [] if _is_told(records) else [element for job in records.jobs for element in job.each]
 
 
 def _is_told(records: Records) -> bool:
-    """Return whether the end of a sweep was written down, with who canceled it."""
+    """Return whether the end of a sweep was recorded, including who canceled it."""
     told = sweeps.told_end(records)
     return told is not None and not cancelers.is_wanted(told.outcome)
 
@@ -124,7 +126,7 @@ def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob,
 
 
 def _note_end(layout: RunLayout, state: RunState) -> None:
-    """Write down an end that only Slurm knows, in the receipt too."""
+    """Record an end that only Slurm knows, also in the receipt."""
     from slurmtf.runs.receipts.receipt import note_completed  # noqa: PLC0415 - seldom needed
 
     note_end(layout, state)
@@ -132,7 +134,7 @@ def _note_end(layout: RunLayout, state: RunState) -> None:
 
 
 def current_job_of(layout: RunLayout) -> SubmittedJob | None:
-    """Return the job that a run is now; None while it has none."""
+    """Return the current job of a run; None while it has none."""
     return current_job(read_records(layout), read_history(layout))
 
 
@@ -145,13 +147,13 @@ def job_names(layout: RunLayout) -> set[str]:
 def _all_records(
     layouts: Sequence[RunLayout], known: SubmittedJob | None, max_age_s: float
 ) -> tuple[dict[RunLayout, Records], dict[RunLayout, SlurmError]]:
-    """Return the records of runs, and why schedulers could not be asked about runs that may have a job that is not recorded."""
+    """Return the records of runs, and the errors of schedulers that were asked about jobs that may not be recorded."""
     records = {layout: _records(layout, known) for layout in layouts}
     lacking = [layout for layout, one in records.items() if additions.may_lack(layout, one.jobs) and not one.unreadable]
     found = find_jobs(lacking, max_age_s) if lacking else {}
     for layout, one in found.items():
         jobs = additions.unknown(one.jobs, records[layout].jobs)
-        with contextlib.suppress(OSError):  # it is somebody else's run, or the disk is full
+        with contextlib.suppress(OSError):  # it is another user's run, or the disk is full
             note_found(layout, jobs)
             additions.settle(layout, one)
         records[layout] = replace(records[layout], jobs=(*records[layout].jobs, *jobs))
@@ -164,14 +166,16 @@ def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
 
 
 def _doubt(seen: Seen, error: SlurmError | None) -> Seen:
-    """Mark a run without a known job as one whose scheduler could not be asked."""
+    """Mark a run as doubtful if its scheduler could not be asked for its jobs."""
     doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
     return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
 
 
 def _see(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:
-    """Reduce what was read and asked. The journals are read again where the scheduler says that the job is over: it may have
-    ended between our look at it and the answer."""
+    """Reduce a run's folder and the scheduler's answer to a state.
+
+    If the scheduler says that the job is over, the journals are read again: it may have ended after they were read first.
+    """
     over = answer is not None and answer.over
     history = read_history(layout) if over else history
     state = reduce(records, history, answer or UNASKED, time.time())

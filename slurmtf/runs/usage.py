@@ -1,4 +1,4 @@
-"""What a run asked for, what it used of that, and where its time went: from its folder."""
+"""Determine from a run's folder what it requested, what it used of that, and where its time went."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from slurmtf.scheduler.books import JobUsage, NodeBooks
 
 @dataclass(frozen=True)
 class GpuUsage:
-    """One GPU over time: how busy it was on average and at most, in percent; memory at most, in MiB."""
+    """One GPU over time: average and highest load in percent (``busy``, ``busiest``); highest memory in MiB."""
 
     node: str
     number: int
@@ -31,7 +31,7 @@ class GpuUsage:
 
 @dataclass(frozen=True)
 class NodeUsage:
-    """One node: CPU seconds, most memory in bytes, and how long it was watched."""
+    """One node: CPU seconds, highest memory in bytes, and for how many seconds it was sampled."""
 
     node: str
     cpu_s: float
@@ -42,9 +42,11 @@ class NodeUsage:
 
 @dataclass(frozen=True)
 class Times:
-    """Where the time went, in seconds; None: not known. ``queue`` before the first start; ``start_up`` from then to the
-    script's start, without ``staging``; ``training`` while it ran. Of several attempts the sums, without what lay between
-    them."""
+    """Where the time went, in seconds; None if unknown.
+
+    ``queue`` is the time before the first start, ``start_up`` the time from then until the script started, without ``staging``,
+    and ``training`` the time while it ran. Several attempts are summed, without the time between them.
+    """
 
     queue: float | None = None
     staging: float = 0.0
@@ -53,13 +55,13 @@ class Times:
 
     @property
     def allocated(self) -> float:
-        """How long the run had its nodes."""
+        """How long the run had its nodes, in seconds."""
         return self.staging + self.start_up + self.training
 
 
 @dataclass(frozen=True)
 class Usage:
-    """A run: what it asked for, its nodes as they were sampled, and its times. ``source`` says who has told."""
+    """What a run requested, the usage of its nodes, and its times; ``source`` is where the usage comes from."""
 
     asked: Resources
     nodes: tuple[NodeUsage, ...]
@@ -68,17 +70,17 @@ class Usage:
 
     @property
     def cpus_per_node(self) -> int:
-        """CPUs that each node was asked for."""
+        """The CPUs requested on each node."""
         return (self.asked.cpus_per_task or 1) * self.asked.tasks_per_node
 
     @property
     def cpus_used(self) -> float:
-        """CPUs that a node has kept busy on average; the busiest node's."""
+        """The average number of busy CPUs on the busiest node."""
         return max((one.cpu_s / one.seconds for one in self.nodes if one.seconds > 0), default=0.0)
 
     @property
     def memory(self) -> int:
-        """Bytes that a node has held at most; the fullest node's."""
+        """The highest memory use of any node, in bytes."""
         return max((one.memory for one in self.nodes), default=0)
 
     @property
@@ -87,19 +89,19 @@ class Usage:
 
     @property
     def cpu_hours(self) -> tuple[float, float]:
-        """CPU hours: allocated, and used."""
+        """The allocated and the used CPU hours."""
         return self.cpus_per_node * self.asked.nodes * self.times.allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
 
     @property
     def gpu_hours(self) -> tuple[float, float]:
-        """GPU hours: allocated, and busy."""
+        """The allocated and the busy GPU hours."""
         allocated = self.asked.gpus_per_node * self.asked.nodes * self.times.allocated / 3600
         busy = sum(gpu.busy for gpu in self.gpus) / 100 / len(self.gpus) if self.gpus else 0.0
         return allocated, allocated * busy
 
 
 def usage_of(layout: RunLayout, state: RunState, now: float) -> Usage | None:
-    """Return what a run asked for and used; None where its plan can't be read."""
+    """Return what a run requested and used; None if its plan can't be read."""
     try:
         asked = asked_of(load_json(layout.plan))
     except (OSError, ValueError, TypeError, LookupError):
@@ -108,7 +110,7 @@ def usage_of(layout: RunLayout, state: RunState, now: float) -> Usage | None:
 
 
 def with_accounting(usage: Usage, books: JobUsage) -> Usage:
-    """Return the usage with what the accounting knows, where there are no samples; jobstats knows more of GPUs, too."""
+    """Return the usage, completed from accounting if there are no samples, or from jobstats if there are none of GPUs."""
     if books.nodes and not usage.gpus:
         nodes = (NodeUsage(one.node, one.cpu_s, one.memory, books.seconds, _of_jobstats(one)) for one in books.nodes)
         return replace(usage, nodes=tuple(nodes), source="jobstats")
@@ -120,18 +122,18 @@ def with_accounting(usage: Usage, books: JobUsage) -> Usage:
 
 
 def _of_jobstats(node: NodeBooks) -> tuple[GpuUsage, ...]:
-    """Return the GPUs of a node: of each only the mean is known."""
+    """Return the GPUs of a node; only their mean load is known."""
     return tuple(GpuUsage(node.node, number, busy, busy, *memory) for number, (busy, *memory) in enumerate(node.gpus))
 
 
 def asked_of(plan: Mapping[str, Any]) -> Resources:
-    """Return the resources of a plan. Raises LookupError or TypeError."""
+    """Return the resources of a plan. Raises LookupError or TypeError if they are missing or invalid."""
     facts = plan["resources"]
     return Resources(**{name: facts[name] for name in Resources.__dataclass_fields__ if name in facts})
 
 
 def _read_samples(layout: RunLayout) -> dict[str, list[Sample]]:
-    """Return the samples by node: a file's name is that of the job, then the node's."""
+    """Return the samples by node. A file is named after the job and the node."""
     found: dict[str, list[Sample]] = {}
     for path in sorted(Path(layout.samples).glob("*.jsonl")):
         found.setdefault(path.stem.partition(".")[2], []).extend(samples.read(str(path)))
@@ -139,7 +141,7 @@ def _read_samples(layout: RunLayout) -> dict[str, list[Sample]]:
 
 
 def nodes_of(sampled: Mapping[str, Sequence[Sample]]) -> tuple[NodeUsage, ...]:
-    """Return what each node has used. A launch counts its CPU from 0 on: its last sample has the sum."""
+    """Return the usage of each node. Each launch counts its CPU seconds from 0, so its last sample has its sum."""
     return tuple(_node(node, found) for node, found in sampled.items() if found)
 
 
@@ -165,7 +167,7 @@ def _gpu(node: str, number: int, seen: Sequence[Gpu]) -> GpuUsage:
 
 
 def times_of(attempts: Sequence[journal.Attempt], state: RunState, now: float) -> Times:
-    """Return where the time of a run went, from its journals. What has not ended counts until ``now``."""
+    """Return where a run's time went, from its journals; a run that has not ended counts until ``now``."""
     if not attempts:
         waited = None if state.submitted is None else max(0.0, (state.ended or now) - state.submitted)
         return Times(waited)
