@@ -41,7 +41,7 @@ class _Log:
 
 
 class LogReader:
-    """Print the new lines in the task logs of a run, or with ``job_log`` in the job's own log.
+    """Prints the new lines in the task logs of a run, or with ``job_log`` in the job's own log.
 
     With more than one task, each line is labelled with the task's name. A line is printed when it is complete, when it is very
     long, or when the run has ended. Existing lines are printed in the order in which they were written. A log that can't be

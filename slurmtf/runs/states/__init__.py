@@ -1,1 +1,1 @@
-"""Where a run is: its folder, the scheduler's answers, and the state that both amount to."""
+"""The state of a run, derived from its folder and the scheduler's answers."""

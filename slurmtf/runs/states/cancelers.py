@@ -1,4 +1,4 @@
-"""Determine who canceled a run: the facts of an outcome (see contract/attempt/outcome.py), by their source. Pure."""
+"""Determine who canceled a run, as facts of an outcome (see contract/attempt/outcome.py), by source. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ Facts = dict[str, Any]
 
 
 def is_wanted(outcome: Outcome | None) -> bool:
-    """Return whether an outcome does not say yet who canceled the run."""
+    """Return whether an outcome does not yet say who canceled the run."""
     return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
 
 
 def by_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
-    """Return what the run's own note says: slurmtf was asked to cancel it.
+    """Return the facts in the run's own note that slurmtf was asked to cancel it.
 
-    Nothing if the scheduler names another user: that order had no effect, and somebody else ended the run later.
+    Empty if the scheduler names another user: that request had no effect, and somebody else ended the run later.
     """
     named = canceler.uid if canceler else None
     if request is None or (None not in (named, request.uid) and named != request.uid):
@@ -30,7 +30,7 @@ def by_request(request: CancelRequest | None, canceler: Canceler | None = None) 
 
 
 def by_scheduler(canceler: Canceler | None) -> Facts:
-    """Return what the scheduler says."""
+    """Return the facts that the scheduler knows."""
     if canceler is None:
         return {}
     if canceler.uid is None:
@@ -40,10 +40,10 @@ def by_scheduler(canceler: Canceler | None) -> Facts:
 
 
 def as_noted(outcome: Outcome | None) -> Facts:
-    """Return what was recorded about the same end."""
+    """Return the facts that were recorded about the same end."""
     return dict(outcome.detail) if outcome and outcome.cause is Cause.CANCELED and "by" in outcome.detail else {}
 
 
 def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
-    """Return that it is not known, once the scheduler has been queried and will not say more."""
+    """Return that the canceler is unknown, once the scheduler has answered and will not say more; until then, nothing."""
     return {"by": CanceledBy.UNKNOWN.value} if answer.says_all(ended_s_ago) else {}

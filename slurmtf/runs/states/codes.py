@@ -1,4 +1,4 @@
-"""The exit code of a run whose supervisor left no word: only accounting knows it, seconds after the end. Pure."""
+"""Add the exit code of a run whose supervisor did not record its end: only accounting has it, seconds later. Pure."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from slurmtf.runs.states.observe import Answer
 
 CODE, UNKNOWN = "code", "unknown"
 LEFT_NO_WORD = ("supervisor", "disk")
-"""Who lost the end; where Slurm forgot the job, it knows no exit code either."""
+"""The values of ``by`` for which accounting may have the exit code; if Slurm forgot the job, it has none either."""
 
 
 def is_wanted(outcome: Outcome | None) -> bool:
-    """Return whether an outcome that was written down may lack its exit code."""
+    """Return whether a recorded outcome may lack its exit code."""
     if outcome is None or outcome.cause is not Cause.LOST or CODE in outcome.detail:
         return False
     return (outcome.exit_code, outcome.signal) == (None, None) and outcome.detail.get("by") in LEFT_NO_WORD
 
 
 def completed(outcome: Outcome, answer: Answer, ended_s_ago: float) -> Outcome:
-    """Return such an outcome with its exit code, or with the note that nobody knows it, once nobody will."""
+    """Return such an outcome with its exit code, or marked as unknown once the scheduler will not say more."""
     seen = answer.seen
     if not answer.over or answer.outdated:
         return outcome

@@ -1,4 +1,4 @@
-"""Read what a run folder holds about an end besides records and journal, if a state depends on it."""
+"""Read evidence of an end in a run folder, in addition to records and journal, if a state depends on it."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ NO_HISTORY = History()
 
 
 def evidence_of(layout: RunLayout, state: RunState, history: History = NO_HISTORY) -> Evidence:
-    """Return the evidence about the end in a state, of a run with these attempts."""
+    """Return the evidence of the end in ``state``, for a run with the attempts in ``history``."""
     if state.cause is Cause.TIME_LIMIT:
         return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
         plan = _plan(layout)
         return Evidence(build=_build_failure(plan), after=_followed(plan))
     if state.cause is Cause.NODE_FAILURE:
-        of_one = len(history.attempts) <= 1  # the log does not say of which attempt
+        of_one = len(history.attempts) <= 1  # the log does not say which attempt it means
         return Evidence(failed_node=_failed_node(layout) if of_one else "")
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
         over_memory = job_log.ran_out_of_memory(_read_log_of(layout, history.last))
@@ -37,7 +37,7 @@ def _failed_node(layout: RunLayout) -> str:
 
 
 def _read_log_of(layout: RunLayout, attempt: Attempt | None) -> bytes:
-    """Return the end of what the job's log holds of an attempt; of all attempts where none is given."""
+    """Return the end of an attempt's part of the job's log, or of the whole log if ``attempt`` is None."""
     begin = attempt.begins.get(JOB_LOG, 0) if attempt else 0
     return job_log.read_since(layout.job_log, max(begin, job_log.size_of(layout.job_log) - job_log.TAIL_BYTES))
 
@@ -50,7 +50,7 @@ def _plan(layout: RunLayout) -> dict[str, Any]:
 
 
 def _provenance(plan: object, *keys: str) -> Any:
-    """Return the plan's provenance; None if it can't be read."""
+    """Return a value from the plan's provenance; None if it can't be read."""
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None
     return plan
@@ -62,10 +62,10 @@ def _followed(plan: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _build_failure(plan: dict[str, Any]) -> str | None:
-    """Return why the environment that the run waited for could not be built; None if it waited for none."""
+    """Return why the environment that the run waited for could not be built; None if it waited for no build."""
     if not _provenance(plan, "build_task"):
         return None
-    from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - for the few that wait for one
+    from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - few runs wait for a build
 
     return trouble_with(plan)
 
@@ -73,7 +73,7 @@ def _build_failure(plan: dict[str, Any]) -> str | None:
 def last_line(layout: RunLayout, state: RunState) -> str:
     """Return the last line of the batch script that this start reached, with its number; empty if it reached none.
 
-    Before each of its commands, the script writes job, start and line to a file of the run folder.
+    Before each command, the script writes job, start and line to a file in the run folder.
     """
     trace = Path(layout.trace)
     try:

@@ -23,7 +23,7 @@ JOB_NAME = re.compile(r"[0-9]+(_[0-9]{1,9})?")
 
 
 class Phase(IntEnum):
-    """How far an attempt has come. It only grows: an event that comes late, or twice, takes nothing back."""
+    """How far an attempt has progressed. It never decreases, even if an event arrives late or twice."""
 
     PREPARING = 0
     STARTING = 1
@@ -32,7 +32,7 @@ class Phase(IntEnum):
 
 
 class Next(Enum):
-    """What came after an attempt."""
+    """What followed an attempt."""
 
     NONE = "none"
     REQUEUED = "requeued"
@@ -54,14 +54,14 @@ class TaskEnd:
 
 @dataclass(frozen=True)
 class Attempt:
-    """One start of a job of the run, by its supervisor's own word.
+    """One start of a job of the run, as recorded by its supervisor. Times are in seconds since 1970.
 
-    ``job``: the job's name, ``33`` or ``33_4``. ``number``: how often Slurm had requeued it. ``decided``: how it will end
-    whatever is done to it from then on. ``cluster``: its name, by Slurm's own word. Times in seconds since 1970. ``nth``,
-    ``at_most``: which attempt of the run it began as, see :class:`..job.contract.attempt.events.Started`.
+    ``job`` is the job's name, ``33`` or ``33_4``; ``number`` how often Slurm had requeued it; ``cluster`` Slurm's name of the
+    cluster. ``decided`` is the outcome that nothing can change any more. ``nth`` and ``at_most``: see
+    :class:`..job.contract.attempt.events.Started`.
 
-    ``launch``: which one in its allocation the last launch was, from 0; ``task_ends`` are of that one. ``begins``: where in
-    each log begins what that one wrote, by the log's name; a log is left out into which it wrote nothing.
+    ``launch`` is the number of the last launch in the allocation, from 0; ``task_ends`` are those of this launch. ``begins``
+    maps the name of each log that it wrote to onto the position at which its output begins.
     """
 
     job: str
@@ -86,12 +86,12 @@ class Attempt:
 
     @property
     def end(self) -> Outcome | None:
-        """How it ended, unless Slurm may restart the job after it."""
+        """How it ended; None if Slurm may restart the job."""
         return None if self.may_return else self.outcome
 
     @property
     def may_return(self) -> bool:
-        """Whether Slurm may restart the job after its end: by itself, or because it was asked to."""
+        """Whether Slurm may restart the job after its end, by itself or on request."""
         asked = bool(self.restarts) and self.restarts[-1].how in (REQUEUE, RETURN)
         return asked or (self.outcome is not None and self.outcome.cause in MAY_RETURN)
 
@@ -105,8 +105,8 @@ class Attempt:
 class History:
     """All attempts of a run, in the order in which they started.
 
-    ``heartbeat`` is the last sign of life of a supervisor, in seconds since 1970. ``unreadable`` names the journals that could
-    not be read.
+    ``heartbeat`` is the time of a supervisor's last heartbeat, in seconds since 1970. ``unreadable`` names the journals that
+    could not be read.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -118,9 +118,9 @@ class History:
         return self.attempts[-1] if self.attempts else None
 
     def again(self, is_past: bool) -> Again | None:
-        """What was decided last of other attempts; where Slurm alone started the job again, what is known of that.
+        """Return the last decision about another attempt, or what is known of a restart by Slurm alone.
 
-        ``is_past``: Slurm has started the job again since the last attempt that tells of itself, or will.
+        ``is_past``: Slurm has started the job again since the last attempt that has a journal, or will.
         """
         behind, now = (None, None, *self.attempts, *[None] * is_past)[-2:]
         if now and now.restarts:
@@ -133,8 +133,10 @@ class History:
 
 
 def _by_slurm(behind: Attempt, now: Attempt | None) -> Again | None:
-    """Return what Slurm did without a word of the attempt: such a one has lost its node, for all we know. None: not counted, or
-    the one that runs now was started by hand, and begins anew."""
+    """Return Slurm's restart of an attempt that recorded no decision; without an outcome, it is taken to have lost its node.
+
+    None if attempts are not counted, or if the current one was started by hand, and so counts anew.
+    """
     number = now.nth if now else behind.nth and behind.nth + len(behind.restarts) + 1
     if number < 2:
         return None
@@ -168,14 +170,14 @@ def _touched(entry: os.DirEntry[str]) -> float:
 
 
 def sort_attempts(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tuple[Attempt, ...]:
-    """Return attempts in the order in which they started, each with what came after it."""
+    """Return attempts in the order in which they started, each with what followed it."""
     found = journal.sort_attempts(attempts, lambda attempt: attempt.started, jobs)
     linked = [replace(one, next=Next.REQUEUED if one.job == later.job else Next.RESUBMITTED) for one, later in pairwise(found)]
     return (*linked, *found[-1:])
 
 
 def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
-    """Return the attempt in a journal of that name; None if it holds no event."""
+    """Return the attempt in the journal called ``name``; None if it has no events or is not a journal's name."""
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
         return None
@@ -191,7 +193,7 @@ def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
 
 @dataclass
 class _Told:
-    """What the events of an attempt have told so far."""
+    """The facts from the events of an attempt so far."""
 
     number: int
     nodes: str = ""
@@ -251,7 +253,7 @@ def _task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> No
 def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
     told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
     for stream in ("out", "err"):
-        told.begins.setdefault(f"{event.task}.{stream}", 0)  # one that could not be started says so there
+        told.begins.setdefault(f"{event.task}.{stream}", 0)  # a task that could not be started says so there
 
 
 def _decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001

@@ -10,15 +10,15 @@ from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
 from slurmtf.scheduler.base import RECORD_LAG_S
 
 OUTAGE_S = 3600
-"""Seconds after an end for which accounting that does not answer is asked again: each look waits for it."""
+"""Seconds after an end during which accounting that does not answer is queried again; each query waits for it."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What a scheduler says of a job; ``seen`` is None where it knows none of that number that works in the job's folder.
+    """A scheduler's answer about a job; ``seen`` is None if it knows no job with that id and working folder.
 
-    ``error``: it could not be asked. ``lags``: a job that was just submitted may not be known to it yet. ``outdated``: it is
-    older than what the run's folder tells.
+    ``error``: why it could not be queried. ``lags``: it may not know a job that was just submitted. ``outdated``: the answer is
+    older than the facts in the run's folder.
     """
 
     seen: Observation | None = None
@@ -32,14 +32,14 @@ class Answer:
         return not self.error and (self.seen is None or self.seen.state.final)
 
     def says_all(self, ended_s_ago: float) -> bool:
-        """Return whether the scheduler says that the job has ended, and will say no more of it: its accounting lags by seconds,
-        or may not have answered."""
+        """Return whether the job has ended according to the scheduler, and no more facts will follow: its accounting lags by
+        seconds, or may not have answered."""
         patience = OUTAGE_S if self.seen and self.seen.untold else RECORD_LAG_S
         return self.over and not self.outdated and not (self.lags and ended_s_ago < patience)
 
 
 def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:
-    """Query jobs, each scheduler once; accept what it told another process of the user up to ``max_age_s`` ago."""
+    """Query jobs, each scheduler once; accept its answers to other processes of the user up to ``max_age_s`` seconds ago."""
     answers: dict[SubmittedJob, Answer] = {}
     for scheduler, several in by_scheduler(jobs):
         try:

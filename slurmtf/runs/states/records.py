@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class CancelRequest:
-    """What slurmtf was asked: to cancel a ``job``, by its name, by which user, on which host, when (seconds since 1970)."""
+    """A request to slurmtf to cancel the job called ``job``: by which user, on which host, when (in seconds since 1970)."""
 
     job: str
     user: str = ""
@@ -33,12 +33,12 @@ class CancelRequest:
     time: float | None = None
 
     def to_text(self) -> str:
-        """Return it as the file has it: the job's supervisor looks for a line that is its job's name."""
+        """Return the content of its file: the supervisor looks for a line that is its job's name."""
         return f"{self.job}\n{json.dumps({**asdict(self), 'job': None})}\n"
 
     @classmethod
     def from_text(cls, text: str) -> CancelRequest:
-        """Return what :meth:`to_text` wrote. Raises ValueError or TypeError for anything else."""
+        """Read the text of :meth:`to_text`. Raises ValueError or TypeError for anything else."""
         job, _, rest = text.partition("\n")
         facts = {**json.loads(rest), "job": job}
         return cls(**{name: check_type(facts[name], kinds) for name, kinds in _KINDS.items() if name in facts})
@@ -55,8 +55,8 @@ _KINDS: dict[str, tuple[type, ...]] = {
 
 @dataclass(frozen=True)
 class Records:
-    """The jobs of a run in the order of their submission, what slurmtf was asked to cancel of them last, and the end that was
-    written down. ``unreadable`` names the files that could not be read."""
+    """The jobs of a run in the order of their submission, its last cancel request, and its recorded end. ``unreadable`` names
+    the files that could not be read."""
 
     jobs: tuple[SubmittedJob, ...] = ()
     cancel_request: CancelRequest | None = None
@@ -65,12 +65,12 @@ class Records:
 
     @property
     def latest(self) -> SubmittedJob | None:
-        """The job that was submitted last; of an array that was submitted in slices, the first of them."""
+        """The job that was submitted last; for an array submitted in slices, its first slice."""
         return next((job for job in reversed(self.jobs) if not job.first), None) or next(iter(self.jobs), None)
 
 
 def read_records(layout: RunLayout) -> Records:
-    """Return the records of a run. Files that can't be read, or are invalid, are named and left out."""
+    """Return the records of a run. Unreadable or invalid files are skipped, and named in ``unreadable``."""
     unreadable: list[str] = []
     jobs = _try(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
     mark = Path(layout.cancel_mark)
@@ -95,13 +95,16 @@ def _text(path: str) -> str:
 
 
 def note_end(layout: RunLayout, state: RunState) -> None:
-    """Record an end that only Slurm knows, and will forget; nothing if that is impossible: another user's run, a full disk."""
+    """Record an end that only Slurm knows, and will forget, if possible: not in another user's run or on a full disk."""
     with contextlib.suppress(OSError):
         write_json(layout.ended, state.to_dict())
 
 
 def note_cancel_request(layout: RunLayout, job: JobRef) -> str:
-    """Note that slurmtf was asked to cancel this job of the run, and by whom; return what was noted before. Raises OSError."""
+    """Note that slurmtf was asked to cancel this job, and by whom, and return the previous note.
+
+    Raises OSError if the note can't be written.
+    """
     before, uid = _try(lambda: _text(layout.cancel_mark), "", "", []), os.getuid()
     request = CancelRequest(job.name, user_name(uid), uid, socket.gethostname(), time.time())
     write_private(layout.cancel_mark, request.to_text())
@@ -109,8 +112,10 @@ def note_cancel_request(layout: RunLayout, job: JobRef) -> str:
 
 
 def forget_cancel_request(layout: RunLayout, before: str) -> None:
-    """Take the note back: the job could not be canceled. What was noted ``before`` is noted again: an order that was taken
-    earlier is still carried out. Raises OSError."""
+    """Restore the note from ``before`` a request that failed: an earlier request is still being carried out.
+
+    Raises OSError if the note can't be written or removed.
+    """
     if before:
         write_private(layout.cancel_mark, before)
     else:
