@@ -1,1 +1,1 @@
-"""What a run has measured: its script's metrics and TensorBoard's event files, as values and as curves."""
+"""The metrics of a run, logged by its script or in TensorBoard's event files, as values and as curves."""

@@ -1,4 +1,4 @@
-"""The metrics of runs as curves, with a line for each: what tables, plots and notebooks show."""
+"""Turn the metrics of runs into curves for tables, plots and notebooks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunSeries:
 
     @property
     def last_step(self) -> float:
-        """Its step; without one, its index among the values, from 1."""
+        """The step of the last value; if steps are missing, its index among the values, from 1."""
         return xs_of(self.series)[-1]
 
     @property
@@ -41,7 +41,7 @@ class RunSeries:
 
 
 def xs_of(series: Series) -> list[float]:
-    """Return each value's position on the x axis: its step, or if any has none, the index of each, from 1."""
+    """Return each value's position on the x axis: its step, or its index from 1 if any step is missing."""
     steps = [point.step for point in series.points]
     if any(step is None for step in steps):
         return [float(number) for number in range(1, len(steps) + 1)]
@@ -49,7 +49,10 @@ def xs_of(series: Series) -> list[float]:
 
 
 def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
-    """Return the series of runs (mapping from id to reader) that have values, by name. ``patterns``: see :func:`is_chosen`."""
+    """Return the series of runs (a mapping from id to reader) that have values, sorted by name as they occur.
+
+    ``patterns``: see :func:`is_chosen`.
+    """
     found = [
         RunSeries(run, series)
         for run, reader in readers.items()
@@ -62,7 +65,7 @@ def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), a
 
 
 def is_chosen(name: str, patterns: Sequence[str]) -> bool:
-    """Return whether a metric matches the patterns, in which * and ? match any characters; without patterns, all do.
+    """Return whether a metric matches one of the patterns, which may contain * and ?; without patterns, all metrics match.
 
     The name of a table or row stands for its columns.
     """
@@ -84,7 +87,7 @@ def _curve(one: RunSeries, all_ranks: bool) -> Curve:
 
 
 def last_value(layout: RunLayout, name: str) -> RunSeries | None:
-    """Return the series of one metric of a run's rank 0 or chief; None while it has no value."""
+    """Return the series of one metric of a run's rank 0 or chief, without the run's id; None while it has no value."""
     reader = MetricsReader(layout)
     reader.read_new()
     series = reader.series().get(name)
@@ -92,5 +95,5 @@ def last_value(layout: RunLayout, name: str) -> RunSeries | None:
 
 
 def value_text(value: float) -> str:
-    """Format a number with six digits."""
+    """Format a number with six significant digits."""
     return f"{value:.6g}"

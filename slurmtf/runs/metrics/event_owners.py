@@ -1,4 +1,4 @@
-"""Attribute event files to tasks: to the task that a file's folder names, or whose process wrote it."""
+"""Attribute event files to tasks: to the task named by a file's folder, or whose process wrote the file."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
 WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
 """The name of an event file (TensorBoard's event_file_writer.py, TensorFlow's summary_file_writer.cc)."""
 OF_HOST = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
-"""The name as TensorFlow 1 writes it (core/util/events_writer.cc)."""
+"""The name of an event file written by TensorFlow 1 (core/util/events_writer.cc)."""
 
 
 class Writer(NamedTuple):
-    """The writer of an event file, by its name; 0 if the name does not contain the process id."""
+    """The writer of an event file, according to its name; ``pid`` is 0 if the name does not contain it."""
 
     host: str
     pid: int
 
 
 def writer_of(name: str) -> Writer | None:
-    """Return the writer of the event file with a name; None if the name does not say."""
+    """Return the writer of the event file called ``name``; None if the name does not say."""
     with_pid = WRITER.fullmatch(name)
     if with_pid:
         return Writer(with_pid["host"], int(with_pid["pid"]))
@@ -41,7 +41,7 @@ def writer_of(name: str) -> Writer | None:
 
 
 def find_named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
-    """Return the task that one of these folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``."""
+    """Return the task that one of the folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``; else None."""
     labels = {role.label: role.label for role in roles}
     for folder in folders:
         rank = OF_RANK.fullmatch(folder)
@@ -53,7 +53,7 @@ def find_named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
 
 
 def find_starter(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
-    """Return the task whose process wrote, else the only one on its host; None if neither is certain."""
+    """Return the task whose process is the writer, else the only task on its host; None if neither is certain."""
     known = list(started)
     here = [one for one in known if _short(one.host) == _short(writer.host)]
     processes = {one.task for one in here or known if one.pid and one.pid == writer.pid}
@@ -73,7 +73,7 @@ NO_POINT: Mapping[str, Any] = {}
 class Owners:
     """Attributes event files to the tasks of a run; those that can't be attributed go to the chief.
 
-    ``point``: of the trial of a sweep with these parameters, whose tasks may differ from the plan's.
+    ``point`` has the parameters of a sweep's trial, whose tasks may differ from the plan's.
     """
 
     def __init__(self, layout: RunLayout, point: Mapping[str, object] = NO_POINT) -> None:

@@ -1,4 +1,4 @@
-"""Read the files of a run's metrics as they grow, each time from where the last read ended."""
+"""Read the files of a run's metrics as they grow, each time from the end of the last read."""
 
 from __future__ import annotations
 
@@ -11,13 +11,16 @@ from slurmtf.job.contract.metrics import entries
 from slurmtf.job.contract.metrics.entries import Entry, Point
 
 LONGEST_LINE = 1 << 24
-"""A line with more bytes was not written by slurmtf."""
+"""The most bytes in a line that slurmtf writes."""
 
 
 @dataclass(frozen=True)
 class Other:
-    """What was logged and is no number. ``kind``: "text", "image", or a document's own, as "confusion_matrix"; ``value`` is the
-    text, or the image's path below the run folder; empty for a document."""
+    """A logged value that is not a number.
+
+    ``kind`` is "text", "image", or a document's kind such as "confusion_matrix". ``value`` is the text, or the image's path
+    relative to the run folder; empty for a document.
+    """
 
     name: str
     kind: str
@@ -25,16 +28,16 @@ class Other:
 
 
 class Source(Protocol):
-    """A file to which numbers are added."""
+    """A growing file of numbers."""
 
     offset: int
 
     @property
     def path(self) -> str | Path:
-        """Where it is."""
+        """The file's path."""
 
     def new_points(self) -> Iterator[tuple[str, Point]]:
-        """Yield the new numbers, with their metrics' names."""
+        """Yield the new numbers, with the names of their metrics."""
 
 
 class LoggedFile:
@@ -44,7 +47,7 @@ class LoggedFile:
         self.path = path
         self.offset = 0
         self.others: dict[str, Other] = {}
-        """What was logged that is no number, the last one of each name."""
+        """The last logged value of each name that is not a number."""
 
     def new_points(self) -> Iterator[tuple[str, Point]]:
         for entry in self.new_entries():
@@ -54,7 +57,7 @@ class LoggedFile:
             yield from points_of(entry)
 
     def new_entries(self) -> Iterator[Entry]:
-        """Yield what was logged since the last call, without an incomplete last line."""
+        """Yield the entries logged since the last call, without an incomplete last line."""
         for line in self._new_lines():
             entry = entries.from_line(line)
             if entry is not None:
@@ -72,7 +75,7 @@ class LoggedFile:
 
 
 def other_of(entry: Entry) -> Other | None:
-    """Return what an entry holds that no plot can show; None for numbers, lists and tables, and for tags."""
+    """Return an entry's value if no plot can show it; None for numbers, lists, rows, tables and tags."""
     if entry.kind == entries.VALUE:
         return Other(entry.name, "text", entry.value) if isinstance(entry.value, str) else None
     if entry.kind in (entries.LIST, entries.ROW, entries.TABLE, entries.TAG):
@@ -81,7 +84,7 @@ def other_of(entry: Entry) -> Other | None:
 
 
 def points_of(entry: Entry) -> Iterator[tuple[str, Point]]:
-    """Yield the numbers of an entry: of a list one by one, of a row and a table by column, as ``name/column``."""
+    """Yield the numbers of an entry: a list's one by one, those of a row or table by column, as ``name/column``."""
     if entry.kind == entries.VALUE:
         yield from _numbers(entry.name, [entry.value], entry)
     elif entry.kind == entries.LIST and isinstance(entry.value, list):

@@ -1,4 +1,4 @@
-"""The metrics of a run from outside: what its script logged, and what TensorBoard's event files hold."""
+"""Read the metrics of a run from outside: those that its script logged, and those in TensorBoard's event files."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.metrics.files import LoggedFile, Other, Source
 
 MOST_POINTS = 1 << 15
-"""The most points of one series that a reader keeps: of more, every second, fourth ... and the last."""
+"""The most points of a series that a reader keeps; of a longer one, every second, fourth ... point and the last."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class _Kept:
 
 @dataclass
 class _Read:
-    """One file, and what was read of it."""
+    """One file, and the points read from it."""
 
     source: Source
     task: str
     kept: dict[str, _Kept] = field(default_factory=dict)
 
     def read_new(self) -> int:
-        if _size(self.source.path) < self.source.offset:  # somebody has written it anew
+        if _size(self.source.path) < self.source.offset:  # it has been rewritten
             self.source.offset, self.kept = 0, {}
         count = 0
         for name, point in self.source.new_points():
@@ -73,7 +73,7 @@ class _Read:
 class MetricsReader:
     """Reads the metrics of a run as they grow, in bounded memory: see MOST_POINTS.
 
-    ``folder``: that of one launch of the run, inside the run's; ``owners`` knows its tasks, which may differ from the run's.
+    ``folder`` is that of one launch, inside the run's; ``owners`` has the launch's tasks, which may differ from the run's.
     """
 
     def __init__(self, layout: RunLayout, folder: str = "", owners: Owners | None = None) -> None:
@@ -93,7 +93,7 @@ class MetricsReader:
         return sorted({read.task for read in self._read.values() if read.kept or self.others(read.task)})
 
     def read_new(self) -> int:
-        """Read what is new, and return the number of new values. What can't be read is left out."""
+        """Read what is new, skipping what can't be read, and return the number of new values."""
         for source in sources(self._layout, self._folder):
             path = Path(source.path)
             if path not in self._read:
@@ -111,20 +111,20 @@ class MetricsReader:
         return {name: Series(name, wanted, tuple(points)) for name, points in found.items()}
 
     def others(self, task: str | None = None) -> list[Other]:
-        """Return what one task has logged that is not a number, by default rank 0 or the chief."""
+        """Return the values of one task, by default of rank 0 or the chief, that are not numbers."""
         wanted = self.chief if task is None else task
         own = (read.source for _, read in sorted(self._read.items()) if read.task == wanted)
         return [other for source in own if isinstance(source, LoggedFile) for other in source.others.values()]
 
 
 def sources(layout: RunLayout, folder: str = "") -> Iterator[LoggedFile | EventFile]:
-    """Yield the files that hold the numbers of a run, or of one of its launches."""
+    """Yield the files with the numbers of a run, or of one of its launches."""
     yield from map(LoggedFile, find_logged_files(layout, folder))
     yield from event_files(layout.launch(folder))
 
 
 def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
-    """Yield the child runs that a script opened, and theirs, with their ids."""
+    """Yield the child runs that a script opened, and recursively theirs, with their ids."""
     for path in sorted(Path(layout.children).glob("*")):
         child = layout.child(path.name)
         yield path.name, child
@@ -132,7 +132,7 @@ def children_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout]]:
 
 
 def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]:
-    """Yield the trials of a sweep that have begun: their ids, ``<sweep>_<number>``, folders, and what tells their tasks."""
+    """Yield the id (``<sweep>_<number>``), the layout and the owners of each trial of a sweep that has begun."""
     name, files = Path(layout.folder).name, SweepLayout(layout.folder)
     differ = Ledger(files) if os.path.exists(files.launches) else None  # noqa: PTH110
     alike = Owners(layout)
@@ -142,7 +142,7 @@ def trials_of(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]:
 
 
 def descendants_of(layout: RunLayout, owners: Owners) -> Iterator[tuple[str, RunLayout, Owners]]:
-    """Yield all runs within a run, as :func:`trials_of` does: its child runs, its trials, and their child runs."""
+    """Yield all runs within a run in the form of :func:`trials_of`: its child runs, its trials, and their child runs."""
     yield from ((*child, owners) for child in children_of(layout))
     for name, trial, its in trials_of(layout):
         yield name, trial, its
@@ -155,13 +155,15 @@ def find_logged_files(layout: RunLayout, folder: str = "") -> list[Path]:
 
 
 def entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Entry]:
-    """Yield all that one task has logged."""
+    """Yield all entries that one task has logged."""
     return LoggedFile(Path(layout.launch(folder).task_metrics(task))).new_entries()
 
 
 def metrics_of(layout: RunLayout, owners: Owners, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
-    """Return the metrics of a run in Azure ML's shapes, by name: those of the chief; with ``all_ranks`` those of each task, by
-    the task's name. What a task logged itself wins over what stands in event files."""
+    """Return the metrics of a run's chief in Azure ML's shapes, by name; with ``all_ranks``, those of each task by its name.
+
+    A metric that a task logged itself takes precedence over one in event files.
+    """
     written: dict[str, list[EventFile]] = {}
     for file in event_files(layout):
         written.setdefault(owners.of(file), []).append(file)

@@ -1,4 +1,4 @@
-"""Map a run to MLflow: its runs, names and files there."""
+"""Map a run to MLflow's runs, names and files."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from slurmtf.runs.states.sweeps import is_sweep, read_sweep
 from slurmtf.runs.workspaces.tags import tags_of
 
 LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 5000
-"""Characters (mlflow/utils/validation.py)."""
+"""MLflow's limits, in characters (mlflow/utils/validation.py)."""
 FARTHEST = (1 << 63) - 1
 SET = "true"
-"""The value for a flag without a value."""
+"""The value of a flag without a value."""
 STATUS = {RunStatus.COMPLETED: "FINISHED", RunStatus.FAILED: "FAILED", RunStatus.CANCELED: "KILLED"}
 WAITS = (RunStatus.NOT_STARTED, RunStatus.QUEUED, RunStatus.PROVISIONING)
 
 
 @dataclass(frozen=True)
 class Part:
-    """What becomes one run in MLflow: the run, one of its child runs, or a trial of a sweep."""
+    """One run in MLflow: the run itself, one of its child runs, or a trial of a sweep."""
 
     id: str
     layout: RunLayout
@@ -45,7 +45,7 @@ class Part:
 
 
 def key_of(name: str) -> str:
-    """Return a name that MLflow accepts; a changed name gets a hash of the original, so that no two are the same."""
+    """Return a name that MLflow accepts; a changed name gets a hash of the original, so that names stay unique."""
     parts = [part for part in re.sub(r"[^\w./ :-]", "_", name).split("/") if part not in ("", ".", "..")]
     plain = "/".join(parts)
     if name and plain == name and len(name) <= LONGEST_KEY:
@@ -60,9 +60,9 @@ def status_of(status: RunStatus) -> str:
 
 
 def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
-    """Return an estimator's settings as parameters: the script's arguments by their names, the others behind ``slurmtf.``.
+    """Return an estimator's settings as parameters: the script's arguments by name, the others with the prefix ``slurmtf.``.
 
-    What is nested is left out, and so are the environment's variables: they may be secret.
+    Nested settings are left out, including environment variables, which may be secret.
     """
     given = settings.get("script_params")
     arguments = as_mapping([str(word) for word in given]) if isinstance(given, list) else dict(given or {})
@@ -76,13 +76,13 @@ def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
 
 
 def milliseconds(seconds: float) -> int:
-    """Return a time in MLflow's unit; 0 for an invalid one."""
+    """Return a time in milliseconds, MLflow's unit; 0 if it is invalid."""
     found = seconds * 1000
     return int(found) if math.isfinite(found) and abs(found) < FARTHEST else 0
 
 
 def step_of(point: Point, number: int) -> int:
-    """Return a value's step; without one, its index among the values, from 1."""
+    """Return a value's step, or if it has none, its ``number`` among the values."""
     if point.step is None or not math.isfinite(point.step):
         return number
     return max(-FARTHEST, min(FARTHEST, int(point.step)))
@@ -137,7 +137,7 @@ def _facts(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[
 
 
 def files_of(part: Part) -> dict[str, Path]:
-    """Return the files of a run by their names in MLflow: the receipt and logged images; the outputs, once it has ended."""
+    """Return the files of a run by their names in MLflow: the receipt, logged images and, once the run has ended, outputs."""
     layout = part.layout
     roots = [layout.outputs] if part.status.final else []
     found = [Path(folder, name) for root in [*roots, layout.images] for folder, _, names in os.walk(root) for name in names]

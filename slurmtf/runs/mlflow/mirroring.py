@@ -1,7 +1,7 @@
-"""A run's copy in MLflow's tracking server: its parameters, metrics, tags, receipt and files, while it runs and after.
+"""Mirror a run into MLflow's tracking server, while it runs or later: parameters, metrics, tags, receipt and files.
 
-The run folder stays the truth, and MLflow alone tells what it has already: what is sent is what it lacks, so that a copy that
-was broken off, or whose server was away, is completed by the next one, and nothing is there twice.
+The run folder remains authoritative. Only what MLflow lacks, according to MLflow itself, is sent: if a copy was interrupted, or
+the server was down, the next update completes it, and nothing is sent twice.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ T = TypeVar("T")
 MARK = "slurmtf.mirror"
 """The tag that identifies the copy of a run: a script's own run in MLflow may have any other tag."""
 FILES_MARK = "slurmtf.files"
-"""The tag that records which state of the files the copy has."""
+"""The tag that records which version of the files the copy has."""
 BATCH, SMALL_BATCH = 1000, 100
-"""Metrics, and parameters or tags, of one request (mlflow/utils/validation.py)."""
+"""The most metrics, and parameters or tags, in one request (mlflow/utils/validation.py)."""
 ANSWER_S = 60.0
-"""The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
+"""How old an answer from Slurm may be, in seconds: all terminals together query once in that time."""
 FOLLOW_S, RETRY_S = 5.0, 30.0
 REMEDY = "nothing is lost: 'slurmtf mirror' sends what is missing, as soon as MLflow can be reached"
 
@@ -72,14 +72,14 @@ def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
 
 @dataclass
 class _Reading:
-    """A file with numbers, whose names get ``prefix``, and how many of each have come."""
+    """A file with numbers, the prefix for their names, and how many of each name have been read."""
 
     source: LoggedFile | EventFile
     prefix: str
     counts: Counter[str] = field(default_factory=Counter)
 
     def new(self) -> Iterator[tuple[str, int, Point]]:
-        """Yield the numbers that are new: with their key and their step."""
+        """Yield the new numbers, with their key and their step."""
         for name, point in self.source.new_points():
             key = key_of(self.prefix + name)
             self.counts[key] += 1
@@ -87,7 +87,7 @@ class _Reading:
 
 
 class _Copy:
-    """One run in MLflow, and what it is known to hold."""
+    """One run in MLflow, and its known content."""
 
     def __init__(self, client: Any, experiment: str, part: Part, parent: str) -> None:
         self._client = client
@@ -193,9 +193,9 @@ def _stamp(path: Path) -> str:
 
 
 class Mirror:
-    """A run's copy in MLflow, with its child runs and trials as runs below it. Each :meth:`update` sends what is missing.
+    """A run's copy in MLflow, with its child runs and trials as child runs. Each :meth:`update` sends what is missing.
 
-    Raises InputError when no MLflow is configured or installed, or if another process is mirroring the run.
+    Raises InputError if MLflow is not configured or not installed, or if another process is mirroring the run.
     """
 
     def __init__(self, run: RunFolder, all_ranks: bool = False) -> None:
@@ -246,7 +246,7 @@ class Mirror:
 
 
 def _lock(run: RunFolder) -> int:
-    """Return a lock on the run's copy, -1 where the folder or its file system has none. Raises InputError if it is taken."""
+    """Lock the run's copy and return the lock, -1 if locking is impossible here. Raises InputError if it is already locked."""
     try:
         lock = os.open(run.folder / ".mirror.lock", os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError:  # another user's, or read-only
@@ -269,7 +269,7 @@ def say(text: str) -> None:
 
 @dataclass
 class Following:
-    """Keeps the copies of runs up to date while they run. A server that is away is reported once, and tried again."""
+    """Keeps the copies of runs up to date while they run. A server that is down is reported once, and retried."""
 
     mirrors: Sequence[Mirror]
     tell: Callable[[str], None] = say
@@ -278,7 +278,7 @@ class Following:
     _away: bool = False
 
     def show_new(self) -> None:
-        """Send what is new, if it is time."""
+        """Send what is new, if it is time for an update."""
         if time.monotonic() < self._next:
             return
         try:
@@ -291,7 +291,7 @@ class Following:
         self._next = time.monotonic() + pause
 
     def show_rest(self) -> None:
-        """Send everything. Raises MirrorError."""
+        """Send everything. Raises MirrorError if that fails."""
         for mirror in self.mirrors:
             self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).plus(mirror.update())
         if self._away:

@@ -1,4 +1,4 @@
-"""MLflow's servers and stores: whether one is configured, and how it is talked to. The package is the extra ``mlflow``."""
+"""Connect to MLflow's servers and stores, if one is configured. The package comes with the extra ``mlflow``."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ WHILE_TALKING = {
     var.MLFLOW_HTTP_REQUEST_TIMEOUT: "20",
     var.MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT: "true",
 }
-"""How MLflow talks unless the user says: it prints nothing, and gives up after seconds where nobody listens, after a minute
-where nobody answers. By itself it goes on for four minutes, or a quarter of an hour."""
+"""MLflow's settings unless the user sets them: it prints nothing, and gives up after seconds if nothing listens, or after a
+minute if nothing answers. Its defaults are four minutes and a quarter of an hour."""
 LONGEST_TEXT = 300
 PASSWORD = re.compile(r"(://[^:/@\s]*):[^@/\s]+@")
 
 
 class MirrorError(SlurmtfError):
-    """MLflow does not have what the run folder or the registry has."""
+    """Content of the run folder or the registry could not be copied into MLflow."""
 
 
 def tracking_uri() -> str:
-    """Return where MLflow keeps runs; empty when none is configured."""
+    """Return the address of MLflow's tracking server or store; empty if none is configured."""
     return os.environ.get(var.MLFLOW_TRACKING_URI) or ""
 
 
 def registry_uri() -> str:
-    """Return where MLflow keeps models; empty when none is configured."""
+    """Return the address of MLflow's model registry; empty if none is configured."""
     return os.environ.get(var.MLFLOW_REGISTRY_URI) or tracking_uri()
 
 
 def is_installed() -> bool:
-    """Whether the package is there; it is not imported for that."""
+    """Return whether MLflow is installed, without importing it."""
     return importlib.util.find_spec("mlflow") is not None
 
 
 def check_tracking() -> None:
-    """Raise InputError when there is nothing to mirror a run into, or with."""
+    """Raise InputError if MLflow is not configured or not installed."""
     if not tracking_uri():
         remedy = "set it to where your MLflow is: http://HOST:PORT, or sqlite:///PATH for a file of your own"
         raise InputError(Finding("no-tracking-server", f"${var.MLFLOW_TRACKING_URI}", "is not set", remedy))
@@ -53,15 +53,15 @@ def check_tracking() -> None:
 
 
 def without_password(text: str) -> str:
-    """Return a text with the passwords of its addresses replaced."""
+    """Return a text with the passwords in its URLs replaced."""
     return PASSWORD.sub(r"\1:***@", text)
 
 
 @contextmanager
 def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[None]:
-    """Raise whatever comes of talking to MLflow as a MirrorError: ``where`` is what it is about, ``what`` follows from it.
+    """Turn any error from MLflow into a MirrorError: ``where`` is what it concerns, ``what`` is the consequence.
 
-    A server that is away is tried for seconds, one that does not answer for a minute (see WHILE_TALKING).
+    A server that is down is retried for seconds, one that does not answer for a minute (see WHILE_TALKING).
     """
     ours = {name: value for name, value in WHILE_TALKING.items() if not os.environ.get(name)}
     os.environ.update(ours)
@@ -69,7 +69,7 @@ def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[N
         yield
     except SlurmtfError:
         raise
-    except Exception as err:  # MLflow's, of its store, of its server
+    except Exception as err:  # of MLflow, its store or its server
         told = f"{what} ({without_password(uri)}): {_summarize(err)}"
         raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
     finally:
@@ -78,7 +78,7 @@ def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[N
 
 
 def _summarize(error: Exception) -> str:
-    """Return what an error says, in a line; of a long one both ends: its cause stands last."""
+    """Return an error in one line; a long one is cut in the middle, because its cause comes last."""
     text = without_password(" ".join(str(error).split()))
     half = LONGEST_TEXT // 2
     short = text if len(text) <= LONGEST_TEXT else f"{text[:half]} ... {text[-half:]}"
@@ -86,7 +86,7 @@ def _summarize(error: Exception) -> str:
 
 
 def experiment_id(client: Any, name: str) -> str:
-    """Return the id of an experiment in MLflow; it is created if it does not exist."""
+    """Return the id of an experiment in MLflow, creating it if it does not exist."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - a second, and an extra
 
     found = client.get_experiment_by_name(name)
@@ -96,5 +96,5 @@ def experiment_id(client: Any, name: str) -> str:
         except MlflowException as err:
             if err.error_code != "RESOURCE_ALREADY_EXISTS":
                 raise
-            found = client.get_experiment_by_name(name)  # somebody was faster
+            found = client.get_experiment_by_name(name)  # another process created it first
     return str(found.experiment_id)

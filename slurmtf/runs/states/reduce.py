@@ -1,7 +1,6 @@
-"""Decide the state of a run from what its folder and the scheduler say. Pure: no disk, no Slurm, no clock.
+"""Derive the state of a run from its folder and the scheduler's answer. Pure: no disk, no Slurm, no clock.
 
-The run's own records come first, the scheduler is the second witness, and success is never guessed: it needs a supervisor that
-started.
+The run's own records come first, then the scheduler. Success is never guessed: it requires that the supervisor started.
 """
 
 from __future__ import annotations
@@ -22,25 +21,25 @@ from slurmtf.scheduler.base import RECORD_LAG_S, Canceler
 from slurmtf.submit.record import BY_HAND
 
 SILENCE_S = 300
-"""Seconds without a heartbeat (one a minute) after which a supervisor that should be there is not responding."""
+"""Seconds without a heartbeat (sent once a minute) after which a supervisor is not responding."""
 CLOCK_SLACK_S = 100
-"""Seconds by which the clocks of node and controller may differ. Slurm lets a requeued job wait for longer (cred_expire)."""
+"""Seconds by which the clocks of node and controller may differ. Slurm delays a requeued job for longer (cred_expire)."""
 LOG = f"{LOGS}/{JOB_LOG}"
 NEVER_SATISFIED = "DependencyNeverSatisfied"
-"""Why Slurm cancels a job by itself that it may not start any more (src/slurmctld/job_scheduler.c, _kill_dependent)."""
+"""Slurm's reason for canceling a job that can no longer start (src/slurmctld/job_scheduler.c, _kill_dependent)."""
 LAUNCH_FAILURE, IO_FAILURE = "JobLaunchFailure", 53
-"""What squeue and sacct say of a job whose script slurmstepd could not start, or give its log (ExitCode=0:53)."""
+"""What squeue and sacct report if slurmstepd could not start the script or open its log (ExitCode=0:53)."""
 UNASKED = Answer()
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What else the run folder holds of an end. It is read only where the state depends on it.
+    """Other evidence of an end in the run folder, read only if the state depends on it.
 
-    ``limited``: the user set a limit of his own (``max_run_duration_seconds``). ``build``: why the environment that the job
-    waited for could not be built; None when it waited for none. ``after``: the runs that it was to follow. ``last_line``: the
-    line of job.sh that the batch script of this start reached last. ``job_log``: the last lines of the job's log;
-    ``failed_node``: the node that Slurm named there; ``over_memory``: it says there that it killed something for its memory.
+    ``limited``: the user set a limit (``max_run_duration_seconds``). ``build``: why the environment that the job waited for
+    could not be built; None if it waited for no build. ``after``: the runs that it was to follow. ``last_line``: the last line
+    of the batch script that this start reached. ``job_log``: the last lines of the job's log. ``failed_node``: the node that
+    Slurm named in that log. ``over_memory``: Slurm logged there that it killed a process for its memory use.
     """
 
     limited: bool = False
@@ -74,13 +73,13 @@ CAUSE_OF = {
     JobState.BOOT_FAIL: Cause.NODE_FAILURE,
     JobState.OUT_OF_MEMORY: Cause.OUT_OF_MEMORY,
 }
-"""The cause of a job that did not end by itself."""
+"""The cause for each final state of a job that did not end by itself."""
 _CANCELED = (Cause.CANCELED, Cause.DEPENDENCY, Cause.CALLED_OFF, Cause.PREEMPTED)
 
 
 @dataclass(frozen=True)
 class _Case:
-    """Everything that is known about a run. ``attempt`` is the last one of its current job."""
+    """All known facts about a run. ``attempt`` is the last one of its current job."""
 
     records: Records
     history: History
@@ -92,14 +91,13 @@ class _Case:
 
     @property
     def cancel_requested(self) -> bool:
-        """Whether slurmtf was asked to cancel this job of the run; an earlier one does not count."""
+        """Whether slurmtf was asked to cancel the run's current job; requests for earlier jobs do not count."""
         request = self.records.cancel_request
         return request is not None and request.job == self.job.ref.name
 
     @property
     def present(self) -> Attempt | None:
-        """The attempt that the scheduler speaks of: an earlier start says nothing about what Slurm has started since, or
-        will."""
+        """The attempt that the scheduler's answer is about; None if Slurm has started the job again since, or will."""
         seen, attempt = self.answer.seen, self.attempt
         if attempt is None or seen is None:
             return attempt
@@ -111,7 +109,7 @@ class _Case:
         return (*self.records.unreadable, *self.history.unreadable)
 
     def state(self, status: RunStatus, **facts: Any) -> RunState:
-        """Return the state of that status, with what the journal tells."""
+        """Return a state with this status and the facts from the journal."""
         attempt, present = self.attempt, self.present
         again = present is None and not (self.answer.seen and self.answer.seen.state is JobState.PENDING)
         known = RunState(
@@ -129,7 +127,7 @@ class _Case:
 
 
 def current_job(records: Records, history: History) -> SubmittedJob | None:
-    """Return the job that the run is now: the one submitted last, or a later one that somebody submitted by hand."""
+    """Return the run's current job: the one submitted last, or a later one that somebody submitted by hand."""
     submitted = records.jobs[-1] if records.jobs else None
     attempt = history.last
     if submitted is None or attempt is None or attempt.started < submitted.submitted - CLOCK_SLACK_S:
@@ -141,10 +139,10 @@ def current_job(records: Records, history: History) -> SubmittedJob | None:
 
 
 def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> str | None:
-    """Return the cluster to ask for a job that somebody submitted by hand: ``sbatch -M`` may have sent it to another one.
+    """Return the cluster to query about a job that was submitted by hand: ``sbatch -M`` may have sent it to another one.
 
-    Where the record names none, only a name that is not that of the recorded job's own attempts shows another cluster: without
-    accounting Slurm takes no ``--clusters`` (squeue(1)).
+    If the record names no cluster, only a name that differs from those of the recorded job's attempts shows another cluster:
+    without accounting, Slurm does not accept ``--clusters`` (squeue(1)).
     """
     if submitted.ref.cluster:
         return attempt.cluster or submitted.ref.cluster
@@ -153,8 +151,10 @@ def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> 
 
 
 def is_outdated(history: History, answer: Answer, max_age_s: float, now: float) -> bool:
-    """Return whether an answer that may be so old is older than the run's folder. One that says that a job is over never is: it
-    is never taken from another process."""
+    """Return whether an answer that may be ``max_age_s`` old is older than the run's folder.
+
+    An answer that a job is over never is, because it is never taken from another process.
+    """
     attempt = history.last
     latest = (attempt.ended or attempt.started) if attempt else 0.0
     goes_on = not answer.error and not answer.over
@@ -168,7 +168,7 @@ def reduce(
     now: float = 0.0,
     evidence: Evidence = NO_EVIDENCE,
 ) -> RunState:
-    """Return the state of a run. ``answer`` is what the scheduler says of its :func:`current_job`."""
+    """Return the state of a run. ``answer`` is the scheduler's answer about its :func:`current_job`."""
     case = _case(records, history, answer, now, evidence)
     if case is None:
         return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
@@ -176,14 +176,14 @@ def reduce(
 
 
 def read_end(records: Records, history: History) -> RunState | None:
-    """Return the end of a run as its folder alone tells it; None where it tells none."""
+    """Return the end of a run according to its folder alone; None if the folder records no end."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     return _find_known_end(case) if case else None
 
 
 def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
-    """Return the job to ask the scheduler about; None if the folder tells everything, also who canceled it, and the exit code
-    of a supervisor that left no word."""
+    """Return the job to ask the scheduler about; None if the folder has all facts of its end, including who canceled it, and
+    the exit code if the supervisor recorded no end."""
     case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     known = case and _find_known_end(case)
     if case is None or (known and not _lacks(_with_canceler(case, known).outcome)):
@@ -192,7 +192,7 @@ def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
 
 
 def _lacks(outcome: Outcome | None) -> bool:
-    """Return whether the scheduler may still add to what was written down."""
+    """Return whether the scheduler may still add to a recorded outcome."""
     return cancelers.is_wanted(outcome) or codes.is_wanted(outcome)
 
 
@@ -205,7 +205,7 @@ def _case(records: Records, history: History, answer: Answer, now: float, eviden
 
 
 def _find_known_end(case: _Case) -> RunState | None:
-    """Return the end that the run folder alone tells: the journal, or what was written down unless the job started again."""
+    """Return the end in the journal, or else the recorded end unless the job has started again; None if there is neither."""
     attempt, written = case.attempt, case.records.ended
     if attempt and attempt.end:
         case = replace(case, answer=UNASKED)
@@ -216,14 +216,14 @@ def _find_known_end(case: _Case) -> RunState | None:
 
 
 def _with_code(case: _Case, written: RunState) -> RunState:
-    """Return an end that was written down with the exit code that accounting knew only later."""
+    """Return a recorded end with the exit code that accounting had only later."""
     if written.outcome is None or case.answer is UNASKED or not codes.is_wanted(written.outcome):
         return written
     return replace(written, outcome=codes.completed(written.outcome, case.answer, case.now - (written.ended or 0.0)))
 
 
 def _with_canceler(case: _Case, state: RunState) -> RunState:
-    """Return a state that tells who canceled the run, where anybody does: its own note, Slurm, or what was written down."""
+    """Return a state with who canceled the run, if known from its own note, from Slurm, or from its recorded end."""
     if state.outcome is None or not cancelers.is_wanted(state.outcome):
         return state
     written = case.records.ended
@@ -243,7 +243,7 @@ def _ended(case: _Case, outcome: Outcome, **facts: object) -> RunState:
 
 
 def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
-    """Return the status of an end. A limit that the user set is his own doing."""
+    """Return the status of an end. A run that reached a limit set by the user counts as canceled."""
     if outcome.succeeded:
         return RunStatus.COMPLETED
     limited = outcome.cause is Cause.TIME_LIMIT and evidence.limited
@@ -251,7 +251,7 @@ def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
 
 
 def _asked(case: _Case) -> RunState:
-    """Return the state of a run whose folder tells no end."""
+    """Return the state of a run whose folder records no end."""
     seen = case.answer.seen
     if case.answer.outdated:
         return _by_heartbeat(replace(case, answer=UNASKED), None)
@@ -267,7 +267,8 @@ def _asked(case: _Case) -> RunState:
 
 
 def _doubt_about(seen: Observation, lags: bool) -> Doubt:
-    """Return why a job's state is not known: the scheduler could not be queried, or its answer says nothing."""
+    """Return why a job's state is not known: it is on another machine, the scheduler could not be queried, or its answer is
+    not understood."""
     if not lags:
         return Doubt(DoubtKind.ELSEWHERE, seen.nodes)
     if seen.reason and seen.submitted is None:
@@ -285,7 +286,7 @@ def _live(case: _Case, seen: Observation) -> RunState:
 
 
 def _phase(case: _Case) -> RunStatus:
-    """Return how far a running job has come."""
+    """Return how far a running job has progressed."""
     return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
 
 
@@ -296,13 +297,13 @@ def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
         status = RunStatus.NOT_RESPONDING
     elif case.cancel_requested:
         status = RunStatus.CANCEL_REQUESTED
-    else:  # what ended in a way after which Slurm may start it again waits, for all we know
+    else:  # an attempt that Slurm may start again is taken to be waiting
         status = _OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
     return case.state(status, doubt=doubt)
 
 
 def _gone(case: _Case) -> RunState:
-    """Return the state of a job that the scheduler does not know, or whose id another job has by now."""
+    """Return the state of a job that the scheduler does not know, or whose id now belongs to another job."""
     attempt, forgets = case.attempt, case.answer.lags
     told = attempt and (attempt.outcome or attempt.decided)
     if told:
@@ -317,7 +318,7 @@ def _gone(case: _Case) -> RunState:
 
 
 def _submitted(case: _Case) -> float:
-    """Return when the job was submitted; of one that somebody submitted by hand: when it started."""
+    """Return when the job was submitted; for one submitted by hand, when it started."""
     return case.job.submitted or (case.attempt.started if case.attempt else 0.0)
 
 
@@ -334,7 +335,7 @@ def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
 
 
 def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
-    """Return the outcome of a job that something ended before it could say so: while it waited, or with its node."""
+    """Return the outcome of a job that ended before it could record it: while it waited, or together with its node."""
     build, canceler = case.evidence.build, seen.canceler
     by_slurm = canceler == Canceler() or (canceler is None and NEVER_SATISFIED in seen.reason)
     by_somebody = case.cancel_requested or (canceler is not None and not by_slurm)
@@ -346,9 +347,9 @@ def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
 
 
 def _by_itself(case: _Case, seen: Observation) -> Outcome:
-    """Return the outcome of a job whose batch script ended: COMPLETED or FAILED, by its exit code.
+    """Return the outcome of a job whose batch script ended, which Slurm calls COMPLETED or FAILED by its exit code.
 
-    The script becomes the supervisor: from when it has started, the exit code is the supervisor's. Before, it is nobody's word.
+    The batch script becomes the supervisor. Only once that has started is the exit code the supervisor's, and meaningful.
     """
     witnessed = case.present is not None or bool(case.unreadable)
     if not witnessed:

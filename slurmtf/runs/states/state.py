@@ -1,4 +1,4 @@
-"""Where a run is: facts, without a sentence."""
+"""The state of a run, as facts; :mod:`slurmtf.runs.states.words` makes sentences of them."""
 
 from __future__ import annotations
 
@@ -44,16 +44,16 @@ class DoubtKind(str, Enum):
     UNREACHABLE = "unreachable"
     """The scheduler could not be asked."""
     UNKNOWN_STATE = "unknown-state"
-    """It named a state that slurmtf does not know."""
+    """The scheduler named a state that slurmtf does not know."""
     ELSEWHERE = "elsewhere"
-    """The run is on another machine, and only from there its process can be seen."""
+    """The run is on another machine, and its process is visible only there."""
     NOT_LISTED = "not-listed"
     """The scheduler does not list the job yet."""
 
 
 @dataclass(frozen=True)
 class Doubt:
-    """A reason to doubt a state; ``detail`` is what the scheduler said, or the machine."""
+    """A reason to doubt a state; ``detail`` is the scheduler's message, or the machine."""
 
     kind: DoubtKind
     detail: str = ""
@@ -61,7 +61,7 @@ class Doubt:
 
 @dataclass(frozen=True)
 class Staging:
-    """How many nodes have got the software and data that are brought to their disks, and how many shall get them."""
+    """How many nodes have the staged software and data on their disks (``ready``), and how many will get them (``nodes``)."""
 
     ready: int
     nodes: int
@@ -69,8 +69,8 @@ class Staging:
 
 @dataclass(frozen=True)
 class Again:
-    """What was decided after the last failure, by the run's own ``restarts``, or done by Slurm alone: see
-    :class:`..job.contract.attempt.events.Restart`. ``seconds`` 0: nobody knows."""
+    """The last decision about another attempt, by the run's own ``restarts`` or by Slurm alone: see
+    :class:`..job.contract.attempt.events.Restart`. ``seconds`` is 0 if unknown."""
 
     how: str = ""
     why: str = ""
@@ -89,7 +89,7 @@ class Again:
 
 
 class Brief(NamedTuple):
-    """What a list shows of a run: its status as a text, its job, times as in :class:`RunState`, and why in a few words."""
+    """A run in a list: its status as text, its job, times as in :class:`RunState`, and the reason in a few words."""
 
     status: str
     job_id: str
@@ -101,11 +101,13 @@ class Brief(NamedTuple):
 
 @dataclass(frozen=True)
 class RunState:
-    """What is known of a run. Times in seconds since 1970; ``expected_start`` is the scheduler's estimate, ``reason`` its word
-    for why a job waits. ``attempt`` counts how often Slurm has started the job again; ``again`` is what was decided of that by
-    the run's own ``restarts``, or done by Slurm alone. ``submitted``: by the user; a job that goes on does not count.
+    """The known facts about a run. Times are in seconds since 1970.
 
-    ``outcome`` says how the run ended, once it has; ``doubt`` why the answer may be out of date; ``unreadable`` names what in
+    ``expected_start`` is the scheduler's estimate, ``reason`` its reason why a job waits. ``attempt`` counts how often Slurm
+    has restarted the job; ``again`` is the last decision about that, by the run's own ``restarts`` or by Slurm alone.
+    ``submitted`` is when the user submitted the run; later jobs that continue it do not count.
+
+    ``outcome`` is how the run ended, once it has; ``doubt`` is why the state may be out of date; ``unreadable`` names what in
     the run folder could not be read.
     """
 
@@ -126,7 +128,7 @@ class RunState:
 
     @property
     def job_id(self) -> str | None:
-        """The name of its job in Slurm: ``33``, of an element of an array ``33_4``."""
+        """The name of its job in Slurm: ``33``, or ``33_4`` for an element of an array."""
         return self.job.name if self.job else None
 
     @property
@@ -143,35 +145,38 @@ class RunState:
 
     @property
     def exit_status(self) -> int:
-        """The exit status that stands for an ended run: see :attr:`Outcome.exit_status`."""
+        """The exit status that represents the run's end: see :attr:`Outcome.exit_status`."""
         return self.outcome.exit_status if self.outcome else 1
 
     @property
     def brief(self) -> Brief:
-        """What a list shows of it."""
+        """The run as a list shows it."""
         why = self.reason or (outcome_line(self.outcome) if self.outcome else "")
         times = self.submitted, self.started, self.ended
         return Brief(self.status.value, self.job_id or "", *times, why.partition("\n")[0])
 
     @property
     def message(self) -> str:
-        """How it ended, in words; empty where there is nothing to tell. For people: programs read ``outcome``."""
+        """How it ended, for people to read; empty if there is nothing to say. Programs should read ``outcome``."""
         return outcome_text(self.outcome) if self.outcome else ""
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON takes it."""
+        """Return the state as data for JSON."""
         parts = {name: dict(vars(part)) for name in _PARTS if (part := getattr(self, name))}
         outcome = self.outcome.to_dict() if self.outcome else None
         return {**vars(self), **parts, "status": self.status.value, "outcome": outcome}
 
     @property
     def data(self) -> dict[str, Any]:
-        """What programs are told of it: :meth:`to_dict`, and what follows from it."""
+        """The state as shown to programs: :meth:`to_dict`, and facts derived from it."""
         return {**self.to_dict(), "job_id": self.job_id, "message": self.message}
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
-        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises KeyError, TypeError or ValueError."""
+        """Read the output of :meth:`to_dict`, ignoring unknown keys.
+
+        Raises KeyError, TypeError or ValueError if it is invalid.
+        """
         known = {name: check_type(facts[name], kinds) for name, kinds in _PLAIN.items() if name in facts}
         return cls(
             RunStatus(facts["status"]),
@@ -183,14 +188,14 @@ class RunState:
 
 
 def check_type(value: Any, kinds: tuple[type, ...]) -> Any:
-    """Return a value that is of one of these kinds. Raises TypeError."""
+    """Return ``value``. Raises TypeError if it is not of one of these types."""
     if not isinstance(value, kinds):
         raise TypeError(type(value).__name__)
     return value
 
 
 def _again(facts: object) -> Again | None:
-    """Return what :meth:`RunState.to_dict` wrote of it; unknown keys are taken."""
+    """Read ``again`` in the output of :meth:`RunState.to_dict`, ignoring unknown keys."""
     given = facts if isinstance(facts, dict) else {}
     known = {name: check_type(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None

@@ -1,4 +1,4 @@
-"""Sweeps among runs: how far one is, and how it ended. What is decided here is pure, but for :func:`read_sweep`."""
+"""The state of a sweep: how far it has progressed, and how it ended."""
 
 from __future__ import annotations
 
@@ -37,8 +37,8 @@ Answers = Sequence[tuple[SubmittedJob, Answer]]
 
 @dataclass(frozen=True)
 class TrialState:
-    """One trial. ``result`` is None while it has none; ``curve`` is what it has logged of the primary metric; ``taken``: an
-    element has it."""
+    """One trial. ``result`` is None until it has one; ``curve`` is its logged values of the primary metric; ``taken``: an
+    element of the job array works on it."""
 
     number: int
     point: Point
@@ -56,7 +56,7 @@ class TrialState:
         return bool(self.taken or self.result or self.started)
 
     def status(self, sweep: RunStatus) -> RunStatus:
-        """Return its status; one without a result ends when the sweep ends."""
+        """Return its status; a trial without a result ends when the sweep ends."""
         if self.result:
             return RunStatus(self.result.status)
         if sweep.final:
@@ -64,16 +64,16 @@ class TrialState:
         return RunStatus.RUNNING if self.taken else RunStatus.QUEUED
 
     def best(self, sign: int) -> float | None:
-        """Return the best value that it has logged; ``sign`` is 1 where more is better."""
+        """Return the best value that it has logged; ``sign`` is 1 if higher is better."""
         if self.result and self.result.best is not None:
             return self.result.best
-        numbers = [value for value in self.curve if value == value]  # noqa: PLR0124 - NaN is none
+        numbers = [value for value in self.curve if value == value]  # noqa: PLR0124 - without NaN
         return max(numbers, key=lambda value: sign * value) if numbers else None
 
 
 @dataclass(frozen=True)
 class SweepFacts:
-    """What a sweep's folder tells. ``elements`` is what each element told last of itself: kind, text and host."""
+    """The facts in a sweep's folder. ``elements`` has the last event of each element: kind, text and host."""
 
     settings: Settings
     trials: tuple[TrialState, ...]
@@ -93,12 +93,12 @@ class SweepFacts:
 
     @property
     def at_rest(self) -> bool:
-        """Whether elements have begun, and each of them has left."""
+        """Whether elements have begun and all of them have ended."""
         return bool(self.elements) and all(kind != "started" for kind, _, _ in self.elements.values())
 
     @property
     def best(self) -> TrialState | None:
-        """The completed trial with the best value; None while there is none."""
+        """The completed trial with the best value; None if there is none."""
         sign = self.settings.sign
         known = [
             trial
@@ -109,7 +109,7 @@ class SweepFacts:
 
     @property
     def summary(self) -> str:
-        """How far it is, in a line."""
+        """Its progress, in one line."""
         parts = [f"{self.done} of {len(self.trials)} trials done"]
         parts += [
             f"{count} {word}" for word, count in (("failed", self.count(FAILED)), ("canceled", self.count(CANCELED))) if count
@@ -126,7 +126,7 @@ def is_sweep(layout: RunLayout) -> bool:
 
 
 def read_sweep(layout: RunLayout) -> SweepFacts:
-    """Return what a sweep's folder tells. Raises OSError or ValueError."""
+    """Read a sweep's folder. Raises OSError or ValueError if it can't be read."""
     ledger = Ledger(SweepLayout(layout.folder))
     ledger.told.refresh()
     done, held = settled(ledger)
@@ -137,7 +137,7 @@ def read_sweep(layout: RunLayout) -> SweepFacts:
 
 
 def best_value(layout: RunLayout, metric: str) -> float | None:
-    """Return the best value of a sweep's primary metric; None of any other metric, or while no trial is done."""
+    """Return the best value of a sweep's primary metric; None for any other metric, or while no trial is done."""
     try:
         facts = read_sweep(layout)
     except (OSError, ValueError):
@@ -167,7 +167,7 @@ def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> Tr
 
 
 def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: float) -> RunState:
-    """Return the state of a sweep. ``answers`` is what is known of each of its elements."""
+    """Return the state of a sweep. ``answers`` are the schedulers' answers about its elements."""
     job, first = records.latest, next(iter(records.jobs), None)
     begun = [trial.started for trial in facts.trials if trial.started]
     ended = [trial.result.ended for trial in facts.trials if trial.result]
@@ -187,20 +187,20 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: flo
 
 
 def told_end(records: Records) -> RunState | None:
-    """Return the end of a sweep that was written down; None if there is none, or more was submitted since."""
+    """Return the recorded end of a sweep; None if there is none, or if another job was submitted since."""
     latest, ended = records.latest, records.ended
     return ended if ended and (latest is None or ended.job == latest.ref) else None
 
 
 def with_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:
-    """Return the state of a sweep with who canceled it, where it does not say that yet."""
+    """Return the state of a sweep with who canceled it, if that is missing."""
     if state.outcome is None or not cancelers.is_wanted(state.outcome):
         return state
     return replace(state, outcome=state.outcome._replace(detail=_canceler(records, answers, now)))
 
 
 def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
-    """Return who canceled a sweep: its own note, or the scheduler by its elements."""
+    """Return who canceled a sweep, from its own note or the scheduler's answers about its elements."""
     request = records.cancel_request
     ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
     seen = [answer.seen for _, answer in answers if answer.seen]
@@ -215,7 +215,7 @@ def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
         return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
     lives = _lives(answers, now)
     why = facts.stopped.get("why") if facts.stopped else BY_DURATION if now >= facts.settings.deadline else None
-    if lives is None and why and facts.at_rest:  # one that begins yet finds that it is not needed
+    if lives is None and why and facts.at_rest:  # an element that begins later finds that it is not needed
         lives = set()
     if lives is None:
         return RunStatus.NOT_STARTED if not answers else RunStatus.RUNNING if facts.running else RunStatus.QUEUED
@@ -229,12 +229,12 @@ def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
 
 
 _LEAVES = (Cause.CANCELED, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.REQUEUED, Cause.OUT_OF_MEMORY, Cause.TIME_LIMIT)
-"""What ends elements from outside: of several causes the first one is the sweep's."""
+"""Causes that end elements from outside; if there are several, the first in this order is the sweep's."""
 _END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
 
 
 def _reason(answers: Answers) -> str:
-    """Return why the elements wait, as their scheduler says it of the first one."""
+    """Return the scheduler's reason why the first waiting element waits."""
     seen = (answer.seen for _, answer in answers)
     return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
 
@@ -270,7 +270,7 @@ def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
 
 
 def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
-    """Return why the remaining trials are not continued, from what the elements and Slurm said."""
+    """Return why the remaining trials do not continue, from the elements' events and Slurm's answers."""
     said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
     causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
     for cause in _LEAVES:
@@ -289,7 +289,7 @@ def _last_error(facts: SweepFacts) -> str:
 
 
 def stop_sweep(layout: RunLayout) -> None:
-    """Have a sweep start no more trials: it is being canceled. Raises OSError."""
+    """Keep a sweep that is being canceled from starting more trials. Raises OSError if its folder can't be written."""
     files = SweepLayout(layout.folder)
     Path(files.folder).stat()
     Ledger(files).stop({"why": "canceled", "time": time.time()})

@@ -1,4 +1,4 @@
-"""An outcome in words: the one place where its sentences are made. Nobody parses them; who needs to know reads its fields."""
+"""Describe an outcome in words, for people only: programs read its fields instead of parsing these sentences."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ MOST_NAMES = 8
 
 
 def outcome_text(outcome: Outcome) -> str:
-    """Return how an attempt ended, who it was, and the last lines of its log; empty for a success without anything to tell."""
+    """Describe how an attempt ended, with the last lines of its log; empty for a success without anything to report."""
     head = outcome_line(outcome)
     if not outcome.tail:
         return head
@@ -18,12 +18,12 @@ def outcome_text(outcome: Outcome) -> str:
 
 
 def outcome_line(outcome: Outcome) -> str:
-    """Return how an attempt ended, without the last lines of its log."""
+    """Describe how an attempt ended, without the last lines of its log."""
     return _HEADS[outcome.cause](outcome)
 
 
 def end_text(end: End) -> str:
-    """Return how a process ended."""
+    """Describe how a process ended."""
     if end.signal:
         return f"was killed by signal {end.signal} ({signal_name(end.signal)})"
     return f"ended with exit code {end.exit_code}"
@@ -120,7 +120,7 @@ _CANCELED = {
 
 
 def _canceled(outcome: Outcome) -> str:
-    """Return who canceled it. The accounting knows it seconds later."""
+    """Describe who canceled it. Accounting knows that only seconds later."""
     facts = outcome.detail
     known = next((text for by, text in _CANCELED.items() if by.value == facts.get("by")), "canceled")
     return known.format(user=facts.get("user") or "its user", place=f" on {facts['host']}" if facts.get("host") else "")
