@@ -1,1 +1,1 @@
-"""Runs that follow others: what Slurm is told of the jobs that they wait for."""
+"""Runs that follow others, and Slurm's dependencies for them."""

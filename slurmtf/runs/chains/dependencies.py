@@ -1,4 +1,4 @@
-"""Let runs follow others: the dependencies for Slurm, and the runs that can't be waited for."""
+"""Let runs follow others: determine the dependencies for Slurm, and the runs that can't be waited for."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import SubmittedJob
 
 CONDITIONS = {"ok": "afterok", "any": "afterany", "notok": "afternotok"}
-"""How the earlier run must end, and Slurm's word for it (sbatch(1), --dependency)."""
+"""How the earlier run must end, and Slurm's name for that (sbatch(1), --dependency)."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Earlier:
 
     @property
     def spelled(self) -> str:
-        """Its spelling by a user: ``RUN`` or ``RUN:any``."""
+        """How a user writes it: ``RUN`` or ``RUN:any``."""
         return self.run_id if self.condition == "ok" else f"{self.run_id}:{self.condition}"
 
     @property
@@ -45,9 +45,9 @@ def parse(text: str) -> tuple[str, str]:
 
 
 def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
-    """Return the dependencies for Slurm, and what is wrong with them. Pure.
+    """Return the dependencies for Slurm, and the findings about them. Pure.
 
-    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required needs no waiting.
+    ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required adds none.
     """
     words: list[str] = []
     findings: list[Finding] = []
@@ -90,18 +90,18 @@ def _never(earlier: Earlier) -> Finding:
 
 
 def combine(words: Sequence[str], given: object) -> dict[str, str]:
-    """Return the flags with which Slurm waits, combined with a dependency that the user has set; none if there is nothing to
-    wait for."""
+    """Return the flags that make Slurm wait, including a dependency set by the user (``given``); empty without ``words``."""
     others = [str(given)] if given else []
     return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
 
 
 def wait_until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
-    """Make a submitted job wait for the current jobs of its earlier runs; return what it waits for.
+    """Make a submitted job wait for the current jobs of its earlier runs; return the final dependency.
 
-    ``told`` is what it waits for now; ``jobs`` maps the jobs in it to the runs' current jobs; ``tell`` tells Slurm. A run that
-    continues in another job records that first, then looks for jobs that wait for the old one: so one of the two sees the
-    other, whatever the order. ``jobs`` is called until nothing changes, because what was told last may be outdated by then.
+    ``told`` is its dependency now; ``jobs`` returns a mapping of the jobs in it to the runs' current jobs; ``tell`` passes a
+    dependency to Slurm. A run that continues in another job records that first, then looks for jobs that wait for the old one,
+    so one of the two sees the other in any order. ``jobs`` is called until nothing changes, because the last dependency may be
+    outdated by then.
     """
     first = told
     while (now := rename(first, jobs())) != told:
@@ -111,5 +111,5 @@ def wait_until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: C
 
 
 def rename(dependency: str, jobs: Mapping[str, str]) -> str:
-    """Return a dependency with jobs replaced: the new names by the old ones."""
+    """Return a dependency with the jobs renamed; ``jobs`` maps old names to new ones."""
     return re.sub(r"(?<=:)[0-9]+(?:_[0-9]+)?", lambda found: jobs.get(found.group(), found.group()), dependency)

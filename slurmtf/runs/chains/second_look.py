@@ -1,7 +1,7 @@
-"""The second look of a run that follows others: what they have become by the time it was submitted.
+"""The second look of a run that follows others: at the jobs that those have after its submission.
 
-Its note is there from before its submission until that look has been taken: where its client is killed in between, whoever
-looks at the run takes it. Several may do so at once: each tells Slurm what it sees, and then looks again.
+A note exists from before the submission until that look has been taken: if the client is killed in between, the next process
+that queries the run takes it. Several may do so at once: each tells Slurm what it sees, and then looks again.
 """
 
 from __future__ import annotations
@@ -20,18 +20,18 @@ CurrentJobOf = Callable[[RunLayout], "SubmittedJob | None"]
 
 
 class Followed(NamedTuple):
-    """What a run waits for as it is submitted: in Slurm's words, and the folders of the runs by the jobs that they are then."""
+    """What a run waits for when it is submitted: Slurm's dependency, and the folders of the runs by their jobs at that time."""
 
     dependency: str
     folders: Mapping[str, str]
 
     def note(self, layout: RunLayout) -> None:
-        """Note that the second look is to be taken. Raises OSError."""
+        """Note that the second look must be taken. Raises OSError if that can't be written."""
         write_json(layout.follows, self._asdict())
 
     @classmethod
     def noted(cls, layout: RunLayout) -> Followed | None:
-        """Return what was noted; None where there is no second look to take."""
+        """Return what was noted; None if there is no second look to take."""
         try:
             facts = load_json(layout.follows)
             return cls(str(facts["dependency"]), {str(job): str(folder) for job, folder in facts["folders"].items()})
@@ -39,9 +39,9 @@ class Followed(NamedTuple):
             return None
 
     def look_again(self, layout: RunLayout, current_job_of: CurrentJobOf) -> None:
-        """Have a run that was submitted wait for what the others are now.
+        """Make a submitted run wait for the current jobs of the others.
 
-        Raises SlurmError if Slurm does not do that any more, or does not answer; OSError when the note can't be removed.
+        Raises SlurmError if Slurm refuses or does not answer, OSError if the note can't be removed.
         """
         jobs = read_records(layout).jobs
 

@@ -49,7 +49,7 @@ def xs_of(series: Series) -> list[float]:
 
 
 def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
-    """Return the series of runs (a mapping from id to reader) that have values, sorted by name as they occur.
+    """Return the series of runs (a mapping from id to reader) that have values, grouped by name.
 
     ``patterns``: see :func:`is_chosen`.
     """

@@ -1,1 +1,1 @@
-"""All that is known of a run in one document, and what is made of it."""
+"""All known facts about a run in one document, and their uses: comparing and citing runs."""

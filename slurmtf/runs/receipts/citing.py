@@ -1,4 +1,4 @@
-"""Describe a run for a paper: a methods paragraph, and BibTeX of the software that it used. Pure."""
+"""Describe a run for a paper: a methods paragraph, and BibTeX entries for the software that it used. Pure."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from slurmtf.spelling import count
 
 
 class Citation(NamedTuple):
-    """The paragraph, and an entry for each work that it cites."""
+    """The methods paragraph, and a BibTeX entry for each work that it cites."""
 
     methods: str
     bibtex: tuple[str, ...]
 
 
 class Work(NamedTuple):
-    """A software, its name in a text, and how its authors ask to be cited."""
+    """A piece of software: its name in a text, and the citation that its authors ask for."""
 
     key: str
     name: str
@@ -96,7 +96,7 @@ BACKENDS = {
 
 
 def cite(account: Account) -> Citation:
-    """Describe a run. Only what is known about it is said."""
+    """Describe a run, using only known facts."""
     used = _find_used(account)
     slurm = str(account.last_attempt.get("slurm") or "")
     works = [*used, *([SLURM] if slurm else [])]
@@ -106,7 +106,7 @@ def cite(account: Account) -> Citation:
 
 
 def doubts(account: Account) -> list[Finding]:
-    """Return what to know before citing a run: it has not trained, or not to its end."""
+    """Return warnings before a run is cited: that it has not trained, or not to its end."""
     status = account.state.status
     if account.state.started is None:
         return [
@@ -118,7 +118,7 @@ def doubts(account: Account) -> list[Finding]:
 
 
 def _find_used(account: Account) -> list[Work]:
-    """Return what the script has loaded; if that is not known, what was installed, except for packages that are mere tools."""
+    """Return the works that the script loaded; if unknown, those that were installed, except for NumPy, a mere tool."""
     loaded = account.receipt.get("loaded")
     known = loaded.get("packages") if isinstance(loaded, Mapping) else None
     names = known if isinstance(known, Mapping) else {name for name in account.packages if name != "numpy"}
@@ -169,7 +169,7 @@ def _cpus(resources: Mapping[str, Any]) -> str:
 
 
 def _describe_build(account: Account) -> str:
-    """Return the CUDA, cuDNN, NCCL and MPI versions that are known."""
+    """Return the known versions of CUDA, cuDNN, NCCL and MPI."""
     tensorflow, horovod = account.builds.get("tensorflow"), account.builds.get("horovod")
     tensorflow = tensorflow if isinstance(tensorflow, Mapping) else {}
     nccl = horovod.get("nccl_built") if isinstance(horovod, Mapping) else 0

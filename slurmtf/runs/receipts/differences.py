@@ -20,7 +20,7 @@ class Difference(NamedTuple):
 def compare(
     first: Account, second: Account, sources: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 ) -> list[Difference]:
-    """Return the differences, section by section. ``sources`` are the files of both snapshots, with a hash of each."""
+    """Return the differences, section by section. ``sources`` maps the files of each snapshot to their hashes."""
     found = [one for section, facts in SECTIONS.items() for one in _between(section, facts(first), facts(second))]
     files = _between("files", *sources) if first.receipt.get("source") and second.receipt.get("source") else iter(())
     return [*(one for one in found if one.section == "source"), *files, *(one for one in found if one.section != "source")]
@@ -65,7 +65,7 @@ def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
 
 
 def as_mapping(words: list[str]) -> dict[str, str]:
-    """Return arguments by their flags; positional ones by their index."""
+    """Return arguments by their flags, positional ones by their index."""
     found: dict[str, str] = {}
     flag = ""
     for place, word in enumerate(words):

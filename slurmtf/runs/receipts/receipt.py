@@ -1,4 +1,4 @@
-"""Everything that is known about a run in one document: its settings, where and with what it ran, and how it ended."""
+"""All known facts about a run in one document: its settings, where and with which software it ran, and how it ended."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from slurmtf.runs.usage import times_of
 
 @dataclass(frozen=True)
 class Account:
-    """A run as data, for what compares runs, cites them or repeats them. ``metrics`` are the last values of rank 0,
-    ``training`` how long its script ran, in seconds (runs/usage.py)."""
+    """A run as data, to compare, cite or repeat it. ``metrics`` are the last values of rank 0; ``training`` is how long its
+    script ran, in seconds (runs/usage.py)."""
 
     run_id: str
     plan: Mapping[str, Any]
@@ -36,7 +36,7 @@ class Account:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """The estimator's, that are not the default."""
+        """The estimator's settings that are not the default."""
         found = _at(self.plan, "provenance", "estimator")
         return dict(found) if isinstance(found, Mapping) else {}
 
@@ -51,7 +51,7 @@ class Account:
 
     @property
     def packages(self) -> dict[str, str]:
-        """The versions of what the script has loaded; of what it did not load, or could not tell, what was installed."""
+        """The versions of packages that the script loaded, and the installed versions of all others."""
         installed, loaded = _at(self.receipt, "software", "packages"), _at(self.receipt, "loaded", "packages")
         found = {**_texts(installed), **_texts(loaded)}
         for line in self.receipt.get("lock") or []:
@@ -67,7 +67,7 @@ class Account:
 
 
 def account_of(layout: RunLayout, state: RunState) -> Account:
-    """Return what is known about a run. Raises OSError or ValueError if its plan can't be read."""
+    """Return the known facts about a run. Raises OSError or ValueError if its plan can't be read."""
     reader = MetricsReader(layout)
     reader.read_new()
     metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
@@ -76,10 +76,11 @@ def account_of(layout: RunLayout, state: RunState) -> Account:
 
 
 def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
-    """Return a run's receipt, with what could not be written into it: the lock of an environment that was built after it was
-    submitted; attempts that were killed, as far as their journals tell; and how the run ended.
+    """Return a run's receipt, completed with facts that could not be written into it.
 
-    ``state`` is the run's now; without it the folder alone tells of its end. Raises OSError or ValueError.
+    Those are the lock of an environment that was built after the submission, attempts that were killed, from their journals,
+    and how the run ended: according to its current ``state``, or without that to the folder alone. Raises OSError or
+    ValueError if the receipt can't be read.
     """
     receipt = read_json(layout.receipt)
     if not receipt:
@@ -89,12 +90,12 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
             receipt["lock"] = _lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
     end = state or (sweep_end(records) if is_sweep(layout) else read_end(records, history))
-    receipt.pop("outcome", None)  # of an attempt that may not be the last one any more
+    receipt.pop("outcome", None)  # its attempt may no longer be the last one
     return {**receipt, **complete(receipt, history, end, is_sweep(layout))}
 
 
 def note_completed(layout: RunLayout, state: RunState) -> None:
-    """Complete the receipt in the folder of a run whose end only Slurm knows; nothing if that is impossible."""
+    """Complete the receipt in the folder of a run whose end only Slurm knows, if that is possible."""
     with contextlib.suppress(OSError, ValueError):
         receipt = receipt_of(layout, state)
         if receipt != read_json(layout.receipt):
@@ -102,9 +103,9 @@ def note_completed(layout: RunLayout, state: RunState) -> None:
 
 
 def complete(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
-    """Return the attempts and the outcome of a run, as its receipt has them; what it lacks as journals and state tell. Pure.
+    """Return the attempts and the outcome of a run from its receipt, completed from its journals and its state. Pure.
 
-    Of a sweep one element's attempt stands for all.
+    In a sweep, one element's attempt stands for all.
     """
     noted = {(one["job"], one["number"]): one for one in _read_attempts(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
@@ -116,13 +117,13 @@ def complete(receipt: Mapping[str, Any], history: History, state: RunState | Non
 
 
 def _read_attempts(attempts: object) -> list[Mapping[str, Any]]:
-    """Return the attempts that a receipt tells; what somebody has damaged is left out."""
+    """Return the attempts in a receipt, without damaged ones."""
     found = [one for one in attempts if isinstance(one, Mapping)] if isinstance(attempts, list) else []
     return [one for one in found if isinstance(one.get("job"), str) and isinstance(one.get("number"), int)]
 
 
 def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
-    """Return what the journal tells of an attempt that was killed before it could say more; its end may be known by Slurm."""
+    """Return the journal's facts about an attempt that was killed before it wrote the receipt; Slurm may know its end."""
     is_last = state is not None and (state.job_id, state.attempt) == (attempt.job, attempt.number)
     outcome = attempt.outcome or (state.outcome if state and is_last else None)
     return {
@@ -137,7 +138,7 @@ def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
 
 
 def _lock(plan: Mapping[str, object]) -> list[str] | None:
-    from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - not for each look at a run
+    from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - seldom needed
 
     folder = environment_of(plan)
     return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
@@ -154,8 +155,8 @@ def _texts(found: object) -> dict[str, str]:
 
 
 def files_of(layout: RunLayout) -> dict[str, str]:
-    """Return the files of a run's source, with what tells their content; none where it can't be read."""
-    from slurmtf.job.contract.snapshot import read_stored  # noqa: PLC0415 - tarfile, not for each look at a run
+    """Return the files of a run's source, each with its mode and a content hash; empty if the source can't be read."""
+    from slurmtf.job.contract.snapshot import read_stored  # noqa: PLC0415 - imports tarfile, seldom needed
 
     with contextlib.suppress(OSError, ValueError), Path(layout.source).open("rb") as file:
         return {one.name: f"{one.mode:o} {one.content[:12]}" for one in read_stored(file) if one.kind != "folder"}

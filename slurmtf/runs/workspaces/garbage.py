@@ -1,6 +1,6 @@
 """Find and remove, on request only, what nothing in a workspace needs.
 
-Slurm is queried only about runs that need a pack which nothing else would.
+Slurm is queried only about runs that may be the last to need a pack.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ class Garbage:
 
 
 def _snapshots(workspace: Path) -> Iterator[Path]:
-    """Yield snapshots that no run has. Link counts would not tell: where links are impossible, runs have copies."""
+    """Yield snapshots that no run has. Link counts are no evidence: if links are impossible, runs have copies."""
     old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
     needed = _find_needed(workspace) if old else frozenset()
     yield from (path for path in old if path.stem not in needed)
 
 
 def _indexes(workspace: Path) -> Iterator[Path]:
-    """Yield the indexes of sources that are gone. A source that is only invisible at present will be read again."""
+    """Yield the indexes of sources that are gone. If a source is only invisible at present, it will be read again."""
     found = sorted(SnapshotStore(workspace).indexes(), key=lambda index: index.path)
     yield from (index.path for index in found if index.source is None or not index.source.is_dir())
 
@@ -59,7 +59,7 @@ def _environments(workspace: Path) -> Iterator[Path]:
 
 
 def _downloads(workspace: Path) -> Iterator[Path]:
-    """Yield downloaded packages that nothing needs any more. Recent ones may be for a job that is about to be submitted."""
+    """Yield downloaded packages that nothing needs, except recent ones, which may be for a job about to be submitted."""
     yield from (path for path in store_beside(workspace).needless_downloads() if age(path) >= YOUNG_S)
 
 
@@ -75,7 +75,7 @@ def find_unneeded_packs(store: EnvironmentStore, workspaces: list[Path]) -> list
 
 
 def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
-    """Return which of these packs unfinished runs need; those being submitted are looked up first, because they become runs."""
+    """Return the packs that unfinished runs need. Runs being submitted are read first, because they become runs meanwhile."""
     staged = {_in_plan(plan, "job", "stage", "pack") for workspace in workspaces for plan in _find_staged(workspace)}
     named = {folder: _in_plan(_plan(folder), "job", "stage", "pack") for folder in run_folders(workspaces)}
     asking = [folder for folder, pack in named.items() if pack in packs]
@@ -84,7 +84,7 @@ def _packs_needed(packs: set[str], workspaces: list[Path]) -> set[str | None]:
 
 
 def _models(workspace: Path) -> Iterator[Path]:
-    """Yield the remains of killed registrations of models: no version appears before it is complete."""
+    """Yield the remains of killed registrations of models; a version appears only when it is complete."""
     yield from (path for path in own_folder(workspace, "models").glob("*/.staging-*") if age(path) >= YOUNG_S)
 
 
@@ -99,11 +99,11 @@ COLLECTORS: dict[str, Callable[[Path], Iterator[Path]]] = {
     "pack": _packs,
     "unfinished model": _models,
 }
-"""Everything that can be collected: its name, and a function that yields its unneeded paths in a workspace."""
+"""Each kind of garbage, and the function that yields its unneeded paths in a workspace."""
 
 
 def garbage(workspace: Path) -> list[Garbage]:
-    """Return what nothing needs, in our own folder of a workspace. Raises WorkspaceError if that can't be determined."""
+    """Return what nothing needs in our own folder of a workspace. Raises WorkspaceError if that can't be determined."""
     own = own_folder(workspace)
     try:
         found = [(kind, path) for kind, collector in COLLECTORS.items() for path in collector(workspace)]
@@ -114,13 +114,13 @@ def garbage(workspace: Path) -> list[Garbage]:
 
 
 def _lies_in(own: Path, path: Path) -> bool:
-    """Return whether no link on the way to a path leads out of our folder."""
+    """Return whether a path is in our folder, and no link on the way leads out of it."""
     above = [folder for folder in path.parents if folder.is_relative_to(own)]
     return own in above and not any(folder.is_symlink() for folder in above)
 
 
 def discard(found: Garbage) -> str | None:
-    """Remove it. Returns why that failed; None if it is gone, no matter who removed it."""
+    """Remove it, and return why that failed; None if it is gone, even if something else removed it."""
     try:
         if found.path.is_dir() and not found.path.is_symlink():
             shutil.rmtree(found.path)
@@ -151,7 +151,7 @@ def _find_staged(workspace: Path) -> Iterator[Path]:
 
 
 def _in_plan(plan: Path, *keys: str) -> str | None:
-    """Return what a plan names, for example its snapshot; None if the plan is gone. Raises WorkspaceError if it names none."""
+    """Return a value in a plan, for example its snapshot; None if the plan is gone. Raises WorkspaceError if it has none."""
     try:
         return str(functools.reduce(operator.getitem, keys, json.loads(plan.read_bytes())))
     except FileNotFoundError:
@@ -162,7 +162,7 @@ def _in_plan(plan: Path, *keys: str) -> str | None:
 
 
 def _size(path: Path) -> int:
-    """Return the disk space of something; for a file with several names, its share."""
+    """Return the size of a file or folder in bytes; for a file with several links, one link's share."""
     try:
         if path.is_dir() and not path.is_symlink():
             return sum(map(_size, path.iterdir()))

@@ -1,4 +1,4 @@
-"""An index of the runs that have ended: SQLite in the user's cache, on this machine's own disk.
+"""An index of the runs that have ended: an SQLite file in the user's cache, on this machine's own disk.
 
 The run folders remain authoritative. A row is valid only while every file that it was read from is unchanged, by inode, size
 and time; files that have just changed make no row, because they may change again within one tick of the clock. A damaged row is
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 NAMES = "runs*.sqlite"
 MOST_INDEXES = 4
-"""The number of versions whose indexes are kept, those written last."""
+"""How many indexes of different versions are kept: those written last."""
 SCHEMA = 4
 SETTLED_S = 2.0
 """Seconds after which a file's modification time reflects all changes."""
@@ -44,8 +44,8 @@ MARKS = ", ".join("?" * len(COLUMNS.split()))
 class Row(NamedTuple):
     """A run that has ended, as stored in the index.
 
-    ``files``: what it was read from, each name followed by its stamp. ``brief`` is what a list shows: with thousands of runs,
-    nothing else is read.
+    ``files`` are those that it was read from, each name followed by its stamp. ``brief`` is what a list shows: with thousands
+    of runs, nothing else is parsed.
     """
 
     folder: str
@@ -57,7 +57,7 @@ class Row(NamedTuple):
 
     @classmethod
     def from_columns(cls, cells: Sequence[object]) -> Row | None:
-        """Return the row with these :attr:`columns`; None if they have been damaged."""
+        """Return the row with these :attr:`columns`; None if they are damaged."""
         *facts, digest = cells
         return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _digest(facts) else None
 
@@ -73,7 +73,7 @@ class Row(NamedTuple):
 
     @property
     def data(self) -> dict[str, Any]:
-        """Its state's: see :attr:`RunState.data`."""
+        """The data of its state: see :attr:`RunState.data`."""
         found: dict[str, Any] = json.loads(self.state_text)
         return found
 
@@ -94,7 +94,7 @@ class Row(NamedTuple):
 
     @property
     def names_its_jobs(self) -> bool:
-        """Whether it has had no new job since."""
+        """Whether the run has had no new job since."""
         stamps = self.files.split(BETWEEN)
         return all(_stamp(f"{self.folder}/{name}") == stamps[stamps.index(name) + 1] for name in JOBS_IN)
 
@@ -107,9 +107,9 @@ BETWEEN = "\0"
 
 
 def files_of(layout: RunLayout) -> Files | None:
-    """Return the files of a run that its row depends on. What is written by renaming shows in the folder's own time.
+    """Return the files that a run's row depends on; None if they can't be listed. Call this before they are read.
 
-    To be called before they are read; None where they can't be listed.
+    A file that is written by renaming changes the folder's own time.
     """
     try:
         names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in (JOURNALS, TAGS) for name in _names(layout, sub))]
@@ -119,8 +119,8 @@ def files_of(layout: RunLayout) -> Files | None:
 
 
 def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
-    """Return the row of a run; None if it has not ended, or may still change. ``files`` are as they were when reading
-    ``began``."""
+    """Return the row of a run; None if it has not ended, or may still change. ``files`` are from before the reading that
+    ``began`` at that time."""
     if not seen.settled or files is None or any(_changed_at(stamp) > began - SETTLED_S for _, stamp in files):
         return None
     layout = seen.layout
@@ -130,7 +130,7 @@ def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
 
 
 def _job_names(layout: RunLayout) -> set[str]:
-    from slurmtf.runs.status import job_names  # noqa: PLC0415 - what is in the index needs none of it
+    from slurmtf.runs.status import job_names  # noqa: PLC0415 - not needed for runs in the index
 
     return job_names(layout)
 
@@ -143,12 +143,12 @@ def _names(layout: RunLayout, sub: str) -> list[str]:
 
 
 def _digest(cells: Iterable[object]) -> int:
-    """Return a digest that detects cells damaged on the disk: SQLite itself does not check."""
+    """Return a digest to detect cells that were damaged on the disk: SQLite itself does not check."""
     return zlib.crc32(BETWEEN.join(map(str, cells)).encode("utf-8", "surrogateescape"))
 
 
 def _stamp(path: str) -> str:
-    """Return what changes with a file; empty if there is none."""
+    """Return a stamp that changes with a file (inode, size, time); empty if there is no file."""
     try:
         found = os.stat(path)  # noqa: PTH116 - of thousands of runs
     except OSError:
@@ -157,12 +157,12 @@ def _stamp(path: str) -> str:
 
 
 def _changed_at(stamp: str) -> float:
-    """Return when a file changed, in seconds since 1970; 0 if there is none."""
+    """Return when a file changed, in seconds since 1970; 0 if there is no file."""
     return int(stamp.rpartition(" ")[2]) / 1e9 if stamp else 0.0
 
 
 class Index:
-    """The open index. Nothing in it raises: if there is none, it knows nothing."""
+    """The open index. None of its methods raises; if there is no index, it is empty."""
 
     def __init__(self) -> None:
         self._connection: sqlite3.Connection | None = None
@@ -179,7 +179,7 @@ class Index:
         self._close()
 
     def known(self, folders: Iterable[str]) -> dict[str, Row]:
-        """Return the known rows, by folder."""
+        """Return the valid rows of these folders, by folder."""
         return {row.folder: row for row in self._rows(set(folders)) if row.holds}
 
     def jobs(self, folders: Iterable[str]) -> dict[str, list[str]]:
@@ -232,7 +232,7 @@ def _remove_old(folder: Path) -> None:
 
 
 FEW = 100
-"""Up to so many runs are selected by name instead of by reading all rows."""
+"""The most runs that are selected by name; for more, all rows are read."""
 
 
 def find_by_job(name: str, folders: Sequence[Path]) -> set[Path]:
@@ -246,7 +246,7 @@ def find_by_job(name: str, folders: Sequence[Path]) -> set[Path]:
 
 
 class _Forgiving(contextlib.AbstractContextManager[None]):
-    """Continues without the index if something is wrong with it. A file that is no database is removed."""
+    """Continues without the index if something is wrong with it. A file that is not a database is removed."""
 
     def __init__(self, index: Index) -> None:
         self._index = index
@@ -266,6 +266,6 @@ STATES = Path(__file__).parents[1] / "states"
 
 
 def _version() -> int:
-    """Return a number that changes with slurmtf's version and with the rules for a state."""
+    """Return a number that changes with slurmtf's version and with the code that determines states."""
     changed = [rule.stat().st_mtime_ns for rule in sorted(STATES.glob("*.py"))]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode())

@@ -21,7 +21,7 @@ from slurmtf.runs.workspaces.tags import matches, tags_of
 from slurmtf.runs.workspaces.workspace import is_run, list_runs
 
 AGE_S = 5.0
-"""The oldest answer of Slurm's that a list accepts, in seconds."""
+"""How old an answer from Slurm may be in a list, in seconds."""
 UNITS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 AGO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([mhdw])")
 
@@ -85,7 +85,7 @@ class Listed:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What programs are told of its state."""
+        """Its state as shown to programs."""
         return self._found.data
 
     @property
@@ -94,9 +94,9 @@ class Listed:
 
 
 def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
-    """Return the wanted runs of these folders, in their order; runs removed meanwhile are left out.
+    """Return the wanted runs among these folders, in their order, without runs removed meanwhile.
 
-    Schedulers are queried once about all that have not ended.
+    Each scheduler is queried once about all runs that have not ended.
     """
     paths = list(map(str, folders))
     with Index() as index:
@@ -106,9 +106,9 @@ def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_ag
 def list_all(
     workspaces: list[Path], experiment: str | None, wanted: Wanted, max_age_s: float = AGE_S
 ) -> tuple[list[Listed], list[Path]]:
-    """Return all runs of workspaces that are wanted, newest first, and the folders that could not be looked into.
+    """Return the wanted runs of workspaces, newest first, and the folders that could not be read.
 
-    At a folder that the index knows nothing is looked at twice.
+    The files of a run in the index are not examined twice.
     """
     known: dict[str, Row] = {}
 
@@ -130,8 +130,8 @@ def _states(paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted
 
 
 def _look_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
-    """Return the current states of runs that the index does not know, and store those that have ended in it."""
-    from slurmtf.runs import status  # noqa: PLC0415 - what has ended is listed without what asks schedulers
+    """Return the current states of runs that are not in the index, and add those that have ended to it."""
+    from slurmtf.runs import status  # noqa: PLC0415 - runs that have ended are listed without importing schedulers
 
     layouts = list(map(RunLayout, paths))
     began, files = time.time(), list(map(files_of, layouts))
@@ -141,7 +141,10 @@ def _look_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, 
 
 
 def parse_since(text: str, now: float) -> float:
-    """Parse ``7d``, ``12h``, ``30m``, ``2w`` or a date (``2026-11-20``) into seconds since 1970. Raises InputError."""
+    """Parse ``7d``, ``12h``, ``30m``, ``2w`` or a date (``2026-11-20``) into seconds since 1970.
+
+    Raises InputError for anything else.
+    """
     ago = AGO.fullmatch(text.strip())
     if ago:
         return now - float(ago[1]) * UNITS[ago[2]]

@@ -1,4 +1,4 @@
-"""What a user calls a run, to find it again: names with values, in its receipt; those that its script gives, in tags/."""
+"""Tags, names with values by which users find runs again: the user's are in the receipt, the script's in tags/."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.runs.metrics.files import LoggedFile
 
 
 def tags_of(folder: str | Path) -> dict[str, str]:
-    """Return the tags of a run; its script's win. Where its receipt can't be read there are those alone."""
+    """Return the tags of a run; its script's take precedence. If the receipt can't be read, returns only the script's."""
     layout = RunLayout(str(folder))
     try:
         found = read_json(layout.receipt).get("tags")
@@ -34,7 +34,10 @@ def _of_script(layout: RunLayout) -> dict[str, str]:
 
 
 def normalize(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[str, str]:
-    """Return tags, or what else is written like them, as texts; a value of None is none. Raises SpecError."""
+    """Return tags, or other settings written like them, as strings; None becomes an empty value.
+
+    Raises SpecError if a name or value is invalid.
+    """
     found = {name: "" if value is None else str(value) for name, value in (tags or {}).items()}
     wrong = [(name, value) for name, value in found.items() if not name or "=" in name or not (name + value).isprintable()]
     if wrong:
@@ -44,11 +47,11 @@ def normalize(tags: Mapping[str, object] | None, setting: str = "tags") -> dict[
 
 
 def parse(texts: Iterable[str]) -> dict[str, str | None]:
-    """Return the tags that ``NAME`` and ``NAME=VALUE`` mean; the value of the first is None."""
+    """Parse ``NAME`` and ``NAME=VALUE`` into tags; ``NAME`` alone has the value None."""
     parts = [text.partition("=") for text in texts]
     return {name: value if equals else None for name, equals, value in parts}
 
 
 def matches(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
-    """Return whether a run of these tags has those that are wanted; None stands for any value."""
+    """Return whether a run's own tags include the wanted ones; None stands for any value."""
     return all(name in own and value in (None, own[name]) for name, value in wanted.items())

@@ -1,4 +1,4 @@
-"""Where runs are, and which run a user means."""
+"""Find workspaces, and the run that a user means."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from slurmtf.trusted import check_own
 
 DEFAULT = "~/slurmtf-runs"
 NOT_RUNS = (".", "-")
-"""How the names of folders begin that are never a run: in a command to paste '-' would make one an option."""
+"""The first characters of folder names that are never runs: in a command to paste, '-' would make it an option."""
 JOB_NAME = re.compile(r"[0-9]+(_[0-9]+)?")
 SAY_NOTHING = ("job", "sweep")
-"""Names of files that any experiment's may have."""
+"""File names that do not name an experiment, because they are common."""
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
 def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
-    """Return the workspace: the one given, ``$SLURMTF_WORKSPACE``, the site's, else ``~/slurmtf-runs``.
+    """Return the workspace: the one given, else ``$SLURMTF_WORKSPACE``, else the site's, else ``~/slurmtf-runs``.
 
-    A leading '~' is the home folder in all of them. Variables stand for their values where no shell has a part: in the
-    site's and in ``$SLURMTF_WORKSPACE``. Raises WorkspaceError if one is unset, or Slurm can't carry the path.
+    A leading '~' is the home folder in all of them. Variables are expanded where no shell does so: in the site's and in
+    ``$SLURMTF_WORKSPACE``. Raises WorkspaceError if a variable is unset, or if Slurm can't handle the path.
     """
     text = str(given) if given else _expand(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
     return _carried_by_slurm(Path(absolute(text)))
@@ -53,7 +53,7 @@ def _carried_by_slurm(path: Path) -> Path:
 
 
 def check_experiment(name: str) -> str:
-    """Return an experiment's name. Raises SpecError unless it is 1 to 36 letters, digits, '_' and '-'."""
+    """Return an experiment's name. Raises SpecError unless it consists of 1 to 36 letters, digits, '_' and '-'."""
     if not EXPERIMENT.fullmatch(name):
         what = f"{name!r} is not a name for an experiment"
         raise SpecError(
@@ -63,8 +63,8 @@ def check_experiment(name: str) -> str:
 
 
 def experiment_of(file: str) -> str:
-    """Return the experiment of what a file describes, where nothing else names it: the file's own name, or that of its folder
-    where that says more (``digits/job.yaml``)."""
+    """Return the default name of the experiment that a file describes: the file's own name, or that of its folder if the file's
+    says nothing (``digits/job.yaml``)."""
     path = Path(absolute(file))
     names = (path.parent.name, path.stem) if path.stem in SAY_NOTHING else (path.stem,)
     found = (re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:36] for name in names)
@@ -72,7 +72,7 @@ def experiment_of(file: str) -> str:
 
 
 def new_run_id(experiment: str) -> str:
-    """Return an id that sorts by time, to 4 ms, and that no other submission takes."""
+    """Return a unique id that sorts by time, to 4 ms."""
     now = time.time()
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     return f"{experiment}-{when}-{int(now % 1 * 256):02x}{os.urandom(2).hex()}"
@@ -84,20 +84,20 @@ def known_workspaces(given: str | Path | None = None) -> list[Path]:
         return [workspace_of(None, given)]
     if not os.environ.get(var.SLURMTF_SITE) and not (user_config() / "config.yaml").is_file():
         return [Path(DEFAULT).expanduser()]
-    from slurmtf.sites.search import THIS_MACHINE, default_site, load  # noqa: PLC0415 - 50 ms for those who have chosen a site
+    from slurmtf.sites.search import THIS_MACHINE, default_site, load  # noqa: PLC0415 - 50 ms, only needed if a site was chosen
 
     found = [Path(DEFAULT).expanduser()]
     try:
         if default_site() != THIS_MACHINE:
             found.insert(0, workspace_of(load(default_site()).storage.workspace))
     except (SiteError, WorkspaceError):
-        pass  # a run can be looked at without the profile that started it
+        pass  # a run can be examined without the profile that started it
     return list(dict.fromkeys(found))
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The folders of runs, newest first, and the folders that could not be looked into."""
+    """The folders of runs, newest first, and the folders that could not be read."""
 
     paths: list[str]
     unreadable: list[Path]
@@ -108,7 +108,7 @@ class Listing:
 
 
 Known = Callable[[Sequence[str]], Container[str]]
-"""Returns those of some folders that are known to be runs."""
+"""Returns the given folders that are known to be runs."""
 
 
 def _none_known(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
@@ -116,7 +116,7 @@ def _none_known(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
 
 
 def list_runs(workspaces: list[Path], experiment: str | None = None, known: Known = _none_known) -> Listing:
-    """Return the run folders of workspaces. One that can't be read keeps no other from being found."""
+    """Return the run folders of workspaces, newest first. Unreadable folders do not hide the others."""
     unreadable: list[Path] = []
     found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, known, unreadable)]
     return Listing(sorted(found, key=lambda path: path.rpartition("/")[2][-22:], reverse=True), unreadable)
@@ -150,7 +150,7 @@ def _folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
 
 
 def is_run(folder: Path) -> bool:
-    """Return whether a folder is a run's. Thousands are asked in a row."""
+    """Return whether a folder is a run's. This must be fast: lists check thousands."""
     return not folder.name.startswith(NOT_RUNS) and _has_plan(str(folder))
 
 
@@ -159,20 +159,19 @@ def _has_plan(folder: str) -> bool:
 
 
 def is_unreadable(folder: Path | str) -> bool:
-    """Return whether a folder is there and can't be looked into."""
+    """Return whether a folder exists but can't be read."""
     return os.path.isdir(folder) and not os.access(folder, os.R_OK | os.X_OK)  # noqa: PTH112 - raises nothing
 
 
 def check_ours(folder: Path) -> None:
-    """Raise WorkspaceError for a run of another user, before anything is done that its files ask for."""
+    """Raise WorkspaceError for a run of another user, before anything acts on the content of its files."""
     check_own(folder, "only its user may do that")
 
 
 def find_run(name: str, workspaces: list[Path]) -> Path:
-    """Return the folder of the run that ``name`` means: an id, the end of an id, a job id, ``last``, or, with a slash in it,
-    a path.
+    """Return the folder of the run that ``name`` means: an id, the end of an id, a job id, ``last``, or a path with a slash.
 
-    Raises RunNotFoundError if there is none, or more than one.
+    Raises RunNotFoundError if there is no such run, or more than one.
     """
     if "/" in name:
         return _at(Path(name).expanduser())
@@ -204,10 +203,10 @@ def _at(folder: Path) -> Path:
 
 
 def _find_meant(name: str, folders: list[Path]) -> list[Path]:
-    """Return the runs whose id ends with a name, or that have or had the job of that name."""
+    """Return the runs whose id ends with ``name``, or that have or had the job called ``name``."""
     of_job = set[Path]()
     if JOB_NAME.fullmatch(name):
-        from slurmtf.runs.workspaces.index import find_by_job as with_job  # noqa: PLC0415 - for a number alone
+        from slurmtf.runs.workspaces.index import find_by_job as with_job  # noqa: PLC0415 - only needed for a job id
 
         of_job = with_job(name, folders)
     return [folder for folder in folders if folder in of_job or (len(name) >= 4 and folder.name.endswith(name))]
