@@ -213,7 +213,7 @@ def last_line(text: str) -> str:
 
 
 def first_of_last(text: str) -> str:
-    """Return the first of the last lines that begin with the same program's name."""
+    """Return the first of the lines at the end of a text that all begin with the same program's name; empty if none does."""
     lines = [line for line in text[start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))

@@ -62,7 +62,7 @@ ONLY_OF_SCRIPTS = re.compile(
 )
 """Types of errors whose message is the script's own data, never a library's text."""
 OF_FILES = re.compile(r"(?:OS|IO)Error: (?!\[Errno|.*errno = (?!2\b))")
-"""A file that a library can't use: it is missing, or not what it should be. If the system refused it, an errno is shown."""
+"""A file that a library can't use: missing, or not what it should be. A refusal by the system shows its errno: no match."""
 FROM_BELOW = re.compile(
     r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
     r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*)Error"

@@ -43,7 +43,7 @@ class _Log:
 class LogReader:
     """Prints the new lines in the task logs of a run, or with ``job_log`` in the job's own log.
 
-    With more than one task, each line is labelled with the task's name. A line is printed when it is complete, when it is very
+    With more than one task, each line begins with the task's name. A line is printed when it is complete, when it is very
     long, or when the run has ended. Existing lines are printed in the order in which they were written. A log that can't be
     read is skipped and added to ``unreadable``.
 

@@ -98,7 +98,7 @@ class Owners:
         return table(self._plan) if self._plan else []
 
     def of(self, file: EventFile) -> str:
-        """Return the name of the task that an event file belongs to."""
+        """Return the name of the task that an event file belongs to, by its folder or its writer; else the chief's."""
         if file.task or len(self._roles) < 2:
             return file.task or self.chief
         *folders, name = PurePath(relpath(file.path, self._layout.folder)).parts

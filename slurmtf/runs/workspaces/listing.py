@@ -28,8 +28,7 @@ AGO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([mhdw])")
 
 @dataclass(frozen=True)
 class Wanted:
-    """A filter: runs in one of these states (any, if empty), submitted after ``since`` (seconds since 1970), with these
-    tags."""
+    """A filter: runs in one of ``statuses`` (any if empty), submitted since ``since`` (seconds since 1970), with ``tags``."""
 
     statuses: frozenset[RunStatus] = frozenset()
     since: float = 0.0
