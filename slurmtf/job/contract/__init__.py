@@ -1,1 +1,1 @@
-"""What login node and job agree on: the only part of the job that others import."""
+"""What the login node and the job agree on: the only part of the job that others import."""

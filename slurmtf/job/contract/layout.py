@@ -46,11 +46,11 @@ class RunLayout:
         return os.path.join(self.folder, name)
 
     def journal(self, job: str, number: int) -> str:
-        """The journal of one attempt of a job (``33``, of an array's element ``33_4``): its ``number``-th start, from 0."""
+        """The journal of a job's ``number``-th attempt, from 0; the job is ``33``, or ``33_4`` for an array's element."""
         return os.path.join(self.journals, "{}.{}.jsonl".format(job, number))
 
     def launch(self, folder: str) -> "RunLayout":
-        """The folder of a launch that has one of its own in the run's; it is laid out alike. Empty: the run's."""
+        """The layout of a launch's own folder in the run folder, which has the same names; empty: the run folder itself."""
         return RunLayout(self._of(folder)) if folder else self
 
     def task_log(self, label: str, stream: str) -> str:
@@ -58,11 +58,11 @@ class RunLayout:
         return os.path.join(self.logs, label + "." + stream)
 
     def log_clock(self, label: str) -> str:
-        """When one task's logs had grown to which sizes (see task/log_clock.py)."""
+        """The sizes of one task's logs over time (see task/log_clock.py)."""
         return os.path.join(self.logs, "." + label + ".clock")
 
     def uncaught(self, label: str) -> str:
-        """The error that ended one task's script, or how it left by ``sys.exit``; empty: neither (see job/script)."""
+        """The error or ``sys.exit`` that ended one task's script; an empty file: neither (see job/script)."""
         return os.path.join(self.logs, "." + label + UNCAUGHT)
 
     def task_metrics(self, label: str) -> str:
@@ -70,11 +70,11 @@ class RunLayout:
         return os.path.join(self.metrics, label + ".jsonl")
 
     def board(self, label: str) -> str:
-        """Where the script of one task may write TensorBoard's event files, to have them known as that task's."""
+        """Where the script of one task may write TensorBoard's event files, so that they are known as that task's."""
         return os.path.join(self.outputs, BOARDS, label)
 
     def task_tags(self, label: str) -> str:
-        """The tags that the script of one task gives to its run, as lines of contract/metrics/entries.py."""
+        """The tags that the script of one task gives to its run, in the format of contract/metrics/entries.py."""
         return os.path.join(self.tags, label + ".jsonl")
 
     def node_samples(self, job: str, host: str) -> str:
@@ -82,22 +82,22 @@ class RunLayout:
         return os.path.join(self.samples, "{}.{}.jsonl".format(job, host))
 
     def notice(self, label: str) -> str:
-        """What one task's script looks for, to learn that it will be ended: there from when it is told."""
+        """The file that exists once one task's script has been notified that it will be ended."""
         return os.path.join(self.folder, "notice", label + ".json")
 
     def stacks(self, label: str) -> str:
-        """Where one task's Python writes what all its threads do, when the run has stalled."""
+        """Where one task's Python writes the stacks of its threads if the run stalls."""
         return os.path.join(self.folder, "stacks", label + ".txt")
 
     def child(self, child_id: str) -> "RunLayout":
-        """The folder of a child run, which a script opened within its run: it has metrics/, outputs/ and children/."""
+        """The folder of a child run that a script opened within its run; it has metrics/, outputs/ and children/."""
         return RunLayout(os.path.join(self.children, child_id))
 
     def submitit_file(self, job_id: str, kind: str) -> str:
-        """A file of a job's task 0 where submitit looks for it (submitit.core.utils.JobPaths)."""
+        """The path at which submitit looks for a file of a job's task 0 (submitit.core.utils.JobPaths)."""
         return os.path.join(self.submitit, job_id + "_0_" + kind)
 
 
 def native(text: str) -> str:
-    """Return text from the plan as this Python must hold it, so that the system gets its UTF-8 in any locale."""
+    """Return text from the plan as this Python must represent it for the system to get UTF-8 in any locale."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))

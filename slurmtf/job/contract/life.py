@@ -1,20 +1,20 @@
-"""The part of a plan about a run's life: how often it restarts and why, when its script is notified of its end."""
+"""The part of a plan about a run's life: how often and why it restarts, and when its script is notified of its end."""
 
 from typing import NamedTuple, Optional
 
 LAUNCH, REQUEUE, RESUBMIT, RETURN, END = "launch", "requeue", "resubmit", "return", "end"
-"""What follows a failure: a new launch in the same allocation; the same job again, requeued by the supervisor; another job; the
-same job, requeued by Slurm itself; nothing."""
+"""What follows a failure: a new launch in the same allocation; the same job, requeued by the supervisor; another job; the same
+job, requeued by Slurm itself; nothing."""
 USED, SAME, AT_MOST_MEMORY, NO_MEMORY, NOT_POSSIBLE = "budget-used", "same-failure", "at-most", "no-memory", "not-possible"
-"""Rules by which nothing comes, though there is a budget for the cause."""
+"""Rules that forbid another attempt although there is a budget for the cause."""
 
 
 class Notice(NamedTuple):
-    """How the script is notified that it will be ended: ``before`` so many seconds (0: not at all), also by the ``signal`` of
-    that name (empty: none).
+    """How the script is notified that it will be ended: ``before`` seconds earlier (0: not at all), also by the signal named
+    ``signal`` (empty: none).
 
-    With ``exit_code`` a notified script says that it wants to continue in another attempt; None: with 0. ``keras``: where
-    Keras's fit saves the model, and stops, once notified; empty: fit is not changed.
+    A notified script exits with ``exit_code`` to continue in another attempt; None: with 0. ``keras``: where Keras's fit saves
+    the model before it stops, once notified; empty: fit is not changed.
     """
 
     before: int = 0
@@ -24,8 +24,8 @@ class Notice(NamedTuple):
 
 
 class Stall(NamedTuple):
-    """When a run counts as stalled: no task has done anything for so many ``minutes`` (0: never); and whether that ``ends`` it.
-    ``cpu``: whether using CPU time counts as doing something."""
+    """When a run counts as stalled: no task has done anything for ``minutes`` (0: never). ``ends``: whether a stall ends the
+    run; ``cpu``: whether using CPU time counts as doing something."""
 
     minutes: float = 0.0
     ends: bool = False
@@ -33,8 +33,8 @@ class Stall(NamedTuple):
 
 
 class Budget(NamedTuple):
-    """How often a run restarts after one cause. ``times`` None: unlimited. ``memory``: the factor by which the memory of a node
-    grows each time, up to ``at_most`` MiB (0: no bound)."""
+    """How often a run restarts after one cause; ``times`` None: unlimited. ``memory``: the factor by which the memory requested
+    per node grows each time, up to ``at_most`` MiB (0: no bound)."""
 
     cause: str = ""
     times: Optional[int] = 0

@@ -1,1 +1,1 @@
-"""What an attempt tells of itself: its journal, its outcome, its log."""
+"""What an attempt records: its journal, its outcome, its log."""

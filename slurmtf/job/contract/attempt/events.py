@@ -1,7 +1,7 @@
-"""The events of an attempt: their names and fields, for who writes the journal and who reads it.
+"""The events of an attempt, with their names and fields, for the journal's writer and its readers.
 
-A field's default shows its type. A reader takes what fits and leaves the default for what does not, so that an event of another
-version, or a damaged one, ends nothing.
+A field's default shows its type. A reader takes the values that fit and keeps the default for the others, so that an event of
+another version, or a damaged one, stops nothing.
 """
 
 from typing import Any, Dict, Mapping, NamedTuple, Optional, Type, TypeVar
@@ -13,9 +13,9 @@ NOTHING: Facts = {}
 
 
 class Started(NamedTuple):
-    """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started; ``cluster``: its
-    name, as Slurm tells it to every job; ``job_log``: see :class:`Launched`; ``nth``: which attempt of the run, from 1 (0: not
-    counted), ``at_most``: see :class:`Restart`."""
+    """The supervisor runs. ``attempt``: how often Slurm had requeued the job; ``process``: host, pid, started; ``cluster``: the
+    cluster's name, which Slurm gives to every job; ``job_log``: see :class:`Launched`; ``nth``: the number of this attempt of
+    the run, from 1 (0: not counted); ``at_most``: see :class:`Restart`."""
 
     job_id: str = ""
     element: Optional[int] = None
@@ -30,12 +30,12 @@ class Started(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """The working directory is there."""
+    """The working directory exists."""
 
 
 class Launched(NamedTuple):
-    """The launcher was started, the ``launch``-th time in this allocation; ``nodes_to_fill``: nodes that are brought software
-    and data; ``job_log``: where in the job's log that begins which earlier launches and attempts did not write."""
+    """The launcher was started for the ``launch``-th time in this allocation. ``nodes_to_fill``: the nodes to which software
+    and data are copied; ``job_log``: the position in the job's log after what earlier launches and attempts wrote."""
 
     launch: int = 0
     nodes_to_fill: int = 0
@@ -52,8 +52,8 @@ class Staged(NamedTuple):
 
 
 class TaskStarted(NamedTuple):
-    """A task's script was started, as the process ``pid`` of its host (0: nobody told). ``out``, ``err``: where in its logs
-    it begins."""
+    """A task's script was started, as process ``pid`` of its host (0: unknown). ``out``, ``err``: where its output begins in
+    its logs."""
 
     rank: int = 0
     task: str = ""
@@ -85,7 +85,7 @@ class TaskLost(NamedTuple):
 
 
 class Returned(NamedTuple):
-    """The result of copying files back from a node; ``beside`` are those whose name was taken already."""
+    """The result of copying files back from a node; ``beside`` are the files whose names were already taken."""
 
     host: str = ""
     phases: Facts = NOTHING
@@ -104,42 +104,42 @@ class TimeWarning(NamedTuple):
 
 
 class Noticed(NamedTuple):
-    """The tasks were notified that they will be ended: the cause, and the seconds left (None: unknown)."""
+    """The tasks were notified that they will be ended, with the cause and the seconds left (None: unknown)."""
 
     cause: str = ""
     left_s: Optional[int] = None
 
 
 class Stalled(NamedTuple):
-    """Nothing has happened on any task for so many minutes."""
+    """Nothing has happened on any task for this many minutes."""
 
     minutes: float = 0.0
 
 
 class TimeLimit(NamedTuple):
-    """The limit that the supervisor holds itself, where no scheduler does."""
+    """The time limit was reached that the supervisor enforces itself because no scheduler does."""
 
 
 class Decided(NamedTuple):
-    """The outcome is certain, though the tasks are still being ended."""
+    """The outcome is final, though the tasks are still being ended."""
 
     outcome: Facts = NOTHING
 
 
 class LaunchEnded(NamedTuple):
-    """A launch is over that is not the allocation's last."""
+    """A launch other than the allocation's last is over."""
 
     launch: int = 0
     outcome: Facts = NOTHING
 
 
 class Restart(NamedTuple):
-    """What comes after a launch, or the whole attempt, that failed with ``cause``.
+    """What follows a launch, or a whole attempt, that failed with ``cause``.
 
-    ``how``: see :mod:`.life`; ``why``: the cause, or the rule by which nothing comes; ``place``: where it failed, the same for
-    the same failure; ``exclude``: the nodes that are avoided from then on; ``memory_mb`` that is asked for of each node from
-    then on, 0: as before; ``number`` of the attempt that comes, from 1, and ``at_most`` (None: no bound); ``seconds`` that the
-    one that failed took; ``job``: the one that was submitted to go on.
+    ``how``: see :mod:`.life`; ``why``: the cause, or the rule that forbids another attempt; ``place``: where it failed, the
+    same text for the same failure; ``exclude``: the nodes to avoid from then on; ``memory_mb``: the memory to request per node
+    from then on (0: unchanged); ``number``: that of the next attempt, from 1; ``at_most``: how many there may be (None: no
+    bound); ``seconds``: how long the failed one took; ``job``: the job that was submitted to continue.
     """
 
     how: str = ""
@@ -187,14 +187,14 @@ NAMES: Dict[str, type] = {
     "ended": Ended,
 }
 MOST = 1 << 53
-"""Up to which whole numbers are floats, too. What is beyond, or NaN, is nothing that we wrote."""
+"""The largest integer up to which a float holds every integer exactly. We never write anything larger, nor NaN."""
 _NAME_OF = {kind: name for name, kind in NAMES.items()}
 E = TypeVar("E")
 
 
 class Record(NamedTuple):
-    """One line of a journal. ``time`` in seconds since 1970; ``event`` is one of the types above; None: one that this version
-    does not know."""
+    """One line of a journal. ``time`` is in seconds since 1970; ``event`` is one of the types above, None if this version does
+    not know it."""
 
     time: float
     name: str
@@ -209,7 +209,7 @@ class Record(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: object) -> Optional["Record"]:
-        """Return the record; None when this is none."""
+        """Return the record; None if the facts are not one."""
         if not isinstance(facts, dict) or not isinstance(facts.get("event"), str):
             return None
         name, kind = facts["event"], NAMES.get(facts["event"])
@@ -219,7 +219,7 @@ class Record(NamedTuple):
 
 
 def outcome_of(event: Any) -> Outcome:
-    """Return the outcome in a Decided, LaunchEnded or Ended."""
+    """Return the outcome of a Decided, LaunchEnded or Ended event."""
     return Outcome.from_dict(event.outcome)
 
 
@@ -235,8 +235,8 @@ def _value(value: Any, default: object) -> Any:
 
 
 def _fits(value: object, default: object) -> bool:
-    """Return whether a value is of a default's type; None stands for a number that may be missing. Of numbers, those that a
-    place in a file or a time may be."""
+    """Return whether a value has the default's type; a default of None stands for a number that may be missing. A number must
+    be a possible file position or time."""
     if isinstance(value, bool) or (isinstance(value, (int, float)) and not abs(value) < MOST):
         return False
     if default is None:

@@ -1,4 +1,4 @@
-"""Read what Slurm and the launcher wrote into the job's log (logs/job.log)."""
+"""Read what Slurm and the launcher wrote to the job's log (logs/job.log)."""
 
 import contextlib
 import os
@@ -15,28 +15,28 @@ NOTICES = (
     (re.compile(rb"DUE TO JOB REQUEUE"), Cause.REQUEUED),
     (re.compile(rb"DUE TO NODE FAILURE"), Cause.NODE_FAILURE),
 )
-"""slurmstepd's words (src/slurmd/slurmstepd/req.c), which it writes before it sends TERM."""
+"""slurmstepd's messages (src/slurmd/slurmstepd/req.c), written before it sends TERM."""
 OUT_OF_MEMORY = re.compile(rb"oom[-_ ]?kill|[Ee]xceeded (job |step )?memory limit")
-"""Of cgroups, and of JobAcctGatherParams=OverMemoryKill (slurm.conf(5))."""
+"""The messages of cgroups and of JobAcctGatherParams=OverMemoryKill (slurm.conf(5))."""
 UNANSWERED = re.compile(
     rb"srun: .{0,99}(Unable to confirm allocation|Unable to create step|Unable to contact slurm).{0,199}"
     rb"(Socket timed out|Connection (refused|reset|timed out)|connect failure|Zero Bytes|Resource temporarily)"
 )
-"""srun(1) to which slurmctld did not answer."""
+"""The message of an srun(1) that slurmctld did not answer."""
 FAILED_NODE = re.compile(rb"Node failure on (\S+)")
 
 
 def say(text: str) -> None:
-    """Write a line into the job's log, from within the job.
+    """Write a line to the job's log, from within the job.
 
-    If a full disk refuses it, it is dropped: Python would otherwise keep it until it exits, and then exit with 120.
+    A line that a full disk refuses is dropped: Python would otherwise keep it until it exits, and then exit with 120.
     """
     with contextlib.suppress(OSError):
         os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
 def cause_of_kill(written: bytes, job_id: str) -> Cause:
-    """Return why Slurm ended the job, from this attempt's part of the job's log; CANCELED if somebody ended it."""
+    """Return why Slurm ended the job, according to this attempt's part of its log; CANCELED if somebody ended it."""
     notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + re.escape(job_id.encode()) + rb"\b.*", written)
     return next((cause for notice in notices for pattern, cause in NOTICES if pattern.search(notice)), Cause.CANCELED)
 
@@ -52,13 +52,13 @@ def was_unanswered(written: bytes) -> bool:
 
 
 def failed_node(written: bytes) -> str:
-    """Return the node that failed last, as named by srun; empty if srun had no time to."""
+    """Return the node that failed last, as named by srun; empty if srun had no time to name it."""
     found = FAILED_NODE.findall(written)
     return found[-1].decode("utf-8", "replace") if found else ""
 
 
 def size_of(path: str) -> int:
-    """Return the size of a log in bytes; 0 if none can be read."""
+    """Return the size of a log in bytes; 0 if it can't be read."""
     try:
         return os.path.getsize(path)
     except OSError:
@@ -76,9 +76,9 @@ def read_since(path: str, size: int) -> bytes:
 
 
 def tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
-    """Return the most telling lines at the end of a log (see log_excerpt), whatever bytes it holds; empty if there is none.
+    """Return the most telling lines at the end of a log (see log_excerpt), whatever bytes it holds; empty if there are none.
 
-    ``begin``: what precedes this position does not count.
+    ``begin``: ignore what precedes this position.
     """
     try:
         with open(path, "rb") as file:

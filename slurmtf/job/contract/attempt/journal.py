@@ -1,4 +1,4 @@
-"""The journal of an attempt: one JSON object a line, in a file of its own. Only its supervisor writes it; everybody reads."""
+"""The journal of an attempt: a file with one JSON object per line. Only the attempt's supervisor writes it."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from .outcome import Outcome
 T = TypeVar("T", bound=Any)
 
 LONGEST_LINE = 1 << 24
-"""A line with more bytes was not written by slurmtf."""
+"""slurmtf writes no line with more bytes."""
 UNWRITTEN = "can't write {} into the journal: {}"
 NO_LAST_WORD = UNWRITTEN.format("ended", "")
 """The line in the job's log if the journal could not record how the attempt ended."""
@@ -25,8 +25,8 @@ NUMBERED = re.compile(r"(.+)\.([0-9]{1,9})\.jsonl")
 class Journal:
     """The append-only record of an attempt.
 
-    Each event is one write in append mode, so that a reader never sees half of one that is not the last line. ``later``: that
-    of the next attempt of the same job, once there is one; empty: nobody asks. ``is_new``: see :meth:`claim`.
+    Each event is one write in append mode, so that only the last line can be incomplete to a reader. ``later``: the path of the
+    journal of the job's next attempt, once there is one; empty: not asked for. ``is_new``: see :meth:`claim`.
     """
 
     def __init__(self, path: str, later: str = "", is_new: bool = False) -> None:
@@ -39,7 +39,7 @@ class Journal:
     def write(self, event: object) -> None:
         """Append one of the events of :mod:`.events`, with the time.
 
-        A run does not end because its journal can't be written: what a full disk refuses is written with the next event.
+        A failed write does not end the run: what a full disk refuses is written with the next event.
         """
         record = Record.of(event, time.time())
         self._unwritten += json.dumps(record.to_dict()).encode("utf-8") + b"\n"
@@ -49,8 +49,8 @@ class Journal:
             say(UNWRITTEN.format(record.name, err))
 
     def claim(self) -> None:
-        """Create a new journal. Raises OSError: FileExistsError where another attempt has that name; what a full disk refuses
-        is tried again with each event."""
+        """Create a new journal. Raises FileExistsError if another attempt has that name, and other OSErrors; what a full disk
+        refuses is tried again with each event."""
         os.close(self._open())
 
     def _open(self) -> int:
@@ -70,13 +70,13 @@ class Journal:
         try:
             while self._unwritten:
                 self._unwritten = self._unwritten[os.write(descriptor, self._unwritten) :]
-            os.fsync(descriptor)  # NFS: others see it when it is on the server
+            os.fsync(descriptor)  # NFS: others see it only once it is on the server
         finally:
             os.close(descriptor)
 
     @property
     def is_followed(self) -> bool:
-        """Whether the next attempt of the job has begun; under our own name, if the disk was full when we did."""
+        """Whether the next attempt of the job has begun; it has our own name if the disk was full when we began."""
         return self._is_taken or os.path.exists(self._later)
 
     def beat(self) -> None:
@@ -86,8 +86,8 @@ class Journal:
 
 
 class Attempt(NamedTuple):
-    """One attempt according to its journal. ``job``: the name in the file's own, ``33`` or ``33_4``. ``beat``: the last sign of
-    life of its supervisor, in seconds since 1970, by the clock of the file's disk."""
+    """One attempt according to its journal. ``job``: the job's name, from the file name: ``33`` or ``33_4``. ``beat``: its
+    supervisor's last sign of life, in seconds since 1970, by the file system's clock."""
 
     path: str
     job: str
@@ -107,27 +107,27 @@ class Attempt(NamedTuple):
 
     @property
     def last_seen(self) -> float:
-        """The time of its last sign, in seconds since 1970: its end, if that was recorded."""
+        """The time of its last sign of life, in seconds since 1970: its end, if that was recorded."""
         last = self.records[-1] if self.records else None
         over = last is not None and isinstance(last.event, Ended)
         return max(last.time if last else 0.0, 0.0 if over else self.beat)
 
     @property
     def outcome(self) -> Optional[Outcome]:
-        """How it ended; None while it has not, or if it was killed before it could record that."""
+        """How it ended; None while it runs, or if it was killed before it could record its end."""
         last = self.records[-1].event if self.records else None
         return outcome_of(last) if isinstance(last, Ended) else None
 
     @property
     def decided(self) -> Optional[Outcome]:
-        """The outcome that was certain, even if the supervisor did not live to end the attempt."""
+        """The final outcome, even if the supervisor did not live to end the attempt."""
         found = (record.event for record in reversed(self.records) if isinstance(record.event, (Decided, Ended)))
         event = next(found, None)
         return None if event is None else outcome_of(event)
 
 
 def open_new(layout: RunLayout, job: str) -> Journal:
-    """Return the journal of a new attempt of a job, under a number above all that were taken: what follows it is later."""
+    """Return the journal of a new attempt of a job. Its number is above all that are taken: a higher number is later."""
     names: List[str] = []
     with contextlib.suppress(OSError):
         os.makedirs(layout.journals, mode=0o700, exist_ok=True)
@@ -146,13 +146,13 @@ def open_new(layout: RunLayout, job: str) -> Journal:
 
 
 def free_number(names: Iterable[str], job: str) -> int:
-    """Return the number of the attempt that comes after those of a job whose journals have these names."""
+    """Return the number of a job's next attempt, given the file names of the run's journals."""
     found = filter(None, map(NUMBERED.fullmatch, names))
     return max((int(match.group(2)) + 1 for match in found if match.group(1) == job), default=0)
 
 
 def attempts(layout: RunLayout) -> List[Attempt]:
-    """Return the attempts of a run in the order in which they started; what can't be read is left out."""
+    """Return the attempts of a run in the order in which they started; those that can't be read are left out."""
     try:
         names = os.listdir(layout.journals)
     except OSError:
@@ -173,8 +173,8 @@ def _beat(path: str) -> float:
 def sort_attempts(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequence[str] = ()) -> List[T]:
     """Return attempts in order, whatever the clocks of their nodes say.
 
-    Those of one job are ordered by their number; those of ``jobs``, which followed one another, as these did; all others by
-    their time.
+    Attempts of one job are ordered by their numbers, those of ``jobs``, which followed one another, in the order of these
+    jobs, and all others by time.
     """
     place = {job: number for number, job in reversed(list(enumerate(jobs)))}
     latest: Dict[str, float] = {}
@@ -187,8 +187,8 @@ def sort_attempts(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequ
 
 
 def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
-    """Return the jobs of a run that were submitted one after the other, by ``jobs.jsonl``, which elements of an array were not.
-    Nothing if the attempts are of one job."""
+    """Return the jobs of a run that were submitted one after the other, from ``jobs.jsonl``; elements of an array are not among
+    them. Empty if all attempts are of one job."""
     if len({one.job for one in attempts}) < 2:
         return []
     try:
@@ -199,7 +199,7 @@ def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
 
 
 def _single_job(line: str) -> str:
-    """Return the job in a line of ``jobs.jsonl``; empty if it is an array's, or damaged."""
+    """Return the job in a line of ``jobs.jsonl``; empty if it is an array or the line is damaged."""
     try:
         facts = json.loads(line)
         alone = not facts.get("elements") and facts["ref"].get("element") is None
@@ -209,7 +209,7 @@ def _single_job(line: str) -> str:
 
 
 def read(path: str) -> List[Record]:
-    """Return the events of a journal. Invalid lines (truncated by a full disk, damaged) are left out."""
+    """Return the records of a journal. Invalid lines (damaged, or truncated by a full disk) are left out."""
     return list(_records(path))
 
 
@@ -232,7 +232,7 @@ def _record(line: str) -> Optional[Record]:
 
 
 def _is_cut(path: str) -> bool:
-    """Return whether the last line lacks its end."""
+    """Return whether the last line is incomplete."""
     try:
         with open(path, "rb") as file:
             file.seek(max(0, os.path.getsize(path) - 1))

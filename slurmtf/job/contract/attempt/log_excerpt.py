@@ -1,23 +1,23 @@
-"""The lines of a log that tell why a script failed: the error before what stands around it.
+"""The lines of a log that tell why a script failed: the error first, then its context.
 
-A message may print a whole array, so that the last lines of a log are numbers. The last traceback's error line and the frame in
-the user's own code say what happened; they come first.
+A message may print a whole array, so that the last lines of a log are numbers. The error line of the last traceback and the
+frame in the user's own code say what happened; they come first.
 """
 
 import re
 from typing import List, NamedTuple, Optional
 
 LONGEST_LINE = 400
-"""Characters of a line that are shown."""
+"""How many characters of a line are shown."""
 LAST_LINES = 5
-"""The last lines that follow an error which does not stand among them."""
+"""How many last lines follow an error that is not among them."""
 _START = "Traceback (most recent call last):"
 _NO_CODE = re.compile(r"(?:SyntaxError|IndentationError|TabError): ")
-"""The error of a script that is no Python, without a traceback: nothing of it was run."""
+"""The error of a script that is not valid Python; there is no traceback, because none of it was run."""
 _FATAL = "Fatal Python error: "
 _CURRENT = "Current thread "
 _NOISE = "Extension modules: "
-"""What faulthandler says of a crash (PYTHONFAULTHANDLER), and of all modules of the process in its last line."""
+"""faulthandler's messages about a crash (PYTHONFAULTHANDLER); its last line lists the process's extension modules."""
 _FRAME = re.compile(r'\s+File "(?P<path>[^"]+)", line (?P<line>\d+)(?:, in (?P<name>.+))?')
 _GOES_ON = (
     "Exception ignored ",
@@ -27,12 +27,12 @@ _GOES_ON = (
     "future: <",
     "handle: <",
 )
-"""What Python writes before a traceback after which it goes on: of what is deleted, logged, run at its end, or of a task."""
+"""What Python writes before a traceback that does not end it: from a deletion, logging, an exit handler or a task."""
 _OF_THREAD = "Exception in thread "
 _OF_MODULE = re.compile(r'\s+File "[^"]+", line \d+, in <module>$')
-"""The first frame of an error that nothing caught, but for that of a thread, which ends the thread alone."""
+"""The first frame of an uncaught error, except in a thread, where the error ends only the thread."""
 _CUT_OFF = re.compile(r"[A-Za-z_][\w.]*(?:Error|Exception)(?P<told> \(see above for traceback\))?: ")
-"""An error whose traceback is cut off, and what TensorFlow 1 says once more at the end of one."""
+"""An error whose traceback is cut off, and the line that TensorFlow 1 repeats at the end of one."""
 _ERROR = re.compile(r"[A-Za-z_][\w.]*(?::|$)")
 _INSTALLED = re.compile(
     r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$|/__autograph_generated_file"
@@ -41,7 +41,7 @@ CUT = "[...]"
 
 
 class Failure(NamedTuple):
-    """An error as a traceback tells it: its line, and the last frame in the user's own code with the source there."""
+    """An error from a traceback: its line, and the last frame in the user's own code with the source line there."""
 
     error: str
     frame: str
@@ -49,7 +49,7 @@ class Failure(NamedTuple):
 
 
 def excerpt(text: str, count: int) -> str:
-    """Return at most ``count`` lines of a log: its last ones, behind the last traceback's error where they lack it."""
+    """Return at most ``count`` lines of a log: its last ones, preceded by the last traceback's error if they lack it."""
     lines = [line for line in text.splitlines() if not line.startswith(_NOISE)]
     found = find_failure(lines)
     last = lines[-count:]
@@ -61,7 +61,7 @@ def excerpt(text: str, count: int) -> str:
 
 
 def find_failure(lines: List[str]) -> Optional[Failure]:
-    """Return the error of the last traceback or crash; None when there is none, or it was cut off."""
+    """Return the error of the last traceback or crash; None if there is none, or it was cut off."""
     starts = [at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL)]
     ended = [at for at in starts if not (at and lines[at - 1].startswith(_GOES_ON))]
     start = max(_of_main(lines, ended), default=-1)
@@ -82,13 +82,13 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
 
 
 def _of_main(lines: List[str], starts: List[int]) -> List[int]:
-    """Return where tracebacks start without those of threads, if one of the others ended the script."""
+    """Return where tracebacks start, leaving out those of threads if another one ended the script."""
     own = [at for at in starts if not (at and lines[at - 1].startswith(_OF_THREAD))]
     return own if any(at + 1 < len(lines) and _OF_MODULE.match(lines[at + 1]) for at in own) else starts
 
 
 def _no_code(lines: List[str]) -> Optional[Failure]:
-    """Return the error of a script that Python could not read, with the line that it names."""
+    """Return the error of a script that Python could not parse, with the line that it names."""
     end = max((at for at, line in enumerate(lines) if _NO_CODE.match(line)), default=-1)
     at = max((at for at, line in enumerate(lines[: max(end, 0)]) if _FRAME.match(line)), default=-1)
     return Failure(lines[end], lines[at], _source_after(lines, at)) if 0 <= at < end else None
@@ -106,12 +106,12 @@ def _cut_off(lines: List[str]) -> Optional[Failure]:
 
 
 def _line_above(lines: List[str], at: int) -> str:
-    """Return the nearest line above that is not empty: some consoles write empty ones between a traceback's frames."""
+    """Return the nearest line above that is not empty: some consoles write empty lines between a traceback's frames."""
     return next((line for line in reversed(lines[:at]) if line.strip()), "")
 
 
 def _crash(lines: List[str]) -> Failure:
-    """Return what faulthandler says, the innermost call first: its first line, and the first frame in the user's own code."""
+    """Return faulthandler's first line and the first frame in the user's own code; it lists the innermost call first."""
     thread = next((at for at, line in enumerate(lines) if line.startswith(_CURRENT)), 0)
     frames = ((_FRAME.match(line), line) for line in lines[thread:])
     own = (line for found, line in frames if found and not _INSTALLED.search(found.group("path")))

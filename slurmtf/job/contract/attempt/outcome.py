@@ -10,25 +10,25 @@ class Cause(str, Enum):
 
     ``detail`` of the outcome holds, for
 
-    - SCRIPT: ``late``, ``grace_s``: who had not ended when a success was declared
-    - STRAGGLER: ``late`` had not ended ``grace_s`` after the first success
-    - NOT_CONNECTED: ``missing`` had not connected ``waited_s`` after the first task did
-    - CALLED_OFF: what whoever gives the orders had to say
+    - SCRIPT: ``late``, ``grace_s``: the tasks that had not ended when a success was declared
+    - STRAGGLER: the tasks in ``late`` had not ended ``grace_s`` after the first success
+    - NOT_CONNECTED: the tasks in ``missing`` had not connected ``waited_s`` after the first task did
+    - CALLED_OFF: the facts given by the job's orders
     - STAGING, AGENT, SOFTWARE: ``error``
-    - LAUNCHER: ``launcher``, and ``missing``: who never reported, or the ``error`` of its start
+    - LAUNCHER: ``launcher``, and ``missing``: the tasks that never reported, or the ``error`` of its start
     - RESULTS: ``hosts`` whose results never came, ``failed``: what could not be copied
-    - TIME_LIMIT, PREEMPTED: ``noticed`` where the script ended itself when it was told
+    - TIME_LIMIT, PREEMPTED: ``noticed`` if the script ended itself after it was notified
     - NOT_STARTED: ``line`` of job.sh that was reached last; ``unlaunched``: Slurm could not start the script
-    - LOST: ``by``: ``slurm`` knows the job no longer, the ``supervisor`` was killed, or the ``disk`` did not take what it said
+    - LOST: ``by``: ``slurm`` no longer knows the job, the ``supervisor`` was killed, or the ``disk`` refused its report
     - STALL: ``minutes`` in which nothing happened
-    - CANCELED: ``by``: a :class:`CanceledBy`; ``user`` and ``uid`` of who did it, and ``host`` and ``time`` where it was done
+    - CANCELED: ``by``: a :class:`CanceledBy`; ``user`` and ``uid`` of that person, and ``host`` and ``time`` if it was done
       through slurmtf
-    - DEPENDENCY: ``after``: the runs that it was to follow
+    - DEPENDENCY: ``after``: the runs that it had to follow
     - UNKNOWN: ``cause``: what a newer slurmtf wrote
     """
 
     SCRIPT = "script"
-    """The user's script: its exit code or signal decided, for success too."""
+    """The user's script: its exit code or signal decided; also the cause of a success."""
     STRAGGLER = "straggler"
     NOT_CONNECTED = "not-connected"
     TASK_LOST = "task-lost"
@@ -44,21 +44,21 @@ class Cause(str, Enum):
     TIME_LIMIT = "time-limit"
     CANCELED = "canceled"
     CALLED_OFF = "called-off"
-    """The job's own orders stopped the launch: a sweep's policy."""
+    """The job's own orders stopped the launch, such as a sweep's policy."""
     PREEMPTED = "preempted"
     REQUEUED = "requeued"
     NODE_FAILURE = "node-failure"
     OUT_OF_MEMORY = "out-of-memory"
     STALL = "stall"
-    """Nothing happened on any task for as long as the user allows."""
+    """Nothing happened on any task for longer than the user allows."""
     DEPENDENCY = "dependency"
-    """A run that it follows did not end as required."""
+    """A run that this one follows did not end as required."""
     SOFTWARE = "software"
     """The environment could not be built."""
     NOT_STARTED = "not-started"
     """The batch script ended before the supervisor started."""
     LOST = "lost"
-    """It is not known: the journal stops, and Slurm does not know the job."""
+    """Unknown: the journal stops, and Slurm does not know the job."""
     UNKNOWN = "unknown"
     """A cause that this version does not know."""
 
@@ -69,17 +69,17 @@ class CanceledBy(str, Enum):
     SLURMTF = "slurmtf"
     """Its user, through slurmtf."""
     OWNER = "owner"
-    """Its user, past slurmtf: scancel."""
+    """Its user, without slurmtf (scancel)."""
     OTHER = "other"
     """Another user of the cluster: an administrator, an operator, a coordinator of the account."""
     SLURM = "slurm"
-    """Slurm itself: nobody asked for it."""
+    """Slurm itself, without a request."""
     UNKNOWN = "unknown"
-    """Slurm was asked, and does not know."""
+    """Slurm was asked, but does not know."""
 
 
 MAY_RETURN = (Cause.PREEMPTED, Cause.REQUEUED, Cause.NODE_FAILURE)
-"""Causes after which Slurm may restart the job: whether it does, only Slurm knows."""
+"""Causes after which Slurm may restart the job; only Slurm knows whether it will."""
 OWN_STATUS = {Cause.TIME_LIMIT: 124, Cause.CANCELED: 130}
 """Exit codes that stand for a cause: timeout(1)'s, and a shell's after Ctrl-C."""
 LONGEST_ERROR = 300
@@ -87,14 +87,14 @@ LONGEST_ERROR = 300
 
 
 class End(NamedTuple):
-    """How a process ended: one of the two is set."""
+    """How a process ended. Exactly one of the two fields is set."""
 
     exit_code: Optional[int] = None
     signal: Optional[int] = None
 
     @property
     def status(self) -> int:
-        """The exit code with which a shell would report it."""
+        """The exit code with which a shell would report this end."""
         return 128 + self.signal if self.signal else self.exit_code or 0
 
     @property
@@ -113,8 +113,8 @@ class End(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """``task`` is the label of the task that decided, ``host`` its node; ``log`` a file of the run folder, by its name in it,
-    and ``tail`` its last lines; ``detail`` the facts of the cause (see :class:`Cause`)."""
+    """``task`` is the label of the task that decided, ``host`` its node; ``log`` is a file, relative to the run folder, and
+    ``tail`` its last lines; ``detail`` holds the facts of the cause (see :class:`Cause`)."""
 
     cause: Cause
     task: str = ""
@@ -132,7 +132,7 @@ class Outcome(NamedTuple):
 
     @property
     def job_status(self) -> int:
-        """The exit code with which the supervisor exits: the end's own, and never 0 unless it is a success."""
+        """The supervisor's exit code: that of the end, but 0 only for a success."""
         return self.end.status if self.succeeded else self.end.status or 1
 
     @property
@@ -141,15 +141,15 @@ class Outcome(NamedTuple):
 
     @property
     def exit_status(self) -> int:
-        """The exit code that stands for the run: the script's own, 128 + its signal, 124 after the time limit, 130 if it was
-        canceled, 1 if there is none."""
+        """The exit code that stands for the run: the script's own, 128 + its signal, 124 after the time limit, 130 if the run
+        was canceled, 1 if there is none."""
         if self.succeeded:
             return 0
         return OWN_STATUS.get(self.cause, self.job_status)
 
     @property
     def error(self) -> str:
-        """A text that is the same for the same error: the last line of the tail."""
+        """A text that identifies the error: the last line of the tail."""
         lines = [line.strip() for line in self.tail.splitlines() if line.strip()]
         return lines[-1][:LONGEST_ERROR] if lines else "{} (exit code {})".format(self.cause.value, self.exit_code)
 
@@ -158,7 +158,7 @@ class Outcome(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: object) -> "Outcome":
-        """Return what :meth:`to_dict`, of any version, wrote: unknown keys are ignored, missing ones are empty."""
+        """Return what :meth:`to_dict` of any version wrote: unknown keys are ignored, missing ones are empty."""
         facts = facts if isinstance(facts, dict) else {}
         detail = facts.get("detail")
         detail = dict(detail) if isinstance(detail, dict) else {}
@@ -171,7 +171,7 @@ class Outcome(NamedTuple):
 
 
 def cause_of(text: object) -> Cause:
-    """Return the cause of that name; UNKNOWN if this version has none."""
+    """Return the cause with this name; UNKNOWN if this version has none."""
     try:
         return Cause(text)
     except ValueError:

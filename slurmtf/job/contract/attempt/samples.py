@@ -1,11 +1,11 @@
-"""What the tasks of a job use on one node, sampled while they run: lines of JSON, one file for each job and node."""
+"""What the tasks of a job use on one node, sampled while they run: JSON lines, one file for each job and node."""
 
 import json
 from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
 
 
 class Gpu(NamedTuple):
-    """One GPU at one moment: how busy it is in percent, its memory in MiB."""
+    """One GPU at one moment: its utilization in percent, its memory in MiB."""
 
     busy: float = 0.0
     used_mb: float = 0.0
@@ -13,8 +13,8 @@ class Gpu(NamedTuple):
 
 
 class Sample(NamedTuple):
-    """One moment on one node. ``series``: when the launch there began; ``cpu_s``: what its processes have used since, of all
-    CPUs; ``memory``: bytes that they hold now, without files that the kernel has cached. Times in seconds since 1970."""
+    """One moment on one node. ``series``: when the launch began there; ``cpu_s``: the CPU seconds that its processes have used
+    since; ``memory``: the bytes that they hold now, without cached files. Times are in seconds since 1970."""
 
     time: float
     series: float
@@ -35,7 +35,7 @@ class Sample(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: Dict[str, Any]) -> "Sample":
-        """Return what :meth:`to_line` wrote. Raises TypeError, ValueError or KeyError."""
+        """Return what :meth:`to_line` wrote. Raises TypeError, ValueError or KeyError if the facts are not a sample."""
         gpus = tuple(Gpu(*map(float, gpu)) for gpu in facts.get("gpus", ()))
         return cls(
             float(facts["time"]), float(facts["series"]), float(facts.get("cpu_s", 0)), int(facts.get("memory", 0)), gpus
@@ -43,7 +43,7 @@ class Sample(NamedTuple):
 
 
 def read(path: str) -> Iterator[Sample]:
-    """Yield the samples of a file; other lines are skipped."""
+    """Yield the samples of a file, skipping other lines."""
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
             for line in lines:

@@ -1,1 +1,1 @@
-"""A store of environments: its names, who builds, and what an interpreter is asked."""
+"""A store of environments: its names, the claims of builders, and the questions to an interpreter."""

@@ -1,7 +1,7 @@
-"""Claim the building of an environment: a lock that works on NFS, and that does not outlive its owner.
+"""Claim the build of an environment: a lock that works on NFS and does not outlive its owner.
 
-A file is claimed by a hard link to it, which is atomic on NFS too (open(2), O_EXCL). Its owner touches it while working. A
-claim whose process has ended, or that has not been touched for a while, is broken. If two builds run at once all the same,
+A claim is a hard link, whose creation is atomic on NFS too (open(2), O_EXCL). Its owner touches it while working. A claim is
+broken if its owner's process has ended, or if it has not been touched for a while. If two builds run at once all the same,
 nothing is lost: each has a folder of its own, and the one that is linked last is used.
 """
 
@@ -17,7 +17,7 @@ from ..system import proc
 
 BEAT_S = 10.0
 SILENT_S = 120.0
-"""Seconds without a touch after which the owner, on another host, counts as dead. By the file system's clock."""
+"""Seconds without a touch, by the file system's clock, after which an owner on another host counts as dead."""
 
 
 class Claim:
@@ -28,7 +28,7 @@ class Claim:
         self._next_beat = 0.0
 
     def take(self) -> bool:
-        """Claim it; return whether we hold it now. A dead owner's claim is broken first."""
+        """Break a dead owner's claim, then claim the build; return whether we hold it now."""
         own = "{}.{}".format(self._path, os.urandom(6).hex())
         with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
             json.dump(_me(), file)
@@ -41,7 +41,7 @@ class Claim:
             os.remove(own)
 
     def holder(self) -> Optional[Dict[str, object]]:
-        """Return who holds it: host, pid, start time, job; None if nobody does."""
+        """Return the claim's holder (host, pid, start time, job); None if there is none."""
         try:
             with open(self._path, encoding="utf-8") as file:
                 found: Dict[str, object] = json.load(file)
@@ -50,19 +50,19 @@ class Claim:
         return found
 
     def alive(self) -> bool:
-        """Return whether somebody holds it who is not known to be dead."""
+        """Return whether the claim has a holder that is not known to be dead."""
         holder = self.holder()
         return holder is not None and not self._is_dead(holder, time.time())
 
     def beat(self) -> None:
-        """Show that we are alive; at most every few seconds."""
+        """Touch the claim, at most every few seconds."""
         if time.monotonic() >= self._next_beat:
             self._next_beat = time.monotonic() + BEAT_S
             with contextlib.suppress(OSError):
                 os.utime(self._path)
 
     def release(self) -> None:
-        """Release it, unless it has been taken from us."""
+        """Release the claim, unless it has been taken from us."""
         if self.holder() == _me():
             with contextlib.suppress(OSError):
                 os.remove(self._path)
@@ -76,7 +76,7 @@ class Claim:
             return False
 
     def _break(self, holder: Mapping[str, object]) -> None:
-        """Remove a dead owner's claim; one that another builder has taken meanwhile is put back."""
+        """Remove a dead owner's claim; put it back if another builder has taken it meanwhile."""
         doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
         with contextlib.suppress(OSError):
             os.rename(self._path, doomed)
@@ -96,7 +96,7 @@ def _me() -> Dict[str, object]:
 
 
 def _link(own: str, path: str) -> bool:
-    """Link a file under another name unless that exists. NFS may report an error and have done it: the link count tells."""
+    """Link a file to another name unless that exists. NFS may report an error even so: the link count tells."""
     try:
         os.link(own, path)
     except FileExistsError:

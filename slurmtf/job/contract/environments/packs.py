@@ -1,15 +1,15 @@
-"""An environment as one file: its names, for those who pack it and those who use it."""
+"""An environment as one file, a pack: the names that its writers and its readers share."""
 
 from typing import List
 
 NOTE = "slurmtf-pack.json"
-"""First in a pack: where the environment was when it was packed, and which of its files name that."""
+"""The first file of a pack: the environment's path when it was packed, and the files that contain this path."""
 SUFFIXES = {"tar": ".tar", "squashfs": ".sqsh"}
-"""Of the forms that a pack may have: to be unpacked, or a file system to be mounted."""
+"""The suffixes of the forms of a pack: an archive to unpack, or a file system to mount."""
 PARTIAL = ".partial-"
-"""Follows the name of a pack that is being written; who holds the claim sweeps the others."""
+"""Follows the name of a pack that is being written; the holder of the claim removes the others."""
 OF_CONDA = ("pkgs", "envs", "conda-bld")
-"""Folders of a conda's own environment, base, that are no part of it: what conda keeps, and all other environments."""
+"""Folders in conda's own environment, base, that don't belong to it: conda's caches, and all other environments."""
 
 
 def is_mounted(path: str) -> bool:
@@ -18,5 +18,5 @@ def is_mounted(path: str) -> bool:
 
 
 def own_folders(root: str, folder: str, folders: List[str]) -> List[str]:
-    """Return those folders in one of an environment's that belong to it."""
+    """Return those of ``folders``, in one folder of an environment, that belong to the environment."""
     return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders

@@ -1,13 +1,13 @@
-"""What an interpreter is asked: ``python -c`` runs this in the Python of a job, 3.6 or later.
+"""The questions to an interpreter: ``python -c`` runs this in the Python of a job, 3.6 or later.
 
-Of what that has installed nothing is imported. The argument is JSON: the modules that a script needs, and the source's folders,
-which come before all others there.
+No installed package is imported. The argument is JSON: the modules that a script needs, and the source's folders, which come
+first on the script's path.
 """
 
 import sys
 
 if __name__ == "__main__":
-    sys.path[:] = [path for path in sys.path if path]  # python -c looks first where it is started
+    sys.path[:] = [path for path in sys.path if path]  # python -c searches its working directory first
 
 import json
 import os
@@ -18,20 +18,20 @@ from typing import Any, Dict, Optional
 MARK = "slurmtf-facts:"
 METADATA = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 FEATURES = (("mpi", b"\0libmpi"), ("gloo", b"N4gloo"), ("nccl", b"ncclAllReduce"))
-"""What a Horovod that has a feature links to."""
+"""A name in the library of each Horovod that has the feature."""
 LINKED_BYTES = 4 * 1024 * 1024
-"""How much of a library is looked through: linkers put these names first."""
+"""How many bytes of a library are searched: linkers put these names first."""
 
 
 def answer(said: str) -> Optional[Dict[str, Any]]:
-    """Return the answer in what an interpreter has printed; None when there is none."""
+    """Return the answer in an interpreter's output; None if there is none."""
     told = [line for line in said.splitlines() if line.startswith(MARK)]
     facts: Optional[Dict[str, object]] = json.loads(told[-1][len(MARK) :]) if told else None
     return facts
 
 
 def packages() -> "dict[str, str]":
-    """Return the version of each package, by its name with '_' for '-'."""
+    """Return the version of each package, by its name with '_' in place of '-'."""
     found = {}
     for path in reversed(sys.path):
         for match in filter(None, map(METADATA.match, list_files(path))):
@@ -40,10 +40,10 @@ def packages() -> "dict[str, str]":
 
 
 def is_missing(module: str, own: "list[str]") -> bool:
-    """Return whether Python finds no such module. A folder of the source's that is no package counts for none."""
+    """Return whether Python does not find a module. A folder of the source that is not a package does not count."""
     try:
         spec = find_spec(module)
-    except Exception:  # a module that is there and not well
+    except Exception:  # a module that exists but is broken
         return False
     if spec is None:
         return True
@@ -53,7 +53,7 @@ def is_missing(module: str, own: "list[str]") -> bool:
 
 
 def folder_of(package: str) -> str:
-    """Return a package's folder; empty when there is none."""
+    """Return a package's folder; empty if there is none."""
     try:
         spec = find_spec(package)
     except Exception:
@@ -63,9 +63,9 @@ def folder_of(package: str) -> str:
 
 
 def is_gpu_build() -> "bool | None":
-    """Return whether TensorFlow can use GPUs, as it writes down of itself; None when it does not say."""
+    """Return whether TensorFlow can use GPUs, according to its own build record; None if it has none."""
     folder = folder_of("tensorflow")
-    for package in (folder, folder + "_core"):  # the second up to TensorFlow 2.0
+    for package in (folder, folder + "_core"):  # the second one up to TensorFlow 2.0
         said = text_of(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
         built = re.findall(r"is_(?:cuda|rocm)_build\W+(True|False)", said)
         if built:
@@ -74,7 +74,7 @@ def is_gpu_build() -> "bool | None":
 
 
 def horovod() -> "dict[str, object] | None":
-    """Return the TensorFlow that Horovod was compiled for, and what it can use; None when there is no Horovod."""
+    """Return the TensorFlow that Horovod was compiled for, and Horovod's features; None if there is no Horovod."""
     folder = folder_of("horovod")
     if not folder:
         return None
@@ -87,7 +87,7 @@ def horovod() -> "dict[str, object] | None":
 
 
 def is_hooked() -> bool:
-    """Return whether others than Python's own finders, and two that find no modules of their own, look for modules."""
+    """Return whether there are import finders other than Python's own and two that find no modules of their own."""
     finders = {getattr(finder, "__module__", "") or type(finder).__module__ for finder in sys.meta_path}
     return not finders <= {"_frozen_importlib", "_frozen_importlib_external", "_distutils_hack", "_virtualenv"}
 

@@ -1,16 +1,16 @@
-"""The names of everything in a store of environments, in one place for those who build and those who use them.
+"""The names of everything in a store of environments, in one place for builders and users.
 
-<root>/<name>            a link to what was built; it appears when the whole is there, so what has it is whole
-<root>/.built/           what was built, or is being built, or was when the build was killed
-<root>/.specs/           what shall be built
+<root>/<name>            a link to the built environment; it appears only when the environment is complete
+<root>/.built/           environments that were built, are being built, or whose build was killed
+<root>/.specs/           the specs to build
 <root>/.claims/          who builds what
-<root>/.logs/            what was printed meanwhile
-<root>/.failures/        why the last try failed
+<root>/.logs/            the output of builds
+<root>/.failures/        why the last build failed
 <root>/.jobs/            which job builds what
 <root>/.wheels/          Horovod, compiled
-<root>/.downloads/       packages for a job that has no network
+<root>/.downloads/       packages for a job without a network
 <root>/.packs/           environments as one file each
-<root>/.cache/           of pip and uv, so that they do not fill the home
+<root>/.cache/           the caches of pip and uv, so that they do not fill the home directory
 """
 
 import os
@@ -42,15 +42,15 @@ class StoreLayout:
         return os.path.join(self.root, name)
 
     def folder(self, name: str) -> str:
-        """Where the environment is found once it is whole."""
+        """The environment's path once it is complete."""
         return self._of(name)
 
     def record(self, name: str) -> str:
-        """What is in the environment, and how it came about."""
+        """What the environment contains, and how it was built."""
         return os.path.join(self.folder(name), RECORD)
 
     def is_whole(self, name: str) -> bool:
-        """Return whether it is there; an environment whose interpreter has been uninstalled is not."""
+        """Return whether the environment is complete; not if its interpreter has been uninstalled."""
         product = self.image(name) if os.path.exists(self.image(name)) else os.path.join(self.folder(name), "bin", "python")
         return os.path.isfile(self.record(name)) and os.path.exists(product)
 
@@ -74,7 +74,7 @@ class StoreLayout:
         return os.path.join(self.jobs, name + ".json")
 
     def build_job(self, task: str) -> str:
-        """The folder in which the job of a task works, with its script."""
+        """The folder of the job for a task, with its script."""
         return os.path.join(self.jobs, task)
 
     def pack(self, name: str, form: str = "tar") -> str:
@@ -85,7 +85,7 @@ class StoreLayout:
         return os.path.join(self.downloads, name)
 
     def prepare(self) -> None:
-        """Create the folders, for their user alone."""
+        """Create the folders, private to their user."""
         for folder in (self.root, self.built, self.specs, self.claims, self.logs, self.failures, self.jobs, self.wheels,
                        self.downloads, self.packs, self.cache):  # fmt: skip
             make_private(folder)
