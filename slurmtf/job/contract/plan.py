@@ -1,4 +1,4 @@
-"""The plan of a job: what its supervisor and its tasks need to know. The login node writes it, the job reads it."""
+"""The job's part of a plan: what the supervisor and the tasks need to know. The login node writes it, the job reads it."""
 
 import json
 from typing import Any, Callable, Dict, List, NamedTuple, Optional, Tuple
@@ -10,19 +10,19 @@ SCHEMA = 1
 
 
 class PlanError(ValueError):
-    """A plan that can't be used; the text says why."""
+    """A plan can't be used; the text says why."""
 
 
 class Run(NamedTuple):
-    """Whose job it is."""
+    """The run that the job belongs to."""
 
     run_id: str
     experiment: str
 
 
 class Size(NamedTuple):
-    """What of the resources the job itself needs to know. ``gpus_bound``: Slurm binds GPUs to tasks; ``time_s`` None: no limit
-    is known; ``memory_mb`` of each node, in MiB, 0: not known, or all of it."""
+    """The resources, as far as the job itself needs to know them. ``gpus_bound``: Slurm binds GPUs to tasks; ``time_s`` None:
+    no limit is known; ``memory_mb``: per node, in MiB (0: not known, or all of it)."""
 
     nodes: int = 1
     tasks: int = 1
@@ -35,14 +35,13 @@ class Size(NamedTuple):
 
 
 class Distribution(NamedTuple):
-    """Who the processes of a job are: the roles with their counts, and the rules by which they live and end.
+    """The processes of a job: the roles with their counts, and the rules by which they start and end.
 
-    ``cyclic`` deals them over the nodes one by one (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
+    ``cyclic`` deals them round-robin over the nodes (else node by node); ``cluster`` gives them TF_CONFIG; ``gloo`` serves
     Horovod's rendezvous; ``check_world`` compares the world that MPI, Horovod or JAX sees with the plan's; ``gpu_roles`` share
-    a node's GPUs; ``bind`` deals a node's CPUs out among its tasks, which all do the same work; ``restartable`` roles may be
-    started again ``restarts`` times in all; when some have not ended
-    ``straggler_grace_s`` after the first success, the job is ended, and has succeeded if ``stragglers_succeed``;
-    an evaluator may go on for ``evaluator_grace_s`` after all others.
+    a node's GPUs; ``bind`` divides a node's CPUs among its tasks, which all do the same work; ``restartable`` roles may be
+    restarted ``restarts`` times in all. If some tasks have not ended ``straggler_grace_s`` after the first success, the job is
+    ended, and has succeeded if ``stragglers_succeed``. An evaluator may continue for ``evaluator_grace_s`` after all others.
     """
 
     roles: Tuple[Tuple[str, int], ...]
@@ -71,13 +70,13 @@ class Distribution(NamedTuple):
         return sum(count for _, count in self.roles)
 
     def gpu_users_per_node(self, nodes: int) -> int:
-        """Return the most processes of a node that share its GPUs; 0 where each sees all of them."""
+        """Return the highest number of processes on a node that share its GPUs; 0 if each sees all of them."""
         return sum(-(-count // nodes) for role, count in self.roles if role in self.gpu_roles)
 
 
 class Stage(NamedTuple):
-    """What lies on each node's own disk when the script starts: with 'node-local' the source, and the environment in ``pack``,
-    one file, which was in ``prefix``; ``local`` is the disk's folder, with '$NAME' to be expanded there. Empty: none."""
+    """What is on each node's own disk when the script starts. With 'node-local': the source, and the environment from the file
+    ``pack``, which was in ``prefix`` when packed. ``local``: the disk's folder; '$NAME' is expanded there. Empty: none."""
 
     where: str = "shared"
     local: str = ""
@@ -86,12 +85,12 @@ class Stage(NamedTuple):
 
     @property
     def on_node(self) -> bool:
-        """Whether software and source are to lie on the node's own disk."""
+        """Whether software and source are staged to the node's own disk."""
         return self.where == "node-local"
 
 
 class DataInput(NamedTuple):
-    """Data by name, and how the script gets at it: see ``slurmtf.Input``."""
+    """Data with a name, and how the script accesses it: see ``slurmtf.Input``."""
 
     name: str
     path: str
@@ -99,21 +98,21 @@ class DataInput(NamedTuple):
 
 
 class Timings(NamedTuple):
-    """The supervisor's patience, in seconds.
+    """The supervisor's times, in seconds.
 
-    - ``start``: after the first task connected, until all must have
+    - ``start``: from the first task's connection until all must have connected
     - ``grace``: between TERM and KILL; below Slurm's KillWait (30 by default, slurm.conf(5))
-    - ``peer_grace``: the same where the others only wait for a task that has failed; measured: docs/decisions.md
-    - ``late_reports``: for reports that are still on their way
+    - ``peer_grace``: the same if the others only wait for a task that has failed; measured: docs/decisions.md
+    - ``late_reports``: how long to wait for reports that are still on their way
     - ``at_once``: Slurm ends all processes of a job at once: what comes within this time of a task's end belongs to it
-    - ``listen``: for the signal that belongs to a task's end
+    - ``listen``: how long to wait for the signal that belongs to a task's end
     - ``heartbeat``: between two signs of life
-    - ``sign``: after each sign of a node that copies results back
-    - ``warning``: before the time limit
-    - ``leave``: before the time limit, where what comes next must still be arranged
-    - ``look``: between two looks for a later attempt of the job, to which this one gives way
-    - ``unheard``: for a slurmctld that answers no launcher: it may be started anew just now; ``ask_again``: between two of them
-    - ``stacks``: for the scripts' stacks to be written, before a run that has stalled is ended
+    - ``sign``: how long to wait after each sign of life of a node that copies results back
+    - ``warning``: how long before the time limit to warn
+    - ``leave``: how long before the time limit to end the tasks if the next attempt must still be arranged
+    - ``look``: between two checks for a later attempt of the job, to which this one gives way
+    - ``unheard``: how long to retry if slurmctld, which may be restarting, answers no launcher; ``ask_again``: between tries
+    - ``stacks``: how long the scripts' stacks may take to write before a stalled run is ended
     """
 
     start: float = 600.0
@@ -133,15 +132,15 @@ class Timings(NamedTuple):
 
 
 class LaunchOrder(NamedTuple):
-    """One launch of a job, as plain data: what it does otherwise than the plan says.
+    """One launch of a job, as plain data: how it differs from the plan.
 
-    - ``arguments``: more, behind the command's
-    - ``variables``: they win over the plan's
-    - ``folder``: its own in the run's folder, with logs, outputs and a working directory in it; empty: the run's
-    - ``command``: in place of the script's
-    - ``distribution``: its tasks, where they are not the plan's; ``size`` theirs, by default on the plan's nodes
-    - ``launcher``: the words that start them, in place of the plan's
-    - ``last``: no other launch follows; after one that is not the last, what was brought to the nodes' disks stays there
+    - ``arguments``: appended to the command's
+    - ``variables``: take precedence over the plan's
+    - ``folder``: its own folder in the run folder, with logs, outputs and a working directory; empty: the run folder itself
+    - ``command``: replaces the script's
+    - ``distribution``: its tasks, if they are not the plan's; ``size``: their resources, by default on the plan's nodes
+    - ``launcher``: the words that start the tasks, in place of the plan's
+    - ``last``: no other launch follows; after any other launch, what was staged stays on the nodes' disks
     """
 
     arguments: Tuple[str, ...] = ()
@@ -155,7 +154,7 @@ class LaunchOrder(NamedTuple):
 
     @property
     def tasks(self) -> "LaunchOrder":
-        """What of it says which tasks there are."""
+        """The part of the order that says which tasks there are."""
         return LaunchOrder(distribution=self.distribution, size=self.size)
 
     def to_dict(self) -> Dict[str, object]:
@@ -163,7 +162,7 @@ class LaunchOrder(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: Any) -> "LaunchOrder":
-        """Return what :meth:`to_dict` wrote. Raises TypeError for what is no order."""
+        """Return what :meth:`to_dict` wrote. Raises TypeError if the facts are not an order."""
         order: LaunchOrder = _part(cls, facts)
         nested = {name: _part(kind, facts[name]) for name, kind in _OF_ORDER.items() if facts.get(name) is not None}
         return order._replace(**nested)
@@ -175,13 +174,11 @@ _OF_ORDER: Dict[str, type] = {"distribution": Distribution, "size": Size}
 class JobPlan(NamedTuple):
     """Everything that a job needs to know of its plan.
 
-    ``launcher`` is the launcher's name, for messages, and ``launcher_words`` what the batch script starts the tasks with;
-    ``is_step``: Slurm starts the tasks, each as it was bound to its GPUs;
-    ``launches`` come one after the other, also after one that failed; ``snapshot`` is the id of what ``source.tar`` must hold,
-    empty: anything; ``autolog`` names the library whose metrics are logged for the script; ``restarts`` says after which causes
-    the run starts again, ``notice`` how its script is warned of its end, and
-    ``resume_from`` the folder from which its first attempt resumes, empty: none; ``stall`` when it counts
-    as stalled.
+    ``launcher`` is the launcher's name, for messages, and ``launcher_words`` the words with which the batch script starts the
+    tasks; ``is_step``: Slurm starts the tasks, each bound to its GPUs; ``launches`` follow one another, even after a failure;
+    ``snapshot`` is the id of what ``source.tar`` must hold (empty: anything); ``autolog`` names the library whose metrics are
+    logged for the script; ``restarts``: after which causes the run restarts; ``notice``: how the script is notified of its end;
+    ``resume_from``: the folder from which the first attempt resumes (empty: none); ``stall``: when the run counts as stalled.
     """
 
     run: Run
@@ -209,17 +206,17 @@ class JobPlan(NamedTuple):
 
     @property
     def can(self) -> Capabilities:
-        """What its scheduler does for it."""
+        """What the scheduler does for the job."""
         return CAPABILITIES[self.scheduler]
 
     @property
     def uses_disks(self) -> bool:
-        """Whether anything has to be done on the nodes before the tasks start."""
+        """Whether the nodes' disks must be prepared before the tasks start."""
         return self.stage.on_node or any(item.mode != "mount" for item in self.inputs)
 
     @property
     def returns_results(self) -> bool:
-        """Whether something has to be copied back after the tasks."""
+        """Whether results must be copied back after the tasks."""
         return any(item.mode == "upload" for item in self.inputs)
 
     def of_launch(self, order: LaunchOrder) -> "JobPlan":
@@ -241,9 +238,9 @@ class JobPlan(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: Any) -> "JobPlan":
-        """Return what :meth:`to_dict` wrote. Unknown keys are taken, missing ones have their default.
+        """Return what :meth:`to_dict` wrote. Unknown keys are ignored, missing ones have their defaults.
 
-        Raises PlanError for what is no plan, and for a newer schema.
+        Raises PlanError if the facts are not a plan, or have a newer schema.
         """
         _check_schema(facts)
         try:
@@ -278,7 +275,7 @@ _LISTS: Dict[str, Callable[[object], object]] = {
 
 
 def read(path: str) -> JobPlan:
-    """Return the job's part of a plan file. Raises OSError, or PlanError with the file's name."""
+    """Return the job's part of a plan file. Raises OSError, or PlanError that names the file."""
     try:
         with open(path, encoding="utf-8") as file:
             return JobPlan.from_dict(_job(json.load(file)))

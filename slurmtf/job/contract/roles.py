@@ -1,4 +1,4 @@
-"""Which task plays which part, and where. The login node and the job share this arithmetic, so they can't disagree."""
+"""Which task has which role, and on which node. The login node and the job share this arithmetic, so they can't disagree."""
 
 from typing import List, NamedTuple, Sequence, Tuple
 
@@ -9,7 +9,7 @@ SERVES = ("ps", "evaluator")
 
 
 class Role(NamedTuple):
-    """The part of one task.
+    """The role of one task.
 
     ``rank`` among all tasks (SLURM_PROCID), ``number`` among those of the same role, ``node`` among the job's nodes.
     """
@@ -42,7 +42,7 @@ def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
     """Deal each role round-robin over the nodes, from the first node on, so that roles share nodes.
 
     Slurm's cyclic distribution (srun(1), --distribution) puts rank r on node r mod nodes: a node has room for as many
-    tasks as it gets ranks, and a full node is passed over.
+    tasks as it gets ranks, and a full node is skipped.
     """
     total = sum(count for _, count in counts)
     room = [total // nodes + (node < total % nodes) for node in range(nodes)]
@@ -60,7 +60,7 @@ def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
 
 
 def chief(plan: JobPlan) -> Role:
-    """Return the role that speaks for all: the chief where there is one, else the first that trains, rank 0 of MPI."""
+    """Return the role that represents all: the chief if there is one, else the first task that trains, or rank 0 of MPI."""
     roles = table(plan)
     chiefs = [role for role in roles if role.role in COORDINATES]
     return [*chiefs, *(role for role in roles if role.role not in SERVES), *roles][0]

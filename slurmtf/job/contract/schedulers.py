@@ -1,4 +1,4 @@
-"""What a scheduler does for a job, where plans and jobs depend on it. The schedulers are in ``slurmtf/scheduler``."""
+"""What a scheduler does for a job, as far as plans and jobs depend on it. The schedulers are in ``slurmtf/scheduler``."""
 
 import re
 from typing import NamedTuple
@@ -6,19 +6,19 @@ from typing import NamedTuple
 from . import variables as var
 
 OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
-"""Variables of the job in which we may have been started, of its MPI launcher too: they say which rank a process is."""
+"""Variables of the job in which we may be running, and of its MPI launcher: they tell a process its rank."""
 KEPT_IN_A_JOB = (var.SLURM_CONF,)
 
 
 def outside_of_a_job(name: str) -> bool:
-    """Return whether a variable has nothing to do with the job in which we may be."""
+    """Return whether a variable has nothing to do with a job in which we may be running."""
     return name in KEPT_IN_A_JOB or not OF_A_JOB.match(name)
 
 
 class Capabilities(NamedTuple):
-    """``takes_flags``: a job asks for what it needs by flags in its script; ``keeps_time``: the scheduler ends it at its time
-    limit, and warns it before; ``one_machine``: it runs on the machine that submitted it, and nowhere else; ``starts_again``: a
-    job may have itself started again, or another one after it."""
+    """``takes_flags``: a job requests resources by flags in its script; ``keeps_time``: the scheduler warns a job before its
+    time limit and ends it there; ``one_machine``: a job runs only on the machine that submitted it; ``starts_again``: a job may
+    have itself restarted, or submit another one to follow it."""
 
     takes_flags: bool
     keeps_time: bool

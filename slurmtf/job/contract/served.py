@@ -1,4 +1,4 @@
-"""What the job serves to a script that imports it, where it is not installed (see job/script)."""
+"""The modules that the job serves to scripts that import them, if they are not installed (see job/script)."""
 
 SLURMTF = "slurmtf"
 AZUREML = "azureml"
@@ -7,7 +7,7 @@ AZUREML_NAMES = {
     "azureml.core": ("Run", "VERSION"),
     "azureml.core.run": ("Run", "_OfflineRun"),
 }
-"""The modules of Azure ML that are served where the estimator asks for it, and what is in each."""
+"""The modules of Azure ML that are served if the estimator requests it, and the names in each."""
 
 
 def is_served(name: str) -> bool:

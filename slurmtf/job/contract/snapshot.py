@@ -1,4 +1,4 @@
-"""What a snapshot is known by: the hash of what its archive holds. The login node names it so, the job checks it."""
+"""The id of a snapshot: the hash of its archive's contents. The login node names the snapshot by it, the job checks it."""
 
 import hashlib
 import tarfile
@@ -8,13 +8,13 @@ BLOCK = tarfile.BLOCKSIZE
 TYPES = {"file": tarfile.REGTYPE, "link": tarfile.SYMTYPE, "folder": tarfile.DIRTYPE}
 KINDS = {kind: name for name, kind in TYPES.items()}
 FIELD = 100
-"""Bytes of a name in a plain header."""
+"""The size of a name in a plain header, in bytes."""
 PIECE = 1 << 20
 ID_DIGITS = 32
 
 
 class Stored(NamedTuple):
-    """An entry that an archive holds; ``content`` is the SHA-256 of a file, the target of a link."""
+    """An entry of an archive; ``content`` is the SHA-256 of a file, or the target of a link."""
 
     name: str
     kind: str
@@ -23,7 +23,7 @@ class Stored(NamedTuple):
 
 
 def read_stored(file: BinaryIO) -> Iterator[Stored]:
-    """Yield what an archive of ours holds, in a fraction of tarfile's time. Raises ValueError if it is not whole."""
+    """Yield the entries of an archive of ours, in a fraction of tarfile's time. Raises ValueError if it is incomplete."""
     extended: Dict[str, str] = {}
     header = _exactly(file, BLOCK)
     while any(header):
@@ -73,13 +73,13 @@ def _records(data: bytes) -> Dict[str, str]:
 
 
 def id_of(entries: Iterable[Stored]) -> str:
-    """Return the id of what an archive holds."""
+    """Return the id of an archive with these entries."""
     text = "".join("{}\0{}\0{}\0{}\0".format(*entry) for entry in entries)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
 
 
 def is_whole(path: str, snapshot: str) -> bool:
-    """Return whether an archive holds what its id says. Raises OSError."""
+    """Return whether an archive's contents match its id. Raises OSError if it can't be read."""
     with open(path, "rb") as file:
         try:
             return id_of(read_stored(file)) == snapshot

@@ -1,6 +1,7 @@
-"""All variables that slurmtf sets, reads or keeps from others: each name once, so that what is set is what is scrubbed.
+"""All environment variables that slurmtf sets, reads or hides, each name once, so that the names set are the names scrubbed.
 
-``job/script`` and ``models/tool`` stand alone in other Pythons and have the few that they read; a test compares them.
+``job/script`` and ``models/tool`` run on their own in other Pythons and define the few names that they read; a test compares
+them.
 """
 
 # --- given to the script (docs/running.md, docs/distributed.md)
@@ -14,61 +15,61 @@ SLURMTF_RUN_FOLDER = "SLURMTF_RUN_FOLDER"
 SLURMTF_LAUNCH_FOLDER = "SLURMTF_LAUNCH_FOLDER"
 """Where this launch has logs and outputs: the run folder, or one of its own in it."""
 SLURMTF_ATTEMPT = "SLURMTF_ATTEMPT"
-"""Which start of the run, or of the trial, this is, from 1."""
+"""The number of this attempt of the run or trial, from 1."""
 SLURMTF_RESUME_FROM = "SLURMTF_RESUME_FROM"
-"""The folder to resume from: the outputs of the earlier attempts, before there were any the one that the user names."""
+"""The folder to resume from: the outputs of earlier attempts; in the first attempt, the folder that the user names."""
 SLURMTF_NOTICE = "SLURMTF_NOTICE"
-"""The file that is there once the script has been told that it will be ended."""
+"""The file that exists once the script has been notified that it will be ended."""
 SLURMTF_TRIAL = "SLURMTF_TRIAL"
-"""The number of the sweep's trial that it is."""
+"""The number of the trial in its sweep."""
 SLURMTF_ROLE = "SLURMTF_ROLE"
-"""What this task is: chief, worker, ps, evaluator, rank, main."""
+"""The task's role: chief, worker, ps, evaluator, rank, main."""
 SLURMTF_INDEX = "SLURMTF_INDEX"
-"""Its number among those of its role."""
+"""The task's number among those of its role."""
 SLURMTF_RANK = "SLURMTF_RANK"
-"""Its number among all tasks."""
+"""The task's number among all tasks."""
 SLURMTF_LOCAL_RANK = "SLURMTF_LOCAL_RANK"
-"""Its number among those of its node."""
+"""The task's number among those of its node."""
 SLURMTF_WORLD_SIZE = "SLURMTF_WORLD_SIZE"
-"""How many tasks there are."""
+"""The number of tasks."""
 SLURMTF_ADDRESS = "SLURMTF_ADDRESS"
-"""Where it serves as a TensorFlow server: host:port."""
+"""The address of the task's TensorFlow server: host:port."""
 SLURMTF_CLUSTER = "SLURMTF_CLUSTER"
 """The cluster as JSON: role to addresses."""
 SLURMTF_MODEL = "SLURMTF_MODEL"
-"""The model of a score script (set by models/tool, which stands alone)."""
+"""The model of a score script (set by models/tool, which defines the name itself)."""
 
 SLURMTF_INPUT = "SLURMTF_INPUT_"
-"""Begins the names of the variables that tell where inputs are."""
+"""The prefix of the variables with the paths of inputs."""
 
 # --- between our own programs in a job
 
 SLURMTF_RENDEZVOUS = "SLURMTF_RENDEZVOUS"
-"""Where tasks find the supervisor."""
+"""The address of the supervisor."""
 SLURMTF_RENDEZVOUS_KEY = "SLURMTF_RENDEZVOUS_KEY"
-"""With what they prove that they belong to the job."""
+"""The key with which tasks prove that they belong to the job."""
 SLURMTF_ALLOCATION = "SLURMTF_ALLOCATION"
-"""The name of this start of the job, the same for all its launches and for no others."""
+"""The unique name of this start of the job, shared by all its launches."""
 SLURMTF_LAUNCH_TASKS = "SLURMTF_LAUNCH_TASKS"
-"""Who the tasks of this launch are, where they are not the plan's (JSON: the tasks of a LaunchOrder)."""
+"""The tasks of this launch, if they are not the plan's (JSON: the tasks of a LaunchOrder)."""
 SLURMTF_TASK = "SLURMTF_TASK"
-"""The rank, set by our own launcher, which starts several tasks on one machine."""
+"""The rank, set by our own launcher for several tasks on one machine."""
 SLURMTF_EXPECTED_WORLD = "SLURMTF_EXPECTED_WORLD"
-"""How many processes Horovod, MPI or JAX must see (read by job/script)."""
+"""The number of processes that Horovod, MPI or JAX must see (read by job/script)."""
 SLURMTF_TF_CONFIG_FILE = "SLURMTF_TF_CONFIG_FILE"
 """The file with a TF_CONFIG that is too long for a variable (read by job/script)."""
 SLURMTF_JAX_PROCESS = "SLURMTF_JAX_PROCESS"
-"""Which of JAX's processes this one is (read by job/script)."""
+"""The number of this process among JAX's processes (read by job/script)."""
 SLURMTF_INTERFACE = "SLURMTF_INTERFACE"
-"""The network interface that JAX's processes on CPUs reach each other by (read by job/script)."""
+"""The network interface by which JAX's processes on CPUs reach each other (read by job/script)."""
 SLURMTF_AUTOLOG = "SLURMTF_AUTOLOG"
 """The library whose metrics are logged for the script (read by job/script)."""
 SLURMTF_STACKS = "SLURMTF_STACKS"
 """The file for the stacks of a script that has stalled (read by job/script)."""
 SLURMTF_UNCAUGHT = "SLURMTF_UNCAUGHT"
-"""The file for the error that ends a script, told to its first Python alone (read by job/script)."""
+"""The file for the error that ends a script, given only to its first Python (read by job/script)."""
 SLURMTF_STOP = "SLURMTF_STOP"
-"""Where Keras's fit saves the model, and stops, once the script has been told (read by job/script)."""
+"""Where Keras's fit saves the model before it stops, once the script has been notified (read by job/script)."""
 SLURMTF_AZUREML = "SLURMTF_AZUREML"
 """Whether Azure ML's Run is served to the script."""
 
@@ -77,33 +78,33 @@ SLURMTF_AZUREML = "SLURMTF_AZUREML"
 SLURMTF_SITE = "SLURMTF_SITE"
 """The default site."""
 SLURMTF_SITE_PATH = "SLURMTF_SITE_PATH"
-"""Folders with profiles."""
+"""Folders with site profiles."""
 SLURMTF_TEMPLATE_PATH = "SLURMTF_TEMPLATE_PATH"
 """Folders with templates."""
 SLURMTF_WORKSPACE = "SLURMTF_WORKSPACE"
-"""Where runs are."""
+"""The folder of runs."""
 SLURMTF_ENVIRONMENTS = "SLURMTF_ENVIRONMENTS"
-"""Where environments are."""
+"""The folder of environments."""
 SLURMTF_MODELS = "SLURMTF_MODELS"
-"""Where registered models are."""
+"""The folder of registered models."""
 SLURMTF_SNAPSHOT_MAX_FILES = "SLURMTF_SNAPSHOT_MAX_FILES"
-"""How many files a source may have."""
+"""The most files that a source may have."""
 SLURMTF_SNAPSHOT_MAX_MB = "SLURMTF_SNAPSHOT_MAX_MB"
-"""How many megabytes a source may have."""
+"""The most megabytes that a source may have."""
 
-# --- given to the script by TensorFlow's, Keras's, JAX's and Horovod's names
+# --- given to the script under TensorFlow's, Keras's, JAX's and Horovod's names
 
 TF_CONFIG = "TF_CONFIG"
 """The cluster, and the task's place in it."""
 TF_GRPC_REUSE_PORT = "TF_GRPC_REUSE_PORT"
-"""Lets TensorFlow bind the port that the agent holds (TensorFlow 2.3)."""
+"""Lets TensorFlow bind to the port that the agent holds (from TensorFlow 2.3 on)."""
 TF_NUM_INTRAOP_THREADS = "TF_NUM_INTRAOP_THREADS"
 TF_NUM_INTEROP_THREADS = "TF_NUM_INTEROP_THREADS"
 OMP_NUM_THREADS = "OMP_NUM_THREADS"
 TF_USE_LEGACY_KERAS = "TF_USE_LEGACY_KERAS"
-"""Has tf.keras be Keras 2."""
+"""Makes tf.keras Keras 2."""
 KERAS_BACKEND = "KERAS_BACKEND"
-"""Keras 3's."""
+"""Keras 3's backend."""
 JAX_COORDINATOR_ADDRESS = "JAX_COORDINATOR_ADDRESS"
 KERAS_DISTRIBUTION_JOB_ADDRESSES = "KERAS_DISTRIBUTION_JOB_ADDRESSES"
 KERAS_DISTRIBUTION_NUM_PROCESSES = "KERAS_DISTRIBUTION_NUM_PROCESSES"
@@ -129,22 +130,22 @@ COMET_START_EXPERIMENT_TAGS = "COMET_START_EXPERIMENT_TAGS"
 TENSORBOARD_LOGGING_DIR = "TENSORBOARD_LOGGING_DIR"
 MLFLOW_EXPERIMENT_NAME = "MLFLOW_EXPERIMENT_NAME"
 MLFLOW_EXPERIMENT_ID = "MLFLOW_EXPERIMENT_ID"
-"""The user's; the name is not set beside it."""
+"""Set by the user; the experiment's name is then not set."""
 MLFLOW_TRACKING_URI = "MLFLOW_TRACKING_URI"
 MLFLOW_REGISTRY_URI = "MLFLOW_REGISTRY_URI"
-"""The user's: where MLflow keeps runs, and models."""
+"""Set by the user: where MLflow keeps models."""
 MLFLOW_HTTP_REQUEST_MAX_RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-"""How often MLflow sends a request again that nobody answers."""
+"""How often MLflow repeats an unanswered request."""
 MLFLOW_HTTP_REQUEST_TIMEOUT = "MLFLOW_HTTP_REQUEST_TIMEOUT"
-"""For how many seconds MLflow waits for each answer."""
+"""How many seconds MLflow waits for each answer."""
 MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT = "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT"
-"""Has MLflow not print where each run is to be seen: that is within what a command prints."""
+"""Keeps MLflow from printing each run's URL into the output of our commands."""
 NCCL_SOCKET_IFNAME = "NCCL_SOCKET_IFNAME"
-"""NCCL's network interface, by the profile."""
+"""NCCL's network interface, from the site profile."""
 CUDA_VISIBLE_DEVICES = "CUDA_VISIBLE_DEVICES"
-"""Which GPUs a task may use."""
+"""The GPUs that a task may use."""
 ROCR_VISIBLE_DEVICES = "ROCR_VISIBLE_DEVICES"
-"""The same of AMD's."""
+"""The same for AMD's GPUs."""
 
 # --- set or unset around Python and its packages
 
@@ -165,21 +166,21 @@ CONDA_ROOT = "CONDA_ROOT"
 CONDA_ENVS_PATH = "CONDA_ENVS_PATH"
 CONDA_PKGS_DIRS = "CONDA_PKGS_DIRS"
 NO_PROXY = "NO_PROXY"
-"""The job's nodes are reached past any proxy."""
+"""Hosts that are reached without a proxy: the job's nodes."""
 no_proxy = "no_proxy"
 PATH = "PATH"
 TERM = "TERM"
 TMPDIR = "TMPDIR"
-"""The node's disk, where nothing better is named."""
+"""The node's disk, if nothing better is named."""
 XDG_CACHE_HOME = "XDG_CACHE_HOME"
 XDG_CONFIG_HOME = "XDG_CONFIG_HOME"
-"""Where the user's configuration is."""
+"""The folder of the user's configuration."""
 XDG_DATA_HOME = "XDG_DATA_HOME"
-"""Where the data of his programs are: micromamba's environments."""
+"""The folder of the data of the user's programs, such as micromamba's environments."""
 XDG_RUNTIME_DIR = "XDG_RUNTIME_DIR"
-"""Where the user's sockets and locks are, on the machine itself."""
+"""The folder of the user's sockets and locks on this machine."""
 
-# --- read of Slurm and of MPI's launchers
+# --- set by Slurm and MPI's launchers, read by slurmtf
 
 SLURM_JOB_ID = "SLURM_JOB_ID"
 SLURM_CLUSTER_NAME = "SLURM_CLUSTER_NAME"
@@ -207,7 +208,7 @@ MV2_COMM_WORLD_RANK = "MV2_COMM_WORLD_RANK"
 PMIX_RANK = "PMIX_RANK"
 PMI_RANK = "PMI_RANK"
 
-# --- set for Slurm's commands, or kept from them
+# --- set for Slurm's commands, or hidden from them
 
 SLURM_BITSTR_LEN = "SLURM_BITSTR_LEN"
 SLURM_TIME_FORMAT = "SLURM_TIME_FORMAT"
@@ -253,7 +254,7 @@ OF_SCRIPT = (
     SLURMTF_CLUSTER,
     SLURMTF_MODEL,
 )
-"""What a script is told by names of ours. Beside them SLURMTF_INPUT_<NAME>, and SLURMTF_<ROLE>_HOSTS."""
+"""Variables of ours for the script, in addition to SLURMTF_INPUT_<NAME> and SLURMTF_<ROLE>_HOSTS."""
 OF_AGENT = (
     SLURMTF_RENDEZVOUS,
     SLURMTF_RENDEZVOUS_KEY,
@@ -270,7 +271,7 @@ OF_AGENT = (
     SLURMTF_UNCAUGHT,
     SLURMTF_AZUREML,
 )
-"""What no script needs."""
+"""Variables that no script needs."""
 OF_LIBRARIES = (
     TF_CONFIG,
     TF_GRPC_REUSE_PORT,
@@ -302,8 +303,8 @@ OF_LIBRARIES = (
     MLFLOW_EXPERIMENT_NAME,
     TENSORBOARD_LOGGING_DIR,
 )
-"""What a script is given by the names of its libraries: with whom it works, and a share of its node. Outside of a run they
-are the user's."""
+"""Variables for the script under its libraries' names: the other tasks, and a share of the node. Outside of a run they are the
+user's."""
 OF_USER = (
     SLURMTF_SITE,
     SLURMTF_SITE_PATH,
@@ -314,17 +315,17 @@ OF_USER = (
     SLURMTF_SNAPSHOT_MAX_FILES,
     SLURMTF_SNAPSHOT_MAX_MB,
 )
-"""What the user sets."""
+"""Variables that the user sets."""
 
 AZUREML_DATAREFERENCE_MODEL_LOCATION = "AZUREML_DATAREFERENCE_MODEL_LOCATION"
 """Azure ML's name for the folder to resume from."""
 GPUS = {"nvidia": CUDA_VISIBLE_DEVICES, "amd": ROCR_VISIBLE_DEVICES}
-"""Which names a task's GPUs, by their vendor."""
+"""The variable that names a task's GPUs, by vendor."""
 
 LONGEST_VARIABLE = 128 * 1024 - 1
-"""Bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
+"""The most bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
 
 
 def fits(name: str, value: str) -> bool:
-    """Return whether Linux takes an environment variable of this length."""
+    """Return whether Linux accepts an environment variable of this length."""
     return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE

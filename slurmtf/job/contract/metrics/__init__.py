@@ -1,1 +1,1 @@
-"""Metrics as they are written: by a script, and in TensorBoard's event files."""
+"""The formats of metrics: what a script logs, and TensorBoard's event files."""

@@ -1,7 +1,7 @@
-"""What a script logs: one JSON object a line, in a file for each task. The script appends, everybody reads.
+"""What a script logs: one JSON object per line, in one file for each task, to which only the script appends.
 
-A line is written at once in append mode, so a reader never sees half of one that is not the last line. Of a later attempt the
-lines stand behind those of the earlier ones.
+A line is one write in append mode, so only the last line can be incomplete to a reader. The lines of later attempts follow
+those of earlier ones.
 """
 
 import functools
@@ -14,16 +14,16 @@ NUMBERS = (int, float)
 FARTHEST_STEP = (1 << 63) - 1
 """The largest step, as in TensorBoard's files (tensorflow/core/util/event.proto)."""
 LATEST = 1e11
-"""No time is above it, or below its opposite, in seconds: a calendar has days for all others."""
+"""The bound of times in seconds, positive and negative: a calendar can represent all times within it."""
 BEGINNING = b'{"name": '
-"""No text within a line looks like it: JSON escapes its quotes."""
+"""How a line begins. No text within a line looks like it, because JSON escapes quotes."""
 
 
 class Entry(NamedTuple):
-    """One thing that was logged.
+    """One logged entry.
 
-    ``value``: of kind "value" a number or text, "list" a list of them, "row" an object of them, "table" an object of lists,
-    "image" the file's path below the run folder, "tag" a text, of the documents an object. ``time`` in seconds since 1970.
+    ``value`` is, for the kind "value", a number or text; "list": a list of them; "row": an object of them; "table": an object
+    of lists; "image": the file's path below the run folder; "tag": a text; documents: an object. ``time``: seconds since 1970.
     """
 
     name: str
@@ -34,7 +34,7 @@ class Entry(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One number of a metric. ``step`` is None where none was logged; ``time`` in seconds since 1970."""
+    """One number of a metric. ``step`` is None if none was logged; ``time`` is in seconds since 1970."""
 
     step: Optional[float]
     value: float
@@ -56,12 +56,12 @@ def _text(text: str) -> str:
 
 
 def from_line(line: bytes) -> Optional[Entry]:
-    """Return the entry of a line; None for one that is torn, or not ours. What stands behind a torn one is read."""
+    """Return the entry of a line; None if it is incomplete or not ours. An entry that follows an incomplete one is read."""
     return _parse(line) or _parse(line[max(0, line.rfind(BEGINNING)) :])
 
 
 def is_number(value: object) -> bool:
-    """Return whether a value is a number that a float holds, be it rounded or infinite."""
+    """Return whether a value is a number that a float can hold, even if rounded or infinite."""
     try:
         return isinstance(value, NUMBERS) and float(value) is not None
     except OverflowError:
@@ -69,7 +69,7 @@ def is_number(value: object) -> bool:
 
 
 def is_time(seconds: object) -> bool:
-    """Return whether it is a time since 1970 that a calendar knows."""
+    """Return whether it is a time since 1970 that a calendar can represent."""
     return isinstance(seconds, NUMBERS) and -LATEST < seconds < LATEST
 
 

@@ -1,8 +1,8 @@
 """TensorBoard's event files, read as they grow, with the standard library alone.
 
-A file is a row of records: length (8 bytes), CRC of it (4), data, CRC of that (4); the data is a protocol buffer ``Event``
+A file is a sequence of records: length (8 bytes), its CRC (4), data, its CRC (4); the data is a protocol buffer ``Event``
 (tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto, framework/summary.proto). The CRC of a length is
-checked, which tells a record that is not whole yet, or damaged, before it is followed.
+checked before the length is used: it shows whether a record is incomplete or damaged.
 """
 
 import functools
@@ -15,28 +15,28 @@ from ..layout import BOARDS, RunLayout
 from .entries import Point, is_time
 
 MARK = "tfevents"
-"""In the name of each event file (tensorflow/core/util/events_writer.cc)."""
+"""Part of the name of each event file (tensorflow/core/util/events_writer.cc)."""
 HEADER, FOOTER = 12, 4
 LONGEST_RECORD = 1 << 28
-"""A longer record (in bytes) is skipped by its length, not read: it is an embedding or a video, not a number."""
+"""A longer record (in bytes) is skipped without reading it: it is an embedding or a video, not a number."""
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 # field numbers
 WALL_TIME, STEP, SUMMARY = 1, 2, 5
 VALUE, TAG, SIMPLE_VALUE, TENSOR = 1, 1, 2, 8
 DTYPE, SHAPE, CONTENT, FLOATS, DOUBLES, INTS, INT64S = 1, 2, 4, 5, 6, 7, 10
 FORMATS = {1: "f", 2: "d", 3: "i", 4: "B", 5: "h", 6: "b", 9: "q", 10: "?", 17: "H", 19: "e", 22: "I", 23: "Q"}
-"""struct's letters of TensorFlow's types (framework/types.proto)."""
+"""struct's format characters for TensorFlow's types (framework/types.proto)."""
 
 
 class DamagedRecordError(ValueError):
-    """A record that is not one of our protocol buffers."""
+    """A record that is not a valid protocol buffer."""
 
 
 class EventFile:
     """One event file.
 
-    ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run. ``task``: whose it is by the
-    folder that the task was told to write into (see RunLayout.board); empty: of whoever wrote it.
+    ``prefix`` is put before the names of its metrics: the folder, as TensorBoard names a run. ``task``: the task whose own
+    folder (see RunLayout.board) the file is in; empty: the writer is not known.
     """
 
     def __init__(self, path: str, prefix: str = "", task: str = "") -> None:
@@ -103,7 +103,7 @@ _CRC32C = _table()
 
 
 def mask_crc(data: bytes) -> int:
-    """Return the CRC32C of data as TFRecords hold it: rotated, and a constant added."""
+    """Return the CRC32C of data as TFRecords store it: rotated, plus a constant."""
     crc = 0xFFFFFFFF
     for byte in data:
         crc = _CRC32C[(crc ^ byte) & 0xFF] ^ (crc >> 8)
@@ -112,7 +112,7 @@ def mask_crc(data: bytes) -> int:
 
 
 Field = Tuple[int, int, Any]
-"""A field of a protocol buffer: its number, its wire type, and a number or the bytes of what is nested or fixed."""
+"""A field of a protocol buffer: its number, its wire type, and its value: a number, or the bytes of a nested or fixed one."""
 
 
 def fields(data: bytes) -> List[Field]:
@@ -160,7 +160,7 @@ def _varint(data: bytes, at: int) -> Tuple[int, int]:
 _SHORT = rb"([\x00-\x7f])"
 _SIZES_OF_ALL = rb"\x2a" + _SHORT + rb"\x0a" + _SHORT + rb"\x0a" + _SHORT
 _USUAL = re.compile(rb"\x09(.{8})\x10([\x80-\xff]{0,9}[\x00-\x7f])" + _SIZES_OF_ALL + rb"(.*)\x15(.{4})", re.DOTALL)
-"""An ``Event`` with one scalar, as TensorBoard writes it: time, step, sizes of summary, value and tag, tag, number."""
+"""An ``Event`` with one scalar as TensorBoard writes it: time, step, the sizes of summary, value and tag, the tag, a number."""
 
 
 def scalars(record: bytes) -> List[Tuple[str, Point]]:
@@ -236,7 +236,7 @@ _TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
 
 
 def _first(number: int, kind: int, data: Any) -> float:
-    """Return the first of a repeated field, which may be packed."""
+    """Return the first number of a repeated field, which may be packed."""
     letter = _TYPED[number]
     if letter:
         if kind == VARINT:
@@ -247,7 +247,7 @@ def _first(number: int, kind: int, data: Any) -> float:
 
 
 def event_files(layout: RunLayout) -> Iterator[EventFile]:
-    """Yield the event files in a run's outputs, logs and working folder, which has links to the others: none is followed."""
+    """Yield the event files in a run's outputs, logs and working folder, without following the links between these."""
     for root in (layout.outputs, layout.logs, layout.work):
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

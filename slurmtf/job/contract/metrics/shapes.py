@@ -8,8 +8,8 @@ from .entries import LIST, ROW, TABLE, TAG, Entry
 def to_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
     """Return entries as Azure ML's ``get_metrics()`` does.
 
-    What was logged once is itself, what was logged more often a list; lists are one list; rows and tables are an object of
-    columns, with None for a missing cell.
+    A value that was logged once stays a value; repeated values become a list; lists are joined to one; rows and tables become
+    an object of columns, with None for a missing cell.
     """
     by_name: Dict[str, List[Entry]] = {}
     for entry in logged:

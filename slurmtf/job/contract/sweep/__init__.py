@@ -1,1 +1,1 @@
-"""A sweep: what is written of it and its trials, and who works on which."""
+"""A sweep: the records of it and its trials, and which element works on which trial."""

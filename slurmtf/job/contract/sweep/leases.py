@@ -1,4 +1,4 @@
-"""Who works on which trial. A lease is a hard link to its owner's file: who links first has the trial."""
+"""Which owner works on which trial. A lease is a hard link to its owner's file: the first to link it has the trial."""
 
 import contextlib
 import json
@@ -10,12 +10,12 @@ from . import once
 from .records import SweepLayout, from_json
 
 STALE_S = 30.0
-"""Seconds without a heartbeat after which an owner may be dead. By the file system's clock."""
+"""Seconds without a heartbeat, by the file system's clock, after which an owner may be dead."""
 OWNER = "owner."
 
 
 class Owner(NamedTuple):
-    """One start of an element: its job's name in Slurm, and its process."""
+    """One start of an element: its job in Slurm, and its process."""
 
     element: str = ""
     job: str = ""
@@ -25,8 +25,7 @@ class Owner(NamedTuple):
 
 
 class Lease(NamedTuple):
-    """Who holds a trial; ``age`` is the seconds since the last heartbeat, ``inode`` tells one start of an owner from
-    another."""
+    """The holder of a trial. ``age``: seconds since the last heartbeat; ``inode``: distinguishes the starts of an owner."""
 
     trial: int
     attempt: int
@@ -36,8 +35,8 @@ class Lease(NamedTuple):
 
 
 class Leases:
-    """The leases of a sweep as one process sees them, which may be an owner itself: see :meth:`join`.
-    ``taken``: the trials that somebody is known to have taken."""
+    """The leases of a sweep, as seen by one process, which may be an owner itself: see :meth:`join`. ``taken``: the trials that
+    are known to have been taken."""
 
     def __init__(self, layout: SweepLayout) -> None:
         self._layout = layout
@@ -54,12 +53,12 @@ class Leases:
         self._inode = os.stat(self._own_path).st_ino
 
     def beat(self) -> None:
-        """Show that we live."""
+        """Show that we are alive."""
         with contextlib.suppress(OSError):
             os.utime(self._own_path)
 
     def claim(self, trial: int, attempt: int) -> bool:
-        """Take a trial; return whether it is ours. Raises OSError."""
+        """Try to take a trial; return whether it is ours. Raises OSError."""
         self.taken.add(trial)
         return once.link(self._own_path, self._path(trial, attempt))
 
@@ -67,11 +66,11 @@ class Leases:
         return lease.inode == self._inode
 
     def is_superseded(self, trial: int, attempt: int) -> bool:
-        """Return whether somebody has taken over this attempt of a trial."""
+        """Return whether a later attempt of the trial has been taken."""
         return os.path.exists(self._path(trial, attempt + 1))
 
     def attempts(self) -> Dict[int, int]:
-        """Return the highest attempt of each trial that was ever taken."""
+        """Return the highest attempt of each trial that has ever been taken."""
         found: Dict[int, int] = {}
         for name in once.names(self._layout.leases):
             trial, _, attempt = name.partition(".")
@@ -81,7 +80,7 @@ class Leases:
         return found
 
     def of(self, attempts: Dict[int, int]) -> Iterator[Lease]:
-        """Yield who holds these trials."""
+        """Yield the leases of these attempts, by trial."""
         now = self._now()
         for trial, attempt in sorted(attempts.items()):
             try:
@@ -92,14 +91,14 @@ class Leases:
             yield Lease(trial, attempt, owner, age, inode)
 
     def _owner(self, trial: int, attempt: int) -> Tuple[Owner, int]:
-        """Return who took a trial, and the file's inode. What a lease says never changes: it is read once."""
+        """Return the owner that took a trial, and its file's inode. A lease never changes: it is read once."""
         if (trial, attempt) not in self._owners:
             with open(self._path(trial, attempt), encoding="utf-8") as file:
                 self._owners[trial, attempt] = from_json(Owner, json.load(file)), os.fstat(file.fileno()).st_ino
         return self._owners[trial, attempt]
 
     def _now(self) -> float:
-        """Return the time by the file system's clock, of a file that we have just touched."""
+        """Return the time by the file system's clock: the time of a file that we have just touched."""
         path = self._own_path
         if not path:
             path = os.path.join(self._layout.folder, ".clock")

@@ -1,13 +1,13 @@
-"""Who works on which trial of a sweep, and how the trials ended. Files only; no lock that a dead process could hold.
+"""Which owner works on which trial of a sweep, and how the trials ended. Files only: no lock that a dead process could hold.
 
-    sweep/leases/<trial>.<attempt>   a hard link to its owner's file: who links first has the trial (link(2) is atomic on NFS
-    too)
-    sweep/leases/owner.<element>.x   an owner: one start of one element. Its time of change is the heartbeat of all its leases
-    sweep/results/<trial>.json       how it ended: linked, so that the first writer wins and nobody sees half of one
+    sweep/leases/<trial>.<attempt>   a hard link to its owner's file: the first to link it has the trial (link(2) is atomic on
+    NFS too)
+    sweep/leases/owner.<element>.x   an owner: one start of one element. Its modification time is its leases' heartbeat
+    sweep/results/<trial>.json       how the trial ended: linked, so that the first writer wins and no reader sees half a file
     sweep/elements/<element>.jsonl   what an element did and what its trials logged: append-only, one writer
 
-The highest attempt of a trial holds; an owner that has been superseded writes no result. Links stay in one folder: BeeGFS
-has no others.
+The highest attempt of a trial counts; an owner that has been superseded writes no result. A link and its target are in the same
+folder, because BeeGFS supports no others.
 """
 
 import json
@@ -21,8 +21,8 @@ from .records import Earlier, Event, Point, Result, Settings, SweepLayout, from_
 
 
 class Ledger:
-    """A sweep's files as one process sees them. Reading alone needs no :meth:`join`. ``curves``: what the trials log of the
-    primary metric is read too. Raises OSError or ValueError."""
+    """A sweep's files, as seen by one process. Reading needs no :meth:`join`. ``curves``: whether to read the trials' values of
+    the primary metric too. Raises OSError or ValueError if the files can't be read."""
 
     def __init__(self, layout: SweepLayout, curves: bool = True) -> None:
         self.layout = layout
@@ -42,17 +42,17 @@ class Ledger:
         self.write(Event("started", now, host=owner.host, text=owner.job))
 
     def write(self, *events: Event) -> None:
-        """Tell the other elements. Raises OSError."""
+        """Record events for the other elements. Raises OSError."""
         told.append(self._own_events, *events)
 
     def curves(self) -> Dict[int, List[float]]:
-        """Return what each trial has logged of the primary metric; those of other sweeps have numbers below 0."""
+        """Return the values of the primary metric of each trial; trials of other sweeps have numbers below 0."""
         before = {-number: list(one.curve) for number, one in enumerate(self.earlier, 1)}
         return {**before, **{number: trial.curve for number, trial in self.told.trials.items()}}
 
     def fresh(self) -> List[int]:
-        """Return the trials that nobody has taken, as far as we have heard: no folder is listed for it. Who claims one that
-        was taken meanwhile doesn't get it."""
+        """Return the trials that are not known to be taken, without listing a folder. Claiming one that was taken meanwhile
+        fails."""
         known = self.leases.taken.union(self.told.trials)
         return [trial for trial in range(len(self.points)) if trial not in known]
 
@@ -63,7 +63,7 @@ class Ledger:
         return {int(name[: -len(".json")]) for name in once.names(self.layout.results) if name[0].isdigit()}
 
     def result(self, trial: int) -> Optional[Result]:
-        """Return how a trial ended; None: it has not, or it can't be read."""
+        """Return how a trial ended; None if it has not ended, or its result can't be read."""
         try:
             with open(self.layout.result(trial), encoding="utf-8") as file:
                 return from_json(Result, json.load(file))
@@ -71,17 +71,17 @@ class Ledger:
             return None
 
     def holds(self, trial: int, attempt: int) -> bool:
-        """Return whether a trial that we took is still ours: it was not taken over and has no result."""
+        """Return whether a trial that we took is still ours: it has not been taken over and has no result."""
         return not (self.leases.is_superseded(trial, attempt) or os.path.exists(self.layout.result(trial)))
 
     def finish(self, result: Result) -> bool:
-        """Write down how a trial ended, unless it is not ours any more; return whether this is its result. Raises OSError."""
+        """Record how a trial ended, unless it is no longer ours; return whether this is its result. Raises OSError."""
         if not self.holds(result.trial, result.attempt):
             return False
         return once.publish(result.to_dict(), self.layout.result(result.trial))
 
     def stopped(self) -> Optional[Dict[str, object]]:
-        """Return why no more trials are started; None: they are."""
+        """Return why no more trials are started; None if they are."""
         try:
             with open(self.layout.stopped, encoding="utf-8") as file:
                 found = json.load(file)
@@ -92,21 +92,21 @@ class Ledger:
         return found if isinstance(found, dict) else {"why": "unreadable"}
 
     def stop(self, facts: Dict[str, object]) -> bool:
-        """Have no more trials started; return whether we are the first to say so. Raises OSError."""
+        """Stop the sweep from starting trials; return whether we are the first to do so. Raises OSError."""
         return once.publish(facts, self.layout.stopped)
 
-    # --- the points that were not drawn before
+    # --- points that were not drawn in advance
 
     def propose(self, trial: int, point: Point) -> None:
-        """Write down the point of a trial that was not drawn before; the first one counts. Raises OSError."""
+        """Record the point of a trial for which none was drawn in advance; the first one counts. Raises OSError."""
         once.publish(point._asdict(), self._asked(trial))
 
     def has_point(self, trial: int) -> bool:
-        """Return whether a trial's point is fixed: it was proposed by Optuna, or it continues an earlier trial."""
+        """Return whether a trial's point is fixed, because Optuna proposed it or it continues an earlier trial."""
         return bool(self.points[trial].resumes) or os.path.exists(self._asked(trial))
 
     def point(self, trial: int) -> Point:
-        """Return the point of a trial: one that was asked for, else the one that was drawn."""
+        """Return the point of a trial: the one that was proposed, else the one that was drawn."""
         try:
             with open(self._asked(trial), encoding="utf-8") as file:
                 return from_json(Point, json.load(file))
@@ -118,7 +118,7 @@ class Ledger:
 
 
 def settled(ledger: Ledger) -> Tuple[Set[int], Dict[int, int]]:
-    """Return the trials that have a result, and the last attempts of those that are taken and have none."""
+    """Return the trials that have a result, and the last attempts of those that are taken but have none."""
     attempts = ledger.leases.attempts()
     done = ledger.done()
     return done, {trial: attempt for trial, attempt in attempts.items() if trial not in done}

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and whose first writer wins: also among processes of several machines."""
+"""Files that appear complete or not at all, and whose first writer wins, even among processes on several machines."""
 
 import json
 import os
@@ -6,7 +6,7 @@ from typing import List, Mapping
 
 
 def publish(facts: Mapping[str, object], path: str) -> bool:
-    """Write a file, unless there is one; return whether it is ours. Raises OSError."""
+    """Write a file unless it exists; return whether it is ours. Raises OSError."""
     folder, name = os.path.split(path)
     partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(6).hex()))
     write(facts, partial)
@@ -17,7 +17,7 @@ def publish(facts: Mapping[str, object], path: str) -> bool:
 
 
 def write(facts: Mapping[str, object], path: str) -> None:
-    """Write a file that nobody else writes. Raises OSError, also where there is one."""
+    """Write a file that nobody else writes. Raises OSError, also if it exists."""
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
         file.write(json.dumps(facts).encode("utf-8"))
         file.flush()
@@ -25,8 +25,8 @@ def write(facts: Mapping[str, object], path: str) -> None:
 
 
 def link(own: str, path: str) -> bool:
-    """Link a file under a name unless that is taken; return whether it is ours. NFS may answer with an error and have done it:
-    the inode tells."""
+    """Link a file to a name unless that is taken; return whether the name is ours. NFS may report an error although it made the
+    link: the inode tells."""
     try:
         os.link(own, path)
     except FileExistsError:
@@ -38,7 +38,7 @@ def link(own: str, path: str) -> bool:
 
 
 def names(folder: str) -> List[str]:
-    """Return what lies in a folder; nothing where there is none."""
+    """Return the names in a folder; none if there is no such folder."""
     try:
         return os.listdir(folder)
     except FileNotFoundError:

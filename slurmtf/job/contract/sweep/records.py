@@ -1,6 +1,6 @@
-"""What login node and job agree on of a sweep: its settings, its files, and what is written down of its trials.
+"""What the login node and the job agree on about a sweep: its settings, its files, and the records of its trials.
 
-Everything is files in the folder ``sweep/`` of the run. The login node writes ``sweep.json``, ``points.jsonl`` and
+All files are in the folder ``sweep/`` of the run. The login node writes ``sweep.json``, ``points.jsonl`` and
 ``launches.json``; the elements of the job write the rest: see :mod:`.ledger`.
 """
 
@@ -15,18 +15,18 @@ from ..plan import LaunchOrder
 SCHEMA = 1
 TRIALS = "trials"
 MOST_TRIALS = 1000
-"""The folder of all trials, in the run's."""
+"""The folder of all trials, in the run folder."""
 MAXIMIZE, MINIMIZE = "maximize", "minimize"
 COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 BY_POLICY, BY_DURATION = "policy", "max_duration_minutes"
-"""Why a trial was canceled by the sweep itself."""
+"""Why the sweep itself canceled a trial."""
 RETIRED, TOO_SHORT = "retired", "the time is too short"
-"""Why an element leaves trials to others; it may also be the cause that ended its job."""
+"""Why an element leaves trials to others; the cause that ended its job can be the reason too."""
 T = TypeVar("T")
 
 
 class SweepLayout:
-    """The files of a sweep. Every attribute is an absolute path in its run's folder."""
+    """The files of a sweep. Every attribute is an absolute path in its run folder."""
 
     def __init__(self, run_folder: str) -> None:
         self.run_folder = run_folder
@@ -51,12 +51,12 @@ class SweepLayout:
 
 
 def trial_folder(trial: int) -> str:
-    """Return the folder of a trial by its name in the run's."""
+    """Return the folder of a trial, relative to the run folder."""
     return "{}/{}".format(TRIALS, trial)
 
 
 class Stopping(NamedTuple):
-    """A policy of early termination. ``kind``: none, bandit, median_stopping, truncation_selection."""
+    """An early termination policy. ``kind``: none, bandit, median_stopping, truncation_selection."""
 
     kind: str = "none"
     interval: int = 1
@@ -67,14 +67,13 @@ class Stopping(NamedTuple):
 
 
 class Settings(NamedTuple):
-    """What the job must know of a sweep.
+    """The settings of a sweep that the job must know.
 
     - ``deadline``: when the sweep ends, in seconds since 1970
-    - ``resumes``: a trial that starts again is told where its earlier outputs are, by --resume-from
+    - ``resumes``: a restarted trial gets the folder of its earlier outputs by --resume-from
     - ``asker``: the Python that has Optuna, for Bayesian sampling; empty: there is none
-    - ``same_error``: so many first trials that fail alike stop the sweep; ``retire``: so many quick failures of one element
-      in turn
-      retire it
+    - ``same_error``: how many first trials must fail alike to stop the sweep
+    - ``retire``: how many quick failures in a row retire an element
     """
 
     sampling: str = "random"
@@ -93,7 +92,7 @@ class Settings(NamedTuple):
 
     @property
     def sign(self) -> int:
-        """1 where more is better, -1 where less is."""
+        """1 if more is better, -1 if less is."""
         return 1 if self.goal == MAXIMIZE else -1
 
     def to_dict(self) -> Dict[str, object]:
@@ -101,7 +100,7 @@ class Settings(NamedTuple):
 
     @classmethod
     def from_dict(cls, facts: object) -> "Settings":
-        """Return what :meth:`to_dict` wrote; unknown keys are taken. Raises ValueError for a newer schema, or for none."""
+        """Return what :meth:`to_dict` wrote; unknown keys are ignored. Raises ValueError if the schema is newer or missing."""
         if not isinstance(facts, dict) or not isinstance(facts.get("schema"), int):
             raise ValueError("is not a sweep")
         if facts["schema"] > SCHEMA:
@@ -110,8 +109,8 @@ class Settings(NamedTuple):
 
 
 class Point(NamedTuple):
-    """One point of the space. ``by``: random, grid, bayesian, resumed; ``note``: why it is another one than was asked for;
-    ``resumes``: the outputs of the trial of another sweep that it goes on with."""
+    """One point of the space. ``by``: random, grid, bayesian, resumed; ``note``: why it differs from the requested one;
+    ``resumes``: the outputs of the trial of another sweep that it continues."""
 
     values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
     by: str = ""
@@ -120,8 +119,8 @@ class Point(NamedTuple):
 
 
 class Earlier(NamedTuple):
-    """A trial of another sweep, from which this one starts. ``curve``: what it has logged of the primary metric, ``best`` the
-    best of it."""
+    """A trial of another sweep, from which this sweep starts. ``curve``: its values of the primary metric; ``best``: their
+    best."""
 
     values: Mapping[str, object] = {}
     curve: Tuple[float, ...] = ()
@@ -129,11 +128,11 @@ class Earlier(NamedTuple):
 
 
 class Result(NamedTuple):
-    """How a trial ended; the first one that is written counts.
+    """How a trial ended; the first result that is written counts.
 
-    ``why``: what canceled it, or a failure's cause; ``task`` the one that decided, ``error`` the last line of its log. ``best``
-    is the best of the ``values`` of the primary metric that were logged; ``names`` are the other metrics where none was. Times
-    in seconds since 1970.
+    ``why``: what canceled it, or a failure's cause; ``task``: the task that decided; ``error``: the last line of its log;
+    ``best``: the best of the logged ``values`` of the primary metric; ``names``: the other metrics, if the primary one was not
+    logged. Times are in seconds since 1970.
     """
 
     trial: int = 0
@@ -161,11 +160,11 @@ class Event(NamedTuple):
 
     ``kind`` is one of
 
-    - ``started``, ``left``, ``retired``: the element; ``text`` says why
-    - ``took``: a trial
-    - ``value``: of the primary metric, the ``number``-th of the trial
-    - ``released``: the element does not go on with the trial; ``status`` is the cause, ``text`` the error of a failed launch
-    - ``ended``: the trial, with its ``status``; ``text`` is the error
+    - ``started``, ``left``, ``retired``: of the element; ``text`` says why
+    - ``took``: the element took a trial
+    - ``value``: the ``number``-th value of the primary metric of the trial
+    - ``released``: the element does not continue the trial; ``status`` is the cause, ``text`` the error of a failed launch
+    - ``ended``: the trial ended with ``status``; ``text`` is the error
     """
 
     kind: str = ""
@@ -188,7 +187,7 @@ class Event(NamedTuple):
 
     @classmethod
     def from_line(cls, line: bytes) -> "Optional[Event]":
-        """Return the event; None for a line that is cut or none of ours."""
+        """Return the event of a line; None if it is incomplete or not ours."""
         try:
             facts = json.loads(line.decode("utf-8"))
             facts["value"] = float(facts.get("value", 0.0))
@@ -199,7 +198,7 @@ class Event(NamedTuple):
 
 
 def from_json(kind: Type[T], facts: object) -> T:
-    """Return a NamedTuple of what fits of a JSON object; the default stands for what does not."""
+    """Return a NamedTuple with the values of a JSON object that fit, and the defaults for the others."""
     facts = facts if isinstance(facts, dict) else {}
     defaults: Mapping[str, object] = getattr(kind, "_field_defaults", {})
     return kind(**{name: _fitting(facts[name], default) for name, default in defaults.items() if name in facts})
@@ -231,7 +230,7 @@ def read_settings(path: str) -> Settings:
 
 
 def read_points(path: str) -> List[Point]:
-    """Read the points that were drawn. Raises OSError or ValueError."""
+    """Read the points that were drawn in advance. Raises OSError or ValueError."""
     with open(path, encoding="utf-8") as lines:
         return [from_json(Point, json.loads(line)) for line in lines]
 
@@ -250,12 +249,12 @@ NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")
 
 
 def is_same_error(one: str, other: str) -> bool:
-    """Return whether two errors differ in numbers at most."""
+    """Return whether two errors differ only in numbers, if at all."""
     return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
 
 
 def arguments_of(values: Mapping[str, object]) -> List[str]:
-    """Return the arguments of a point: a list is spread, an empty text leaves a bare flag (see script_params)."""
+    """Return the arguments of a point: a list becomes several arguments, an empty text a bare flag (see script_params)."""
     words: List[str] = []
     for name, value in values.items():
         if name.startswith((VARIABLES, SETTINGS)):
@@ -267,17 +266,17 @@ def arguments_of(values: Mapping[str, object]) -> List[str]:
 
 
 def variables_of(values: Mapping[str, object]) -> Dict[str, str]:
-    """Return the environment variables of a point: what is called ``environment_variables.NAME``."""
+    """Return the environment variables of a point: the values named ``environment_variables.NAME``."""
     return {name: str(value) for name, value in _behind(VARIABLES, values).items()}
 
 
 def settings_of(values: Mapping[str, object]) -> Dict[str, object]:
-    """Return the settings of the estimator that a point has: what is called ``estimator.NAME``."""
+    """Return the estimator settings of a point: the values named ``estimator.NAME``."""
     return _behind(SETTINGS, values)
 
 
 def launch_of(launches: Mapping[str, LaunchOrder], values: Mapping[str, object]) -> LaunchOrder:
-    """Return how a point is launched, of what :func:`read_launches` returned. Raises KeyError for one that is not there."""
+    """Return the launch of a point, from what :func:`read_launches` returned. Raises KeyError if it is missing."""
     own = settings_of(values)
     return launches[key_of(own)] if own else LaunchOrder()
 
@@ -288,7 +287,7 @@ def key_of(settings: Mapping[str, object]) -> str:
 
 
 def read_launches(path: str) -> Dict[str, LaunchOrder]:
-    """Read the launches of the settings that a sweep searches over; none where it searches over arguments alone.
+    """Read the launches of the settings that a sweep searches over; none if it searches over arguments alone.
 
     Raises OSError, ValueError or TypeError.
     """

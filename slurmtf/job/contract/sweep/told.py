@@ -1,4 +1,4 @@
-"""What the elements of a sweep tell of their trials and of themselves: each appends to a file of its own."""
+"""What the elements of a sweep report about their trials and themselves: each appends to its own file."""
 
 import contextlib
 import os
@@ -7,12 +7,12 @@ from typing import Dict, List, Optional
 from .records import Event
 
 OF_VALUE = b'{"kind": "value"'
-"""How the line of a logged value begins (:meth:`.records.Event.to_line`)."""
+"""The beginning of the line of a logged value (:meth:`.records.Event.to_line`)."""
 
 
 class Trial:
-    """What the elements have told of a trial. ``curve`` is what its last attempt has logged of the primary metric; ``released``
-    holds the causes for which attempts were given up, ``trouble`` the error of the last one that could not be launched."""
+    """What the elements have reported about a trial. ``curve``: its last attempt's values of the primary metric; ``released``:
+    the causes for which attempts were given up; ``trouble``: the error of the last one that could not be launched."""
 
     def __init__(self) -> None:
         self.attempt = 0
@@ -38,10 +38,10 @@ class Trial:
 
 
 class Told:
-    """What has been read so far. ``curves``: the values that trials log are read too.
+    """The reports that have been read so far. ``curves``: whether to read the trials' values too.
 
-    ``trials`` is what was told of each trial, ``last`` what each element has told last of itself, ``ends`` the ends of
-    trials in the order in which they were read.
+    ``trials`` has the reports about each trial, ``last`` each element's last report about itself, ``ends`` the ends of trials
+    in the order in which they were read.
     """
 
     def __init__(self, folder: str, curves: bool) -> None:
@@ -53,7 +53,7 @@ class Told:
         self.ends: List[Event] = []
 
     def refresh(self) -> None:
-        """Read what the elements have written since."""
+        """Read what the elements have written since the last call."""
         with contextlib.suppress(FileNotFoundError):
             for entry in sorted(os.scandir(self._folder), key=lambda one: one.name):
                 if entry.name.endswith(".jsonl"):
@@ -84,7 +84,7 @@ class Told:
 
 
 def append(path: str, *events: Event) -> None:
-    """Append to an element's file, in one write; it heals a line that was cut. Raises OSError."""
+    """Append to an element's file in one write, ending a truncated line first. Raises OSError."""
     data = b"".join(event.to_line() for event in events)
     descriptor = os.open(path, os.O_RDWR | os.O_APPEND | os.O_CREAT, 0o600)
     try:

@@ -1,1 +1,1 @@
-"""What both ask of the operating system: private files, processes, mounts, whose folders are believed."""
+"""The operating system, for the login node and the job: private files, processes, mounts, trusted folders."""

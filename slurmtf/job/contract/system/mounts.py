@@ -1,4 +1,4 @@
-"""On which file system a path lies, and whether other nodes can see it (proc(5), mountinfo)."""
+"""Find the file system of a path, and whether other nodes can see it (proc(5), mountinfo)."""
 
 import os
 import re
@@ -8,14 +8,14 @@ MOUNTS = "/proc/self/mountinfo"
 SHARED = re.compile(
     r"nfs|lustre|gpfs|beegfs|ceph|afs$|cifs|smb|panfs|pvfs|orangefs|wekafs|daos|gluster|9p|virtiofs|fuse|autofs"
 )
-"""Kinds of file systems that other nodes can see, or that can't be known not to be."""
+"""Kinds of file systems that other nodes can see, or may see for all we know."""
 MEMORY = ("tmpfs", "ramfs")
 SERVERS = ("squashfuse_ll", "squashfuse")
 """Programs that serve a mounted environment to the tasks of a node."""
 
 
 class Mount(NamedTuple):
-    """A file system where it is mounted: its device ('8:1'), its kind ('ext4')."""
+    """A mounted file system: its mount point, device ('8:1') and kind ('ext4')."""
 
     point: str
     device: str
@@ -43,7 +43,7 @@ def parse(text: str) -> List[Mount]:
 
 
 def mounts() -> List[Mount]:
-    """Return this machine's mounts; none where they can't be read."""
+    """Return this machine's mounts; none if they can't be read."""
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
             return parse(file.read())
@@ -52,14 +52,14 @@ def mounts() -> List[Mount]:
 
 
 def find_mount(path: str, known: List[Mount]) -> Optional[Mount]:
-    """Return the mount on which a path lies, or would: the deepest of those above it, the last where one hides another."""
+    """Return the mount on which a path is, or would be: the deepest one above it, or the last of several at the same place."""
     whole = os.path.realpath(path)
     above = [mount for mount in known if whole == mount.point or whole.startswith(mount.point.rstrip("/") + "/")]
     return max(reversed(above), key=lambda mount: len(mount.point)) if above else None
 
 
 def serves(pid: int) -> bool:
-    """Return whether a process serves a mount (proc(5), comm): it is not one of those that a script has left behind."""
+    """Return whether a process serves a mount (proc(5), comm), and so was not left behind by a script."""
     try:
         with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:
             return file.read().strip() in SERVERS

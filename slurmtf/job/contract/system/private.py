@@ -1,4 +1,4 @@
-"""Files and folders that are private to their user from their first moment, whatever the umask; files appear whole."""
+"""Files and folders that are private to their user from the beginning, whatever the umask; files appear complete."""
 
 import contextlib
 import os
@@ -6,7 +6,7 @@ from typing import IO, Iterator, List
 
 
 def make_private(folder: str) -> None:
-    """Create a folder that only its user can enter, and those above it that are not there. Raises OSError.
+    """Create a folder that only its user can enter, and any missing folders above it. Raises OSError.
 
     os.makedirs gives its mode to the last folder only.
     """
@@ -16,22 +16,22 @@ def make_private(folder: str) -> None:
         missing.append(path)
         path = os.path.dirname(path)
     for each in reversed(missing):
-        with contextlib.suppress(FileExistsError):  # by another process meanwhile; or it is a file: the next one says so
+        with contextlib.suppress(FileExistsError):  # by another process meanwhile; if it is a file, what follows fails
             os.mkdir(each, 0o700)
     if missing and not os.path.isdir(folder):
         raise NotADirectoryError(20, os.strerror(20), folder)
 
 
 def add_private(folder: str) -> None:
-    """Create a folder that only its user can enter, in one that is there: a run folder that somebody removed while its job
-    runs does not come back with one folder in it. Raises OSError."""
+    """Create a folder that only its user can enter, in an existing one: a run folder that is removed while its job runs must
+    not come back with this one folder in it. Raises OSError."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
 
 
 @contextlib.contextmanager
 def writing_private(path: str) -> Iterator[IO[bytes]]:
-    """Open a file to write under a temporary name beside it, and rename it when all is written. Raises OSError."""
+    """Open a file for writing under a temporary name in its folder, and rename it when it is complete. Raises OSError."""
     folder, name = os.path.split(path)
     partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(4).hex()))
     try:
@@ -45,6 +45,6 @@ def writing_private(path: str) -> Iterator[IO[bytes]]:
 
 
 def write_private(path: str, data: bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+    """Write a file under a temporary name in its folder, then rename it. Raises OSError."""
     with writing_private(path) as file:
         file.write(data)

@@ -1,4 +1,4 @@
-"""What the kernel tells of processes (proc(5))."""
+"""What the kernel says about processes (proc(5))."""
 
 import os
 from typing import Iterator, NamedTuple, Optional, Tuple
@@ -7,7 +7,7 @@ TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Stat(NamedTuple):
-    """One process. ``cpu_s``: seconds of CPU, with those of the children it has waited for; ``started``: ticks since boot."""
+    """One process. ``cpu_s``: CPU seconds, including the children it has waited for; ``started``: ticks since boot."""
 
     state: str
     parent: int
@@ -17,7 +17,7 @@ class Stat(NamedTuple):
 
 
 def parse_stat(text: str) -> Optional[Stat]:
-    """Return what a process's stat says; None when it is torn. The name before the fields may hold blanks and brackets."""
+    """Parse a process's stat; None if it is incomplete. The name before the fields may contain spaces and parentheses."""
     fields = text.rpartition(")")[2].split()
     if len(fields) < 20:
         return None
@@ -26,7 +26,7 @@ def parse_stat(text: str) -> Optional[Stat]:
 
 
 def stat_of(pid: int) -> Optional[Stat]:
-    """Return what a process is; None when there is no such process."""
+    """Return the stat of a process; None if there is no such process."""
     try:
         with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
             return parse_stat(file.read())
@@ -35,7 +35,7 @@ def stat_of(pid: int) -> Optional[Stat]:
 
 
 def processes() -> Iterator[Tuple[int, Stat]]:
-    """Yield all processes of this node that can be seen, by their numbers."""
+    """Yield all visible processes of this node, with their pids."""
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
         found = stat_of(pid)
         if found:
@@ -43,9 +43,9 @@ def processes() -> Iterator[Tuple[int, Stat]]:
 
 
 def start_of(pid: int) -> Optional[int]:
-    """Return when a process was started, in ticks since boot; None when it has ended, zombies included.
+    """Return when a process was started, in ticks since boot; None if it has ended, even if it is a zombie.
 
-    A pid is used again, both together are not.
+    A pid is reused; the pair of pid and start is not.
     """
     found = stat_of(pid)
     return None if found is None or found.state in "ZX" else found.started

@@ -1,7 +1,7 @@
-"""Whose folders and files are believed: those of the user and of root, which nobody else can change.
+"""Which folders and files are trusted: those of the user and of root that nobody else can change.
 
-The rule is that of sshd's StrictModes (sshd_config(5)): a folder that somebody else can write to is that of everybody who can.
-Access lists of NFSv4 are not seen.
+The rule is that of sshd's StrictModes (sshd_config(5)): a folder belongs to everybody who can write to it. NFSv4 access lists
+are not considered.
 """
 
 import grp
@@ -11,26 +11,26 @@ import stat
 from typing import Iterator, Set
 
 MOST_LINKS = 40
-"""On the way to one file: what the kernel follows at most (path_resolution(7))."""
+"""The most links that the kernel follows on the way to one file (path_resolution(7))."""
 
 
 def doubt(path: str) -> str:
-    """Return why what is found at ``path`` can't be believed; empty when it can. Raises OSError.
+    """Return why the file or folder at ``path`` can't be trusted; empty if it can. Raises OSError.
 
-    The file or folder itself and every folder and link on the way to it belong to the user or to root, and nobody else can
-    write to them; to folders above, others may where the sticky bit keeps them from what is not theirs.
+    It and every folder and link on the way to it must belong to the user or to root, and nobody else may write to them, except
+    to folders above whose sticky bit protects what belongs to others.
     """
     steps = list(_steps(path))
     return next(filter(None, (_fault(step, above=step is not steps[-1]) for step in steps)), "")
 
 
 def doubt_of_place(path: str) -> str:
-    """Return why a folder of ours is not safe in the folder ``path``; empty when it is. Raises OSError."""
+    """Return why a folder of ours is not safe in the folder ``path``; empty if it is. Raises OSError."""
     return next(filter(None, (_fault(step, above=True) for step in _steps(path))), "")
 
 
 def doubt_of_own(path: str) -> str:
-    """Return why ``path`` is no folder that belongs to us alone; empty when it is, or there is none. Raises OSError."""
+    """Return why ``path`` is not a folder that belongs to us alone; empty if it is, or does not exist. Raises OSError."""
     try:
         found = os.lstat(path)
     except FileNotFoundError:
@@ -43,7 +43,7 @@ def doubt_of_own(path: str) -> str:
 
 
 def doubt_alone(path: str) -> str:
-    """Return why others than the user and root can write to ``path``, whatever the folders above. Raises OSError."""
+    """Return why users other than us and root can write to ``path``, ignoring the folders above. Raises OSError."""
     return _fault(path, above=False)
 
 
@@ -55,7 +55,7 @@ def user_name(uid: int) -> str:
 
 
 def _steps(path: str) -> Iterator[str]:
-    """Yield every folder and link on the way to ``path``, and what it is at last, as the kernel resolves it."""
+    """Yield every folder and link on the way to ``path``, and its final target, as the kernel resolves it."""
     parts = os.path.abspath(path).split("/")[:0:-1]
     place, links = "/", 0
     yield place
@@ -88,8 +88,8 @@ def _fault(path: str, above: bool) -> str:
 
 
 def _find_trusted(above: bool) -> Set[int]:
-    """Return the users whose files are believed. Of folders ``above``, those whose owner a container does not know are root's:
-    in a user namespace without root, the host's root is the overflow user (user_namespaces(7))."""
+    """Return the users whose files are trusted. For folders ``above``, an owner unknown to a container counts as root: in a
+    user namespace without root, the host's root appears as the overflow user (user_namespaces(7))."""
     ours = {os.getuid(), 0}
     return ours | _overflow() if above else ours
 
@@ -105,7 +105,7 @@ def _overflow() -> Set[int]:
 
 
 def _is_private(gid: int) -> bool:
-    """Return whether nobody but the user and root is in a group: many systems give each user one of the same name."""
+    """Return whether a group has no members but the user and root: many systems give each user a group of the same name."""
     if gid == 0:
         return True
     try:
