@@ -38,7 +38,7 @@ class _EndedError(Exception):
 
 
 class Allocation:
-    """The life of one job. ``orders`` decide what is launched in it; by default those of the plan."""
+    """The life of one job. ``orders`` decide what is launched in it; by default those of the plan do."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], orders: Optional[Orders] = None) -> None:
         self._plan = plan
@@ -58,7 +58,7 @@ class Allocation:
         self._unheard: Optional[float] = None
 
     def run(self, words: List[str]) -> int:
-        """Start the launcher's words for each of the orders; return the exit status to leave with."""
+        """Start the launcher's words for each order; return the exit code to exit with."""
         self._result.begin(table(self._plan)[0].label)
         self._note_start()
         outcome = self._continuation.known()
@@ -126,7 +126,7 @@ class Allocation:
         return killing.outcome if killing else self._orders.conclude(outcome)
 
     def _next(self) -> Optional[LaunchOrder]:
-        """Return what comes next; None: nothing does, or the job has been ended from outside meanwhile."""
+        """Return the next order; None if there is none, or the job has been ended from outside meanwhile."""
         self._turn()
         while not self._ending.has_come:
             order = self._orders.next(self._ending.left)
@@ -136,7 +136,7 @@ class Allocation:
         return None
 
     def _carry_out(self, words: List[str], order: LaunchOrder) -> Outcome:
-        """Launch an order, again where it starts again; return how it ended at last."""
+        """Launch an order, repeatedly if it restarts; return its final outcome."""
         outcome = self._launch(words, order)
         while self._is_asked_again() or self._starts_again(outcome):
             self._note_end(outcome)
@@ -146,11 +146,11 @@ class Allocation:
         return outcome
 
     def _note_end(self, outcome: Outcome) -> None:
-        """Write down the end of a launch that is not the last one."""
+        """Record the end of a launch that is not the last one."""
         self._journal.write(events.LaunchEnded(self._launches - 1, outcome.to_dict()))
 
     def _is_asked_again(self) -> bool:
-        """Return whether slurmctld, which did not answer the last launcher, is asked again: it may be started anew just now."""
+        """Return whether to retry because slurmctld did not answer the last launcher: it may be restarting."""
         if self._unheard is None or self._ending.has_come:
             return False
         until = time.monotonic() + self._plan.timings.ask_again
@@ -159,7 +159,7 @@ class Allocation:
         return time.monotonic() - self._unheard < self._plan.timings.unheard
 
     def _starts_again(self, outcome: Outcome) -> bool:
-        """Return whether a launch that failed is started again in this allocation; where we keep the time, it begins anew."""
+        """Return whether a failed launch is restarted in this allocation; if we keep the time limit, it starts over."""
         if outcome.succeeded or self._ending.has_come or self._result.told:
             return False
         if not self._continuation.in_allocation(outcome):
@@ -204,7 +204,7 @@ class Allocation:
         launch.tick()
 
     def _tell(self, launch: Launch) -> None:
-        """Tell the outcome once nothing can change it."""
+        """Report the outcome once nothing can change it."""
         if self._result.told or not launch.is_decided:
             return
         outcome = conclude_early(self._ending.seen_on(launch.facts()), time.monotonic())
@@ -212,7 +212,7 @@ class Allocation:
             self._result.tell(self._orders.conclude(launch.with_tail(outcome)))
 
     def _wait(self, seconds: float = TICK_S) -> None:
-        """Wait a moment, where no launch runs; a signal or the end of a child is heard at once."""
+        """Wait a moment while no launch runs; a signal or the end of a child is noticed at once."""
         select.select([self._signals], [], [], min(seconds, TICK_S))
         self._turn()
 
@@ -223,7 +223,7 @@ class Allocation:
             self._journal.beat()
 
     def _clear(self, words: List[str]) -> None:
-        """Remove what was kept on the nodes for a launch that does not come: started as the tasks are that kept it."""
+        """Remove what was kept on the nodes for a launch that does not come, starting the agent there as the tasks were."""
         task = start.words_to_clear(words, self._layout.agent)
         if self._ending.has_come or not task or not self._plan.uses_disks:
             return

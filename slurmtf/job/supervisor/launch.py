@@ -1,4 +1,4 @@
-"""One start of the launcher in an allocation: its process, the loop in which its tasks are heard, and its end."""
+"""One start of the launcher in an allocation: its process, the loop that serves its tasks, and its end."""
 
 import json
 import os
@@ -28,9 +28,9 @@ TICK_S = 1.0
 
 
 class Launch:
-    """``signals`` is what wakes the allocation meanwhile. Raises OSError if a port can't be opened.
+    """One launch. ``signals`` wakes the allocation meanwhile. Raises OSError if a port can't be opened.
 
-    ``began`` is when, on the steady clock, and ``log_begin`` where in the job's log begins what is written meanwhile.
+    ``began`` is its start on the steady clock, and ``log_begin`` the position in the job's log where its output begins.
     """
 
     def __init__(
@@ -79,40 +79,40 @@ class Launch:
         self._journal.write(Launched(number, to_fill, own_log))
 
     def poll(self) -> Optional[int]:
-        """Return the launcher's return code when it has ended."""
+        """Return the launcher's return code if it has ended, else None."""
         return self._launcher.poll() if self._launcher else None
 
     def wait(self, seconds: float = TICK_S) -> None:
-        """Wait a moment for a report or a signal, and heed what has been reported."""
+        """Wait a moment for a report or a signal, and act on the reports."""
         for key, _ in self._selector.select(seconds):
             key.data()
 
     def tick(self) -> None:
-        """Do what is due: end a launch that is over, and what outlives it."""
+        """Do what is due: end the tasks of a launch that is over, and kill what outlives it."""
         self._rendezvous.tick()
         self._joining.tick()
         self._reports.tick(time.monotonic())
         verdict = self._reports.completion.verdict
         if verdict and not self.stopping:
             grace_s = grace_of(verdict, self._plan.distribution, self._reports.roster.roles, self._plan.timings)
-            self.stop(grace_s, killed=verdict.rank in self._reports.roster.lost)  # a launcher ends the others of a lost one
+            self.stop(grace_s, killed=verdict.rank in self._reports.roster.lost)  # a launcher that loses a task ends the others
         if self.stopping and self._launcher and not self._rendezvous.present:
-            self._launcher.kill_after(self._plan.timings.late_reports)  # it waits for tasks that are lost, or never came
+            self._launcher.kill_after(self._plan.timings.late_reports)  # it waits for tasks that are lost or never came
 
     @property
     def stopping(self) -> bool:
         return self._instructions.stopping
 
     def stop(self, grace_s: float, killed: bool = False) -> None:
-        """End all tasks; the launcher is killed when it outlives them. ``killed``: somebody sends them TERM beside us."""
+        """End all tasks; kill the launcher if it outlives them. ``killed``: somebody else sends them TERM too."""
         self._instructions.stop(grace_s, killed)
         if self._launcher:
             self._launcher.kill_after(grace_s + self._plan.timings.late_reports)
-            if not self._reports.roster.hellos:  # nobody hears the order: the launcher may still be waiting for nodes
+            if not self._reports.roster.hellos:  # no task could receive the order: the launcher may still be waiting for nodes
                 self._launcher.send(signal.SIGTERM)
 
     def stop_at_once(self) -> None:
-        """End all tasks as somebody ends the job: no result that is still on its way is waited for longer."""
+        """End all tasks because the job is being ended, without waiting any longer for results."""
         self._spares = False
         self.stop_for_good(killed=True)
 
@@ -122,15 +122,15 @@ class Launch:
         self.stop(self._plan.timings.grace, killed)
 
     def notify(self, cause: Cause, left_s: Optional[float]) -> None:
-        """Tell all tasks that they will be ended, those too that are still to come."""
+        """Notify all tasks that they will be ended, including those that have not connected yet."""
         self._instructions.notify(cause.value, left_s)
 
     def call_off(self, detail: Mapping[str, object]) -> None:
-        """End a launch that is not wanted any more, unless it is over already."""
+        """End a launch that is no longer wanted, unless it is over already."""
         self._reports.completion.decide(Verdict(False, None, Cause.CALLED_OFF, dict(detail)), time.monotonic())
 
     def end(self) -> None:
-        """Take in reports that are on their way when the launcher has ended, or of tasks that are being stopped; then close."""
+        """Receive reports that are still on their way, also from tasks that are being stopped; then close the launch."""
         if not self.stopping and self.facts().launcher_died:
             self.stop(self._plan.timings.grace)
         deadline = time.monotonic() + self._instructions.grace_s + self._plan.timings.late_reports
@@ -162,15 +162,15 @@ class Launch:
 
     @property
     def is_decided(self) -> bool:
-        """Whether it is over, though its tasks may still be ending."""
+        """Whether the launch is over, though its tasks may still be ending."""
         return self._reports.completion.verdict is not None
 
     def log(self) -> bytes:
-        """Return what Slurm and the launcher have written meanwhile."""
+        """Return what Slurm and the launcher have written during the launch."""
         return job_log.read_since(self._layout.job_log, self.log_begin)
 
     def with_tail(self, outcome: Outcome) -> Outcome:
-        """Return the outcome with the log that tells more, and the last lines that this launch wrote there."""
+        """Return the outcome with the more telling log, and the last lines that this launch wrote there."""
         if outcome.cause is Cause.LAUNCHER:
             path, begin = self._layout.job_log, self.log_begin
         elif outcome.task:
@@ -181,6 +181,6 @@ class Launch:
         return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path, begin=begin))
 
     def _spare(self) -> None:
-        """Let the launcher live while a node copies results back."""
+        """Keep the launcher alive while a node copies results back."""
         if self._launcher and self._spares:
             self._launcher.spare(self._plan.timings.sign)

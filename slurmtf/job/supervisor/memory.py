@@ -1,4 +1,4 @@
-"""How many processes the kernel has killed for their memory in the batch step: Slurm says so only after its end."""
+"""Count the processes that the kernel has killed for their memory in the batch step: Slurm reports it only after its end."""
 
 import re
 
@@ -7,7 +7,7 @@ KILLS = re.compile(r"(?m)^oom_kill (\d+)$")
 
 
 def events_file(text: str, job_id: str) -> str:
-    """Return the file in which our own cgroup, one of the job, counts them, by /proc/self/cgroup; empty if there is none."""
+    """Return the file in which our cgroup, one of the job's, counts them, from /proc/self/cgroup; empty if there is none."""
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         kinds, _, path = rest.partition(":")
@@ -20,7 +20,7 @@ def events_file(text: str, job_id: str) -> str:
 
 
 def kills(job_id: str) -> int:
-    """Return the number; 0 where nobody counts."""
+    """Return how many processes were killed; 0 if there is no count."""
     path = events_file(_text("/proc/self/cgroup"), job_id)
     found = KILLS.search(_text(path)) if path else None
     return int(found.group(1)) if found else 0

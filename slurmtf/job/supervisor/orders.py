@@ -1,4 +1,4 @@
-"""What an allocation launches, one launch after the other. Decided by who holds the orders: the plan, or a sweep."""
+"""What an allocation launches, one launch after the other, as decided by the plan or a sweep."""
 
 from typing import List, Mapping, Optional
 
@@ -9,7 +9,7 @@ NOTHING_TO_DO = Outcome(Cause.SCRIPT, exit_code=0)
 
 
 class Orders:
-    """Decides what comes next in an allocation. Whoever wants more than the plan subclasses it:
+    """Decides what comes next in an allocation. A subclass can do more than the plan:
 
         class Trials(Orders):
             def next(self, left_s):                # asked at first, and after each launch; None: nothing more
@@ -32,33 +32,33 @@ class Orders:
         Allocation(plan, layout, os.environ, Trials(...)).run(words)
 
     The script of such a launch has its folder as $SLURMTF_LAUNCH_FOLDER ($SLURMTF_RUN_FOLDER stays the run's), and its working
-    directory is <folder>/work, where ``outputs`` and ``logs`` are its own and all else are links to the source. ``command``,
-    ``distribution``, ``size`` and ``launcher`` of an order say that it has another command, other tasks, started otherwise.
+    directory is <folder>/work, where ``outputs`` and ``logs`` are its own and everything else links to the source. An order's
+    ``command``, ``distribution``, ``size`` and ``launcher`` give it another command, other tasks, or another way to start them.
     """
 
     def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
-        """Return the next launch; None: nothing more. ``left_s``: until the time limit; None: none is known of."""
+        """Return the next launch; None if there is none. ``left_s``: seconds until the time limit; None: unknown."""
         raise NotImplementedError
 
     def waits(self) -> bool:
-        """Return whether to ask again in a second, where :meth:`next` has returned None."""
+        """Return whether to ask again in a second after :meth:`next` has returned None."""
         return False
 
     def ended(self, order: LaunchOrder, outcome: Outcome) -> None:
-        """Take in how a launch ended; also one that was ended from outside, after which none follows."""
+        """Note how a launch ended, even if it was ended from outside and none follows."""
 
     def call_off(self) -> Optional[Mapping[str, object]]:
-        """Return the facts for which the launch that runs just now is to be stopped; None: it may go on. Asked every second."""
+        """Return the facts for which to stop the current launch; None if it may continue. Called every second."""
         return None
 
     def conclude(self, last: Optional[Outcome]) -> Outcome:
-        """Return the job's outcome, if its last launch ends so; None: there was none. What ends a job from outside decides
-        itself."""
+        """Return the job's outcome, given that of its last launch (None: there was no launch). If the job is ended from
+        outside, that decides instead."""
         raise NotImplementedError
 
 
 class PlannedOrders(Orders):
-    """The launches of the plan, also those after one that failed. The first failure is the job's."""
+    """The launches of the plan, even after one that failed. The first failure is the job's outcome."""
 
     def __init__(self, plan: JobPlan) -> None:
         self._outcomes: List[Outcome] = []

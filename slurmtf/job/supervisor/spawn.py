@@ -1,4 +1,4 @@
-"""Several tasks on one machine, without a launcher: what srun is for a step, for the local target."""
+"""Start several tasks on one machine without a launcher: what srun does for a step, for the local target."""
 
 import os
 import signal
@@ -10,14 +10,14 @@ from ..common.identity import OWN_RANK
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 HEARD_S = 1.0
-"""Seconds in which the supervisor hears of an agent's end by itself, and names it, before the others are ended for it."""
+"""Seconds for the supervisor to notice an agent's end by itself, and name it, before the others are ended because of it."""
 
 
 def spawn(count: int, command: List[str]) -> int:
-    """Start the command ``count`` times, each knowing its rank; return 0, or the exit status of the first that failed.
+    """Start the command ``count`` times, each with its rank; return 0, or the exit status of the first that failed.
 
-    Upon that the others are ended, as ``srun --kill-on-bad-exit`` does. The tasks stay in this process group, so that they
-    end with it. Signals are for the tasks: the supervisor tells them.
+    A failure ends the others, as with ``srun --kill-on-bad-exit``. The tasks stay in this process group, so that they end with
+    it. Signals are ignored here: the supervisor passes them on to the tasks.
     """
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_IGN)
@@ -41,6 +41,6 @@ def _start(command: List[str], rank: int) -> "subprocess.Popen[bytes]":
 
 
 def _heed() -> None:
-    """Undo our own deafness: a task that is told to end before it has come to listen must end too."""
+    """Stop ignoring signals: a task that is signaled before it has installed its handlers must end too."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

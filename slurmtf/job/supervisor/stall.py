@@ -1,4 +1,4 @@
-"""Whether anything still happens on any task. No clock: it is told."""
+"""Detect that nothing happens on any task any more. No clock: the caller supplies the time."""
 
 from typing import Dict, Optional
 
@@ -6,9 +6,9 @@ from ..contract.life import Stall
 
 
 class StallWatch:
-    """Counts from the start of each task's script; each task tells when something has happened on it.
+    """Counts from the start of each task's script; each task reports when something has happened on it.
 
-    ``stacks_s``: so long the stacks of a run that is to end are written before.
+    ``stacks_s``: how long the stacks may take to write before the run is ended.
     """
 
     def __init__(self, stall: Stall, stacks_s: float) -> None:
@@ -19,16 +19,16 @@ class StallWatch:
         self._stalled_at: Optional[float] = None
 
     def active(self, rank: int, now: float) -> None:
-        """Take in that something happens on a task: its script has started, written, logged or computed."""
+        """Record that something happens on a task: its script has started, written, logged or computed."""
         self._last[rank] = now
         self._stalled_at = None
 
     def gone(self, rank: int) -> None:
-        """Take in that a task has ended."""
+        """Record that a task has ended."""
         self._last.pop(rank, None)
 
     def begins(self, now: float) -> bool:
-        """Tell, once, that nothing has happened on any task for too long."""
+        """Return True, once, when nothing has happened on any task for too long."""
         known = self._stalled_at is not None or not self._patience_s or not self._last
         if known or now - max(self._last.values()) < self._patience_s:
             return False
@@ -36,5 +36,5 @@ class StallWatch:
         return True
 
     def is_over(self, now: float) -> bool:
-        """Return whether the run is to end for it: nothing has happened either while its stacks were written."""
+        """Return whether to end the run: nothing has happened while its stacks were written either."""
         return self._ends and self._stalled_at is not None and now >= self._stalled_at + self._stacks_s

@@ -1,4 +1,4 @@
-"""What each task is told when all are there: the cluster, its place on its node, its CPUs and GPUs. Pure."""
+"""What each task is told once all have connected: the cluster, its place on its node, its CPUs and GPUs. Pure."""
 
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
@@ -14,8 +14,8 @@ NOTHING_SEEN = gpus.Sight(None, False)
 
 
 class Hello(NamedTuple):
-    """What a task tells of itself when it connects: its node, the address that it serves at, the CPUs and GPUs that it sees,
-    the IP addresses from which it may call, and the interface by which the others reach it where names have a suffix."""
+    """What a task reports when it connects: its node, the address at which it serves, the CPUs and GPUs that it sees, the IP
+    addresses from which it may connect, and, if node names have a suffix, the interface by which the others reach it."""
 
     host: str
     address: str = ""
@@ -26,7 +26,7 @@ class Hello(NamedTuple):
 
     @classmethod
     def of(cls, message: wire.Message) -> "Hello":
-        """Return it out of a task's message."""
+        """Read it from a task's message."""
         sight = gpus.sight_of(message.get("gpus"))
         host, address, cpus, interface = (str(message.get(name, "")) for name in ("host", "address", "cpus", "interface"))
         calls = tuple(map(str, [message.get("peer", ""), *message.get("addresses", [])]))
@@ -34,21 +34,21 @@ class Hello(NamedTuple):
 
 
 def count_of(value: object) -> int:
-    """Return a number that a task has told; 0 where it told none."""
+    """Return a number that a task has reported; 0 if it is missing."""
     return value if isinstance(value, int) and value >= 0 else 0
 
 
 def begins_of(message: wire.Message) -> Tuple[int, int]:
-    """Return where in a task's logs, of output and of errors, begins what its script writes from now on."""
+    """Return the positions in a task's logs, of output and of errors, from which its script writes."""
     told = message.get("begins")
     out, err = told if isinstance(told, list) and len(told) == 2 else (0, 0)
     return count_of(out), count_of(err)
 
 
 def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[str]:
-    """Return the words of a launch: those of the batch script, with the order's own in the place of the launcher's.
+    """Return the words of a launch: those of the batch script, with the launcher's words replaced by the order's, if any.
 
-    Raises OSError if the batch script was changed so that the launcher's can't be told from the others.
+    Raises OSError if the batch script was changed so that the launcher's words can't be told from the others.
     """
     if not order.launcher:
         return list(words)
@@ -59,23 +59,23 @@ def words_of(plan: JobPlan, words: Sequence[str], order: LaunchOrder) -> List[st
 
 
 def order_of_attempt(order: LaunchOrder, plan: JobPlan, number: int, may_launch: bool) -> LaunchOrder:
-    """Return an order whose script is told which attempt of the run it is; the trials of a sweep count their own.
+    """Return an order with the number of the run's attempt for its script; the trials of a sweep count their own.
 
-    Where another launch may come after one that fails, what was brought to the nodes' disks stays there.
+    If another launch may follow a failed one, what was staged stays on the nodes' disks.
     """
     kept = order._replace(last=order.last and not may_launch)
     return kept if plan.sweep else kept._replace(variables=dict({var.SLURMTF_ATTEMPT: str(number)}, **order.variables))
 
 
 def environ_of(environ: Mapping[str, str], order: LaunchOrder) -> Dict[str, str]:
-    """Return the variables of a launcher. Where an order has its own words, srun must not read from what sbatch was asked for
-    how the tasks lie on the nodes (srun(1), input environment variables)."""
+    """Return the variables of a launcher. If an order has its own words, srun must not take the distribution of tasks over the
+    nodes from sbatch's options (srun(1), input environment variables)."""
     left_out = OF_SHAPE if order.launcher else ()
     return {name: value for name, value in environ.items() if name not in left_out}
 
 
 def words_to_clear(words: Sequence[str], agent: str) -> List[str]:
-    """Return the words that start the agent where the tasks would start, to clear up; empty where none is found."""
+    """Return the words that start the agent where the tasks would start, to clean up; empty if no agent is found."""
     places = [place for place, (one, mode) in enumerate(zip(words, words[1:])) if (one, mode) == (agent, "task")]
     return [*words[: places[0] + 1], "clear"] if places else []
 
@@ -86,7 +86,7 @@ def cluster_of(roles: Sequence[Role], hellos: Mapping[int, Hello]) -> cluster.Cl
 
 
 def nodes_of(hellos: Mapping[int, Hello]) -> Dict[str, List[str]]:
-    """Return the names of the job's nodes, as they are and as TensorFlow calls them, and their addresses."""
+    """Return the addresses and names of the job's nodes, both their own names and those that TensorFlow uses."""
     names = [name for hello in hellos.values() for name in (hello.host, hello.address.rpartition(":")[0]) if name]
     addresses = [address for hello in hellos.values() for address in hello.addresses if address]
     return {"names": list(dict.fromkeys(names)), "addresses": sorted(set(addresses))}
@@ -99,7 +99,7 @@ def start_orders(
     order: LaunchOrder,
     variables: Mapping[int, Mapping[str, str]],
 ) -> Dict[int, wire.Message]:
-    """Return the message that starts each task. ``variables`` are those of each rank by which its library finds the others."""
+    """Return the message that starts each task. ``variables``: those with which each rank's library finds the others."""
     hosts = {rank: hello.host for rank, hello in hellos.items()}
     places, shared = cluster.places(hosts), hosts_to_deal(hellos)
     dealt = _deal_gpus(distribution, roles, hellos)
@@ -128,7 +128,7 @@ def _deal_gpus(
 
 
 def hosts_to_deal(hellos: Mapping[int, Hello]) -> Set[str]:
-    """Return the nodes whose CPUs the tasks there shall share out among themselves."""
+    """Return the nodes whose tasks divide the CPUs among themselves."""
     masks: Dict[str, List[str]] = {}
     for hello in hellos.values():
         masks.setdefault(hello.host, []).append(hello.cpus)
@@ -143,9 +143,9 @@ def may_be_dealt(masks: List[str]) -> bool:
 def horovod_variables(
     roles: Sequence[Role], hellos: Mapping[int, Hello], shared: Mapping[str, Any]
 ) -> Dict[int, Dict[str, str]]:
-    """Return Horovod's variables of each rank; ``shared`` are those of all.
+    """Return Horovod's variables for each rank; ``shared`` are those for all ranks.
 
-    Gloo takes the address of the node's own name unless an interface is set (gloo, transport/tcp/device.cc).
+    Gloo uses the address of the node's own name unless an interface is set (gloo, transport/tcp/device.cc).
     """
     ranks = cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
     found = {}
@@ -157,8 +157,8 @@ def horovod_variables(
 
 
 def jax_variables(hellos: Mapping[int, Hello], interface: str) -> Dict[int, Dict[str, str]]:
-    """Return the variables of each rank by which JAX and Keras find the coordinator, which rank 0 serves
-    (jax.distributed.initialize; keras.distribution.initialize). ``interface`` is all ranks' one; empty: each has its own."""
+    """Return the variables with which each rank's JAX and Keras find the coordinator, which rank 0 serves
+    (jax.distributed.initialize; keras.distribution.initialize). ``interface``: that of all ranks; empty: each has its own."""
     shared = {
         var.JAX_COORDINATOR_ADDRESS: hellos[0].address,
         var.KERAS_DISTRIBUTION_JOB_ADDRESSES: hellos[0].address,

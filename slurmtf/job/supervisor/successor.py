@@ -15,16 +15,16 @@ from .restart import Decision, Possible
 from .slurm_job import SlurmJob
 
 WHY = "restart"
-"""Why there is a job, in jobs.jsonl."""
+"""Why the job was submitted, in jobs.jsonl."""
 
 Decide = Callable[[Possible], Optional[Decision]]
 
 
 class Successor:
-    """Of the job ``name``. ``slurm`` is None where nothing can come after it.
+    """The successor of the job ``name``. ``slurm`` is None if nothing can follow it.
 
-    ``job`` is the one that was submitted to go on, ``decision`` what was arranged; ``is_itself``: the job starts again, so that
-    its end is none of the run.
+    ``job`` is the one that was submitted to continue, ``decision`` what was arranged; ``is_itself``: the job itself restarts,
+    so that its end is not the run's.
     """
 
     def __init__(self, plan: JobPlan, layout: RunLayout, name: str, slurm: Optional[SlurmJob]) -> None:
@@ -38,11 +38,11 @@ class Successor:
 
     @property
     def is_open(self) -> bool:
-        """Whether something can come after the job, and nothing does yet."""
+        """Whether something can follow the job, but nothing does yet."""
         return self._slurm is not None and not (self.job or self.is_itself)
 
     def arrange(self, decide: Decide, killed: bool) -> Optional[Decision]:
-        """Do what is decided, by what is possible; return it. None: nothing is decided, or somebody cancels the run.
+        """Decide from what is possible, carry out the decision and return it; None if there is none, or the run is canceled.
 
         ``killed``: Slurm is ending the job, and leaves it little time.
         """
@@ -55,7 +55,7 @@ class Successor:
         return decision
 
     def settle(self) -> None:
-        """Have those that have come to wait for the job since its successor was submitted wait for the other one, too."""
+        """Make the jobs that began to wait for this one after its successor was submitted wait for the successor, too."""
         if self._slurm and self.job:
             self._move_followers(self._slurm, self._name, self.job)
 
@@ -96,22 +96,22 @@ class Successor:
         return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
 
     def _withdraw(self, slurm: SlurmJob, decision: Decision) -> None:
-        """Cancel what was arranged while somebody was canceling the run: their order came too early to include it."""
+        """Cancel what was arranged while the run was being canceled: that request came too early to include it."""
         if decision.how != life.END:
             slurm.cancel(self.job)
         self.job = ""
 
     def _move_followers(self, slurm: SlurmJob, was: str, now: str) -> None:
-        """Have those that wait for this run, by its job, wait for the job that it is now, which is written down already.
+        """Make the jobs that wait for this run's old job wait for its new one, which has been recorded already.
 
-        Who submits one that follows looks there once more after that: one of the two sees the other (runs/chains).
+        A submission of a run that follows checks that record once more afterwards: one of the two sees the other (runs/chains).
         """
         error = slurm.move_followers(was, now)
         if error:
             say("jobs that wait for job {} may not wait for job {}: {}".format(was, now, error))
 
     def _note_job(self, number: str) -> None:
-        """Write down the job that the run is now, as the one that it follows was written down (submit/record.py)."""
+        """Record the run's new job in the way of the job that it follows (submit/record.py)."""
         record = dict(self._own_record(), why=WHY, submitted=time.time(), elements=0, first=0, process=None)
         record["ref"] = dict(record["ref"], job_id=number, element=None)  # type: ignore[call-overload]
         with contextlib.suppress(OSError):
@@ -119,7 +119,7 @@ class Successor:
                 file.write(json.dumps(record).encode("utf-8") + b"\n")
 
     def _own_record(self) -> Dict[str, object]:
-        """Return what is written down of this job, or as much as we know."""
+        """Return the record of this job, or as much of it as we know."""
         own: Dict[str, object] = {"ref": {"cluster": None}, "scheduler": self._plan.scheduler, "folder": self._layout.folder}
         for line in last_lines(self._layout.jobs):
             with contextlib.suppress(ValueError, KeyError, TypeError):

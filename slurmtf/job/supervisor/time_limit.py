@@ -1,4 +1,4 @@
-"""When the job's time is over, by its own clock: Slurm's warning may come before anybody can hear it, or not at all."""
+"""The job's time limit by its own clock: Slurm's warning may come before anything can receive it, or not at all."""
 
 import os
 import time
@@ -11,11 +11,11 @@ from ..contract.system import proc
 
 MINUTE = 60
 EARLY_S = 60.0
-"""Seconds that Slurm's signal may come too early (sbatch(1), --signal)."""
+"""How many seconds too early Slurm's signal may come (sbatch(1), --signal)."""
 
 
 class TimeLimit:
-    """The limit of this job, and whether it has been told of."""
+    """The time limit of this job, and whether it has been announced."""
 
     def __init__(self, plan: JobPlan, environ: Mapping[str, str]) -> None:
         self._warning_s = plan.timings.warning
@@ -24,7 +24,7 @@ class TimeLimit:
 
     @property
     def left(self) -> Optional[float]:
-        """Seconds until the limit; None: there is none that we know of."""
+        """Seconds until the limit; None if none is known."""
         return None if self._deadline is None else self._deadline - time.monotonic()
 
     @property
@@ -33,20 +33,20 @@ class TimeLimit:
 
     @property
     def explains_signal(self) -> bool:
-        """Whether USR2 is Slurm's warning: hours before the limit it is somebody else's."""
+        """Whether USR2 is Slurm's warning; hours before the limit, somebody else sent it."""
         return self.left is None or self.left <= self._warning_s + EARLY_S
 
     def announced(self, is_preempted: Callable[[], bool]) -> Optional[Cause]:
-        """Return the end that Slurm's USR2 announces; None: the limit is near, of which our own clock tells when it is time.
+        """Return the end that Slurm's USR2 announces; None if it is the time limit, which our own clock announces when due.
 
-        Near the limit it is Slurm's warning of that or of a preemption: Slurm is asked.
+        Near the limit, the signal may warn of the limit or of a preemption: Slurm is queried.
         """
         if not self.explains_signal or is_preempted():
             return Cause.PREEMPTED
         return Cause.TIME_LIMIT if self.left is None else None
 
     def warn_once(self) -> bool:
-        """Return whether this is the first time that the limit is to be told of."""
+        """Return True at the first call, to announce the limit once."""
         first, self._warned = not self._warned, True
         return first
 
@@ -57,7 +57,7 @@ def leave_of(plan: JobPlan, goes_on: bool) -> float:
 
 
 def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
-    """Return whether we have to end the tasks now: at the limit if no scheduler ``keeps_time``, or the time before it that
+    """Return whether we must end the tasks now: at the limit if no scheduler ``keeps_time``, or before it by the time that
     continuing the run takes."""
     if left is None:
         return False
@@ -65,7 +65,7 @@ def is_over(left: Optional[float], keeps_time: bool, leave_s: float) -> bool:
 
 
 def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
-    """Return whether the script is to be told of the limit: ``before`` it is ended. 0: it is not told."""
+    """Return whether to notify the script of the limit: ``before`` seconds before it is ended (0: never)."""
     return left is not None and before > 0 and left <= before + leave_s
 
 
@@ -75,11 +75,11 @@ def seconds_after(notice: Optional[Cause], left: Optional[float], leave_s: float
 
 
 def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
-    """Return when the time limit is reached, on the steady clock; None when the plan names none.
+    """Return when the time limit is reached, on the steady clock; None if the plan has no limit.
 
-    A newer Slurm tells (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not), by the controller's clock: where this node's is behind
-    it, what has passed since our own start counts. An older one has limits of whole minutes, which count
-    from the start of the batch script, whose process we are.
+    A newer Slurm gives the end by the controller's clock (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not): if this node's clock
+    is behind, the time since our own start counts. In an older Slurm, limits are whole minutes from the start of the batch
+    script, whose process we are.
     """
     limit, told = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
     if not plan.can.keeps_time:
@@ -92,7 +92,7 @@ def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
 
 
 def _age() -> float:
-    """Return for how many seconds this process has lived: exec keeps its time of start."""
+    """Return the age of this process in seconds: exec keeps the start time."""
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
     return uptime - float(proc.start_of(os.getpid()) or 0) / proc.TICKS

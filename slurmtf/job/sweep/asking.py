@@ -1,7 +1,7 @@
-"""Points that Optuna proposes: its own Python, in a tool environment, is asked; we are not it, and may be Python 3.6.
+"""Ask Optuna for points. It runs in its own Python, in a tool environment; ours may be Python 3.6.
 
-Optuna takes a second or more to be imported, and its study another to be built of a thousand trials, so an element has one
-helper for all its questions, which begins when the element does and is told only what is new. One that dies is started anew.
+Importing Optuna takes a second or more, and building its study from a thousand trials another, so an element has one helper for
+all its questions. The helper starts with the element and is sent only what is new; if it dies, it is restarted.
 """
 
 import contextlib
@@ -23,8 +23,8 @@ LONGEST_NOTE = 200
 
 
 class Helper:
-    """A program that answers a line of JSON with another. It ends with us, and is not affected by the end of a launch. Raises
-    OSError if it can't be started."""
+    """A program that answers a line of JSON with another. It ends with us, but not with a launch. Raises OSError if it can't be
+    started."""
 
     def __init__(self, command: List[str], environ: Dict[str, str]) -> None:
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - closed by close()
@@ -44,7 +44,7 @@ class Helper:
         process.KEPT.add(self._process.pid)
 
     def tell(self, facts: Mapping[str, object]) -> None:
-        """Send a line that has no answer. Raises OSError."""
+        """Send a line that needs no answer. Raises OSError."""
         self._socket.sendall(json.dumps(facts).encode("utf-8") + b"\n")
 
     def ask(self, question: Mapping[str, object]) -> Dict[str, Any]:
@@ -59,7 +59,7 @@ class Helper:
         return dict(json.loads(answer.decode("utf-8")))
 
     def close(self) -> str:
-        """End it; return the last line that it wrote on standard error."""
+        """End it; return the last line that it wrote to standard error."""
         self._socket.close()
         if self._process.poll() is None:
             self._process.kill()
@@ -71,8 +71,8 @@ class Helper:
 
 
 class Asker:
-    """Asks for the points of one element. The helper starts while the element prepares itself; a failure is reported with the
-    first question."""
+    """Asks for the points of one element. The helper starts while the element prepares; a failure is reported at the first
+    question."""
 
     def __init__(self, ledger: Ledger, environ: Mapping[str, str]) -> None:
         self._ledger = ledger
@@ -80,13 +80,13 @@ class Asker:
         self._environ[var.OMP_NUM_THREADS] = "1"
         self._helper: Optional[Helper] = None
         self._told: Dict[int, bool] = {}
-        """The trials that the helper knows of, and whether as running ones; those of other sweeps have numbers below 0."""
+        """Whether the helper knows a trial as running, by trial; those of other sweeps have numbers below 0."""
         if ledger.settings.asker:
             with contextlib.suppress(OSError, ValueError, KeyError):
                 self._start()
 
     def ask(self, trial: int) -> Point:
-        """Return a point for a trial: the proposed one; the one that was drawn, with the reason, where none can be had."""
+        """Return the point that Optuna proposes for a trial; if there is none, the one that was drawn, with the reason."""
         settings, drawn = self._ledger.settings, self._ledger.points[trial]
         if not settings.asker:
             return drawn._replace(note="drawn at random: there was no Optuna at submission")
@@ -123,7 +123,7 @@ class Asker:
         return helper.close() if helper else ""
 
     def _news(self, asking: int) -> List[Dict[str, Any]]:
-        """Return what the helper has not been told yet of the other trials, and of those of other sweeps."""
+        """Return the facts about the other trials, and those of other sweeps, that the helper does not have yet."""
         done, earlier = self._ledger.done(), len(self._ledger.earlier)
         ended = dict.fromkeys(range(-earlier, 0), True)
         ended.update((number, number in done) for number in self._ledger.leases.attempts() if number != asking)

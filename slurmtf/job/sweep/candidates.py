@@ -19,11 +19,9 @@ QUICK_S = 60.0
 
 
 class Held(NamedTuple):
-    """A trial that was taken and has no result. ``ours``: an earlier start of this element had it; ``stale``: its owner
-    shows no sign of
-    life; ``job`` is what is known of the owner's job; ``released``: the cause for which the owner let go of it, empty: it
-    has not;
-    ``lost`` counts the owners that it was lost with."""
+    """A trial that was taken but has no result. ``ours``: an earlier start of this element had it; ``stale``: its owner shows
+    no sign of life; ``job``: the state of the owner's job; ``released``: the cause for which the owner released it (empty: it has
+    not); ``lost``: the number of owners that it was lost with."""
 
     trial: int
     attempt: int
@@ -53,7 +51,7 @@ def is_trouble(cause: Cause, nodes: int) -> bool:
 
 
 def times_lost(attempt: int, released: Iterable[str]) -> int:
-    """Return with how many owners a trial was lost, including this one; an owner that released it properly does not count."""
+    """Return how many owners were lost with a trial, including this one; owners that released it properly do not count."""
     troubles = (*(cause.value for cause in TROUBLES), Cause.TASK_LOST.value)
     return attempt + 1 - sum(cause not in troubles for cause in released)
 
@@ -64,8 +62,8 @@ def pause_after(troubles: int) -> float:
 
 
 def candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[Tuple[int, int]]:
-    """Return trials with the attempt that they would be, the first one first: what we had, what nobody goes on with, what
-    nobody has taken (``fresh``), and at last what waits for its owner to come back."""
+    """Return trials with the number of their next attempt, in order of preference: those that we had, those that nobody
+    continues, those that nobody has taken (``fresh``), and finally those that wait for their owner to return."""
     ours = [one for one in held if one.ours]
     orphans = [one for one in held if not one.ours and one.is_orphan]
     waiting = [one for one in held if not one.ours and not one.is_orphan and one.waits]
@@ -73,8 +71,8 @@ def candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[T
 
 
 def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int, int]]:
-    """Return trials that nobody has taken with their first attempt, in the order in which number ``number`` of those that work
-    at once tries to take them: of the next ones each begins with another, so that they seldom want the same."""
+    """Return untaken trials with their first attempt, in the order in which number ``number`` of ``concurrent`` workers tries
+    them: each begins with a different one of the next trials, so that they seldom want the same."""
     count = max(1, concurrent)
     following = sorted(fresh[:count], key=lambda trial: ((trial - number) % count, trial))
     return [(trial, 0) for trial in (*following, *fresh[count:])]
@@ -93,7 +91,7 @@ def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
 
 
 def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
-    """Return whether an element gives up: its last ``limit`` trials (status, seconds) failed, and quickly."""
+    """Return whether an element gives up because its last ``limit`` trials (status, seconds) failed quickly."""
     last = outcomes[-limit:] if limit > 0 else []
     return len(last) == limit > 0 and all(status == FAILED and seconds < QUICK_S for status, seconds in last)
 
@@ -101,7 +99,7 @@ def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
 def is_too_short(left_s: Optional[float], durations: Sequence[Tuple[str, float]], has_run: bool) -> bool:
     """Return whether the time until the limit is too short for another trial, judged by the median of the completed ones.
 
-    An element that has not run any yet has all the time there is: it tries.
+    An element that has not run any yet has all the time that there is: it tries one.
     """
     if left_s is None or not has_run:
         return False

@@ -1,8 +1,8 @@
-"""Decide whether a trial is stopped early, from what all trials have logged so far. Azure ML's definitions. Pure.
+"""Decide whether to stop a trial early, from what all trials have logged so far. Azure ML's definitions. Pure.
 
 A curve is the sequence of values of the primary metric that a trial has logged: its n-th value belongs to interval n. Trials
-are compared over as many intervals as the one in question has, so that a young trial is not measured by what older ones had
-time for.
+are compared over as many intervals as the one in question has, so that a young trial is not measured against the later values
+of older ones.
 """
 
 import math
@@ -14,7 +14,7 @@ Curve = Sequence[float]
 
 
 def stops(policy: Stopping, sign: int, trial: int, curves: Mapping[int, Curve]) -> bool:
-    """Return whether a policy stops a trial at its last interval. ``sign`` is 1 where more is better, -1 where less is."""
+    """Return whether a policy stops a trial at its last interval. ``sign`` is 1 if more is better, -1 if less is."""
     decide = _DECIDE.get(policy.kind)
     at = len(curves.get(trial, ()))
     if decide is None or not at or at % policy.interval or at < policy.delay:
@@ -34,7 +34,7 @@ def _bandit(policy: Stopping, sign: int, own: Curve, others: List[Curve]) -> boo
 
 
 def _slack(policy: Stopping, sign: int, best: float) -> float:
-    """Return how far below the best one a trial may be. A factor is one of the best value's size, whatever its sign."""
+    """Return how far below the best one a trial may be. A factor applies to the best value's size, whatever its sign."""
     if policy.slack_amount is not None:
         return policy.slack_amount
     factor = policy.slack_factor or 0.0

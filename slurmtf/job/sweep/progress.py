@@ -1,7 +1,7 @@
-"""What the trial that runs just now has logged of the primary metric: read from its own files, as they grow.
+"""The running trial's values of the primary metric, read from its own files as they grow.
 
-Its script logs with slurmtf's Run; or it knows nothing of slurmtf, and writes TensorBoard's event files. The first of the two
-that has the metric is the one that is read on.
+Its script logs with slurmtf's Run, or it knows nothing of slurmtf and writes TensorBoard's event files. The first of the two
+that has the metric is the one that is read from then on.
 """
 
 import os
@@ -13,11 +13,11 @@ from ..contract.metrics import entries
 from ..contract.metrics.event_files import EventFile, event_files
 
 LOOK_S = 5.0
-"""Seconds between two looks for event files that are new: folders are walked."""
+"""Seconds between two searches for new event files, each of which walks folders."""
 
 
 class Progress:
-    """Reads one trial's metrics: those of ``task``. ``resumes``: what earlier attempts logged counts too."""
+    """Reads one trial's metrics, those of ``task``. ``resumes``: what earlier attempts logged counts too."""
 
     def __init__(self, layout: RunLayout, task: str, metric: str, resumes: bool) -> None:
         self._layout = layout
@@ -33,7 +33,7 @@ class Progress:
         self.names: Set[str] = set()
 
     def read_new(self, at_end: bool = False) -> List[float]:
-        """Return the values that have come since. ``at_end``: the trial has ended, and no file may be missed."""
+        """Return the values that are new since the last call. ``at_end``: the trial has ended, and no file may be missed."""
         found = self._of_log()
         self._is_logged = self._is_logged or bool(found)
         if not self._is_logged:

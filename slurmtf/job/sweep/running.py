@@ -1,4 +1,4 @@
-"""The trial that an element works on, and the result that its end makes.."""
+"""The trial that an element works on, and the result when it ends."""
 
 import math
 from typing import NamedTuple, Optional, Sequence
@@ -29,14 +29,14 @@ def stopped_by(outcome: Outcome) -> str:
 
 
 def lets_go(outcome: Outcome, whole: bool, nodes: int) -> bool:
-    """Return whether the trial goes on in another element, or later: the end was the element's, another had taken the trial
-    over, the time was only what an earlier trial had left, or the launch could not be made on its ``nodes`` nodes."""
+    """Return whether the trial continues in another element, or later: the element ended, another one had taken the trial over,
+    only the time that an earlier trial had left was available, or the launch on its ``nodes`` nodes was not possible."""
     ends_element = outcome.cause in LETS_GO or (outcome.cause is Cause.TIME_LIMIT and not whole)
     return ends_element or stopped_by(outcome) == TAKEN_OVER or candidates.is_trouble(outcome.cause, nodes)
 
 
 def result_of(running: Running, outcome: Outcome, sign: int) -> Result:
-    """Return the result of a trial that has ended; ``sign`` is -1 where less of the metric is better."""
+    """Return the result of a trial that has ended; ``sign`` is -1 if less of the metric is better."""
     progress, why = running.progress, stopped_by(outcome)
     status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
     return Result(

@@ -17,8 +17,8 @@ FORWARDED = (*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2)
 
 
 def start(argv: Sequence[str], count: int) -> int:
-    """Start a supervisor for each slot, tell all of them the signals that come, and return the exit status of the first that
-    failed; 0 where none did. ``argv``: our own words."""
+    """Start a supervisor for each slot, pass signals on to all of them, and return the exit code of the first that failed; 0 if
+    none did. ``argv``: our own command line."""
     slots: List["subprocess.Popen[bytes]"] = []
 
     def forward(number: int, frame: object) -> None:  # noqa: ARG001
@@ -36,19 +36,19 @@ def start(argv: Sequence[str], count: int) -> int:
 
 
 def share(plan: JobPlan, count: int) -> JobPlan:
-    """Return the plan of one slot: its part of the node, or what it shares, where there are more slots than GPUs. Pure."""
+    """Return the plan of one slot: its part of the node, or a shared GPU if there are more slots than GPUs. Pure."""
     return plan._replace(size=share_of(plan.size, count))
 
 
 def share_of(size: Size, count: int) -> Size:
-    """Return what each of so many slots has of the node."""
+    """Return the share of each of ``count`` slots in the node."""
     cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
     own_gpus = min(size.gpus_per_node, max(1, size.gpus_per_node // count))
     return size._replace(cpus_per_task=cpus, gpus_per_node=own_gpus)
 
 
 def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables of one slot: with the GPUs that are its own. ``plan`` is that of the whole element."""
+    """Return the variables of one slot, with its own GPUs. ``plan`` is that of the whole element."""
     if not plan.size.gpus_per_node:
         return dict(environ)
     names = gpus.find_visible(plan, environ, gpus.can_open(plan.gpu_vendor)).names or ()
@@ -56,13 +56,13 @@ def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str
 
 
 def bind(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> None:
-    """Keep this process to the CPUs of its slot, where the job has CPUs of its own."""
+    """Bind this process to the CPUs of its slot, if the job has CPUs of its own."""
     if not plan.can.one_machine and cpu_binding.are_own(plan, environ) and len(os.sched_getaffinity(0)) >= count:
         cpu_binding.bind(number, count)
 
 
 def layout_of(folder: str, slot: int) -> RunLayout:
-    """Return the run's layout for a slot: its journals are its own, for a journal of the same job is a later attempt."""
+    """Return the run's layout for a slot. It has its own journals, because another journal of a job means a later attempt."""
     layout = RunLayout(folder)
     layout.journals = os.path.join(SweepLayout(folder).folder, "slots", str(slot))
     return layout

@@ -1,4 +1,4 @@
-"""What an element takes next: a trial that nobody has had, or one whose element is gone; and whether waiting for one pays."""
+"""Take an element's next trial: one that nobody has had, or whose element is gone; and decide whether to wait for one."""
 
 import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Union
@@ -12,14 +12,14 @@ BEAT_S = 10.0
 """Seconds between two signs of life of an element that has a trial."""
 SILENT_S = 2 * BEAT_S
 LOOK_S = 5.0
-"""Seconds between two looks at what the others do, while there are trials that nobody has taken: their files are read, two
-folders listed, and each lease looked at, which takes longer the more of them there are."""
+"""Seconds between two looks at the other elements, while there are untaken trials: each reads their files, lists two folders
+and checks every lease, which takes longer the more of them there are."""
 LINGER_S = 60.0
-"""Seconds for which an element without work stays while others work: it takes over what they may leave behind."""
+"""Seconds that an element without work stays while others work, to take over what they may leave behind."""
 
 
 class Taken(NamedTuple):
-    """A trial that is ours now. ``lost``: the error for which it has to fail, as it was lost with too many elements."""
+    """A trial that is ours now. ``lost``: the error with which it must fail because it was lost with too many elements."""
 
     trial: int
     attempt: int
@@ -27,7 +27,7 @@ class Taken(NamedTuple):
 
 
 class Taker:
-    """Takes trials for one element. ``number``: which of those that work at once it is; ``concurrent``: how many they are."""
+    """Takes trials for one element: number ``number`` of the ``concurrent`` ones that work at once."""
 
     def __init__(
         self, ledger: Ledger, me: Owner, witness: Union[LocalWitness, SlurmWitness], number: int, concurrent: int
@@ -41,11 +41,11 @@ class Taker:
         self._idle_since: Optional[float] = None
 
     def is_due(self) -> bool:
-        """Return whether what others hold is to be looked at, too."""
+        """Return whether it is time to look at the trials that others hold, too."""
         return time.monotonic() >= self._next_look or not self._ledger.fresh()
 
     def take(self, looks: bool) -> Iterator[Taken]:
-        """Take one trial after the other, as long as more are asked for; ``looks``: consider those that others hold, too."""
+        """Take and yield one trial after the other; ``looks``: consider those that others hold, too."""
         held = self._held(settled(self._ledger)[1]) if looks else []
         self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
         fresh = candidates.spread(self._ledger.fresh(), self._number, self._concurrent)
@@ -56,7 +56,7 @@ class Taker:
                 yield Taken(trial, attempt, self._loss(trial) if trial in lost else "")
 
     def waits(self) -> bool:
-        """Return whether trials may come free that others work on."""
+        """Return whether trials that others work on may become free."""
         held = settled(self._ledger)[1]
         if not held:
             return False
@@ -64,7 +64,7 @@ class Taker:
         return time.monotonic() - self._idle_since < LINGER_S or self._may_come_free(held)
 
     def _may_come_free(self, held: Dict[int, int]) -> bool:
-        """Return whether an owner has gone silent, and it is not known yet whether its job still runs."""
+        """Return whether an owner shows no sign of life, and it is not known yet whether its job still runs."""
         ages = [lease.age for lease in self._ledger.leases.of(held) if not self._ledger.leases.is_ours(lease)]
         return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 

@@ -41,7 +41,7 @@ STOPPED = "stopped"
 
 
 class Trials(Orders):
-    """What one element of a sweep launches, or its ``slot`` of several. ``plan`` is of what the trial gets.
+    """The launches of one element of a sweep, or of one ``slot`` of it. ``plan`` has the resources of one trial.
 
     Raises OSError or ValueError if the sweep's files can't be used.
     """
@@ -91,7 +91,7 @@ class Trials(Orders):
         return None
 
     def waits(self) -> bool:
-        """Return whether trials may come free that others work on."""
+        """Return whether trials that others work on may become free."""
         if self._left or time.monotonic() < self._paused_until:
             return not self._left
         return self._taker.waits()
@@ -139,7 +139,7 @@ class Trials(Orders):
         return launch._replace(arguments=arguments, variables=variables, folder=folder, last=False)
 
     def _launch(self, point: Point) -> LaunchOrder:
-        """Return what the launch of a point does otherwise than the plan says; a slot's has its part of the node."""
+        """Return how the launch of a point differs from the plan; in a slot, it gets the slot's part of the node."""
         launch = launch_of(self._launches, point.values)
         if self._size is None:
             return launch
@@ -160,7 +160,7 @@ class Trials(Orders):
             self._witness.cancel_waiting()
 
     def _is_over(self) -> bool:
-        """Return whether no element has anything to do any more."""
+        """Return whether there is nothing left to do for any element."""
         return self._ledger.stopped() is not None or len(self._ledger.done()) >= len(self._ledger.points)
 
     # --- while a trial runs
@@ -174,7 +174,7 @@ class Trials(Orders):
         return {"policy": why} if why else None
 
     def _take_values(self, running: Running, at_end: bool = False) -> str:
-        """Tell the others what the trial has logged; return the policy that stops it for that, else an empty text."""
+        """Record for the others what the trial has logged; return the policy that stops it, empty if none does."""
         known = len(running.progress.values)
         new = running.progress.read_new(at_end)
         if not new:
@@ -221,14 +221,14 @@ class Trials(Orders):
             self._ledger.write(Event("left", time.time(), text=outcome.cause.value, host=self._me.host))
 
     def _note_trouble(self, running: Running, trouble: bool) -> None:
-        """Wait before the next trial where this one could not be launched: longer each time, and at last no more."""
+        """Wait before the next trial if this one could not be launched: longer each time; repeated failures retire the element."""
         self._troubles = self._troubles + 1 if trouble else 0
         if trouble:
             self._outcomes.append((FAILED, time.time() - running.started))
             self._paused_until = time.monotonic() + candidates.pause_after(self._troubles)
 
     def _end(self, result: Result) -> None:
-        """Write a result; tell the others if it is the one that counts."""
+        """Write a result; report it to the others if it is the one that counts."""
         now = time.time()
         result = result._replace(element=self._me.element, host=self._me.host, ended=now, started=result.started or now)
         seconds = result.ended - result.started

@@ -1,4 +1,4 @@
-"""Find out about the jobs of owners that show no sign of life: Slurm is queried, seldom, by one of all elements."""
+"""Find out about the jobs of owners that show no sign of life: one element queries Slurm for all, and seldom."""
 
 import contextlib
 import json
@@ -33,7 +33,7 @@ ENDED = (
 
 
 class SlurmWitness:
-    """``path`` is where the last answer lies, for all elements."""
+    """``path`` is the file with the last answer, for all elements."""
 
     def __init__(self, path: str, environ: Mapping[str, str]) -> None:
         self._path = path
@@ -94,7 +94,7 @@ class SlurmWitness:
 
 
 def parse(text: str) -> Dict[str, str]:
-    """Return what squeue says of jobs, by their names: an element of an array is ``33_4``. One that has ended is left out."""
+    """Return the states of jobs from squeue's output, by name (``33_4`` for an array's element). Ended ones are left out."""
     found = {}
     for line in text.splitlines():
         name, _, state = line.strip().partition(" ")

@@ -1,4 +1,4 @@
-"""End what a task has started, when the task is signaled or its supervisor says so."""
+"""End what a task has started when the task is signaled or its supervisor orders it."""
 
 import signal
 import time
@@ -12,8 +12,8 @@ OWN_TERM_S = 5.0
 
 
 class Ending:
-    """Ends the child that is at work for a task. ``in_step``: slurmstepd sends each signal to every process of the step;
-    ``grace_s``: between TERM and KILL, unless the supervisor gives another."""
+    """Ends the current child of a task. ``in_step``: slurmstepd sends each signal to every process of the step; ``grace_s``:
+    seconds between TERM and KILL, unless the supervisor gives another number."""
 
     def __init__(self, in_step: bool, grace_s: float) -> None:
         self._in_step = in_step
@@ -22,14 +22,14 @@ class Ending:
         self._child: Optional[Child] = None
         self._term_at: Optional[float] = None
         self.has_begun = False
-        """Nothing is started any more."""
+        """Once set, nothing more is started."""
 
     def hold(self, child: Optional[Child]) -> None:
-        """End this child with the task; None: the last one has ended."""
+        """Set the child to end with the task; None: the last one has ended."""
         self._child = child
 
     def on_signal(self) -> None:
-        """Heed a signal that ends the task. After it no TERM of ours follows: see :meth:`.Child.end`."""
+        """Act on a signal that ends the task. No TERM of ours follows it: see :meth:`.Child.end`."""
         self.has_begun = True
         if self._child and self._in_step:  # which has received it itself
             self._child.kill_after(self._grace_s)
@@ -37,7 +37,7 @@ class Ending:
             self._child.end(self._grace_s)
 
     def stop(self, killed: bool = False, grace_s: Optional[float] = None) -> None:
-        """Heed the supervisor's order. ``killed``: somebody is killing the job or its step."""
+        """Act on the supervisor's order. ``killed``: somebody is killing the job or its step."""
         self.has_begun = True
         self._told_grace_s = self._told_grace_s if grace_s is None else grace_s
         if self._child and self._term_at is None:
@@ -51,6 +51,6 @@ class Ending:
 
 
 def term_delay(killed: bool, in_step: bool) -> float:
-    """Return the seconds after which a child is sent TERM: Slurm's own comes first where it kills a step, and the child gets no
-    second one."""
+    """Return the seconds after which to send TERM to a child. If Slurm kills a step, its own TERM comes first, and the child gets
+    no second one."""
     return OWN_TERM_S if killed and in_step else 0.0

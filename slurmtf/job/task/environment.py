@@ -31,7 +31,7 @@ class TaskEnvironment:
         staged: Mapping[str, Any],
         order: LaunchOrder = AS_PLANNED,
     ) -> None:
-        """``staged`` is the note of what lies on the node's own disk, empty: nothing does; ``order`` is the launch's."""
+        """``staged`` describes what is on the node's own disk (empty: nothing); ``order`` is the launch's."""
         self._order = order
         self._staged = staged
         self._plan = plan
@@ -40,7 +40,7 @@ class TaskEnvironment:
         self._start = start
 
     def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Return the complete environment. The user's own variables come last and win; PYTHONPATH is prepended to."""
+        """Return the complete environment. The user's own variables take precedence; PYTHONPATH is prepended to."""
         found = {name: self._new_place(value) for name, value in inherited.items()}
         found.setdefault(var.PYTHONUNBUFFERED, "1")
         own = self._identity()
@@ -100,14 +100,14 @@ class TaskEnvironment:
         return os.path.join(os.path.dirname(self.source), "launches", self._order.folder)
 
     def _new_place(self, text: str) -> str:
-        """Return an inherited variable or a word, with the environment's path replaced by that of its copy on this node."""
+        """Return an inherited variable or a word with the environment's path replaced by that of its copy on this node."""
         place = self._staged.get("prefix")
         return relocation.relocate_text(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
 
     @staticmethod
     def expand(text: str, own: Mapping[str, str]) -> str:
-        """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` and the like by their values; anything that is no task variable
-        stays."""
+        """Replace ``$SLURMTF_ROLE``, ``${SLURMTF_INDEX}`` and other task variables by their values; leave everything else
+        unchanged."""
         return TASK_VARIABLE.sub(lambda found: own.get(found[1] or found[2], found[0]), text)
 
     @property

@@ -73,14 +73,14 @@ class Supervisor:
         return self._link is not None
 
     def report(self, message: wire.Message) -> None:
-        """Send a message. That the supervisor is gone is noticed where it is heard: :meth:`wait` tells it as an order."""
+        """Send a message. A failure is ignored: if the supervisor is gone, :meth:`wait` returns that as an order."""
         if self._link:
             with contextlib.suppress(OSError):
                 self._link.send(message)
 
     def wait(self, signals: int, seconds: float) -> List[wire.Message]:
-        """Return what the supervisor sends, as soon as it does, the descriptor of signals is readable, or so many seconds have
-        passed."""
+        """Return what the supervisor has sent, as soon as it sends something, the descriptor of signals is readable, or this many
+        seconds have passed."""
         link = self._link
         if link is None:
             select.select([signals], [], [], seconds)
@@ -117,7 +117,7 @@ def find_supervisor(environ: Mapping[str, str], facts: wire.Message, label: str)
 
 
 def introduce(plan: JobPlan, role: Role, environ: Mapping[str, str], port: Optional[int]) -> wire.Message:
-    """Return what a task tells of itself when it joins: see :class:`..supervisor.start.Hello`."""
+    """Return what a task reports when it joins: see :class:`..supervisor.start.Hello`."""
     host = identity.host(environ)
     name = name_of(host, plan)
     facts: wire.Message = {

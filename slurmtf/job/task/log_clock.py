@@ -1,7 +1,7 @@
 """Record when logs grew, so that the logs of many tasks can be read as one, in order of time.
 
-The script writes directly into its logs, so nothing is lost when the agent dies. Beside them, a file records their sizes over
-time: each line has the time in seconds since 1970, then the size of each log.
+The script writes directly to its logs, so nothing is lost if the agent dies. A separate file records their sizes over time:
+each line has the time in seconds since 1970, then the size of each log.
 """
 
 import os

@@ -15,8 +15,8 @@ ENDS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 class NoticeGiver:
-    """Gives notice to one task's script. Before the script has started it writes only the file, because nothing could receive a
-    signal. ``path`` is the file that it looks for, unless it is prepared for another."""
+    """Gives notice to one task's script. Before the script starts, only the file is written, because nothing could receive a
+    signal. ``path`` is the file that the script looks for, unless :meth:`prepare` sets another."""
 
     def __init__(self, notice: Notice, path: str) -> None:
         self._path = path
@@ -29,7 +29,7 @@ class NoticeGiver:
         return 0 if self._signal in ENDS else self._signal
 
     def give(self, facts: Mapping[str, object], child: Optional[Child]) -> None:
-        """Notify the script: the child, None: it does not run."""
+        """Notify the script. ``child`` is its process; None: it does not run."""
         if self._told is not None:
             return
         self._told = facts
@@ -38,7 +38,7 @@ class NoticeGiver:
             child.tell(self._signal)
 
     def prepare(self, path: str) -> None:
-        """Leave the file for a script that starts after the notice; else remove what an earlier attempt has left there."""
+        """Write the file if the script starts after the notice; else remove what an earlier attempt has left there."""
         self._path = path
         if self._told is not None:
             self._write()

@@ -60,7 +60,7 @@ def _try(number: int) -> Optional[HeldPort]:
     if lock is None:
         return None
     try:
-        _bind(number, share=False).close()  # with SO_REUSEPORT we could join another process of ours unseen
+        _bind(number, share=False).close()  # SO_REUSEPORT would let us share it with another process of ours, unnoticed
         return HeldPort(number, _bind(number, share=True), lock)
     except OSError:
         lock.close()
@@ -83,7 +83,7 @@ def _lock(number: int) -> Optional[IO[str]]:
     folder = os.path.join(tempfile.gettempdir(), "slurmtf-ports-{}".format(os.getuid()))
     make_private(folder)
     doubt = doubt_of_own(folder)
-    if doubt:  # its owner could have us overwrite a file of ours, through a link of its name
+    if doubt:  # through a link of that name, its owner could make us overwrite a file of ours
         raise OSError(errno.EPERM, "{}: set TMPDIR to a folder of yours, or ask its owner to remove it".format(doubt))
     lock = open(os.path.join(folder, str(number)), "w")  # noqa: SIM115 - held as long as the port
     try:
@@ -117,6 +117,6 @@ def are_shared_by(python: str, variables: Dict[str, str]) -> bool:
 
 
 def can_share(version: str) -> bool:
-    """Return whether a TensorFlow of this version can bind to a port that we hold; one that can't be read is a new one."""
+    """Return whether a TensorFlow of this version can bind to a port that we hold; an unreadable version counts as new."""
     numbers = version.split(".")[:2]
     return not all(number.isdigit() for number in numbers) or tuple(map(int, numbers)) >= SHARE

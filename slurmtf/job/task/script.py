@@ -33,19 +33,19 @@ class Script(NamedTuple):
 
     @property
     def notice(self) -> str:
-        """The file by which it is told that it will be ended."""
+        """The file that notifies the script that it will be ended."""
         return self.layout.notice(self.label)
 
     def begins(self) -> List[int]:
-        """Return where in the logs begins what it will write."""
+        """Return the positions in the logs where its output will begin."""
         return [size_of(log) for log in self.logs]
 
     def start(self, ignored: int) -> Child:
-        """Start it. ``ignored``: a signal that does nothing to it until it says what it shall do. Raises OSError."""
+        """Start it. ``ignored``: a signal that is ignored until the script handles it. Raises OSError."""
         return Child(self.words, self.folder, self.variables, self.logs, ignored)
 
     def note_failed_start(self, err: OSError) -> End:
-        """Tell in its log why it could not be started; return the end that a shell would report."""
+        """Write to its log why it could not be started; return the end that a shell would report."""
         with open(self.logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
             log.write("slurmtf: can't start {}: {}\n".format(err.filename or self.words[0], err.strerror))
         return end_of_failed_start(err)
@@ -63,7 +63,7 @@ def prepare(
     command: Sequence[str],
     inherited: Mapping[str, str],
 ) -> Script:
-    """Prepare the script of a task. ``start`` is what the supervisor told it, ``staged`` what lies on the node's own disk."""
+    """Prepare the script of a task. ``start`` is the supervisor's start message; ``staged``: what is on the node's own disk."""
     order = LaunchOrder.from_dict(start.get("launch", {}))
     own = layout.launch(order.folder)
     make_logs(own)
@@ -75,7 +75,7 @@ def prepare(
 
 
 def make_logs(layout: RunLayout) -> None:
-    """Make the folder of a launch's logs."""
+    """Create the folder of a launch's logs."""
     os.makedirs(layout.logs, mode=0o700, exist_ok=True)
 
 
@@ -90,7 +90,7 @@ def end_of_failed_start(err: OSError) -> End:
 
 
 class Watch:
-    """Records what a script does. ``sampler``: samples the node, where this task does so for all."""
+    """Records what a script does. ``sampler``: samples the node, if this task does so for all."""
 
     def __init__(self, script: Script, stall: Stall, sampler: Optional[Sampler]) -> None:
         self._clock = LogClock(script.layout.log_clock(script.label), script.logs)

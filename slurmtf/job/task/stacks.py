@@ -16,8 +16,8 @@ TIMEOUT_S = 20.0
 
 
 def ask(pid: int, path: str, environ: Mapping[str, str]) -> None:
-    """Have a script's stacks written to a file. A process that does not handle the signal would die of it, so it is not sent
-    one."""
+    """Have a script's stacks written to a file. A process that does not handle the signal would die of it, so it is not
+    signaled."""
     with contextlib.suppress(OSError, ValueError):
         if handles(pid, int(SIGNAL)):
             os.kill(pid, SIGNAL)

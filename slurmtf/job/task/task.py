@@ -23,7 +23,7 @@ from .told import Told
 TICK_S = 0.5
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
 OWN_VARIABLES = (identity.OWN_RANK, wire.ADDRESS, wire.KEY, wire.ALLOCATION, wire.TASKS)
-"""What tells a task of its launch; nothing that it starts gets these."""
+"""The variables that describe a task's launch to it; not passed on to what it starts."""
 
 
 class Task:
@@ -48,7 +48,7 @@ class Task:
         self._running: Optional[Tuple[Script, Child]] = None
 
     def run(self, command: List[str]) -> int:
-        """Run the command to its end, repeatedly if the supervisor says so, and return the exit code to exit with.
+        """Run the command to its end, repeatedly if the supervisor orders it, and return the exit code to exit with.
 
         One of several tasks that has met its supervisor exits with 0: the journal has its script's exit code, and to the
         launcher any other code means that an agent could not do its work, which makes it end all tasks at once.
@@ -78,7 +78,7 @@ class Task:
         return self._on_node.bring(self._ending.hold, lambda: self._ending.has_begun)
 
     def _give_up(self, err: OSError) -> None:
-        """Have the supervisor report what the system refused us: a file system may be out of bytes, or of inodes."""
+        """Make the supervisor report what the system refused us: a file system may be out of bytes or inodes."""
         if not self._supervisor.is_there:
             raise err
         where = "{}: ".format(err.filename) if err.filename else ""
@@ -98,7 +98,7 @@ class Task:
         return status
 
     def _ask_what_next(self, end: End) -> str:
-        """Report the script's end; return the order that answers it, empty: there is nobody to answer."""
+        """Report the script's end; return the order that answers it, empty if there is no supervisor."""
         self._told.next = ""
         self._report(dict(end._asdict(), event="task-ended"))
         while self._supervisor.is_there and not self._told.next:
@@ -125,7 +125,7 @@ class Task:
         return end
 
     def _watch(self, script: Script, child: Child) -> End:
-        """Wait for the script's end, and record meanwhile what it does."""
+        """Record what the script does until it ends; return its end."""
         samples = not (self._told.start or {}).get("local_rank", 0)  # the first task of a node does it for all
         watch = Watch(script, self._plan.stall, Sampler(self._plan, self._layout, self._environ) if samples else None)
         returncode = None

@@ -21,5 +21,5 @@ def host_variables(cluster: Cluster) -> Dict[str, str]:
 
 
 def cluster_variable(cluster: Cluster) -> Dict[str, str]:
-    """Return the cluster alone as JSON, for scripts that take a cluster specification; nothing if there is no cluster."""
+    """Return the variable with the cluster alone as JSON, for scripts that take a cluster specification; empty without one."""
     return {var.SLURMTF_CLUSTER: json.dumps(cluster)} if cluster else {}

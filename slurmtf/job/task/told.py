@@ -1,26 +1,26 @@
-"""What a task has been told by its supervisor."""
+"""What the supervisor has told a task."""
 
 from typing import Mapping, Optional
 
 from ..common import wire
 
 ASIDE = ("notice", "stacks")
-"""Orders that concern the script as it runs, and not what the task does next."""
+"""Orders that concern the running script, not what the task does next."""
 
 
 class Told:
-    """``start``: the task's place among the others, None: it must wait; ``next``: what it does next, empty: it has not been
-    told; ``keep``: what lies on the node's disk stays there."""
+    """``start``: the task's place among the others (None: it must wait); ``next``: what to do next (empty: not told yet);
+    ``keep``: whether what is on the node's disk stays there."""
 
     def __init__(self) -> None:
         self.start: Optional[Mapping[str, object]] = None
         self.next = ""
         self.keep = False
         self._all: wire.Message = {"cluster": {}, "nodes": {}}
-        """What all tasks are told alike, before each is told its own."""
+        """The part that is the same for all tasks, sent before each task's own."""
 
     def take(self, message: wire.Message) -> str:
-        """Take in a message; return the order that it holds, empty: none."""
+        """Take in a message; return the order that it contains, empty if none."""
         order = str(message.get("order", ""))
         if order in ASIDE:
             return order

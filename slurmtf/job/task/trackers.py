@@ -13,8 +13,8 @@ from ..contract.roles import Role
 
 
 def variables(run: Run, role: Role, layout: RunLayout, given: Mapping[str, str]) -> Dict[str, str]:
-    """Return the variables for one task of a run, without those of a tracker that ``given`` configures already. ``layout``: of
-    the launch."""
+    """Return the variables for one task of a run, without those of a tracker that ``given`` already configures. ``layout`` is
+    the launch's."""
     name = "{}/{}".format(run.run_id, role.label)
     found = {
         var.WANDB_RUN_GROUP: run.run_id,
