@@ -20,8 +20,8 @@ QUICK_S = 60.0
 
 class Held(NamedTuple):
     """A trial that was taken but has no result. ``ours``: an earlier start of this element had it; ``stale``: its owner shows
-    no sign of life; ``job``: the state of the owner's job; ``released``: the cause for which the owner released it (empty: it has
-    not); ``lost``: the number of owners that it was lost with."""
+    no sign of life; ``job``: the state of the owner's job; ``released``: the cause for which the owner released it (empty: it
+    has not); ``lost``: the number of owners that were lost with it."""
 
     trial: int
     attempt: int

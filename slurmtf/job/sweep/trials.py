@@ -221,7 +221,7 @@ class Trials(Orders):
             self._ledger.write(Event("left", time.time(), text=outcome.cause.value, host=self._me.host))
 
     def _note_trouble(self, running: Running, trouble: bool) -> None:
-        """Wait before the next trial if this one could not be launched: longer each time; repeated failures retire the element."""
+        """Wait before the next trial if this one could not be launched: longer each time; at last, the element retires."""
         self._troubles = self._troubles + 1 if trouble else 0
         if trouble:
             self._outcomes.append((FAILED, time.time() - running.started))

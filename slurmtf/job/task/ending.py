@@ -51,6 +51,6 @@ class Ending:
 
 
 def term_delay(killed: bool, in_step: bool) -> float:
-    """Return the seconds after which to send TERM to a child. If Slurm kills a step, its own TERM comes first, and the child gets
-    no second one."""
+    """Return the seconds after which to send TERM to a child. If Slurm kills a step, its own TERM comes first, and the child
+    gets no second one."""
     return OWN_TERM_S if killed and in_step else 0.0

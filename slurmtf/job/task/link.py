@@ -79,8 +79,8 @@ class Supervisor:
                 self._link.send(message)
 
     def wait(self, signals: int, seconds: float) -> List[wire.Message]:
-        """Return what the supervisor has sent, as soon as it sends something, the descriptor of signals is readable, or this many
-        seconds have passed."""
+        """Return what the supervisor has sent, as soon as it sends something, the descriptor of signals is readable, or this
+        many seconds have passed."""
         link = self._link
         if link is None:
             select.select([signals], [], [], seconds)
