@@ -144,7 +144,7 @@ class LaunchOrder(NamedTuple):
     """
 
     arguments: Tuple[str, ...] = ()
-    variables: Dict[str, str] = {}  # noqa: RUF012 - nobody writes into it
+    variables: Dict[str, str] = {}  # noqa: RUF012 - never modified
     folder: str = ""
     command: Tuple[str, ...] = ()
     distribution: Optional[Distribution] = None
@@ -191,7 +191,7 @@ class JobPlan(NamedTuple):
     gpu_vendor: str = "nvidia"
     host_suffix: str = ""
     interface: Optional[str] = None
-    variables: Dict[str, str] = {}  # noqa: RUF012 - nobody writes into it
+    variables: Dict[str, str] = {}  # noqa: RUF012 - never modified
     stage: Stage = Stage()
     inputs: Tuple[DataInput, ...] = ()
     timings: Timings = Timings()

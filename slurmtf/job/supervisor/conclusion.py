@@ -31,9 +31,9 @@ class Facts(NamedTuple):
 
     ``returncode`` is the launcher's, as subprocess reports it, ``killed_by_us`` whether we killed it; ``missing_results`` what
     was not copied back (Disks.lost); ``out_of_memory``: Slurm, or the kernel, says that a process was killed for its memory;
-    ``asks_with``: the exit code by which a script that was ``noticed`` of its end asks to go on; ``at_once_s`` see Timings.
+    ``asks_with``: the exit code with which a script that was ``noticed`` asks to continue; ``at_once_s``: see Timings.
 
-    ``killing``, ``overtime`` (we end it for its time limit) and ``noticed`` are of the allocation.
+    ``killing``, ``overtime`` (we end it for its time limit) and ``noticed`` come from the allocation.
     """
 
     roles: Sequence[Role]
@@ -76,7 +76,7 @@ def conclude(facts: Facts) -> Outcome:
 
 
 def conclude_early(facts: Facts, now: float) -> Optional[Outcome]:
-    """Return the outcome once nothing can change it, whoever kills the job from then on; None while it may still change."""
+    """Return the outcome once no later kill of the job can change it; None while it may still change."""
     verdict = facts.verdict
     if verdict is None or verdict.rank in facts.lost or facts.overtime or killed_first(facts):
         return None
@@ -109,7 +109,7 @@ def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
         return Outcome(Cause.SCRIPT, exit_code=0, detail=dict(verdict.detail))
     if verdict.rank is None:
         return Outcome(verdict.cause, detail=dict(verdict.detail))
-    # by a rule: what the task ended with then, it ended with because of us
+    # decided by a rule: the task's end came later, and was caused by us
     end = facts.ends[verdict.rank] if verdict.cause is Cause.SCRIPT else End(1)
     label = facts.roles[verdict.rank].label
     host = facts.hosts.get(verdict.rank, "") if len(facts.roles) > 1 else ""
@@ -117,14 +117,14 @@ def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
 
 
 def by_notice(outcome: Outcome, noticed: Optional[Cause], asks_with: int) -> Outcome:
-    """Return the outcome of a script that had been notified: if it then exited by itself, the run is to continue."""
+    """Return the outcome of a script that had been notified: if it then exited by itself, the run continues."""
     if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(asks_with):
         return outcome
     return outcome._replace(cause=noticed, detail={"noticed": True})
 
 
 def with_memory(outcome: Outcome, out_of_memory: bool) -> Outcome:
-    """Return an outcome corrected by Slurm's report: a process killed for its memory ends like one killed for another
+    """Return an outcome corrected by Slurm's report: a process killed for its memory ends like one killed for any other
     reason."""
     by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded
     return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and out_of_memory else outcome

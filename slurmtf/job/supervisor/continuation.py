@@ -150,7 +150,7 @@ class Continuation:
         return Failure(outcome.cause, place, node)
 
     def _decided(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
-        if self._journal.is_followed:  # whatever we did to the job, we would do to that attempt
+        if self._journal.is_followed:  # what we did to the job would affect that attempt
             return None
         return restart.decide(history, failure, self._budgets, possible, self._plan.size.memory_mb)
 

@@ -20,7 +20,7 @@ from .notices import Notices
 
 
 class Ending:
-    """The end of one attempt. The current launch is ended, and notified of what is to come."""
+    """The end of one attempt. It ends the current launch, and notifies it of a coming end."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Ending:
         self._notices.begin_anew(with_limit=after is Cause.TIME_LIMIT)
 
     def turn(self) -> None:
-        """Do what is due; to be called about every second, whatever the job waits for."""
+        """Do what is due. Call it about every second, whatever the job waits for."""
         self.heed()
         self._watch_time()
         self._give_way()
@@ -111,7 +111,7 @@ class Ending:
             self._continuation.hand_over(killing.cause, killing.node)
 
     def _watch_time(self) -> None:
-        """Warn before the time limit, and enforce it if no scheduler does or the run is to continue after it."""
+        """Warn before the time limit, and enforce it if no scheduler does or the run continues after it."""
         if self._launch is None:
             return
         if self._notices.by_clock():

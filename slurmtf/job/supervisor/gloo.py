@@ -116,7 +116,7 @@ class Store:
         self.port = self._listener.port
 
     def tick(self) -> None:
-        """Do what is due by the clock; to be called about every second."""
+        """Do what is due by the clock. Call it about every second."""
         self._listener.tick()
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ class Instructions:
 
     @property
     def grace_s(self) -> float:
-        """The seconds that they were given for that; 0 if they have not been told."""
+        """The seconds that the tasks were given to stop; 0 if they have not been told to."""
         return float(self._stop["grace"]) if self._stop else 0.0
 
     def start(self, hellos: Mapping[int, start.Hello]) -> None:
@@ -45,7 +45,7 @@ class Instructions:
             self._rendezvous.tell_all(self._notice)
 
     def welcome(self, rank: int) -> None:
-        """Tell a task that connects after the others were told to stop to stop too."""
+        """Tell a task to stop if it connects after the others were told to."""
         if self._stop:
             self._rendezvous.tell(rank, self._stop)
 

@@ -26,7 +26,7 @@ class Joining:
         return start.horovod_variables(roles, hellos, self._serve(roles, hellos)) if self._plan.distribution.gloo else {}
 
     def tick(self) -> None:
-        """Do what is due by the clock; to be called about every second."""
+        """Do what is due by the clock. Call it about every second."""
         if self._store:
             self._store.tick()
 

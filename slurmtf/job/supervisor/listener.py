@@ -104,7 +104,7 @@ class Listener:
         return len(self._strangers)
 
     def tick(self) -> None:
-        """Do what is due by the clock; to be called about every second."""
+        """Do what is due by the clock. Call it about every second."""
         now = time.monotonic()
         while self._strangers and next(iter(self._strangers.values())) < now - HELLO_TIMEOUT_S:
             self.drop(next(iter(self._strangers)))

@@ -12,7 +12,7 @@ from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, seconds_aft
 class Notices:
     """Each notice is given once.
 
-    ``given``: the end of which the script was notified. ``goes_on``: the run continues after its time limit; ``is_preempted``
+    ``given``: the end that the script was notified of. ``goes_on``: the run continues after its time limit; ``is_preempted``
     asks Slurm whether the job is being preempted.
     """
 

@@ -36,7 +36,7 @@ def complete(
         if plan.sweep and attempts:
             return
         found = dict(attempt(plan, environ), started=round(began, 3), ended=round(ended, 3), outcome=outcome.to_dict())
-        receipt.pop("outcome", None)  # Slurm's word of an end, before somebody started the job again
+        receipt.pop("outcome", None)  # Slurm's report of an end, before the job was started again
         receipt.update(attempts=[*attempts, found])
         with contextlib.suppress(OSError, ValueError):
             receipt["loaded"] = _read(layout.software)

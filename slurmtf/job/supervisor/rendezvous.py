@@ -67,7 +67,7 @@ class Rendezvous:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
     def tick(self) -> None:
-        """Do what is due by the clock; to be called about every second."""
+        """Do what is due by the clock. Call it about every second."""
         self._listener.tick()
 
     def tell_all(self, message: wire.Message) -> None:

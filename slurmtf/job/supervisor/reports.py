@@ -67,7 +67,7 @@ class Reports:
             self._watch_stall(now)
 
     def _watch_stall(self, now: float) -> None:
-        """Have the stacks of a stalled run recorded; then end it, if it is to end."""
+        """Have the stacks of a stalled run recorded; then end it, if a stall ends it."""
         minutes = self._plan.stall.minutes
         if self._stall.begins(now):
             self._journal.write(events.Stalled(minutes))

@@ -17,8 +17,7 @@ from . import receipt
 
 
 class Result:
-    """The result of one attempt, which begins now. ``told``: the outcome that was reported before its end, because nothing can
-    change it."""
+    """The result of one attempt, which begins now. ``told``: the final outcome, if it was reported before the attempt's end."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal) -> None:
         self._plan = plan
@@ -30,7 +29,7 @@ class Result:
         self.told: Optional[Outcome] = None
 
     def begin(self, label: str) -> None:
-        """Remove what an earlier attempt of the job has left; show submitit the logs of its first task, by their ``label``."""
+        """Remove what an earlier attempt of the job has left; show submitit the logs of the first task, which has ``label``."""
         forget(self._layout, self._job_name)
         link_logs(self._layout, self._job_name, label)
 
@@ -41,7 +40,7 @@ class Result:
         self._journal.write(events.Decided(outcome.to_dict()))
 
     def finish(self, outcome: Outcome, is_known: bool) -> int:
-        """Report how the attempt has ended, and return the exit code to exit with. ``is_known``: it is the job's end too."""
+        """Report how the attempt has ended; return the exit code to exit with. ``is_known``: this is also the job's end."""
         if is_known and not self.told:
             self._leave(outcome)
         took = time.monotonic() - self._began
@@ -85,5 +84,5 @@ def link_logs(layout: RunLayout, job_id: str, label: str) -> None:
     """Link the logs of task 0 to where ``job.stdout()`` and ``job.stderr()`` of submitit read them."""
     for stream in ("out", "err"):
         name = layout.submitit_file(job_id, "log." + stream)
-        with contextlib.suppress(OSError):  # there from an earlier attempt, or a file system without links
+        with contextlib.suppress(OSError):  # exists from an earlier attempt, or a file system without links
             os.symlink(os.path.relpath(layout.task_log(label, stream), layout.submitit), name)

@@ -8,7 +8,7 @@ from .start import Hello
 
 
 class Roster:
-    """The tasks of a launch as they report. ``start_s``: all must connect within so many seconds of the first one.
+    """The tasks of a launch as they report. ``start_s``: all must connect within this many seconds of the first one.
     ``errors_begin``: where in a task's error log this launch's output begins, by its label."""
 
     def __init__(self, roles: Sequence[Role], start_s: float) -> None:

@@ -50,7 +50,7 @@ def patiently(call: Callable[[], Said], given_up: Callable[[], bool] = _never) -
 
 
 class SlurmJob:
-    """The job that we are in. ``given_up``: nobody needs Slurm's answers any more, but of a submission."""
+    """The job that we are in. ``given_up``: Slurm's answers are no longer needed, except to a submission."""
 
     def __init__(self, environ: Mapping[str, str], given_up: Callable[[], bool] = _never) -> None:
         self._given_up = given_up
@@ -131,17 +131,17 @@ class SlurmJob:
 
 
 def _be_deaf() -> None:
-    """Ignore what ends the job: a requeue would otherwise end us before we can record it."""
+    """Ignore the signals that end the job: a requeue would otherwise end us before we can record it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
 
 def parse(text: str) -> Dict[str, str]:
-    """Return the words of ``scontrol --oneliner show job`` by their names."""
+    """Return the fields of ``scontrol --oneliner show job`` by name."""
     return dict(re.findall(r"(?:^|\s)([A-Za-z:/]+)=(\S*)", text))
 
 
 def follower(text: str, job: str, script: str) -> str:
-    """Return the number of the job with a script that waits for the end of a job, by squeue's lines; empty: there is none."""
+    """Return the id of the job with this script that waits for a job's end, from squeue's output; empty if there is none."""
     lines = (line.strip().split("|", 2) for line in text.splitlines())
     waits = re.compile(r"(^|,)afterany:{}(?![0-9_])".format(re.escape(job)))
     found = [line[0] for line in lines if len(line) == 3 and line[2] == script and waits.search(line[1])]
@@ -149,10 +149,10 @@ def follower(text: str, job: str, script: str) -> str:
 
 
 def move_dependencies(text: str, was: str, now: str) -> Dict[str, str]:
-    """Return the dependencies to set so that what waits for ``was`` waits for ``now``, by the jobs that wait.
+    """Return the dependencies to set so that what waits for ``was`` waits for ``now``, by waiting job.
 
-    ``text`` is squeue's, a job (of an array: its own number) and its dependencies, each with its state in parentheses. The job
-    ``now`` itself waits for ``was``.
+    ``text`` is squeue's output: per line a job (for an array, its own id) and its dependencies, each with its state in
+    parentheses. The job ``now`` itself waits for ``was``.
     """
     lines = (line.strip().partition(" ") for line in text.splitlines())
     told = {job: re.sub(r"\([^)]*\)", "", dependency) for job, _, dependency in lines if job != now}
@@ -161,9 +161,9 @@ def move_dependencies(text: str, was: str, now: str) -> Dict[str, str]:
 
 
 def words(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:
-    """Return the command that submits a script again, to begin after a job.
+    """Return the command that submits a script again, to start after a job.
 
-    An ``--exclude`` here takes the place of the script's own (sbatch(1)): the nodes that this job was not to have stay out.
+    An ``--exclude`` here replaces the script's own (sbatch(1)), so the nodes that this job excluded are excluded again.
     """
     kept = ["{}={}".format(flag, facts[name]) for name, flag in KEPT.items() if facts.get(name, "") not in UNKNOWN]
     own = [] if facts.get("ExcNodeList", "") in UNKNOWN else [facts["ExcNodeList"]]

@@ -13,7 +13,7 @@ MOST_LOST = 5
 TROUBLES = (Cause.LAUNCHER, Cause.NOT_CONNECTED, Cause.STAGING)
 """Causes that are not the script's: the node, the network or Slurm. Another element may succeed with the trial."""
 PAUSES_S = (5.0, 10.0, 20.0, 40.0, 60.0)
-"""Seconds that an element waits after so many such failures in a row."""
+"""Seconds that an element waits after one, two and more such failures in a row; the last value holds from then on."""
 QUICK_S = 60.0
 """A failure within fewer seconds is a quick one."""
 
@@ -57,7 +57,7 @@ def times_lost(attempt: int, released: Iterable[str]) -> int:
 
 
 def pause_after(troubles: int) -> float:
-    """Return the seconds that an element waits after so many such failures in a row."""
+    """Return the seconds that an element waits after this many such failures in a row."""
     return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
 
 

@@ -123,7 +123,7 @@ class Outcome(NamedTuple):
     signal: Optional[int] = None
     log: str = ""
     tail: str = ""
-    detail: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    detail: Dict[str, Any] = {}  # noqa: RUF012 - never modified
 
     @property
     def end(self) -> End:

@@ -112,7 +112,7 @@ class Point(NamedTuple):
     """One point of the space. ``by``: random, grid, bayesian, resumed; ``note``: why it differs from the requested one;
     ``resumes``: the outputs of the trial of another sweep that it continues."""
 
-    values: Dict[str, Any] = {}  # noqa: RUF012 - nobody writes into it
+    values: Dict[str, Any] = {}  # noqa: RUF012 - never modified
     by: str = ""
     note: str = ""
     resumes: str = ""
