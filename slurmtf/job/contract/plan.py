@@ -75,8 +75,8 @@ class Distribution(NamedTuple):
 
 
 class Stage(NamedTuple):
-    """What is on each node's own disk when the script starts. With 'node-local': the source, and the environment from the file
-    ``pack``, which was in ``prefix`` when packed. ``local``: the disk's folder; '$NAME' is expanded there. Empty: none."""
+    """What is on each node's own disk when the script starts. With 'node-local': the source, and the environment of ``prefix``,
+    packed into the file ``pack``. ``local``: the disk's folder; '$NAME' is expanded on the node. Empty: none."""
 
     where: str = "shared"
     local: str = ""

@@ -247,7 +247,7 @@ def _first(number: int, kind: int, data: Any) -> float:
 
 
 def event_files(layout: RunLayout) -> Iterator[EventFile]:
-    """Yield the event files in a run's outputs, logs and working folder, without following the links between these."""
+    """Yield the event files in a run's outputs, logs and working folder, without following links; work links to the others."""
     for root in (layout.outputs, layout.logs, layout.work):
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))

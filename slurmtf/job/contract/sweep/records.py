@@ -21,7 +21,7 @@ COMPLETED, FAILED, CANCELED = "Completed", "Failed", "Canceled"
 BY_POLICY, BY_DURATION = "policy", "max_duration_minutes"
 """Why the sweep itself canceled a trial."""
 RETIRED, TOO_SHORT = "retired", "the time is too short"
-"""Why an element leaves trials to others; the cause that ended its job can be the reason too."""
+"""Why an element leaves trials to others; the reason may also be the cause that ended its job."""
 T = TypeVar("T")
 
 
