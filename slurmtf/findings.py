@@ -41,7 +41,7 @@ class Finding:
         text = text if self.is_error else f"{text} [{self.code}]"
         return f"{text}\n    -> {spell(self.remedy)}" if self.remedy else text
 
-    def spelled(self, sources: Mapping[str, str]) -> Finding:
+    def spell(self, sources: Mapping[str, str]) -> Finding:
         """Return it with its settings as their user spells them."""
         return replace(self, what=spell(self.what, sources), remedy=spell(self.remedy, sources))
 
@@ -62,7 +62,7 @@ def locate(finding: Finding, sources: Mapping[str, str]) -> Finding:
     """Return a finding in its user's spelling, with its source: that of what it names, or of the nearest enclosing setting that
     has one."""
     if sources:
-        finding = finding.spelled(sources)
+        finding = finding.spell(sources)
     where = finding.where
     while where and not finding.source:
         if where in sources:

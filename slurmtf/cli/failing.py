@@ -49,7 +49,7 @@ def in_flags(findings: Iterable[Finding]) -> list[Finding]:
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
 
     own = own_flags()
-    return [replace(one.spelled(FLAGS), source=one.source or own.get(one.where, "")) for one in findings]
+    return [replace(one.spell(FLAGS), source=one.source or own.get(one.where, "")) for one in findings]
 
 
 def fail_system(error: OSError) -> int:

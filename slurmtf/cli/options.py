@@ -161,7 +161,7 @@ def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = 
         estimator = TensorFlow(**settings, environment_definition=Environment(**software) if software else None)
     except SpecError as err:
         raise SpecError(*(locate(finding, flags) for finding in err.findings)) from None
-    estimator.written_in(flags)
+    estimator.note_sources(flags)
     return estimator
 
 

@@ -103,9 +103,9 @@ class View:
 
     def with_lines(self, lines: Sequence[Line]) -> View:
         """Return the view with new facts. The same run stays selected, wherever it is now."""
-        return replace(self, lines=tuple(lines)).settled()
+        return replace(self, lines=tuple(lines)).select_shown()
 
-    def settled(self) -> View:
+    def select_shown(self) -> View:
         """Return the view with a shown run selected."""
         shown = self.shown
         return replace(self, chosen=shown[self.place].run_id if shown else "")
@@ -143,7 +143,7 @@ def _move(view: View, key: str) -> View | None:
     if key in ("g", Key.HOME, "G", Key.END):
         return view.at(0 if key in ("g", Key.HOME) else len(view.shown) - 1)
     if key == Key.ESCAPE:
-        return replace(view, words="").settled()
+        return replace(view, words="").select_shown()
     if key == "c" and view.chosen:
         return _ask_to_cancel(view)
     mode = {"/": Mode.FILTER, "?": Mode.HELP, "h": Mode.HELP}.get(key)
@@ -159,10 +159,10 @@ def _in_filter(view: View, key: str) -> tuple[View, Action]:
     if key == Key.ENTER:
         return replace(view, mode=Mode.LIST), Action.NONE
     if key == Key.ESCAPE:
-        return replace(view, mode=Mode.LIST, words="").settled(), Action.NONE
+        return replace(view, mode=Mode.LIST, words="").select_shown(), Action.NONE
     if key == Key.BACKSPACE:
-        return replace(view, words=view.words[:-1]).settled(), Action.NONE
-    return (replace(view, words=view.words + key).settled() if len(key) == 1 else view), Action.NONE
+        return replace(view, words=view.words[:-1]).select_shown(), Action.NONE
+    return (replace(view, words=view.words + key).select_shown() if len(key) == 1 else view), Action.NONE
 
 
 def _in_question(view: View, key: str) -> tuple[View, Action]:

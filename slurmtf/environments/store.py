@@ -83,7 +83,7 @@ class EnvironmentStore:
         facts = {} if self.record(name) else read_json(self.layout.failure(name))
         return Failure(**facts) if facts else None
 
-    def used(self, name: str) -> None:
+    def note_use(self, name: str) -> None:
         """Record that an environment is used now."""
         with contextlib.suppress(OSError):
             os.utime(self.layout.record(name))

@@ -107,7 +107,7 @@ class _Overridable(Protocol):
     def inputs(self) -> Any: ...
     @property
     def sources(self) -> Mapping[str, str]: ...
-    def written_in(self, sources: Mapping[str, str]) -> None: ...
+    def note_sources(self, sources: Mapping[str, str]) -> None: ...
 
 
 E = TypeVar("E", bound=_Overridable)
@@ -128,7 +128,7 @@ def override(estimator: E, overrides: Mapping[str, object]) -> E:
     if not given:
         return estimator
     changed: E = replace(cast(Any, estimator), **given)
-    changed.written_in({where: source for where, source in estimator.sources.items() if where not in given})
+    changed.note_sources({where: source for where, source in estimator.sources.items() if where not in given})
     return changed
 
 

@@ -104,7 +104,7 @@ def _from_document(document: Document, base: Path, overrides: dict[str, Any], fl
         estimator = document.parse(kind, data)
     except SpecError as err:
         raise SpecError(*(_relocate(finding, sources, overrides) for finding in err.findings)) from None
-    estimator.written_in(sources)
+    estimator.note_sources(sources)
     return estimator
 
 

@@ -237,7 +237,7 @@ class Estimator(OlderNames):
         sources: Mapping[str, str] = self.__dict__.get("_sources", {})
         return sources
 
-    def written_in(self, sources: Mapping[str, str]) -> None:
+    def note_sources(self, sources: Mapping[str, str]) -> None:
         """Note where the settings were written, so that findings can say so."""
         self._set(_sources=sources)
 

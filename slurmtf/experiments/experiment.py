@@ -117,7 +117,7 @@ class Experiment:
         pending = provide(building, tell, lock)
         try:
             if pending:
-                return _submit(prepared.awaiting(pending.awaited), given)
+                return _submit(prepared.await_job(pending.awaited), given)
             now = Findings(estimator.sources)  # the runs that it follows have gone on meanwhile
             follower, earlier = follow(estimator, after, self.workspace, now)
             place = prepared.plan.run
@@ -133,7 +133,7 @@ class Experiment:
         if folder is None:
             return estimator
         resuming = replace(estimator, resume_from=folder)
-        resuming.written_in(estimator.sources)
+        resuming.note_sources(estimator.sources)
         return resuming
 
     def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
@@ -195,7 +195,7 @@ def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | Non
         try:
             return _handed_over(prepared, given)
         except TakenError:
-            prepared = prepared.renamed()
+            prepared = prepared.rename()
 
 
 def _handed_over(prepared: Prepared, given: _Given) -> Run:

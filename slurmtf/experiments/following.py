@@ -50,7 +50,7 @@ def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
     own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != DEPENDENCY}
     given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
     follower = replace(estimator, sbatch={**own, **combine(words, given)}) if words else estimator
-    follower.written_in(estimator.sources)
+    follower.note_sources(estimator.sources)
     return follower
 
 

@@ -98,16 +98,16 @@ class Prepared:
         login = login_of(self.estimator)
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
 
-    def awaiting(self, job: Awaited) -> Prepared:
+    def await_job(self, job: Awaited) -> Prepared:
         """Return the run as one that waits for a build job. Everything that was looked up remains valid: only the plan
         changes."""
-        return replace(self, awaited=job)._planned(self.plan.run)
+        return replace(self, awaited=job)._make_plan(self.plan.run)
 
-    def renamed(self) -> Prepared:
+    def rename(self) -> Prepared:
         """Return the run under another id."""
-        return self._planned(replace(self.plan.run, run_id=new_run_id(self.plan.run.experiment)))
+        return self._make_plan(replace(self.plan.run, run_id=new_run_id(self.plan.run.experiment)))
 
-    def _planned(self, place: RunPlace) -> Prepared:
+    def _make_plan(self, place: RunPlace) -> Prepared:
         found = self.estimator, self.source, self.target, self.software, self.looked_up
         plan, script = _with_script(_resolve(*found, place, self.awaited))
         return replace(self, plan=plan, script=script)

@@ -174,13 +174,13 @@ class Model:
         """Its identity in MLflow's registry: name, version, run_id; empty if it is not registered there."""
         return read_json(self.folder / "mlflow.json")
 
-    def changed(self) -> Names:
+    def find_changed(self) -> Names:
         """Return the files that are not as registered: their content differs, or they are gone."""
         return [name for name, known in self.record["files"].items() if _hash_of(self.folder / name) != known["sha256"]]
 
     def check(self) -> None:
         """Raise ModelChangedError if a file is not as registered."""
-        changed = self.changed()
+        changed = self.find_changed()
         if changed:
             what = f"is not what was registered: {', '.join(changed[:5])}"
             remedy = "it, or the run that it came from, has been modified: register the right one again"

@@ -25,10 +25,10 @@ class Axis:
 
     def place(self, value: float) -> float:
         """Return where a value stands: 0 at the low end, 1 at the high end, and at them what is beyond."""
-        low, high, own = (self._scaled(one) for one in (self.low, self.high, value))
+        low, high, own = (self._to_scale(one) for one in (self.low, self.high, value))
         return max(0.0, min(1.0, (own - low) / (high - low)))
 
-    def _scaled(self, value: float) -> float:
+    def _to_scale(self, value: float) -> float:
         return math.log10(value) if self.log else _bound(value)
 
     def text(self, tick: float) -> str:

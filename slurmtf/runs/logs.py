@@ -82,7 +82,7 @@ class LogReader:
         """Print the new complete lines; with ``history``, in the order in which they were written."""
         files = self.files()
         many = len({path.stem for path in files}) > 1
-        clocked = [piece for path in files for piece in self._clocked(path)] if history else []
+        clocked = [piece for path in files for piece in self._add_clock(path)] if history else []
         for piece in sorted(clocked, key=lambda piece: piece.time):
             self._show(piece.path, many, piece.end)
         for path in files:
@@ -96,7 +96,7 @@ class LogReader:
             self._print(path, log.rest + b"\n" if many and (log.rest or self._open == path) else log.rest, many)
             log.rest = b""
 
-    def _clocked(self, path: Path) -> Iterator[_Piece]:
+    def _add_clock(self, path: Path) -> Iterator[_Piece]:
         column = STREAMS.index(path.suffix[1:]) + 1 if path.suffix[1:] in STREAMS else 0
         try:
             lines = Path(self._layout.log_clock(path.stem)).read_text(encoding="ascii").splitlines() if column else []

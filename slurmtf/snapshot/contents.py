@@ -69,7 +69,7 @@ class _Walker:
         waiting, files = [(self._top, "")], 0
         while waiting and files <= most_files:
             folder, prefix = waiting.pop()
-            items = self._listed(folder, prefix)
+            items = self._list_folder(folder, prefix)
             if items is None:
                 continue
             if prefix:
@@ -92,7 +92,7 @@ class _Walker:
             return False
         return True
 
-    def _listed(self, folder: str, prefix: str) -> list[os.DirEntry[str]] | None:
+    def _list_folder(self, folder: str, prefix: str) -> list[os.DirEntry[str]] | None:
         """Return what is in a folder; None if it does not belong to the snapshot."""
         if prefix and self.is_outside(folder):
             return None

@@ -74,7 +74,7 @@ class SnapshotStore:
         """Return the files that are being written, or were when their writer was killed."""
         return list(self._folder.glob(".*"))
 
-    def stored(self) -> list[Path]:
+    def list_stored(self) -> list[Path]:
         """Return the files of all snapshots; each name but its suffix is an id."""
         return list(self._folder.glob("*.tar"))
 

@@ -75,7 +75,7 @@ class Building:
         """Return whether it has been built, and mark it as used now."""
         found = bool(self.store.record(self.spec.name))
         if found:
-            self.store.used(self.spec.name)
+            self.store.note_use(self.spec.name)
         return found
 
 

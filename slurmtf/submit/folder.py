@@ -67,7 +67,7 @@ class Intent:
         return cls(path, folder, owner) if owner and _may_be_run(folder) else None
 
     @contextmanager
-    def staged(self) -> Iterator[RunLayout]:
+    def stage(self) -> Iterator[RunLayout]:
         """Yield the run folder to be built, which gets its name after that. Raises TakenError where another run has the id."""
         self._claim()
         try:
@@ -119,7 +119,7 @@ def build(
     """
     with writing(plan.run.workspace):
         make_private(Path(plan.run.workspace))
-        with intent.staged() as layout:
+        with intent.stage() as layout:
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
             taken.contents.check_holds(plan.script)  # files may be gone since the plan was resolved
             provenance = replace(plan.provenance, snapshot=taken.ref)

@@ -66,7 +66,7 @@ class SweepRun(Run):
         ``include_resume_from_runs`` is False; None while none has logged it."""
         left_out = {status for status, wanted in ((FAILED, include_failed), (CANCELED, include_canceled)) if not wanted}
         earlier = self.started_from if include_resume_from_runs else []
-        known = [child for sweep in (self, *earlier) for child in sweep._sorted()]
+        known = [child for sweep in (self, *earlier) for child in sweep._sort_trials()]
         fitting = [child for child in known if child.best is not None and child.get_status() not in left_out]
         sign = self.facts.settings.sign
         return max(fitting, key=lambda child: sign * (child.best or 0.0), default=None)
@@ -76,12 +76,12 @@ class SweepRun(Run):
     ) -> list[dict[str, Any]]:
         """Return the trials as Azure ML does, the best one first, those without the metric last. ``top`` so many; 0: all.
         ``reverse``: the worst one first."""
-        found = self._sorted()
+        found = self._sort_trials()
         known, unknown = [one for one in found if one.best is not None], [one for one in found if one.best is None]
         listed = [*(known[::-1] if reverse else known), *([] if discard_no_metric else unknown)]
         return [child.to_dict() for child in (listed[:top] if top else listed)]
 
-    def _sorted(self) -> list[TrialRun]:
+    def _sort_trials(self) -> list[TrialRun]:
         sign = self.facts.settings.sign
         children = self.get_children()
         return sorted(children, key=lambda one: (one.best is None, -sign * (one.best or 0.0), one.trial.number))

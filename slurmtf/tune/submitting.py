@@ -127,7 +127,7 @@ def write(sweep: Described, start: Start, asker: str, launches: Mapping[str, Lau
     files = SweepLayout(layout.folder)
     make_private(files.folder)
     make_private(Path(layout.folder, TRIALS))
-    seed, points = sweep.drawn()
+    seed, points = sweep.draw_points()
     space = {name: one.to_list() for name, one in sweep.sampling.parameter_space.items()}
     settings = sweep.settings(seed, time.time())._replace(asker=asker)
     write_json(files.settings, {**settings.to_dict(), "space": space, "warm_start_from": start.sweeps})

@@ -83,7 +83,7 @@ class Sweep:
         if errors:
             raise SpecError(*findings)
         object.__setattr__(self, "primary_metric_goal", PrimaryMetricGoal(str_of(self.primary_metric_goal)))
-        object.__setattr__(self, "_warnings", (*findings, *self._overruled(), *self._capped()))
+        object.__setattr__(self, "_warnings", (*findings, *self._check_overruled(), *self._check_total()))
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
@@ -127,7 +127,7 @@ class Sweep:
             self.estimator, script_params={key: value for key, value in dict(params or {}).items() if key not in twice}
         )
 
-    def drawn(self) -> tuple[int, list[Point]]:
+    def draw_points(self) -> tuple[int, list[Point]]:
         """Return the seed and the points behind those that are resumed: those of the sampling, for Bayesian sampling those that
         stand in for it."""
         seed = self.sampling.seed if self.sampling.seed is not None else secrets.randbits(32)
@@ -229,7 +229,7 @@ class Sweep:
             )
             yield warning("many-at-once", what, "max_concurrent_runs")
 
-    def _overruled(self) -> Iterable[Finding]:
+    def _check_overruled(self) -> Iterable[Finding]:
         twice = _twice(self.estimator.script_params, self.sampling.parameter_space)
         if twice:
             what = f"{', '.join(twice)}: in script_params and in the sweep's space, which counts"
@@ -239,7 +239,7 @@ class Sweep:
             remedy = "leave it out; a trial starts again after a preemption or a lost node"
             yield warning("restarts-in-sweep", what, "restarts", remedy)
 
-    def _capped(self) -> Iterable[Finding]:
+    def _check_total(self) -> Iterable[Finding]:
         if self.max_duration_minutes > LONGEST_MINUTES:
             what = f"{self.max_duration_minutes} is above a week: {LONGEST_MINUTES} is used"
             yield warning("long-sweep", what, "max_duration_minutes")

@@ -61,7 +61,7 @@ def _row(model: Model) -> tuple[str, ...]:
 def show(model: str, workspace: str | None) -> None:
     """Show MODEL (NAME or NAME:VERSION), and whether its files are still as registered."""
     found = Model.find(model, workspace=workspace)
-    changed = found.changed()
+    changed = found.find_changed()
     emit({**found.to_dict(), "changed": changed}, _details(found, changed))
 
 

@@ -181,7 +181,7 @@ class _Screen:
         """Draw and take keys until something else needs the terminal, or the user quits."""
         while True:
             self._take_answers()
-            live.update(self._drawn(live.console), refresh=True)
+            live.update(self._draw_screen(live.console), refresh=True)
             for key in keys(WAITING_FRAME_S if self._reading.waits or self._canceling else FRAME_S):
                 self._view, action = press(self._view, key)
                 if action is Action.CANCEL:
@@ -260,7 +260,7 @@ class _Screen:
             while not list(keys(FRAME_S)):
                 pass
 
-    def _drawn(self, console: Any) -> Any:
+    def _draw_screen(self, console: Any) -> Any:
         from rich.console import Group  # noqa: PLC0415
         from rich.rule import Rule  # noqa: PLC0415
 

@@ -69,7 +69,7 @@ def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     claim = Claim(work.layout.claim(os.path.basename(folder)))
 
     def build() -> None:
-        with work.holding(claim):
+        with work.hold(claim):
             _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
 
     build_once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)

@@ -120,7 +120,7 @@ class Work:
         return process.wait()
 
     @contextlib.contextmanager
-    def holding(self, claim: Claim) -> Iterator[None]:
+    def hold(self, claim: Claim) -> Iterator[None]:
         """Keep another claim alive, too, for as long as a part of it is built."""
         self._claims.append(claim)
         try:

@@ -50,7 +50,7 @@ class NodeFolder:
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         doomed = None
         if _lock(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
-            doomed = None if self.is_kept else self._renamed()
+            doomed = None if self.is_kept else self._rename_away()
         if not (_lock(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
             os.close(lock)
             return False
@@ -89,7 +89,7 @@ class NodeFolder:
 
     def give_up(self) -> Optional[str]:
         """Release the folder, which nobody else holds. Returns the paths to remove, which no run needs any more."""
-        doomed = self._renamed()
+        doomed = self._rename_away()
         for path in (self._kept_path, self._lock_path):
             with contextlib.suppress(OSError):
                 os.remove(path)
@@ -121,7 +121,7 @@ class NodeFolder:
         if self.is_last():
             remove(self.give_up())
 
-    def _renamed(self) -> Optional[str]:
+    def _rename_away(self) -> Optional[str]:
         doomed = "{}{}{}".format(self.path, DOOMED, os.urandom(4).hex())
         try:
             os.rename(self.path, doomed)

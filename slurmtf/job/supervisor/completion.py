@@ -70,7 +70,7 @@ class Completion:
         if not self.waiting:
             self._conclude(now)
         elif end.succeeded:
-            self._succeeded(rank, now)
+            self._take_success(rank, now)
         elif role.role in self._restartable and self._restarts > 0:
             self._restarts -= 1
             return True
@@ -100,7 +100,7 @@ class Completion:
         """The tasks that decide and have not ended."""
         return [rank for rank in self._deciding if rank not in self._done]
 
-    def _succeeded(self, rank: int, now: float) -> None:
+    def _take_success(self, rank: int, now: float) -> None:
         if rank in self._deciding:
             self._done[rank] = now
         if not self.waiting:

@@ -116,7 +116,7 @@ class Listener:
         self._strangers.pop(guest, None)
 
     def send(self, guest: Guest, data: bytes) -> None:
-        self._guarded(guest, lambda: guest.send(data))
+        self._guard(guest, lambda: guest.send(data))
 
     def drop(self, guest: Guest) -> None:
         try:
@@ -173,9 +173,9 @@ class Listener:
             guest.flush()
             guest.serve()
 
-        self._guarded(guest, serve)
+        self._guard(guest, serve)
 
-    def _guarded(self, guest: Guest, action: Callable[[], None]) -> None:
+    def _guard(self, guest: Guest, action: Callable[[], None]) -> None:
         try:
             action()
             if guest.may_go:

@@ -49,7 +49,7 @@ class Notices:
             self._warn()
         if self.given or not self._plan.notice.before:
             return False
-        cause = self._limit.announced(self._is_preempted)
+        cause = self._limit.find_announced(self._is_preempted)
         return cause is not None and self._give(cause)
 
     def by_clock(self) -> bool:

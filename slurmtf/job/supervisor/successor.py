@@ -48,7 +48,7 @@ class Successor:
         """
         if self._is_canceled():
             return None
-        decision = decide(Possible()) if self._slurm is None else self._arranged(self._slurm, decide, killed)
+        decision = decide(Possible()) if self._slurm is None else self._arrange_next(self._slurm, decide, killed)
         if decision:
             self.decision = decision
             self.is_itself = decision.how in (life.REQUEUE, life.RETURN)
@@ -66,7 +66,7 @@ class Successor:
             self._move_followers(self._slurm, self.job, self._name)
             self._slurm.cancel(self.job)
 
-    def _arranged(self, slurm: SlurmJob, decide: Decide, killed: bool) -> Optional[Decision]:
+    def _arrange_next(self, slurm: SlurmJob, decide: Decide, killed: bool) -> Optional[Decision]:
         facts = slurm.facts()
         if self._is_canceled() or facts.get("JobState") == "CANCELLED":
             return None
@@ -75,13 +75,13 @@ class Successor:
             facts = slurm.facts() or facts
             decision = decide(_possible(slurm, facts, killed)._replace(requeue=False))
         if decision and decision.how == life.RESUBMIT:
-            decision = self._resubmitted(slurm, decision, facts)
+            decision = self._resubmit(slurm, decision, facts)
         if decision and self._is_canceled():
             self._withdraw(slurm, decision)
             return None
         return decision
 
-    def _resubmitted(self, slurm: SlurmJob, decision: Decision, facts: Mapping[str, str]) -> Decision:
+    def _resubmit(self, slurm: SlurmJob, decision: Decision, facts: Mapping[str, str]) -> Decision:
         """Submit a job that continues the run; if excluding nodes leaves none, exclude none. Return what was done."""
         error = ""
         for exclude in dict.fromkeys([decision.exclude, ()]):

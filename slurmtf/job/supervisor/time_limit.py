@@ -36,7 +36,7 @@ class TimeLimit:
         """Whether USR2 is Slurm's warning; hours before the limit, somebody else sent it."""
         return self.left is None or self.left <= self._warning_s + EARLY_S
 
-    def announced(self, is_preempted: Callable[[], bool]) -> Optional[Cause]:
+    def find_announced(self, is_preempted: Callable[[], bool]) -> Optional[Cause]:
         """Return the end that Slurm's USR2 announces; None if it is the time limit, which our own clock announces when due.
 
         Near the limit, the signal may warn of the limit or of a preemption: Slurm is queried.

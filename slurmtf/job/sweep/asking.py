@@ -92,7 +92,7 @@ class Asker:
             return drawn._replace(note="drawn at random: there was no Optuna at submission")
         was_there = self._helper is not None
         try:
-            return self._proposed(trial)
+            return self._propose(trial)
         except (OSError, ValueError, KeyError, TypeError) as err:
             again = was_there and not isinstance(err, socket.timeout)
             why = self._end() or str(err)
@@ -104,7 +104,7 @@ class Asker:
         """End the helper, if there is one."""
         self._end()
 
-    def _proposed(self, trial: int) -> Point:
+    def _propose(self, trial: int) -> Point:
         helper = self._helper or self._start()
         answer = helper.ask({"seed": self._ledger.settings.seed + trial, "trials": self._news(trial)})
         return Point(dict(answer["values"]), "bayesian")

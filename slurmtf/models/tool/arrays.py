@@ -54,12 +54,12 @@ class Column:
         """Return the next rows. Raises ValueError if the file ends before."""
         start, self._place = self._place, self._place + rows
         if self._by_column:
-            return self._gathered(start, rows)
+            return self._gather_rows(start, rows)
         data = self._file.read(rows * self._row)
         _check_length(len(data), rows * self._row)
         return np.frombuffer(data, self.dtype).reshape((rows, *self.shape))
 
-    def _gathered(self, start: int, rows: int) -> Any:
+    def _gather_rows(self, start: int, rows: int) -> Any:
         """Return rows of an array stored column by column (Fortran order): a part of each column is read."""
         file, begin = self._seekable
         found = np.empty((self._values, rows), self.dtype)

@@ -92,7 +92,7 @@ class _Copy:
     def __init__(self, client: Any, experiment: str, part: Part, parent: str) -> None:
         self._client = client
         found = client.search_runs([experiment], f"tags.\"{MARK}\" = '{part.id}'")
-        run = min(found, key=lambda one: str(one.info.run_id)) if found else self._created(experiment, part, parent)
+        run = min(found, key=lambda one: str(one.info.run_id)) if found else self._create(experiment, part, parent)
         self.run_id = str(run.info.run_id)
         self.ended = False
         self._status = str(run.info.status)
@@ -101,7 +101,7 @@ class _Copy:
         self._readings: dict[str, _Reading | None] = {}
         self._files: dict[str, str] | None = None
 
-    def _created(self, experiment: str, part: Part, parent: str) -> Any:
+    def _create(self, experiment: str, part: Part, parent: str) -> Any:
         tags = {MARK: part.id, **({"mlflow.parentRunId": parent} if parent else {})}
         start = None if part.started is None else milliseconds(part.started)
         return self._client.create_run(experiment, start_time=start, tags=tags, run_name=part.id)

@@ -42,7 +42,7 @@ class Garbage:
 
 def _snapshots(workspace: Path) -> Iterator[Path]:
     """Yield snapshots that no run has. Link counts are no evidence: if links are impossible, runs have copies."""
-    old = [path for path in sorted(SnapshotStore(workspace).stored()) if age(path) >= YOUNG_S]
+    old = [path for path in sorted(SnapshotStore(workspace).list_stored()) if age(path) >= YOUNG_S]
     needed = _find_needed(workspace) if old else frozenset()
     yield from (path for path in old if path.stem not in needed)
 

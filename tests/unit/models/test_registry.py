@@ -168,9 +168,9 @@ def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(workspace: 
 
 def test_a_changed_file_is_told_by_its_hash(workspace: Path, file: Path, tmp_path: Path) -> None:
     model = Model.register(file, "digits", workspace=workspace)
-    assert model.changed() == []
+    assert model.find_changed() == []
     model.path.write_bytes(b"something else")
-    assert model.changed() == ["files/net.h5"]
+    assert model.find_changed() == ["files/net.h5"]
     with pytest.raises(ModelChangedError) as caught:
         model.download(tmp_path / "got")
     assert caught.value.findings[0].code == "model-changed"

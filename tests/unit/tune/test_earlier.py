@@ -59,7 +59,7 @@ def test_trials_that_go_on_come_first_and_count(parent: SweepRun, estimator: Ten
         (POINTS[2], "resumed", str(parent.folder / "trials/2/outputs")),
         (POINTS[0], "resumed", str(parent.folder / "trials/0/outputs")),
     ]
-    assert (found.total, len(found.drawn()[1])) == (6, 4)
+    assert (found.total, len(found.draw_points()[1])) == (6, 4)
 
 
 def test_all_that_it_can_not_start_from_is_told(estimator: TensorFlow, tmp_path: Path) -> None:

@@ -96,7 +96,7 @@ def test_more_at_once_than_there_are(estimator: TensorFlow) -> None:
 
 def test_a_grid_limits_the_trials(estimator: TensorFlow) -> None:
     found = sweep(estimator, GridParameterSampling({"a": choice(1, 2), "b": choice(1, 2)}), max_total_runs=100)
-    assert found.total == found.element_count == len(found.drawn()[1]) == 4
+    assert found.total == found.element_count == len(found.draw_points()[1]) == 4
 
 
 def test_bayesian_sampling_takes_no_policy_and_warns_of_few_runs_and_many_at_once(estimator: TensorFlow) -> None:

@@ -84,7 +84,7 @@ def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_near() ->
 )
 def test_what_slurms_signal_announces(left: float | None, preempted: bool, cause: Cause | None) -> None:
     environ = {} if left is None else {"SLURM_JOB_END_TIME": str(int(time.time() + left))}
-    assert limit(None, **environ).announced(lambda: preempted) is cause
+    assert limit(None, **environ).find_announced(lambda: preempted) is cause
 
 
 def test_it_is_told_once() -> None:
