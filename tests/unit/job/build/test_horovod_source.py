@@ -23,13 +23,13 @@ def sources(folder: Path, text: str = XLA_GUARD) -> Path:
     return folder
 
 
-def test_each_mend_is_done_once(tmp_path: Path) -> None:
+def test_each_patch_is_applied_once(tmp_path: Path) -> None:
     patch(str(sources(tmp_path)), "2.15.1", for_gpus=False)
     for file in {one.file for one in PATCHES}:
         assert (tmp_path / file).read_text() == "".join(one.new for one in PATCHES if one.file == file)
 
 
-def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
+def test_patches_for_other_releases_are_skipped(tmp_path: Path) -> None:
     (tmp_path / COMMON).parent.mkdir(parents=True)
     (tmp_path / COMMON).write_text("another")
     patch(str(tmp_path), "1.15.5", for_gpus=False)
@@ -48,7 +48,7 @@ def test_what_a_release_does_not_have_is_left(tmp_path: Path) -> None:
         ("RELEASE", "0.29.0"),
     ],
 )
-def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
+def test_a_build_from_different_sources_has_a_different_name(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
     """The environment and the wheel: else what was built before a patch would be used for ever."""
     with_horovod = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",), horovod="horovod==0.28.1")
     without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
@@ -71,14 +71,14 @@ def test_what_is_built_from_something_else_has_another_name(monkeypatch: pytest.
         ("1.15.5", False, False),
     ],
 )
-def test_the_source_for_gpus_is_left_out_where_its_headers_are_gone(
+def test_the_gpu_source_is_left_out_if_its_headers_are_missing(
     tmp_path: Path, tensorflow: str, for_gpus: bool, left_out: bool
 ) -> None:
     patch(str(sources(tmp_path)), tensorflow, for_gpus)
     assert ("HAVE_GPU" in (tmp_path / FOR_GPUS.file).read_text()) is left_out
 
 
-def test_a_release_that_can_not_be_mended(tmp_path: Path) -> None:
+def test_a_release_that_can_not_be_patched_is_refused(tmp_path: Path) -> None:
     with pytest.raises(BuildError, match=r"TensorFlow 2\.19 and later"):
         patch(str(sources(tmp_path, "another")), "2.21.0", for_gpus=False)
 
@@ -97,5 +97,5 @@ def test_a_release_that_can_not_be_mended(tmp_path: Path) -> None:
         ("Killed", "the compiler does not say why"),
     ],
 )
-def test_the_compilers_own_complaint_comes_before_pips(output: str, told: str) -> None:
+def test_the_compilers_error_is_preferred_to_pips(output: str, told: str) -> None:
     assert reason(output) == told

@@ -23,7 +23,7 @@ from slurmtf.job.build.pack import _inside, _is_compiled, _paths
         ("libx.so.1", "libx.so.1"),
     ],
 )
-def test_a_link_into_the_environment_leads_into_its_copy(link: str, expected: str) -> None:
+def test_a_link_into_the_environment_points_into_its_copy(link: str, expected: str) -> None:
     assert _inside(link, "/real/a/bin/x", "/real/a", "/envs/a") == expected
 
 
@@ -39,7 +39,7 @@ MODES = py_compile.PycInvalidationMode
         (MODES.UNCHECKED_HASH, 10, "# more\n", True),  # nobody checks it
     ],
 )
-def test_bytecode_is_what_python_would_take(
+def test_bytecode_is_accepted_by_python(
     tmp_path: Path, mode: py_compile.PycInvalidationMode, later: int, grown: str, taken: bool
 ) -> None:
     module = tmp_path / "a.py"
@@ -53,7 +53,7 @@ def test_bytecode_is_what_python_would_take(
 
 
 @pytest.mark.parametrize("head", [b"", b"\0" * 15, b"\0" * 16])
-def test_what_is_no_bytecode_is_compiled_again(tmp_path: Path, head: bytes) -> None:
+def test_invalid_bytecode_is_compiled_again(tmp_path: Path, head: bytes) -> None:
     module = tmp_path / "a.py"
     module.write_text("x = 1\n")
     compiled = Path(importlib.util.cache_from_source(str(module)))

@@ -39,7 +39,7 @@ class Claimed:
         (3, [], ["ours"], 1, 2),
     ],
 )
-def test_who_gets_the_claim_looks_again(
+def test_the_holder_of_the_claim_looks_again_before_building(
     monkeypatch: pytest.MonkeyPatch, tries: int, there: list[str], built: list[str], released: int, waited: int
 ) -> None:
     monkeypatch.setattr(work, "WAIT_S", 0)

@@ -43,11 +43,11 @@ def variables(no_proxy: str, upper: str, grpc: str) -> dict[str, str]:
         ({"http_proxy": PROXY, "no_proxy": "*"}, variables("*", "*", f"*,{ADDED}")),
     ],
 )
-def test_who_is_reached_without_a_proxy(environ: dict[str, str], expected: dict[str, str]) -> None:
+def test_nodes_are_reached_without_a_proxy(environ: dict[str, str], expected: dict[str, str]) -> None:
     assert bypass_proxies(environ, NAMES, ADDRESSES) == expected
 
 
-def test_of_a_large_job_what_linux_takes() -> None:
+def test_no_proxy_is_limited_to_the_length_that_linux_accepts() -> None:
     names = [f"node{number:05}" for number in range(10_000)]
     addresses = [f"10.{number // 256}.{number % 256}.1" for number in range(10_000)]
     environ = {"http_proxy": PROXY, "no_proxy": "a"}
@@ -56,7 +56,7 @@ def test_of_a_large_job_what_linux_takes() -> None:
     assert bypass_proxies(environ, longer, [])["no_proxy"] == "a,localhost,127.0.0.1"
 
 
-def test_the_nodes_are_told_as_the_cluster_calls_them() -> None:
+def test_nodes_are_listed_by_their_names_in_the_cluster() -> None:
     hellos = {
         0: Hello("n1", "n1i:1000", addresses=("10.0.0.1", "127.0.0.1")),
         1: Hello("n1", "n1i:1001", addresses=("10.0.0.1", "127.0.0.1")),
@@ -65,7 +65,7 @@ def test_the_nodes_are_told_as_the_cluster_calls_them() -> None:
     assert nodes_of(hellos) == {"names": ["n1", "n1i", "n2"], "addresses": ["10.0.0.1", "10.0.0.2", "127.0.0.1"]}
 
 
-def test_this_nodes_addresses() -> None:
+def test_own_addresses_are_found() -> None:
     assert "127.0.0.1" in own_addresses()
 
 
@@ -79,13 +79,13 @@ def task(start: dict[str, Any]) -> TaskEnvironment:
 
 
 @pytest.mark.parametrize("start", [{}, {"nodes": {"names": ["n1"], "addresses": []}}])
-def test_the_script_reaches_its_peers(start: dict[str, Any]) -> None:
+def test_the_script_reaches_its_peers_without_a_proxy(start: dict[str, Any]) -> None:
     seen = task(start).variables({"https_proxy": PROXY, "no_proxy": "mine"})
     assert seen["no_grpc_proxy"] == ",".join(["mine", "localhost", "127.0.0.1", *start.get("nodes", {}).get("names", [])])
     assert "no_proxy" not in task(start).variables({})
 
 
-def test_the_cluster_as_json() -> None:
+def test_the_cluster_is_passed_to_the_script_as_json() -> None:
     own = task({"cluster": CLUSTER})
     assert json.loads(own.variables({})["SLURMTF_CLUSTER"]) == CLUSTER
     command = own.arguments(["python", "--cluster=$SLURMTF_CLUSTER", "${SLURMTF_CLUSTER}", "$SLURMTF_CLUSTERS"])

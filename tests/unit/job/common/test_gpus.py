@@ -43,7 +43,7 @@ def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more:
         ("MIG-1,MIG-2", 2, ["MIG-1", "MIG-2"]),
     ],
 )
-def test_parts(names: str, sharers: int, expected: list[str]) -> None:
+def test_gpus_are_split_into_shares(names: str, sharers: int, expected: list[str]) -> None:
     assert [",".join(share_of(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
 
 
@@ -63,7 +63,7 @@ def test_parts(names: str, sharers: int, expected: list[str]) -> None:
         ("srun", False, {CVD: "MIG-GPU-a/1/0,MIG-b", "SLURM_GPUS_ON_NODE": "2"}, Sight(("MIG-GPU-a/1/0", "MIG-b"), False)),
     ],
 )
-def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
+def test_gpus_that_a_task_sees_under_slurm(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
     assert find_visible(plan(2, bound=bound, launcher=launcher), environ, 0) == expected
 
 
@@ -75,7 +75,7 @@ def test_what_a_task_sees(launcher: str, bound: bool, environ: dict[str, str], e
         ({"ROCR_VISIBLE_DEVICES": ""}, ()),
     ],
 )
-def test_another_vendor_has_another_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
+def test_each_vendor_has_its_own_variable(environ: dict[str, str], expected: tuple[str, ...]) -> None:
     assert find_visible(plan(2, gpu_vendor="amd"), environ, 0).names == expected
 
 
@@ -95,7 +95,7 @@ def test_another_vendor_has_another_variable(environ: dict[str, str], expected: 
         ({}, {}),
     ],
 )
-def test_srun_is_asked_so_that_it_names_the_gpus(told: dict[str, str], expected: dict[str, str]) -> None:
+def test_srun_is_called_so_that_it_names_the_gpus(told: dict[str, str], expected: dict[str, str]) -> None:
     assert for_srun({"HOME": "/home/u", **told}) == {"HOME": "/home/u", **expected}
 
 
@@ -110,7 +110,7 @@ def test_srun_is_asked_so_that_it_names_the_gpus(told: dict[str, str], expected:
         (2, {CVD: "4"}, ("4",)),
     ],
 )
-def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
+def test_gpus_that_a_local_task_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
     assert find_visible(plan(asked, bound=True, scheduler="local"), environ, 0) == Sight(expected, False)
 
 
@@ -124,11 +124,11 @@ def test_what_a_task_of_this_machine_sees(asked: int, environ: dict[str, str], e
         (0, {}, 0, None),
     ],
 )
-def test_gpus_that_no_variable_names(openable: int, environ: dict[str, str], asked: int, expected: Any) -> None:
+def test_gpus_are_counted_if_no_variable_names_them(openable: int, environ: dict[str, str], asked: int, expected: Any) -> None:
     assert find_visible(plan(asked, bound=True), environ, openable) == Sight(expected, False)
 
 
-def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_permission_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [*(f"nvidia{index}" for index in range(3)), "nvidiactl", "nvidia-uvm"]:
         (tmp_path / name).touch()
     monkeypatch.setitem(gpus.DEVICES, "nvidia", f"{tmp_path}/nvidia[0-9]*")
@@ -153,16 +153,16 @@ def test_a_device_that_may_not_be_opened_does_not_count(tmp_path: Any, monkeypat
         (Sight((), False), Sight(("1",), False), [0, 1], {0: (), 1: ("1",)}),
     ],
 )
-def test_two_tasks_of_a_node(first: Sight, second: Sight, users: list[int], expected: dict[int, Any]) -> None:
+def test_tasks_of_a_node_divide_its_gpus(first: Sight, second: Sight, users: list[int], expected: dict[int, Any]) -> None:
     assert divide({0: first, 1: second}, NODE, users) == expected
 
 
-def test_only_a_node_divides_its_own() -> None:
+def test_gpus_are_divided_within_each_node_only() -> None:
     seen = Sight(("0", "1"), False)
     assert divide({0: seen, 1: seen}, {0: "a", 1: "b"}, [0, 1]) == {0: ("0", "1"), 1: ("0", "1")}
 
 
-def test_what_is_left_goes_to_who_does_not_compute() -> None:
+def test_leftover_gpus_go_to_tasks_that_do_not_compute() -> None:
     seen = Sight(("0", "1", "2"), False)
     divided = divide(dict.fromkeys(range(3), seen), dict.fromkeys(range(3), "a"), [0, 1])
     assert divided == {0: ("0",), 1: ("1",), 2: ("2",)}
@@ -292,7 +292,7 @@ def worlds(draw: st.DrawFn) -> World:
 
 @settings(max_examples=400, deadline=None)
 @given(worlds())
-def test_in_any_world(world: World) -> None:
+def test_gpus_are_divided_correctly_in_any_world(world: World) -> None:
     divided = world.divided()
     for rank, names in divided.items():
         here = world.nodes[world.roles[rank].node]
@@ -332,7 +332,7 @@ def test_in_any_world(world: World) -> None:
         ("amd", "", {}, {CVD: "", "ROCR_VISIBLE_DEVICES": ""}),
     ],
 )
-def test_the_variables_that_show_these_gpus_and_no_other(
+def test_variables_show_exactly_the_given_gpus(
     vendor: str, names: str, inherited: dict[str, str], expected: dict[str, str]
 ) -> None:
     assert own_variables(vendor, tuple(filter(None, names.split(","))), inherited) == expected
@@ -350,6 +350,8 @@ def test_the_variables_that_show_these_gpus_and_no_other(
         ("ps", {}, {CVD: "0"}, ""),
     ],
 )
-def test_the_variable_of_a_task(role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None) -> None:
+def test_each_task_gets_the_variable_for_its_gpus(
+    role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None
+) -> None:
     task = TaskEnvironment(plan(2), RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
     assert task.variables(inherited).get(CVD) == expected

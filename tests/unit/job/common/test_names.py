@@ -38,7 +38,7 @@ def told(address: str) -> str:
     return trouble
 
 
-def test_an_unknown_name_a_refusal_and_silence_are_told_apart() -> None:
+def test_an_unknown_name_a_refusal_and_silence_are_distinguished() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]

@@ -72,19 +72,19 @@ WORKER, RANKS = Distribution((("worker", 1),)), Distribution((("rank", 5),))
         (LaunchOrder(distribution=WORKER, size=Size(1)), WORKER, Size(1)),
     ],
 )
-def test_the_tasks_of_a_launch(order: LaunchOrder, tasks: Distribution, size: Size) -> None:
+def test_a_launch_has_its_own_tasks(order: LaunchOrder, tasks: Distribution, size: Size) -> None:
     plan = FULL.of_launch(order)
     assert (plan.distribution, plan.size) == (tasks, size)
     assert plan._replace(distribution=FULL.distribution, size=FULL.size) == FULL
 
 
-def test_unknown_keys_are_taken_and_missing_ones_have_their_default() -> None:
+def test_unknown_keys_are_accepted_and_missing_keys_have_defaults() -> None:
     more = {**LEAST, "colour": "blue", "size": {"nodes": 2, "colour": "blue"}}
     read = JobPlan.from_dict(more)
     assert (read.size, read.stage, read.timings) == (Size(nodes=2), Stage(), Timings())
 
 
-def test_a_newer_schema_is_refused_with_both_numbers() -> None:
+def test_a_newer_schema_is_refused_and_both_numbers_are_named() -> None:
     with pytest.raises(PlanError, match=f"has schema {SCHEMA + 1}, and this slurmtf knows up to {SCHEMA}"):
         JobPlan.from_dict({**LEAST, "schema": SCHEMA + 1})
 
@@ -93,13 +93,13 @@ def test_a_newer_schema_is_refused_with_both_numbers() -> None:
     "facts",
     [None, [], {}, {"schema": "1"}, {"schema": True}, {"schema": 1}, *({**LEAST, **bad} for bad in BAD)],
 )  # fmt: skip
-def test_what_is_no_plan(facts: Any) -> None:
+def test_data_that_is_not_a_plan_is_refused(facts: Any) -> None:
     with pytest.raises(PlanError):
         JobPlan.from_dict(facts)
 
 
 @given(st.recursive(st.none() | st.integers() | st.text(), lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner)))
-def test_whatever_a_part_holds_is_read_or_refused(facts: Any) -> None:
+def test_any_value_of_a_field_is_read_or_refused(facts: Any) -> None:
     for name in JobPlan._fields:
         try:
             JobPlan.from_dict({**LEAST, name: facts})
@@ -107,7 +107,7 @@ def test_whatever_a_part_holds_is_read_or_refused(facts: Any) -> None:
             continue
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_a_damaged_plan_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "plan.json"
     for text in ("{", "[1]", "{}", '{"job": {"schema": 99}}', "[" * 100_000):
         path.write_text(text)

@@ -37,7 +37,7 @@ def in_documents() -> set[str]:
     return {name for path in DOCS for name in OURS.findall(path.read_text(encoding="utf-8"))}
 
 
-def test_no_other_module_spells_a_name() -> None:
+def test_variable_names_are_spelled_in_one_module_only() -> None:
     spelled = {
         (str(path.relative_to(PACKAGE)), text)
         for path in PACKAGE.rglob("*.py")
@@ -48,7 +48,7 @@ def test_no_other_module_spells_a_name() -> None:
     assert spelled == set()
 
 
-def test_what_stands_alone_knows_the_same_names() -> None:
+def test_standalone_files_use_the_same_names() -> None:
     found = {
         text for folder in STANDS_ALONE for path in folder.rglob("*.py") for text in literals(path) if OURS.fullmatch(text)
     }
@@ -56,7 +56,7 @@ def test_what_stands_alone_knows_the_same_names() -> None:
     assert found <= {*OF_AGENT, *OF_SCRIPT}
 
 
-def test_the_documents_name_what_there_is() -> None:
+def test_the_documents_name_exactly_the_existing_variables() -> None:
     told = {name for name in in_documents() if not OF_A_KIND.fullmatch(name)} - OTHER_NAMES
     assert {*OF_SCRIPT, *OF_USER} - told == set(), "not documented"
     assert told - {*OF_SCRIPT, *OF_USER} - OF_TESTS == set(), "not there"
@@ -65,13 +65,13 @@ def test_the_documents_name_what_there_is() -> None:
 OF_TESTS = {"SLURMTF_CLUSTER_DIR", "SLURMTF_REQUIRE_SLURM", "SLURMTF_REQUIRE_ENVS", "SLURMTF_FUZZ_S"}
 
 
-def test_nothing_of_a_run_reaches_the_next_one() -> None:
+def test_no_variable_of_a_run_reaches_the_next_one() -> None:
     given = {*OF_SCRIPT, *OF_AGENT, *OF_LIBRARIES, f"{SLURMTF_INPUT}DATA", "SLURMTF_WORKER_HOSTS"}
     environ = {**dict.fromkeys(given, "x"), **dict.fromkeys(OF_USER, "mine"), "SLURMTF_RUN_FOLDER": "/runs/a"}
     assert without_run(environ) == dict.fromkeys(OF_USER, "mine")
 
 
-def test_libraries_are_told_nothing_that_is_not_listed() -> None:
+def test_libraries_get_only_listed_variables() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
     told = [horovod_variables(roles, hellos, of_gloo("n0", 1)), jax_variables(hellos, "")]
@@ -79,6 +79,6 @@ def test_libraries_are_told_nothing_that_is_not_listed() -> None:
 
 
 @pytest.mark.parametrize("group", [OF_SCRIPT, OF_AGENT, OF_USER])
-def test_each_of_ours_says_what_it_is_for(group: tuple[str, ...]) -> None:
+def test_each_of_our_variables_is_described(group: tuple[str, ...]) -> None:
     text = Path(variables.__file__).read_text(encoding="utf-8")
     assert [name for name in group if not re.search(rf'^{name} = "{name}"\n"""\w', text, re.MULTILINE)] == []

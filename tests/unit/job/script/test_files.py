@@ -58,7 +58,7 @@ def test_forked_processes_share_a_file(tmp_path: Path) -> None:
     assert values(tmp_path / "metrics/a.jsonl") == Counter(range(-1, 4 * EACH))
 
 
-def test_each_line_is_there_at_once(tmp_path: Path) -> None:
+def test_each_line_is_written_immediately(tmp_path: Path) -> None:
     lines = Lines(str(tmp_path / "a.jsonl"))
     for n in range(3):
         lines.write(line(n))
@@ -66,7 +66,7 @@ def test_each_line_is_there_at_once(tmp_path: Path) -> None:
     assert (tmp_path / "a.jsonl").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_full_disk_is_told_once_and_forgiven(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_full_disk_is_reported_once_and_tolerated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     path = tmp_path / "a.jsonl"
     path.symlink_to("/dev/full")
     lines = Lines(str(path))
@@ -85,7 +85,7 @@ def test_a_full_disk_is_told_once_and_forgiven(tmp_path: Path, monkeypatch: pyte
     assert "1001 values were lost" in capsys.readouterr().err
 
 
-def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+def test_a_truncated_line_loses_only_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
     monkeypatch.setattr(files, "RETRY_S", 0)
     lines = Lines(str(tmp_path / "a.jsonl"))
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -101,7 +101,7 @@ def test_a_line_that_was_cut_costs_itself_only(tmp_path: Path, monkeypatch: pyte
     assert "can't write" in capsys.readouterr().err
 
 
-def test_a_removed_folder_ends_nothing(tmp_path: Path, capsys: Any) -> None:
+def test_a_removed_folder_does_not_end_the_script(tmp_path: Path, capsys: Any) -> None:
     lines = Lines(str(tmp_path / "metrics/a.jsonl"))
     lines.write(line(0))
     shutil.rmtree(tmp_path / "metrics")
@@ -111,7 +111,7 @@ def test_a_removed_folder_ends_nothing(tmp_path: Path, capsys: Any) -> None:
     assert "can't write" in capsys.readouterr().err
 
 
-def test_errors_that_nobody_can_read_end_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_without_a_stderr_do_not_end_the_script(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "b").write_text("no folder")
     closed = io.StringIO()
     closed.close()
@@ -120,7 +120,7 @@ def test_errors_that_nobody_can_read_end_nothing(tmp_path: Path, monkeypatch: py
         Lines(str(tmp_path / "b/a.jsonl")).write(line(0))
 
 
-def test_a_file_is_there_whole_or_not_at_all(tmp_path: Path, capsys: Any) -> None:
+def test_a_file_is_stored_completely_or_not_at_all(tmp_path: Path, capsys: Any) -> None:
     (tmp_path / "given").write_bytes(b"data")
     assert keep(str(tmp_path / "new/a"), copy_into(str(tmp_path / "given")))
     assert keep(str(tmp_path / "new/b"), copy_into(io.BytesIO(b"stream")))

@@ -24,7 +24,7 @@ SPOILED: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("why", SPOILED)
-def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, why: str) -> None:
+def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, why: str) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     SPOILED[why](first / f"slurmtf-{os.getuid()}")
@@ -33,7 +33,7 @@ def test_a_folder_that_is_not_ours_alone_is_not_used(tmp_path: Path, why: str) -
     assert why in troubles[0], troubles
 
 
-def test_the_place_is_the_sites_else_the_jobs(tmp_path: Path) -> None:
+def test_the_place_is_the_sites_or_else_the_jobs(tmp_path: Path) -> None:
     own = {"SLURM_TMPDIR": str(tmp_path / "slurm"), "TMPDIR": str(tmp_path / "tmp"), "SLURMD_NODENAME": "n1"}
     ours = f"slurmtf-{os.getuid()}/n1"
     places = {
@@ -47,7 +47,7 @@ def test_the_place_is_the_sites_else_the_jobs(tmp_path: Path) -> None:
     assert nodefolder.find_base("", own)[0] == str(tmp_path / "tmp" / ours)
 
 
-def test_who_takes_a_lock_that_is_being_removed_tries_again(tmp_path: Path) -> None:
+def test_a_lock_that_is_being_removed_is_tried_again(tmp_path: Path) -> None:
     one, other = (nodefolder.NodeFolder(str(tmp_path), "run", "") for _ in range(2))
     assert one.enter() and other.enter()
     Path(one.path, "file").touch()
@@ -64,7 +64,7 @@ def test_who_takes_a_lock_that_is_being_removed_tries_again(tmp_path: Path) -> N
     assert {str(path) for path in tmp_path.iterdir()} == {doomed, again}
 
 
-def test_what_is_kept_for_the_next_launch_is_swept_by_nobody_for_a_while(tmp_path: Path) -> None:
+def test_a_folder_kept_for_the_next_launch_is_not_removed_for_a_while(tmp_path: Path) -> None:
     kept, other = nodefolder.NodeFolder(str(tmp_path), "kept", "a"), nodefolder.NodeFolder(str(tmp_path), "other", "b")
     assert kept.enter() and other.enter()
     Path(kept.path, "file").touch()
@@ -81,7 +81,7 @@ def test_what_is_kept_for_the_next_launch_is_swept_by_nobody_for_a_while(tmp_pat
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "other.lock"]
 
 
-def test_another_start_of_the_job_does_not_use_what_was_kept(tmp_path: Path) -> None:
+def test_another_start_of_the_job_does_not_use_the_kept_folder(tmp_path: Path) -> None:
     first, second = (nodefolder.NodeFolder(str(tmp_path), "run", name) for name in ("a", "b"))
     assert first.enter()
     Path(first.path, "file").touch()

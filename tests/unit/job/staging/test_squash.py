@@ -7,7 +7,7 @@ from pathlib import Path
 from slurmtf.job.staging.squash import _link
 
 
-def test_only_what_changes_and_programs_are_copied(tmp_path: Path) -> None:
+def test_only_programs_and_files_that_change_are_copied(tmp_path: Path) -> None:
     mount, target = tmp_path / "mount", tmp_path / "env"
     for name in ("bin/python", "bin/pip", "lib/python3/site-packages/a.py", "lib/python3/b.pth", "share/x/y", "pyvenv.cfg"):
         (mount / name).parent.mkdir(parents=True, exist_ok=True)

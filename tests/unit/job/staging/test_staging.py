@@ -16,7 +16,7 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
 
 
 @pytest.mark.parametrize("has_room", [True, False])
-def test_a_source_without_room_is_unpacked_where_it_is_shared(
+def test_a_source_without_room_is_unpacked_into_the_shared_folder(
     has_room: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     layout = RunLayout(str(tmp_path / "run"))
@@ -31,9 +31,7 @@ def test_a_source_without_room_is_unpacked_where_it_is_shared(
 
 
 @pytest.mark.parametrize("failed", [[], ["a.txt: Disk quota exceeded"]])
-def test_results_that_were_not_copied_back_fail_the_run(
-    failed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_results_not_copied_back_fail_the_run(failed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "inputs" / "results").mkdir(parents=True)
     plan = PLAN._replace(inputs=(DataInput("results", str(tmp_path / "shared"), "upload"),))
     told = transfer.Returned()

@@ -14,7 +14,7 @@ from slurmtf.job.staging.node_folder import find_base
 from slurmtf.job.staging.transfer import _place, list_tree
 
 
-def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
+def test_links_are_followed_but_not_in_cycles(tmp_path: Path) -> None:
     (tmp_path / "data/part").mkdir(parents=True)
     (tmp_path / "data/part/a").write_text("aa")
     (tmp_path / "data/again").symlink_to("part")
@@ -32,7 +32,7 @@ def test_links_are_followed_but_not_in_a_circle(tmp_path: Path) -> None:
     ("there", "content", "placed"),
     [(None, "new", True), ("new", "new", True), ("old", "new", False), ("folder", "new", False), ("link", "new", False)],
 )
-def test_a_result_replaces_nothing(
+def test_a_result_never_replaces_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool, there: str | None, content: str, placed: bool
 ) -> None:
     """On a file system without hard links, too."""
@@ -58,7 +58,7 @@ def test_a_result_replaces_nothing(
 
 
 @pytest.mark.parametrize(("kind", "used"), [("ext4", True), ("tmpfs", True), ("nfs4", False), ("lustre", False)])
-def test_a_shared_folder_is_no_nodes_own_disk_unless_the_site_says_so(
+def test_a_shared_folder_is_not_a_node_disk_unless_the_site_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, used: bool
 ) -> None:
     monkeypatch.setattr(mounts, "mounts", lambda: [Mount("/", "8:1", "ext4"), Mount(str(tmp_path), "8:2", kind)])

@@ -56,7 +56,7 @@ LATE = {"late": ["evaluator-0"], "grace_s": 60}
 
 
 @pytest.mark.parametrize(("end", "detail"), [(OK, {}), (BAD, {}), (None, LATE)])
-def test_an_evaluator_has_time_for_its_last_evaluation(end: End | None, detail: dict[str, Any]) -> None:
+def test_an_evaluator_gets_time_for_its_last_evaluation(end: End | None, detail: dict[str, Any]) -> None:
     watched = completion([("chief", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
     watched.ended(0, OK, now=0)
     watched.ended(1, BAD, now=1)
@@ -69,7 +69,7 @@ def test_an_evaluator_has_time_for_its_last_evaluation(end: End | None, detail: 
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_nobody_waits_for_an_evaluator_that_is_lost(before: bool) -> None:
+def test_a_lost_evaluator_is_not_waited_for(before: bool) -> None:
     watched = completion([("chief", 1), ("evaluator", 1)], evaluator_grace_s=60)
     if before:
         watched.lost(1, now=0)
@@ -86,14 +86,14 @@ def test_restarts_are_counted() -> None:
     assert watched.verdict is not None and not watched.verdict.success
 
 
-def test_a_chief_is_never_started_again() -> None:
+def test_a_chief_is_never_restarted() -> None:
     watched = completion([("chief", 1), ("worker", 1)], restarts=2, restartable=["worker"])
     assert not watched.ended(0, BAD, now=0)
     assert watched.verdict is not None
 
 
 @pytest.mark.parametrize("tolerant", [True, False])
-def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
+def test_stragglers_get_no_more_than_their_grace_time(tolerant: bool) -> None:
     watched = completion([("worker", 2)], stragglers_succeed=tolerant)
     watched.tick(now=1000)
     watched.ended(0, OK, now=1000)
@@ -106,14 +106,14 @@ def test_stragglers_get_their_grace_and_no_more(tolerant: bool) -> None:
     assert watched.verdict.detail == {"late": ["worker-1"], "grace_s": 10}
 
 
-def test_a_lost_task_is_named() -> None:
+def test_a_lost_task_is_named_in_the_verdict() -> None:
     watched = completion([("worker", 2)])
     watched.lost(1, now=0)
     assert watched.verdict is not None
     assert (watched.verdict.rank, watched.verdict.cause) == (1, Cause.TASK_LOST)
 
 
-def test_the_grace_of_stragglers_counts_from_the_first_success() -> None:
+def test_the_grace_time_of_stragglers_starts_at_the_first_success() -> None:
     watched = completion([("worker", 3)])
     watched.ended(0, OK, now=1000)
     watched.ended(1, OK, now=1009)
@@ -122,7 +122,7 @@ def test_the_grace_of_stragglers_counts_from_the_first_success() -> None:
     assert watched.verdict.detail["late"] == ["worker-2"]
 
 
-def test_a_parameter_server_of_a_coordinated_training_is_not_started_again() -> None:
+def test_a_parameter_server_under_a_coordinator_is_not_restarted() -> None:
     """Its variables would be new ones: TensorFlow's coordinator can't bring them back."""
     watched = completion([("chief", 1), ("ps", 1), ("worker", 1)], restarts=3, restartable=("worker",))
     assert not watched.ended(1, BAD, now=0)
@@ -146,12 +146,12 @@ def test_a_parameter_server_of_a_coordinated_training_is_not_started_again() -> 
         ("ps", Verdict(False, 2), False),  # a worker
     ],
 )
-def test_who_only_waits_for_the_one_that_failed(backend: str, verdict: Verdict, expected: bool) -> None:
+def test_tasks_that_only_wait_for_a_failed_peer_are_recognized(backend: str, verdict: Verdict, expected: bool) -> None:
     roles = cyclic([("chief", 1), ("ps", 1), ("worker", 1)], nodes=1)
     assert waits_for_dead_peer(verdict, Distribution((), backend), roles) is expected
 
 
-def test_the_evaluators_time_counts_from_the_last_worker() -> None:
+def test_the_grace_time_of_an_evaluator_starts_when_the_last_worker_ends() -> None:
     watched = completion([("worker", 2), ("evaluator", 1)], evaluator_grace_s=60)
     watched.ended(0, OK, now=0)
     watched.ended(1, OK, now=9)
@@ -160,7 +160,7 @@ def test_the_evaluators_time_counts_from_the_last_worker() -> None:
         assert (watched.verdict is not None) is over
 
 
-def test_a_server_that_is_lost_when_all_workers_have_ended_fails_nothing() -> None:
+def test_a_parameter_server_lost_after_all_workers_ended_fails_nothing() -> None:
     """Its evaluator still has its time: the training is done."""
     watched = completion([("ps", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
     watched.ended(1, OK, now=0)
@@ -170,7 +170,7 @@ def test_a_server_that_is_lost_when_all_workers_have_ended_fails_nothing() -> No
     assert watched.verdict is not None and watched.verdict.success
 
 
-def test_the_first_verdict_counts_whoever_decides() -> None:
+def test_the_first_verdict_counts() -> None:
     watched = completion([("worker", 2)])
     watched.decide(Verdict(False, None, Cause.CALLED_OFF), now=5)
     watched.ended(0, BAD, now=6)
@@ -183,7 +183,7 @@ def test_the_first_verdict_counts_whoever_decides() -> None:
     ("rank", "how", "at"),
     [(0, "ended", 4.0), (0, "lost", 5.0), (1, "ended", 6.0)],
 )
-def test_when_it_was_decided(rank: int, how: str, at: float) -> None:
+def test_the_time_of_the_verdict_is_kept(rank: int, how: str, at: float) -> None:
     watched = completion([("worker", 2)])
     watched.ended(rank, BAD, now=at) if how == "ended" else watched.lost(rank, now=at)
     assert (watched.verdict is not None, watched.decided_at) == (True, at)
@@ -200,7 +200,7 @@ def test_when_it_was_decided(rank: int, how: str, at: float) -> None:
         (Verdict(False, None, Cause.CALLED_OFF), "mpi", 20.0),
     ],
 )
-def test_the_time_that_the_others_have_to_end(verdict: Verdict, backend: str, grace_s: float) -> None:
+def test_grace_time_of_the_other_tasks(verdict: Verdict, backend: str, grace_s: float) -> None:
     roles = cyclic([("ps", 1), ("worker", 2)] if backend == "ps" else [("worker", 3)], nodes=1)
     assert grace_of(verdict, Distribution((), backend), roles, Timings(grace=20.0, peer_grace=5.0)) == grace_s
     assert grace_of(verdict, Distribution((), backend), roles, Timings(grace=2.0, peer_grace=5.0)) == 2.0

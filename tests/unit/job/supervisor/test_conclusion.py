@@ -91,11 +91,11 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         ),  # what it ended with then, it ended with because of us
     ],
 )  # fmt: skip
-def test_outcomes(known: Facts, expected: Outcome) -> None:
+def test_facts_lead_to_the_outcome(known: Facts, expected: Outcome) -> None:
     assert conclude(known) == expected
 
 
-def test_the_host_of_a_single_task_is_not_told() -> None:
+def test_the_host_of_a_single_task_is_left_out() -> None:
     known = facts(roles=ROLES[:1], hosts={0: "n1"}, verdict=Verdict(False, 0), ends={0: End(3)})
     assert conclude(known) == Outcome(Cause.SCRIPT, "chief-0", "", 3)
 
@@ -115,12 +115,12 @@ def test_the_host_of_a_single_task_is_not_told() -> None:
         (facts(verdict=LOST, lost=frozenset({1})), 200.0, False),  # Slurm may say that its node failed
     ],
 )
-def test_when_an_outcome_is_certain(known: Facts, now: float, certain: bool) -> None:
+def test_early_outcome_needs_certainty(known: Facts, now: float, certain: bool) -> None:
     assert (conclude_early(known, now) is not None) is certain
 
 
 @pytest.mark.parametrize(("end", "expected"), [(End(0), False), (End(143), False), (End(None, 15), True), (End(None, 9), True), (End(None, 11), False)])  # fmt: skip  # noqa: E501
-def test_an_end_that_a_kill_of_the_job_would_explain(end: End, expected: bool) -> None:
+def test_ends_that_killing_the_job_would_explain(end: End, expected: bool) -> None:
     assert may_be_killed(facts(ends={0: end})) is expected
 
 
@@ -140,7 +140,9 @@ def test_an_end_that_a_kill_of_the_job_would_explain(end: End, expected: bool) -
         (Outcome(Cause.RESULTS, exit_code=1), Cause.TIME_LIMIT, 0, Cause.RESULTS),
     ],
 )
-def test_the_end_of_a_script_that_was_told_of_it(outcome: Outcome, noticed: Cause | None, asks_with: int, cause: Cause) -> None:
+def test_an_end_after_a_notice_has_the_cause_of_the_notice(
+    outcome: Outcome, noticed: Cause | None, asks_with: int, cause: Cause
+) -> None:
     found = by_notice(outcome, noticed, asks_with)
     assert (found.cause, found.end) == (cause, outcome.end)
     assert bool(found.detail.get("noticed")) is (cause is not outcome.cause)
@@ -167,7 +169,7 @@ def test_the_end_of_a_script_that_was_told_of_it(outcome: Outcome, noticed: Caus
         (Outcome(Cause.CANCELED), b"Detected 1 oom-kill event(s)", Cause.CANCELED),
     ],
 )
-def test_slurms_word_of_memory_outranks_the_scripts_end(outcome: Outcome, written: bytes, cause: Cause) -> None:
+def test_slurms_report_of_memory_outranks_the_scripts_end(outcome: Outcome, written: bytes, cause: Cause) -> None:
     assert with_memory(outcome, ran_out_of_memory(written)).cause is cause
 
 
@@ -188,7 +190,7 @@ NO_MEMORY = facts(verdict=FAILED, ends={1: End(None, 9)}, out_of_memory=True)
         (NO_MEMORY._replace(killing=kill(99.0)), Cause.CANCELED),
     ],
 )
-def test_a_notice_and_slurms_word_of_memory_are_heard_at_once(known: Facts, cause: Cause) -> None:
+def test_a_notice_and_slurms_report_of_memory_count_in_the_early_outcome(known: Facts, cause: Cause) -> None:
     """What is told early must be what is told in the end."""
     assert conclude(known).cause is cause
     early = conclude_early(known._replace(missing_results=None), 200.0)
@@ -212,7 +214,7 @@ SLURMD = b"slurmstepd: error: *** JOB 47 ON node1 CANCELLED AT 2026-11-29T12:00:
         (b"srun: error: Node failure on node2\n" + SLURMD % b"NODE FAILURE", True, Cause.REQUEUED, ""),
     ],
 )
-def test_who_ends_a_job(written: bytes, gives_way: bool, cause: Cause, node: str) -> None:
+def test_cause_of_a_signal_to_the_job(written: bytes, gives_way: bool, cause: Cause, node: str) -> None:
     found = killing_of((15, 99.0), written, "47", gives_way)
     assert found == Killing(15, 99.0, cause, node)
     assert found.outcome == Outcome(cause, host=node, signal=15)
@@ -233,7 +235,5 @@ UNHEARD = Outcome(Cause.LAUNCHER, exit_code=1)
         (None, Outcome(Cause.SCRIPT, exit_code=0), b"", None),
     ],
 )
-def test_since_when_slurmctld_has_been_silent(
-    since: float | None, outcome: Outcome, written: bytes, expected: float | None
-) -> None:
+def test_start_of_slurmctlds_silence(since: float | None, outcome: Outcome, written: bytes, expected: float | None) -> None:
     assert unheard_since(since, 100.0, outcome, written) == expected

@@ -54,7 +54,7 @@ class Slurm:
         return str(json.loads(lines[-1])["ref"]["job_id"])
 
 
-def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_decision_to_end_the_run_counts_no_further_attempt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
     monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: Slurm(layout))
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("script", 1),))
@@ -71,7 +71,7 @@ def test_what_ends_a_run_is_no_attempt_more(tmp_path: Path, monkeypatch: pytest.
     assert [json.loads(line)["how"] for line in lines] == ["launch", "end"]
 
 
-def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_job_is_recorded_before_its_followers_are_moved_to_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
     slurm = Slurm(layout)
     monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: slurm)
@@ -85,7 +85,7 @@ def test_a_job_is_written_down_before_those_that_wait_are_moved_to_it(tmp_path: 
     assert slurm.orders[2:] == [("13", "12", "12"), ("cancel", "13")]
 
 
-def test_those_that_have_come_to_wait_for_a_job_while_it_was_killed_are_moved_too(
+def test_runs_that_began_to_wait_while_the_job_was_killed_are_moved_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Their client was killed before it could look again."""
@@ -100,7 +100,7 @@ def test_those_that_have_come_to_wait_for_a_job_while_it_was_killed_are_moved_to
     assert slurm.orders == [("submit", "12"), ("12", "13", "13"), ("12", "13", "13")]
 
 
-def test_where_a_run_failed_is_told_by_what_its_last_launch_has_logged(tmp_path: Path) -> None:
+def test_a_failure_is_located_by_the_metrics_of_the_last_launch(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     plan = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)), restarts=(Budget("script", 0),))
     written = Journal(str(tmp_path / "12.0.jsonl"))
@@ -135,7 +135,7 @@ PREEMPTED = Outcome(Cause.PREEMPTED, signal=15)
         ("12", 1, PREEMPTED, "", (), None),
     ],
 )
-def test_a_job_that_has_nothing_to_do(
+def test_a_job_with_nothing_left_to_do_is_recognized(
     tmp_path: Path,
     job: str,
     requeues: int,

@@ -59,7 +59,7 @@ CONVERSATIONS: dict[str, Sequence[Step]] = {
 
 
 @pytest.mark.parametrize("name", CONVERSATIONS)
-def test_what_the_verbs_mean(name: str) -> None:
+def test_each_verb_is_answered(name: str) -> None:
     scopes = Scopes(SIZES)
     assert [(step, scopes.answer(request(step))) for step, _ in CONVERSATIONS[name]] == list(CONVERSATIONS[name])
 
@@ -73,7 +73,7 @@ WHOLE = {
 
 
 @pytest.mark.parametrize("data", WHOLE)
-def test_a_request_may_come_in_pieces(data: bytes) -> None:
+def test_a_request_may_arrive_in_pieces(data: bytes) -> None:
     assert parse_request(data) == WHOLE[data]
     assert all(parse_request(data[:length]) is None for length in range(len(data)))
 
@@ -90,12 +90,12 @@ def test_a_request_may_come_in_pieces(data: bytes) -> None:
         b"x" * 9000,
     ],
 )
-def test_no_request(data: bytes) -> None:
+def test_a_malformed_request_is_refused(data: bytes) -> None:
     with pytest.raises(ValueError):
         parse_request(data)
 
 
-def test_the_scopes_are_those_of_horovods_launcher() -> None:
+def test_scopes_match_those_of_horovods_launcher() -> None:
     """As RendezvousHTTPServer._extract_scope_size makes them of its hosts' slots."""
     roles = blocks([("rank", 4)], 3)
     ranks = cluster.horovod_ranks(roles, {0: "n1", 1: "n1", 2: "n1", 3: "n2"})
@@ -117,7 +117,7 @@ def ask(port: int, method: str, path: str, body: bytes = b"", host: str = "127.0
         connection.close()
 
 
-def test_a_client_of_http() -> None:
+def test_an_http_client_is_answered() -> None:
     value = bytes(range(256)) * 4000
     with serving(SIZES) as store:
         assert ask(store.port, "GET", "/global/0") == NOT_YET
@@ -128,7 +128,7 @@ def test_a_client_of_http() -> None:
         assert ask(store.port, "GET", "/global") == (400, b"")
 
 
-def test_a_launch_has_a_store_of_its_own() -> None:
+def test_each_launch_has_its_own_store() -> None:
     with serving(SIZES) as first, serving(SIZES) as second:
         ask(first.port, "PUT", "/global/0", b"a")
         assert ask(second.port, "GET", "/global/0") == NOT_YET
@@ -136,7 +136,7 @@ def test_a_launch_has_a_store_of_its_own() -> None:
         socket.create_connection(("127.0.0.1", first.port), timeout=HANG_S)
 
 
-def test_only_the_jobs_nodes_are_answered() -> None:
+def test_only_nodes_of_the_job_are_answered() -> None:
     """The node's own addresses, and those that its tasks told of."""
     from slurmtf.job.common.addresses import own_addresses
 

@@ -47,7 +47,7 @@ def launch(tmp_path: Path, no_orphans: None, monkeypatch: pytest.MonkeyPatch) ->
     signal.set_wakeup_fd(descriptor)
 
 
-def test_results_that_are_copied_back_are_waited_for(launch: Launching, clock: Clock) -> None:
+def test_results_being_copied_back_are_waited_for(launch: Launching, clock: Clock) -> None:
     launch.stop(1.0)
     assert launch.launcher.kill_in == 1.0 + TIMINGS.late_reports
     launch.hear(LEAVING)
@@ -57,30 +57,30 @@ def test_results_that_are_copied_back_are_waited_for(launch: Launching, clock: C
     assert launch.launcher.kill_in == TIMINGS.sign
 
 
-def test_they_are_not_where_somebody_ends_the_job(launch: Launching, clock: Clock) -> None:
+def test_results_are_not_waited_for_if_the_job_is_killed(launch: Launching, clock: Clock) -> None:
     launch.stop_at_once()
     launch.hear(LEAVING)
     assert launch.launcher.kill_in == TIMINGS.grace + TIMINGS.late_reports
 
 
-def test_they_are_where_the_last_launch_ends_by_itself(launch: Launching, clock: Clock) -> None:
+def test_results_are_waited_for_if_the_last_launch_ends_by_itself(launch: Launching, clock: Clock) -> None:
     launch.stop_for_good()
     launch.hear(LEAVING)
     assert launch.launcher.kill_in == TIMINGS.sign
 
 
-def test_a_launcher_that_nobody_ends_is_not_killed_for_results(launch: Launching) -> None:
+def test_a_launcher_that_was_not_stopped_is_not_killed_because_of_results(launch: Launching) -> None:
     launch.hear(LEAVING)
     assert launch.launcher.kill_in is None
 
 
-def test_a_launcher_whose_tasks_have_not_come_is_sent_term(launch: Launching) -> None:
+def test_a_launcher_without_connected_tasks_gets_sigterm(launch: Launching) -> None:
     """It may still wait for nodes; with tasks, it hands their order on to no one."""
     launch.stop(1.0)
     assert launch.launcher.heard == [signal.SIGTERM]
 
 
-def test_one_whose_tasks_have_come_is_not(launch: Launching) -> None:
+def test_a_launcher_with_connected_tasks_gets_no_signal(launch: Launching) -> None:
     launch.hear({"event": "hello", "rank": 0, "host": "n1"})
     launch.stop(1.0)
     assert launch.launcher.heard == []

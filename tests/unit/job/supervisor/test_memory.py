@@ -20,14 +20,14 @@ V1 = "9:memory:/slurm/uid_1000/job_33/step_batch\n4:cpu,cpuacct:/slurm/uid_1000/
         ("", "", ""),
     ],
 )
-def test_it_is_the_jobs_own_cgroup(text: str, job: str, path: str) -> None:
+def test_kills_are_counted_in_the_jobs_own_cgroup(text: str, job: str, path: str) -> None:
     assert events_file(text, job) == path
 
 
 @pytest.mark.parametrize(
     "text", ["low 0\nhigh 0\nmax 71\noom 1\noom_kill 1\noom_group_kill 0\n", "oom_kill_disable 0\nunder_oom 0\noom_kill 1\n"]
 )
-def test_the_count(text: str) -> None:
+def test_number_of_kills_is_parsed(text: str) -> None:
     """As the kernel writes it: memory.events of cgroup v2, memory.oom_control of v1."""
     found = KILLS.search(text)
     assert found

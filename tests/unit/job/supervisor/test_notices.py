@@ -52,7 +52,7 @@ class Told:
         (HOUR, 0, True, None, []),  # the user wants no notice
     ],
 )
-def test_slurms_signal(
+def test_slurms_signal_gives_one_notice(
     tmp_path: Path, left: int | None, before: int, preempted: bool, tells: Cause | None, names: list[str]
 ) -> None:
     told = Told(tmp_path, left, before, preempted=preempted)
@@ -74,7 +74,9 @@ def test_slurms_signal(
         (50, 0, True, False, ["time-warning"]),
     ],
 )
-def test_our_own_clock(tmp_path: Path, left: int | None, before: int, goes_on: bool, tells: bool, names: list[str]) -> None:
+def test_our_own_clock_gives_one_notice(
+    tmp_path: Path, left: int | None, before: int, goes_on: bool, tells: bool, names: list[str]
+) -> None:
     told = Told(tmp_path, left, before, goes_on)
     assert [told.notices.by_clock() for _ in range(2)] == [tells, False]
     assert told.names == names
@@ -91,12 +93,12 @@ def test_the_first_notice_counts(tmp_path: Path) -> None:
     ("scheduler", "left", "goes_on", "over"),
     [("slurm", 99, True, True), ("slurm", 99, False, False), ("local", HOUR, True, False)],
 )
-def test_when_the_tasks_are_to_be_ended(tmp_path: Path, scheduler: str, left: int, goes_on: bool, over: bool) -> None:
+def test_tasks_are_ended_in_time_before_the_limit(tmp_path: Path, scheduler: str, left: int, goes_on: bool, over: bool) -> None:
     assert Told(tmp_path, left, goes_on=goes_on, scheduler=scheduler).notices.is_over is over
 
 
 @pytest.mark.parametrize("with_limit", [True, False])
-def test_an_attempt_that_begins_anew_is_told_anew(tmp_path: Path, with_limit: bool) -> None:
+def test_a_new_attempt_gets_a_new_notice(tmp_path: Path, with_limit: bool) -> None:
     told = Told(tmp_path, 50)
     assert told.notices.by_clock()
     told.notices.begin_anew(with_limit)

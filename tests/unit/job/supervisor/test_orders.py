@@ -30,14 +30,16 @@ def orders() -> PlannedOrders:
         ((DONE,), CANCELED, CANCELED),
     ],
 )
-def test_the_first_failure_is_the_jobs(ended: tuple[Outcome, ...], last: Outcome | None, expected: Outcome) -> None:
+def test_the_first_failure_is_the_outcome_of_the_job(
+    ended: tuple[Outcome, ...], last: Outcome | None, expected: Outcome
+) -> None:
     given = orders()
     for outcome in ended:
         given.ended(ORDERS[0], outcome)
     assert given.conclude(last) == expected
 
 
-def test_all_launches_follow_also_after_one_that_failed_and_the_last_says_so() -> None:
+def test_all_launches_run_even_after_a_failure_and_the_last_is_marked() -> None:
     given, found = orders(), []
     while (order := given.next(None)) is not None:
         found.append((order.arguments, order.last))

@@ -16,7 +16,7 @@ from slurmtf.job.supervisor.receipt import attempt
     [("slurm 23.02.7", "23.02.7"), ("slurm-wlm 22.05.8", "22.05.8"), ("", "")],
     ids=["SchedMD", "Debian", "-"],
 )
-def test_slurm_s_version_is_a_number(told: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_of_slurm_is_a_number(told: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scontrol = tmp_path / "scontrol"
     scontrol.write_text(f"#!/bin/sh\necho '{told}'\n")
     scontrol.chmod(0o755)
@@ -40,7 +40,7 @@ AMD = "device,Card series,Driver version\ncard0,MI250X,6.3.6\n"
         (1, "nvidia", "", 0, []),
     ],
 )
-def test_the_gpus_are_those_of_the_jobs_vendor(
+def test_gpus_are_read_with_the_tool_of_the_jobs_vendor(
     gpus: int, vendor: str, told: str, status: int, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("nvidia-smi", "rocm-smi"):

@@ -73,7 +73,7 @@ def restart(how: str, cause: str = "time-limit", **facts: Any) -> Restart:
         ([attempt("5", 0, ended(DONE)), attempt("6", 0, restart(RESUBMIT, job="7"), ended(AT_LIMIT))], None),
     ],
 )
-def test_whether_the_work_is_done_already(earlier: list[Attempt], expected: Outcome | None) -> None:
+def test_success_of_an_earlier_attempt_is_found(earlier: list[Attempt], expected: Outcome | None) -> None:
     assert success_of(earlier, "7") == expected
 
 
@@ -99,7 +99,7 @@ def test_whether_the_work_is_done_already(earlier: list[Attempt], expected: Outc
         ),
     ],
 )
-def test_the_failures_behind_an_attempt(earlier: list[Attempt], expected: list[Failure]) -> None:
+def test_failures_of_earlier_attempts_are_found(earlier: list[Attempt], expected: list[Failure]) -> None:
     assert history_of(earlier, "7") == expected
 
 
@@ -114,7 +114,7 @@ def test_the_failures_behind_an_attempt(earlier: list[Attempt], expected: list[F
         ([attempt("6", 0)], False),
     ],
 )
-def test_whether_slurm_has_started_it_again_unasked(earlier: list[Attempt], expected: bool) -> None:
+def test_unrequested_requeue_by_slurm_is_recognized(earlier: list[Attempt], expected: bool) -> None:
     assert was_requeued(earlier, "7") is expected
 
 
@@ -184,20 +184,22 @@ LOST = Failure(Cause.TASK_LOST, node="n2")
         ([STALL], Failure(Cause.SCRIPT, "at a"), HERE, LAUNCH, "script"),
     ],
 )
-def test_what_comes_after_a_failure(history: list[Failure], now: Failure, possible: Possible, how: str, why: str) -> None:
+def test_each_failure_leads_to_its_decision(
+    history: list[Failure], now: Failure, possible: Possible, how: str, why: str
+) -> None:
     decision = decide(history, now, BUDGETS, possible, memory_mb=10_000)
     assert decision is not None
     assert (decision.how, decision.why, decision.number) == (how, why, len(history) + 2)
 
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if cause.value not in {one.cause for one in BUDGETS}])
-def test_what_the_user_has_not_spoken_of_is_not_decided_here(cause: Cause) -> None:
+def test_causes_without_a_budget_are_not_decided(cause: Cause) -> None:
     lost = cause is Cause.TASK_LOST  # counts as its node's
     assert (decide([], Failure(cause), BUDGETS, SLURM) is None) is not lost
     assert decide([], Failure(cause), (), SLURM) is None
 
 
-def test_how_many_there_may_be() -> None:
+def test_a_decision_states_the_highest_number_of_attempts() -> None:
     assert decide([], LIMIT, (Budget("time-limit", 10),), SLURM) == Decision(REQUEUE, "time-limit", (), 0, 2, 11)
     both = (Budget("time-limit", 10), Budget("preempted", None))
     assert decide([LIMIT], LIMIT, both, SLURM) == Decision(REQUEUE, "time-limit", (), 0, 3, None)
@@ -213,7 +215,7 @@ def test_how_many_there_may_be() -> None:
         (0, Budget("out-of-memory", 2, 1.5), NO_MEMORY),
     ],
 )
-def test_how_much_memory_comes_next(memory: int, budget: Budget, expected: int | str) -> None:
+def test_memory_of_the_next_attempt(memory: int, budget: Budget, expected: int | str) -> None:
     decision = decide([], OOM, (budget,), SLURM, memory)
     assert decision is not None
     if isinstance(expected, int):
@@ -222,25 +224,25 @@ def test_how_much_memory_comes_next(memory: int, budget: Budget, expected: int |
         assert (decision.how, decision.why) == (END, AT_MOST_MEMORY if memory else NO_MEMORY)
 
 
-def test_more_memory_and_excluded_nodes_stay() -> None:
+def test_more_memory_and_excluded_nodes_are_kept() -> None:
     behind = [Failure(Cause.OUT_OF_MEMORY, "10000 MiB", "", ("n1",), 15_000)]
     decision = decide(behind, LOST, BUDGETS, SLURM, 10_000)
     assert decision == Decision(RESUBMIT, "node-failure", ("n1", "n2"), 15_000, 3, None)
 
 
-def test_memory_grows_from_what_the_last_attempt_had() -> None:
+def test_memory_grows_from_that_of_the_last_attempt() -> None:
     behind = [Failure(OOM.cause, f"{memory} MiB", memory_mb=more) for memory, more in ((10_000, 15_000), (15_000, 22_500))]
     now = Failure(OOM.cause, "22500 MiB")
     decision = decide(behind, now, (Budget("out-of-memory", 5, 1.5),), SLURM, 10_000)
     assert decision == Decision(RESUBMIT, "out-of-memory", (), 33_750, 4, 6)
 
 
-def test_no_node_is_said_to_be_excluded_where_slurm_starts_the_same_job_again() -> None:
+def test_no_node_is_reported_as_excluded_if_the_same_job_is_requeued() -> None:
     decision = decide([], LOST, BUDGETS, Possible(requeue=True))
     assert decision == Decision(REQUEUE, "node-failure", (), 0, 2, None)
 
 
-def test_without_more_memory_the_same_allocation_will_do() -> None:
+def test_without_more_memory_the_same_allocation_is_kept() -> None:
     decision = decide([], OOM, (Budget("out-of-memory", 1),), HERE, 10_000)
     assert decision == Decision(LAUNCH, "out-of-memory", (), 0, 2, 2)
 
@@ -272,7 +274,7 @@ def test_a_run_never_starts_more_often_than_its_budgets_allow(possible: list[Pos
         (Outcome(Cause.STALL), 12, "stall (exit code None) (step 12)"),
     ],
 )
-def test_where_an_attempt_failed(outcome: Outcome, step: int | None, expected: str) -> None:
+def test_place_of_a_failure(outcome: Outcome, step: int | None, expected: str) -> None:
     assert place_of(outcome, 4096, step) == expected
 
 
@@ -284,14 +286,14 @@ SHOWN = (
 )
 
 
-def test_what_slurm_says_of_the_job() -> None:
+def test_scontrols_answer_about_the_job_is_parsed() -> None:
     facts = parse(SHOWN)
     named = ("JobId", "Requeue", "Restarts", "TimeLimit", "Partition", "ReqTRES")
     assert [facts[name] for name in named] == ["4", "1", "1", "00:05:00", "low", "cpu=1,mem=1M"]
     assert parse("slurm_load_jobs error: Invalid job id specified") == {}
 
 
-def test_the_job_that_goes_on_asks_for_what_this_one_has() -> None:
+def test_the_next_job_requests_what_this_one_has() -> None:
     facts = {"Partition": "low", "Account": "(null)", "QOS": "normal", "TimeLimit": "1-00:00:00"}
     kept = ["sbatch", "--parsable", "--dependency=afterany:4", "--partition=low", "--qos=normal", "--time=1-00:00:00"]
     assert words("4", "/runs/job.sh", facts, (), 0) == [*kept, "/runs/job.sh"]
@@ -307,7 +309,7 @@ def test_the_job_that_goes_on_asks_for_what_this_one_has() -> None:
         ("n[7-8]", (), []),  # the script has it
     ],
 )
-def test_nodes_that_the_job_was_not_to_have_stay_out(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
+def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
     told = words("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
     assert [word for word in told if word.startswith("--exclude")] == flags
 
@@ -326,11 +328,11 @@ def test_nodes_that_the_job_was_not_to_have_stay_out(own: str, failed: tuple[str
         ("21 (null)\n\n22 afterok:12(unfulfilled)\n", {"22": "afterok:13"}),
     ],
 )
-def test_what_waits_for_a_job_waits_for_the_one_that_goes_on(told: str, dependencies: dict[str, str]) -> None:
+def test_dependents_of_a_job_are_moved_to_its_successor(told: str, dependencies: dict[str, str]) -> None:
     assert move_dependencies(told, "12", "13") == dependencies
 
 
-def test_the_job_that_goes_on_is_found_though_its_submission_was_not_answered() -> None:
+def test_the_next_job_is_found_although_its_submission_was_not_answered() -> None:
     told = "21|afterany:12(unfulfilled)|/runs/other/job.sh\n22|afterok:12(unfulfilled)|/runs/job.sh\n\n"
     assert follower(told, "12", "/runs/job.sh") == ""
     assert follower(told + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
@@ -356,24 +358,24 @@ def test_slurm_is_asked_until_it_answers(error: str, calls: int, monkeypatch: py
     assert asked == (Said("yes") if calls == 3 else Said("", error))
 
 
-def test_slurm_is_not_asked_for_what_nobody_needs_any_more() -> None:
+def test_slurm_is_not_asked_again_once_the_answer_is_not_needed() -> None:
     answers = iter([Said("", "Connection refused"), Said("yes")])
     assert patiently(lambda: next(answers), lambda: True).unanswered
     assert list(answers) == [Said("yes")]
 
 
-def test_slurm_is_not_asked_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_slurm_is_not_asked_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
     said = Said("", "Connection refused")
     assert patiently(lambda: said) is said
 
 
 @pytest.mark.parametrize(("told", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
-def test_slurm_tells_of_a_preemption(told: str, preempted: bool) -> None:
+def test_a_preemption_is_read_from_slurms_answer(told: str, preempted: bool) -> None:
     assert SlurmJob({}).is_preempted(parse(f"JobId=1 PreemptTime={told} Requeue=1")) is preempted
 
 
-def test_a_job_that_was_requeued_all_the_same_has_done_the_work_of_the_one_that_goes_on() -> None:
+def test_a_job_requeued_despite_its_successor_may_have_done_the_work() -> None:
     earlier = [attempt("6", 0, restart(RESUBMIT, "node-failure", job="7"), ended(FAILED)), attempt("6", 1, ended(DONE))]
     assert follows(earlier, "7")
     assert not follows(earlier, "6")
@@ -391,5 +393,5 @@ def test_a_job_that_was_requeued_all_the_same_has_done_the_work_of_the_one_that_
         ([Cause.TASK_LOST], (Budget("node-failure", 1),), 2),
     ],
 )
-def test_how_many_attempts_there_may_be(behind: list[Cause], budgets: tuple[Budget, ...], expected: int | None) -> None:
+def test_highest_number_of_attempts(behind: list[Cause], budgets: tuple[Budget, ...], expected: int | None) -> None:
     assert at_most([Failure(cause) for cause in behind], budgets) == expected

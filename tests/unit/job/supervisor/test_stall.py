@@ -23,14 +23,14 @@ STACKS_S = 3.0
         ([("active", 0, 0.0), ("gone", 0, 1.0)], 99 * MINUTE, False),  # all have ended
     ],
 )
-def test_whether_nothing_happens_any_more(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
+def test_a_stall_begins_when_no_task_is_active(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
     watch = StallWatch(Stall(10), STACKS_S)
     for what, rank, when in told:
         watch.active(rank, when) if what == "active" else watch.gone(rank)
     assert watch.begins(now) is stalled
 
 
-def test_it_is_told_once_until_something_happens_again() -> None:
+def test_a_stall_is_reported_once_until_there_is_activity() -> None:
     watch = StallWatch(Stall(1), STACKS_S)
     watch.active(0, 0.0)
     assert [watch.begins(60.0 + second) for second in range(3)] == [True, False, False]
@@ -46,7 +46,7 @@ def test_it_is_told_once_until_something_happens_again() -> None:
         (True, 61.0, [False, False, False, False]),  # it woke up while its stacks were written
     ],
 )
-def test_a_run_that_is_to_end_for_it_has_its_stacks_written_first(ends: bool, again_at: float | None, over: list[bool]) -> None:
+def test_stacks_are_written_before_a_stalled_run_is_ended(ends: bool, again_at: float | None, over: list[bool]) -> None:
     watch = StallWatch(Stall(1, ends=ends), STACKS_S)
     watch.active(0, 0.0)
     found = [watch.is_over(60.0)]

@@ -34,7 +34,7 @@ def test_a_parameter_server_on_the_node_takes_no_gpu_from_the_workers() -> None:
     assert gpus == {"ps-0": (), "worker-0": ("0",), "worker-1": ("1",)}
 
 
-def test_places_and_cpus_of_the_tasks_of_a_node() -> None:
+def test_tasks_of_a_node_get_local_ranks_and_cpus() -> None:
     orders = start_orders(PS, ROLES, {**HELLOS, 2: Hello("n2", "n2:1", "f", BOTH)}, ORDER, {})
     assert [(one["local_rank"], one["sharers"], one["bind"]) for one in orders.values()] == [
         (0, 2, True),
@@ -43,24 +43,24 @@ def test_places_and_cpus_of_the_tasks_of_a_node() -> None:
     ]
 
 
-def test_the_order_of_the_launch_reaches_every_task() -> None:
+def test_every_task_gets_the_order_of_the_launch() -> None:
     orders = start_orders(PS, ROLES, HELLOS, ORDER, {1: {"HOROVOD_RANK": "1"}})
     assert all(LaunchOrder.from_dict(one["launch"]) == ORDER for one in orders.values())
     assert [one["variables"] for one in orders.values()] == [{}, {"HOROVOD_RANK": "1"}, {}]
 
 
-def test_the_cluster_has_each_tasks_own_address() -> None:
+def test_the_cluster_lists_each_tasks_own_address() -> None:
     assert cluster_of(ROLES, HELLOS) == {"ps": ["n1:2000"], "worker": ["n1:2001", "n1:2002"]}
 
 
-def test_horovods_variables_are_texts() -> None:
+def test_horovods_variables_are_strings() -> None:
     found = horovod_variables(ROLES, HELLOS, {"HOROVOD_CONTROLLER": "gloo"})
     assert found[1]["HOROVOD_RANK"] == "1"
     assert found[1]["HOROVOD_LOCAL_SIZE"] == "3"
     assert all(own["HOROVOD_CONTROLLER"] == "gloo" for own in found.values())
 
 
-def test_all_ranks_of_jax_are_told_of_the_coordinator_that_rank_0_serves() -> None:
+def test_all_jax_ranks_get_the_address_of_the_coordinator_on_rank_0() -> None:
     found = jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")}, "")
     shared = {
         "JAX_COORDINATOR_ADDRESS": "n1:2000",
@@ -71,12 +71,12 @@ def test_all_ranks_of_jax_are_told_of_the_coordinator_that_rank_0_serves() -> No
 
 
 @pytest.mark.parametrize(("of_all", "expected"), [("", {0: "ib0", 1: None}), ("lo", {0: "lo", 1: "lo"})])
-def test_the_interface_of_jax(of_all: str, expected: dict[int, str | None]) -> None:
+def test_each_jax_rank_gets_its_network_interface(of_all: str, expected: dict[int, str | None]) -> None:
     found = jax_variables({0: Hello("n1", "n1:2000", interface="ib0"), 1: Hello("n2")}, of_all)
     assert {rank: own.get("SLURMTF_INTERFACE") for rank, own in found.items()} == expected
 
 
-def test_a_hello_without_a_word_more() -> None:
+def test_a_hello_with_only_its_host_and_peer_is_read() -> None:
     assert Hello.of({"event": "hello", "host": "n1", "peer": "10.0.0.1"}) == Hello("n1", addresses=("10.0.0.1",))
 
 
@@ -92,7 +92,7 @@ def test_a_hello_without_a_word_more() -> None:
         (["3", "3"], True),
     ],
 )
-def test_cpus_that_may_be_dealt(masks: list[str], expected: bool) -> None:
+def test_cpus_are_divided_only_among_tasks_that_share_them(masks: list[str], expected: bool) -> None:
     assert may_be_dealt(masks) is expected
 
 
@@ -110,7 +110,7 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", PS, launcher="srun", launcher_words=SRU
         (["mine", *TASK], LaunchOrder(), ["mine", *TASK]),
     ],
 )
-def test_the_words_of_a_launch(words: list[str], order: LaunchOrder, expected: list[str]) -> None:
+def test_command_line_of_a_launch(words: list[str], order: LaunchOrder, expected: list[str]) -> None:
     assert words_of(PLAN, words, order) == expected
 
 
@@ -125,7 +125,7 @@ def test_the_words_of_a_launch(words: list[str], order: LaunchOrder, expected: l
         (LaunchOrder(), True, False, {}, True),
     ],
 )
-def test_what_an_attempt_adds_to_an_order(
+def test_an_attempt_completes_the_order(
     order: LaunchOrder, sweep: bool, may_launch: bool, variables: dict[str, str], last: bool
 ) -> None:
     plan = JobPlan(Run("x-1", "x"), "slurm", PS, sweep=sweep)
@@ -133,12 +133,12 @@ def test_what_an_attempt_adds_to_an_order(
     assert (found.variables, found.last) == (variables, last)
 
 
-def test_no_other_launcher_where_the_scripts_own_can_not_be_told_from_the_rest() -> None:
+def test_the_launcher_stays_if_its_words_can_not_be_separated_from_the_scripts() -> None:
     with pytest.raises(OSError, match="does not start its tasks with 'srun --ntasks=3'"):
         words_of(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
 
 
-def test_what_clears_up_starts_as_the_tasks_do() -> None:
+def test_cleanup_is_launched_like_the_tasks() -> None:
     spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
     assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
     assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []
@@ -146,7 +146,7 @@ def test_what_clears_up_starts_as_the_tasks_do() -> None:
     assert words_to_clear([*spawn, *named_again], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
 
 
-def test_a_launch_of_other_tasks_is_not_held_against_what_sbatch_was_asked_for() -> None:
+def test_a_launch_of_other_tasks_ignores_what_sbatch_requested() -> None:
     environ = {"SLURM_NTASKS_PER_NODE": "4", "SLURM_DISTRIBUTION": "cyclic", "SLURM_JOB_ID": "7"}
     assert environ_of(environ, LaunchOrder()) == environ
     assert environ_of(environ, LaunchOrder(launcher=("srun", "--ntasks=2"))) == {"SLURM_JOB_ID": "7"}

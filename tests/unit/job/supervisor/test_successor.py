@@ -74,7 +74,9 @@ def by_what_is_possible(possible: Possible) -> Decision:
         (1, True, life.RESUBMIT, "8", False),  # Slurm refuses what it said is possible
     ],
 )
-def test_what_follows(slurm: Slurm, requeue: int, refuses: bool, how: str, job: str, is_itself: bool) -> None:
+def test_a_job_is_requeued_or_resubmitted(
+    slurm: Slurm, requeue: int, refuses: bool, how: str, job: str, is_itself: bool
+) -> None:
     slurm.says("RUNNING", requeue, refuses)
     successor = slurm.successor()
     decision = successor.arrange(by_what_is_possible, killed=False)
@@ -83,13 +85,13 @@ def test_what_follows(slurm: Slurm, requeue: int, refuses: bool, how: str, job: 
     assert slurm.jobs == ([job] if job else [])
 
 
-def test_what_slurm_kills_is_not_requeued(slurm: Slurm) -> None:
+def test_a_job_killed_by_slurm_is_resubmitted(slurm: Slurm) -> None:
     decision = slurm.successor().arrange(by_what_is_possible, killed=True)
     assert decision
     assert decision.how == life.RESUBMIT
 
 
-def test_without_a_node_that_is_left_none_is_excluded(slurm: Slurm) -> None:
+def test_no_node_is_excluded_if_no_other_node_is_left(slurm: Slurm) -> None:
     slurm.says("RUNNING", 0)
     slurm.program("sbatch", 'case "$*" in *exclude*) echo "node configuration not available" >&2; exit 1;; esac; echo 9')
     decision = slurm.successor().arrange(by_what_is_possible, killed=False)
@@ -97,7 +99,7 @@ def test_without_a_node_that_is_left_none_is_excluded(slurm: Slurm) -> None:
     assert (decision.how, decision.exclude, slurm.jobs) == (life.RESUBMIT, (), ["9"])
 
 
-def test_where_no_job_can_be_submitted_the_run_ends(slurm: Slurm) -> None:
+def test_the_run_ends_if_no_job_can_be_submitted(slurm: Slurm) -> None:
     slurm.says("RUNNING", 0)
     slurm.program("sbatch", 'echo "QOS limit" >&2; exit 1')
     decision = slurm.successor().arrange(by_what_is_possible, killed=False)
@@ -114,7 +116,7 @@ def canceled_by_scancel(slurm: Slurm) -> None:
 
 
 @pytest.mark.parametrize("cancel", [canceled_before, canceled_by_scancel])
-def test_nothing_follows_what_is_canceled(slurm: Slurm, cancel: Callable[[Slurm], None]) -> None:
+def test_nothing_follows_a_canceled_run(slurm: Slurm, cancel: Callable[[Slurm], None]) -> None:
     cancel(slurm)
     successor = slurm.successor()
     assert successor.arrange(by_what_is_possible, killed=False) is None
@@ -122,7 +124,7 @@ def test_nothing_follows_what_is_canceled(slurm: Slurm, cancel: Callable[[Slurm]
 
 
 @pytest.mark.parametrize(("requeue", "withdrawn"), [(0, "scancel 8"), (1, "scancel 7")])
-def test_what_was_arranged_while_the_run_was_canceled_is_withdrawn(slurm: Slurm, requeue: int, withdrawn: str) -> None:
+def test_a_job_arranged_during_a_cancellation_is_withdrawn(slurm: Slurm, requeue: int, withdrawn: str) -> None:
     """The order to cancel came before the new job was there, so that it did not include it."""
     slurm.says("RUNNING", requeue)
 
@@ -136,7 +138,7 @@ def test_what_was_arranged_while_the_run_was_canceled_is_withdrawn(slurm: Slurm,
     assert (successor.job, successor.is_itself) == ("", False)
 
 
-def test_a_job_that_is_not_needed_is_called_off_and_the_run_is_the_old_one_again(slurm: Slurm) -> None:
+def test_an_unneeded_job_is_canceled_and_the_run_keeps_its_old_job(slurm: Slurm) -> None:
     slurm.says("RUNNING", 0)
     successor = slurm.successor()
     successor.arrange(by_what_is_possible, killed=False)

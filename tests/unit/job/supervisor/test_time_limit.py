@@ -57,14 +57,14 @@ def test_a_node_whose_clock_is_behind_does_not_count_on_too_much(behind_s: int, 
     ("beyond", "near", "explains"),
     [(-60.0, True, True), (EARLY_S / 2, False, True), (EARLY_S + 60, False, False)],
 )
-def test_slurms_warning_may_come_a_minute_early(beyond: float, near: bool, explains: bool) -> None:
+def test_slurms_warning_may_arrive_a_minute_early(beyond: float, near: bool, explains: bool) -> None:
     """``beyond``: seconds more than the warning is asked for before the limit."""
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
     found = limit(None, SLURM_JOB_END_TIME=str(int(time.time() + plan.timings.warning + beyond)))
     assert (found.is_near, found.explains_signal) == (near, explains)
 
 
-def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_near() -> None:
+def test_without_a_limit_a_signal_is_a_warning_and_no_limit_is_near() -> None:
     found = limit(None)
     assert (found.is_near, found.explains_signal) == (False, True)
 
@@ -82,12 +82,12 @@ def test_without_a_limit_the_signal_is_the_warning_and_nothing_is_ever_near() ->
         (30.0, True, Cause.PREEMPTED),
     ],
 )
-def test_what_slurms_signal_announces(left: float | None, preempted: bool, cause: Cause | None) -> None:
+def test_cause_that_slurms_signal_announces(left: float | None, preempted: bool, cause: Cause | None) -> None:
     environ = {} if left is None else {"SLURM_JOB_END_TIME": str(int(time.time() + left))}
     assert limit(None, **environ).find_announced(lambda: preempted) is cause
 
 
-def test_it_is_told_once() -> None:
+def test_the_limit_is_warned_of_once() -> None:
     found = limit(60)
     assert [found.warn_once(), found.warn_once()] == [True, False]
 
@@ -105,14 +105,14 @@ def test_it_is_told_once() -> None:
         (-5.0, True, 35.0, True),
     ],
 )
-def test_when_we_end_the_tasks(left: float | None, keeps_time: bool, leave_s: float, over: bool) -> None:
+def test_tasks_are_ended_in_time_before_the_limit(left: float | None, keeps_time: bool, leave_s: float, over: bool) -> None:
     assert is_over(left, keeps_time, leave_s) is over
 
 
 @pytest.mark.parametrize(
     ("scheduler", "goes_on", "leave_s"), [("slurm", True, 7.0), ("slurm", False, 0.0), ("local", True, 0.0)]
 )
-def test_how_long_before_its_limit_a_run_is_ended_that_goes_on(scheduler: str, goes_on: bool, leave_s: float) -> None:
+def test_time_reserved_before_the_limit_for_a_run_that_continues(scheduler: str, goes_on: bool, leave_s: float) -> None:
     plan = JobPlan(Run("x-1", "x"), scheduler, Distribution(()), timings=Timings(leave=7.0))
     assert leave_of(plan, goes_on) == leave_s
 
@@ -128,7 +128,7 @@ def test_how_long_before_its_limit_a_run_is_ended_that_goes_on(scheduler: str, g
         (1.0, 0, 35.0, False),  # the user wants none
     ],
 )
-def test_when_a_script_is_told_of_the_limit(left: float | None, before: float, leave_s: float, due: bool) -> None:
+def test_a_notice_of_the_limit_is_due_in_time(left: float | None, before: float, leave_s: float, due: bool) -> None:
     assert is_notice_due(left, before, leave_s) is due
 
 
@@ -142,5 +142,7 @@ def test_when_a_script_is_told_of_the_limit(left: float | None, before: float, l
         (None, 95.0, 35.0, None),
     ],
 )
-def test_how_long_a_script_may_go_on(notice: Cause | None, left: float | None, leave_s: float, after: float | None) -> None:
+def test_time_left_to_a_script_after_its_notice(
+    notice: Cause | None, left: float | None, leave_s: float, after: float | None
+) -> None:
     assert seconds_after(notice, left, leave_s) == after

@@ -112,7 +112,7 @@ def all_joined(tasks: Tasks) -> Tasks:
     return tasks
 
 
-def test_the_start_comes_when_all_are_there_and_a_notice_behind_it(tasks: Tasks) -> None:
+def test_tasks_start_when_all_have_joined_and_a_notice_follows(tasks: Tasks) -> None:
     tasks.join(0)
     tasks.instructions.notify("time-limit", 60.0)
     assert tasks.orders(0, "notice") == ["notice"]
@@ -122,7 +122,7 @@ def test_the_start_comes_when_all_are_there_and_a_notice_behind_it(tasks: Tasks)
     assert (tasks.order(1, "notice")["why"], tasks.order(1, "notice")["left"]) == ("time-limit", 60.0)
 
 
-def test_a_task_that_connects_when_all_are_to_stop_stops(tasks: Tasks) -> None:
+def test_a_task_that_joins_during_a_stop_is_stopped(tasks: Tasks) -> None:
     tasks.join(0)
     tasks.instructions.stop(7.0, killed=True)
     tasks.join(1)
@@ -133,7 +133,7 @@ def test_a_task_that_connects_when_all_are_to_stop_stops(tasks: Tasks) -> None:
 
 @pytest.mark.parametrize("tasks", [True, False], indirect=True)
 @pytest.mark.parametrize("for_good", [True, False])
-def test_disks_are_kept_for_a_launch_that_may_follow(tasks: Tasks, for_good: bool) -> None:
+def test_node_disks_are_kept_if_a_launch_may_follow(tasks: Tasks, for_good: bool) -> None:
     kept = not tasks.last and not for_good
     all_joined(tasks)
     if for_good:
@@ -144,7 +144,7 @@ def test_disks_are_kept_for_a_launch_that_may_follow(tasks: Tasks, for_good: boo
     assert tasks.order(1, "stop")["keep"] is kept
 
 
-def test_a_worker_is_started_again_as_often_as_its_budget_says(tasks: Tasks) -> None:
+def test_a_worker_is_restarted_as_often_as_its_budget_allows(tasks: Tasks) -> None:
     all_joined(tasks)
     tasks.say(1, event="task-ended", exit_code=3, signal=None)
     assert tasks.orders(1, "restart")[-1] == "restart"
@@ -155,7 +155,7 @@ def test_a_worker_is_started_again_as_often_as_its_budget_says(tasks: Tasks) -> 
     assert tasks.names() == ["task-ended", "task-restarted", "task-ended"]
 
 
-def test_what_ends_because_all_are_to_stop_decides_nothing(tasks: Tasks) -> None:
+def test_a_task_that_ends_during_a_stop_decides_nothing(tasks: Tasks) -> None:
     all_joined(tasks)
     tasks.instructions.stop(7.0, killed=False)
     tasks.say(1, event="task-ended", exit_code=None, signal=15)
@@ -165,7 +165,7 @@ def test_what_ends_because_all_are_to_stop_decides_nothing(tasks: Tasks) -> None
     assert tasks.reports.completion.verdict is None
 
 
-def test_a_task_that_is_lost_decides(tasks: Tasks) -> None:
+def test_a_lost_task_decides_the_outcome(tasks: Tasks) -> None:
     all_joined(tasks)
     tasks.connections[0].close()
     verdict = tasks.verdict()
@@ -173,7 +173,7 @@ def test_a_task_that_is_lost_decides(tasks: Tasks) -> None:
     assert tasks.names() == ["task-lost"]
 
 
-def test_a_node_that_could_not_be_filled_decides_and_one_that_copies_back_is_waited_for(tasks: Tasks) -> None:
+def test_a_node_that_can_not_be_filled_decides_and_copying_back_is_awaited(tasks: Tasks) -> None:
     all_joined(tasks)
     tasks.say(0, event="leaving")
     tasks.say(1, event="not-ready", message="no room")

@@ -29,7 +29,7 @@ def other(element: Element) -> Ledger:
     return ledger
 
 
-def test_nothing_stops_it_by_itself(tmp_path: Path, clock: list[float]) -> None:
+def test_a_trial_runs_on_without_a_reason_to_stop(tmp_path: Path, clock: list[float]) -> None:
     element = Element(tmp_path / "run")
     assert element.trials.call_off() is None
     element.next()
@@ -38,7 +38,9 @@ def test_nothing_stops_it_by_itself(tmp_path: Path, clock: list[float]) -> None:
     assert element.trials.call_off() is None
 
 
-def test_the_time_of_the_sweep_is_over(tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_stops_when_the_sweeps_time_is_over(
+    tmp_path: Path, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
     element = Element(tmp_path / "run", deadline=time.time() + 3600)
     element.next()
     assert element.trials.call_off() is None
@@ -48,7 +50,7 @@ def test_the_time_of_the_sweep_is_over(tmp_path: Path, clock: list[float], monke
     assert element.trials.call_off() == {"policy": "max_duration_minutes"}
 
 
-def test_another_element_has_taken_it_over(tmp_path: Path, clock: list[float]) -> None:
+def test_a_trial_stops_if_another_element_took_it_over(tmp_path: Path, clock: list[float]) -> None:
     """It was silent for too long: two must not do the same work."""
     element = Element(tmp_path / "run")
     element.next()
@@ -59,7 +61,7 @@ def test_another_element_has_taken_it_over(tmp_path: Path, clock: list[float]) -
     assert element.trials.call_off() == {"policy": TAKEN_OVER}
 
 
-def test_the_sweep_was_stopped(tmp_path: Path, clock: list[float]) -> None:
+def test_a_trial_stops_if_the_sweep_was_stopped(tmp_path: Path, clock: list[float]) -> None:
     element = Element(tmp_path / "run")
     element.next()
     assert element.trials.call_off() is None

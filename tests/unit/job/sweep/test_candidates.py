@@ -37,11 +37,11 @@ from slurmtf.job.sweep.candidates import (
         (Held(0, 1, ours=True, released="preempted"), [(0, 2), (1, 0)]),
     ],
 )
-def test_what_may_be_taken_and_in_which_order(held: Held, expected: list[tuple[int, int]]) -> None:
+def test_trials_that_may_be_taken_and_their_order(held: Held, expected: list[tuple[int, int]]) -> None:
     assert candidates([(1, 0)], [held]) == expected
 
 
-def test_ours_come_first() -> None:
+def test_our_own_trials_come_first() -> None:
     held = [Held(0, 0, stale=True, job=GONE), Held(1, 0, ours=True), Held(2, 0)]
     assert candidates([(5, 0)], held) == [(1, 1), (0, 1), (5, 0)]
 
@@ -58,7 +58,7 @@ def test_ours_come_first() -> None:
         (5, 1, [4, 5, 7, 8]),
     ],
 )
-def test_elements_begin_with_different_ones_of_the_next_trials(number: int, concurrent: int, expected: list[int]) -> None:
+def test_elements_start_with_different_trials(number: int, concurrent: int, expected: list[int]) -> None:
     assert spread([4, 5, 7, 8], number, concurrent) == [(trial, 0) for trial in expected]
     assert spread([], number, concurrent) == []
 
@@ -79,12 +79,12 @@ def end(time: float, status: str, text: str = "") -> Event:
         ([end(1, FAILED, "ValueError")], None),
     ],
 )
-def test_the_first_trials_failed_alike(ends: list[Event], expected: str | None) -> None:
+def test_common_error_of_the_first_trials(ends: list[Event], expected: str | None) -> None:
     assert common_error(ends, 2) == expected
     assert common_error(ends, 0) is None
 
 
-def test_an_element_retires_after_quick_failures_in_turn() -> None:
+def test_an_element_retires_after_consecutive_quick_failures() -> None:
     quick, slow, good = (FAILED, 3.0), (FAILED, 300.0), (COMPLETED, 3.0)
     assert retires([good, quick, quick, quick], 3)
     assert not retires([quick, quick], 3)
@@ -93,7 +93,7 @@ def test_an_element_retires_after_quick_failures_in_turn() -> None:
     assert not retires([quick] * 5, 0)
 
 
-def test_a_time_that_is_too_short() -> None:
+def test_a_trial_needs_the_time_that_others_took() -> None:
     known = [(COMPLETED, 100.0), (COMPLETED, 120.0), (COMPLETED, 90.0), (FAILED, 1.0)]
     assert is_too_short(109.0, known, has_run=True)
     assert not is_too_short(111.0, known, has_run=True)
@@ -115,7 +115,7 @@ def test_a_time_that_is_too_short() -> None:
         (Cause.OUT_OF_MEMORY, 1, False),
     ],
 )
-def test_what_is_not_the_scripts_doing(cause: Cause, nodes: int, expected: bool) -> None:
+def test_causes_that_are_not_the_scripts_fault(cause: Cause, nodes: int, expected: bool) -> None:
     assert is_trouble(cause, nodes) is expected
 
 
@@ -123,9 +123,9 @@ def test_what_is_not_the_scripts_doing(cause: Cause, nodes: int, expected: bool)
     ("attempt", "released", "lost"),
     [(0, [], 1), (2, ["preempted", "requeued"], 1), (2, ["launcher", "launcher"], 3), (4, ["launcher", "canceled"], 4)],
 )
-def test_a_trial_is_lost_with_owners_that_died_and_launches_that_failed(attempt: int, released: list[str], lost: int) -> None:
+def test_a_trial_is_given_up_after_dead_owners_and_failed_launches(attempt: int, released: list[str], lost: int) -> None:
     assert times_lost(attempt, released) == lost
 
 
-def test_an_element_waits_longer_with_each_trouble_in_turn() -> None:
+def test_an_element_pauses_longer_after_each_consecutive_trouble() -> None:
     assert [pause_after(troubles) for troubles in (0, 1, 2, 3, 9)] == [0.0, 5.0, 10.0, 20.0, 60.0]

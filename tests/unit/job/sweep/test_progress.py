@@ -38,7 +38,7 @@ def progress(layout: RunLayout, metric: str = "acc", resumes: bool = False) -> P
     return Progress(layout, "main-0", metric, resumes)
 
 
-def test_what_is_logged_is_read_as_it_grows(layout: RunLayout) -> None:
+def test_logged_values_are_read_as_they_arrive(layout: RunLayout) -> None:
     known = progress(layout)
     log(layout, 0.5)
     log(layout, 3.0, name="loss")
@@ -47,7 +47,7 @@ def test_what_is_logged_is_read_as_it_grows(layout: RunLayout) -> None:
     assert (known.read_new(), known.read_new(), known.values, known.names) == ([0.75], [], [0.5, 0.75], {"loss"})
 
 
-def test_event_files_are_read_as_they_grow_and_at_the_end_none_is_missed(layout: RunLayout) -> None:
+def test_event_files_are_read_as_they_grow_and_completely_at_the_end(layout: RunLayout) -> None:
     known = progress(layout, "validation/epoch_acc")
     board(layout, 0.5)
     assert known.read_new() == [0.5]
@@ -57,21 +57,21 @@ def test_event_files_are_read_as_they_grow_and_at_the_end_none_is_missed(layout:
     assert known.read_new(at_end=True) == [1.0]
 
 
-def test_other_names_are_told(layout: RunLayout) -> None:
+def test_names_of_other_metrics_are_collected(layout: RunLayout) -> None:
     known = progress(layout)
     board(layout, 0.5)
     log(layout, 0.5, name="loss")
     assert (known.read_new(), known.names) == ([], {"validation/epoch_acc", "loss"})
 
 
-def test_what_the_script_logs_itself_counts(layout: RunLayout) -> None:
+def test_logged_values_win_over_event_files(layout: RunLayout) -> None:
     known = progress(layout)
     log(layout, 0.5)
     board(layout, 0.25, tag="acc", file=NAME)
     assert (known.read_new(), known.read_new(at_end=True)) == ([0.5], [])
 
 
-def test_what_another_task_wrote_where_it_was_told_does_not_count(layout: RunLayout) -> None:
+def test_event_files_of_another_task_do_not_count(layout: RunLayout) -> None:
     known = progress(layout, "train/epoch_acc")
     for task, value in (("main-0", 0.5), ("main-1", 0.9)):
         board(layout, value, file=f"../outputs/tensorboard/{task}/train/{NAME}")
@@ -79,7 +79,7 @@ def test_what_another_task_wrote_where_it_was_told_does_not_count(layout: RunLay
 
 
 @pytest.mark.parametrize(("resumes", "values"), [(False, [0.75]), (True, [0.5, 0.75])])
-def test_an_earlier_attempt_counts_where_trials_resume(layout: RunLayout, resumes: bool, values: list[float]) -> None:
+def test_an_earlier_attempt_counts_if_trials_resume(layout: RunLayout, resumes: bool, values: list[float]) -> None:
     board(layout, 0.5, tag="acc", file=NAME)
     known = progress(layout, resumes=resumes)
     board(layout, 0.75, tag="acc", file=f"{NAME}.second")

@@ -27,7 +27,7 @@ from slurmtf.job.sweep.running import TAKEN_OVER, best_of, lets_go, stopped_by
         (Outcome(Cause.CALLED_OFF, detail={"policy": "policy"}), True, 1, False),
     ],
 )
-def test_which_ends_are_not_the_trials(outcome: Outcome, whole: bool, nodes: int, goes_on: bool) -> None:
+def test_ends_that_are_not_the_trials_fault(outcome: Outcome, whole: bool, nodes: int, goes_on: bool) -> None:
     assert lets_go(outcome, whole, nodes) is goes_on
 
 
@@ -39,7 +39,7 @@ def test_which_ends_are_not_the_trials(outcome: Outcome, whole: bool, nodes: int
         (Outcome(Cause.SCRIPT, exit_code=1, detail={"policy": "policy"}), ""),
     ],
 )
-def test_what_called_it_off(outcome: Outcome, policy: str) -> None:
+def test_policy_that_stopped_a_trial(outcome: Outcome, policy: str) -> None:
     assert stopped_by(outcome) == policy
 
 
@@ -53,5 +53,5 @@ def test_what_called_it_off(outcome: Outcome, policy: str) -> None:
         ((), 1, None),
     ],
 )
-def test_the_best_value(values: tuple[float, ...], sign: int, best: float | None) -> None:
+def test_best_value_of_a_trial(values: tuple[float, ...], sign: int, best: float | None) -> None:
     assert best_of(values, sign) == best

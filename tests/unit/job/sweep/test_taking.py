@@ -69,13 +69,13 @@ FIRST, AGAIN = Taken(1, 0), Taken(0, 1)
     ],
     ids=["dead and silent", "dead, but not yet silent", "silent, but alive", "an earlier start of this element"],
 )
-def test_whose_trial_is_taken_over(tmp_path: Path, owner: object, age: float, taken: list[Taken]) -> None:
+def test_trials_of_dead_or_silent_owners_are_taken_over(tmp_path: Path, owner: object, age: float, taken: list[Taken]) -> None:
     assert callable(owner)
     assert Sweep(tmp_path / "sweep", owner(), age).take() == taken
 
 
 @pytest.mark.parametrize("cause, taken", [("preempted", [FIRST, AGAIN]), ("canceled", [AGAIN, FIRST])])
-def test_what_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: list[Taken]) -> None:
+def test_a_trial_that_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: list[Taken]) -> None:
     sweep = Sweep(tmp_path / "sweep", ended(), 0)
     sweep.other.write(Event("released", time.time(), 0, 0, status=cause))
     sweep.taker._ledger.told.refresh()
@@ -83,7 +83,9 @@ def test_what_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: 
 
 
 @pytest.mark.parametrize(("age", "waits"), [(0, False), (SILENT_S + 1, True), (SILENT_S + LINGER_S + 1, False)])
-def test_how_long_it_waits_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, waits: bool) -> None:
+def test_time_that_an_element_waits_for_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, waits: bool
+) -> None:
     sweep = Sweep(tmp_path / "sweep", alive(), age)
     assert sweep.taker.waits()
     now = time.monotonic()

@@ -79,7 +79,7 @@ def element(tmp_path: Path) -> Element:
         (Outcome(Cause.TASK_LOST, "main-0", exit_code=1), FAILED, "task-lost", "task-lost (exit code 1)"),
     ],
 )
-def test_ends_that_count(element: Element, outcome: Outcome, status: str, why: str, error: str) -> None:
+def test_ends_that_give_a_result(element: Element, outcome: Outcome, status: str, why: str, error: str) -> None:
     order = element.end(outcome, 0.25, 0.75, 0.5)
     assert (order.arguments, order.folder) == (("--x", "1"), "trials/0")
     result = element.result(0)
@@ -98,25 +98,25 @@ def test_ends_that_count(element: Element, outcome: Outcome, status: str, why: s
         (NO_STEP, ("started", "")),
     ],
 )
-def test_ends_that_do_not(element: Element, outcome: Outcome, last: tuple[str, str]) -> None:
+def test_ends_that_give_no_result(element: Element, outcome: Outcome, last: tuple[str, str]) -> None:
     element.end(outcome)
     assert element.result(0) is None
     assert [(event.kind, event.text if event.kind == "left" else "") for event in _last(element)] == [last]
 
 
-def test_a_time_limit_counts_for_who_had_all_of_the_time(element: Element) -> None:
+def test_a_time_limit_counts_only_for_a_trial_that_had_the_whole_time(element: Element) -> None:
     element.end(DONE)
     element.end(Outcome(Cause.TIME_LIMIT, signal=15))
     assert element.result(1) is None
     assert [(event.kind, event.text) for event in _last(element)] == [("left", "time-limit")]
 
 
-def test_a_trial_that_goes_on_is_told_where_the_earlier_one_is(element: Element) -> None:
+def test_a_trial_that_resumes_gets_the_outputs_of_the_earlier_one(element: Element) -> None:
     element.end(DONE)
     assert element.end(DONE).arguments == ("--x", "2", "--resume-from", "/earlier/outputs")
 
 
-def test_after_a_trouble_it_waits_and_tries_again(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_element_pauses_after_trouble_and_tries_again(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
     element.end(NO_STEP)
     assert element.next() is None
     assert element.trials.waits()
@@ -127,7 +127,7 @@ def test_after_a_trouble_it_waits_and_tries_again(element: Element, monkeypatch:
     assert (result.status, result.attempt) == (COMPLETED, 1)
 
 
-def test_a_trial_that_nobody_can_launch_fails_with_that_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trial_that_can_never_be_launched_fails_with_that_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     element = Element(tmp_path / "run", retire=0)
     for attempt in range(candidates.MOST_LOST):
         order = element.end(NO_STEP)
@@ -139,7 +139,7 @@ def test_a_trial_that_nobody_can_launch_fails_with_that_error(tmp_path: Path, mo
     assert (result.status, result.why, result.error) == (FAILED, "lost", "srun: error: Unable to confirm allocation")
 
 
-def test_an_element_that_can_launch_nothing_retires(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_element_that_can_not_launch_anything_retires(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
         element.end(NO_STEP)
         element.rest(monkeypatch)
@@ -157,7 +157,7 @@ def test_an_element_that_can_launch_nothing_retires(element: Element, monkeypatc
         ({}, [DONE, DONE, DONE], "nothing left to do"),
     ],
 )
-def test_why_an_element_leaves(tmp_path: Path, settings: dict[str, Any], ends: list[Outcome], text: str) -> None:
+def test_an_element_records_why_it_leaves(tmp_path: Path, settings: dict[str, Any], ends: list[Outcome], text: str) -> None:
     element = Element(tmp_path / "run", **settings)
     for outcome in ends:
         element.end(outcome)
@@ -166,7 +166,7 @@ def test_why_an_element_leaves(tmp_path: Path, settings: dict[str, Any], ends: l
 
 
 @pytest.mark.parametrize(("silent_s", "stays"), [(1, False), (30, True), (200, False)])
-def test_who_has_waited_long_leaves_but_not_while_an_owner_may_be_dead(
+def test_an_idle_element_leaves_unless_an_owner_may_be_dead(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, silent_s: float, stays: bool
 ) -> None:
     files, element = SweepLayout(str(tmp_path / "run")), Element(tmp_path / "run")
@@ -188,7 +188,7 @@ def _last(element: Element) -> list[Any]:
     return list(ledger.told.last.values())
 
 
-def test_settings_of_the_estimator_are_a_launch_of_its_own(tmp_path: Path) -> None:
+def test_a_trial_with_estimator_settings_has_its_own_launch(tmp_path: Path) -> None:
     files = SweepLayout(str(tmp_path / "run"))
     Path(files.folder).mkdir(parents=True)
     size = Size(tasks=2, tasks_per_node=2, cpus_per_task=4)

@@ -36,7 +36,7 @@ OWNERS = (Owner("a", "33_1"), Owner("b", "33_2"), Owner("c", "34"))
         ("", None),
     ],
 )
-def test_a_job_by_its_state(state: str, known: str | None) -> None:
+def test_state_of_a_job_shows_whether_it_lives(state: str, known: str | None) -> None:
     assert parse(f"33_4 {state}\n").get("33_4") == known
 
 
@@ -65,12 +65,12 @@ def squeue(tmp_path: Path) -> Squeue:
     return Squeue(tmp_path)
 
 
-def test_a_job_that_slurm_does_not_list_is_gone(squeue: Squeue) -> None:
+def test_a_job_not_listed_by_slurm_is_gone(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n34 PENDING\\n")
     assert squeue.witness().states(OWNERS) == {"33_1": RUNS, "33_2": GONE, "34": WAITS}
 
 
-def test_nobody_is_gone_while_slurm_does_not_answer(squeue: Squeue) -> None:
+def test_no_job_is_gone_while_slurm_does_not_answer(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n", status=1)
     witness = squeue.witness()
     for _ in range(2):
@@ -78,7 +78,7 @@ def test_nobody_is_gone_while_slurm_does_not_answer(squeue: Squeue) -> None:
     assert squeue.calls == 1
 
 
-def test_one_of_all_elements_asks(squeue: Squeue) -> None:
+def test_one_element_asks_slurm_for_all(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n")
     assert squeue.witness().states(()) == {}
     assert [squeue.witness().states(OWNERS[:2]) for _ in range(3)] == [{"33_1": RUNS, "33_2": GONE}] * 3
@@ -89,14 +89,14 @@ def test_one_of_all_elements_asks(squeue: Squeue) -> None:
     assert squeue.witness().states(OWNERS[:2]) == {"33_1": GONE, "33_2": RUNS}
 
 
-def test_an_answer_that_cannot_be_kept_is_used(squeue: Squeue, tmp_path: Path) -> None:
+def test_an_answer_that_can_not_be_stored_is_used(squeue: Squeue, tmp_path: Path) -> None:
     squeue.says("33_1 RUNNING\\n")
     squeue.answer = tmp_path / "no-such-folder" / "jobs.json"
     assert squeue.witness().states(OWNERS[:2]) == {"33_1": RUNS, "33_2": GONE}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
-def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> None:
+def test_an_unreadable_stored_answer_is_ignored(squeue: Squeue, text: str) -> None:
     squeue.answer.write_text(text)
     squeue.says("33_1 RUNNING\\n")
     assert squeue.witness().states(OWNERS[:1]) == {"33_1": RUNS}
@@ -112,13 +112,13 @@ def test_an_answer_that_cannot_be_read_is_none(squeue: Squeue, text: str) -> Non
     ],
     ids=["here", "another-process", "another-host"],
 )
-def test_on_this_machine_a_job_is_its_process(host: str, is_us: bool, known: str) -> None:
+def test_without_slurm_a_job_is_its_process(host: str, is_us: bool, known: str) -> None:
     started = str(proc.start_of(os.getpid())) if is_us else "1"
     assert LocalWitness().states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
 
 
 @pytest.mark.parametrize(("array", "called"), [("33", ["--state=PENDING 33"]), (None, [])])
-def test_only_elements_of_its_own_array_that_wait_are_canceled(tmp_path: Path, array: str | None, called: list[str]) -> None:
+def test_only_waiting_elements_of_its_own_array_are_canceled(tmp_path: Path, array: str | None, called: list[str]) -> None:
     """What runs has a trial, and without an array a job id would be another's."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/scancel"

@@ -19,7 +19,7 @@ def ending(in_step: bool, child: Hearing | None) -> Ending:
 
 
 @pytest.mark.parametrize(("in_step", "heard"), [(True, []), (False, [signal.SIGTERM])])
-def test_a_signal_to_all_processes_of_a_step_is_not_sent_again(
+def test_a_signal_that_slurm_sent_to_the_whole_step_is_not_repeated(
     child: Hearing, clock: Clock, in_step: bool, heard: list[int]
 ) -> None:
     one = ending(in_step, child)
@@ -31,7 +31,7 @@ def test_a_signal_to_all_processes_of_a_step_is_not_sent_again(
 @pytest.mark.parametrize(
     ("killed", "in_step", "delay"), [(False, False, 0), (False, True, 0), (True, False, 0), (True, True, OWN_TERM_S)]
 )
-def test_where_slurm_kills_a_step_its_own_term_comes_first(
+def test_slurms_own_sigterm_comes_first_if_it_kills_the_step(
     child: Hearing, clock: Clock, killed: bool, in_step: bool, delay: float
 ) -> None:
     one = ending(in_step, child)
@@ -45,7 +45,7 @@ def test_where_slurm_kills_a_step_its_own_term_comes_first(
     assert (child.heard, child.kill_in) == ([signal.SIGTERM], 7.0)
 
 
-def test_slurms_own_term_makes_ours_needless(child: Hearing, clock: Clock) -> None:
+def test_slurms_own_sigterm_makes_ours_unnecessary(child: Hearing, clock: Clock) -> None:
     one = ending(True, child)
     one.stop(killed=True, grace_s=7.0)
     one.on_signal()
@@ -54,7 +54,7 @@ def test_slurms_own_term_makes_ours_needless(child: Hearing, clock: Clock) -> No
     assert (child.heard, child.kill_in) == ([], GRACE_S - OWN_TERM_S)
 
 
-def test_a_second_order_does_not_put_off_the_first(child: Hearing, clock: Clock) -> None:
+def test_a_second_order_does_not_delay_the_first(child: Hearing, clock: Clock) -> None:
     one = ending(True, child)
     one.stop(killed=True, grace_s=7.0)
     clock.go(OWN_TERM_S)
@@ -63,14 +63,14 @@ def test_a_second_order_does_not_put_off_the_first(child: Hearing, clock: Clock)
     assert (child.heard, child.kill_in) == ([signal.SIGTERM], 9.0)
 
 
-def test_a_supervisor_that_is_lost_gives_no_other_grace(child: Hearing, clock: Clock) -> None:
+def test_a_lost_supervisor_leaves_the_default_grace_time(child: Hearing, clock: Clock) -> None:
     one = ending(False, child)
     one.stop()
     one.tick()
     assert (child.heard, child.kill_in) == ([signal.SIGTERM], GRACE_S)
 
 
-def test_nothing_is_signaled_where_nothing_runs(child: Hearing) -> None:
+def test_nothing_is_signaled_if_nothing_runs(child: Hearing) -> None:
     one = ending(False, child)
     one.hold(None)
     one.on_signal()

@@ -47,21 +47,21 @@ def pipe() -> Iterator[Pipe]:
     found.close()
 
 
-def test_orders_are_heard_together_and_in_turn(pipe: Pipe) -> None:
+def test_orders_are_received_together_and_in_sequence(pipe: Pipe) -> None:
     pipe.say({"nodes": {}}, {"order": "start"})
     assert pipe.wait() == [{"nodes": {}}, {"order": "start"}]
     pipe.supervisor.report({"event": "active"})
     assert wire.Lines().feed(pipe.theirs.recv(4096)) == [{"event": "active"}]
 
 
-def test_a_signal_wakes_who_waits_for_orders(pipe: Pipe) -> None:
+def test_a_signal_interrupts_the_wait_for_orders(pipe: Pipe) -> None:
     pipe.wakes.send(b"x")
     assert pipe.wait() == []
     assert pipe.supervisor.is_there
 
 
 @pytest.mark.parametrize("last_words", [b"", b"no json\n", b"[]\n"])
-def test_a_supervisor_that_is_gone_has_said_stop(pipe: Pipe, last_words: bytes) -> None:
+def test_a_lost_supervisor_means_stop(pipe: Pipe, last_words: bytes) -> None:
     """Also where a report could not be sent any more: a task must not go on without it."""
     pipe.theirs.sendall(last_words)
     pipe.theirs.close()
@@ -74,11 +74,11 @@ def test_a_supervisor_that_is_gone_has_said_stop(pipe: Pipe, last_words: bytes) 
     assert pipe.wait() == []
 
 
-def test_a_task_that_was_started_by_hand_has_no_supervisor() -> None:
+def test_a_task_started_by_hand_has_no_supervisor() -> None:
     assert not find_supervisor({}, {}, "main-0").is_there
 
 
-def test_a_stranger_at_the_address_is_no_supervisor() -> None:
+def test_another_program_at_the_address_is_not_taken_for_the_supervisor() -> None:
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
@@ -87,7 +87,9 @@ def test_a_stranger_at_the_address_is_no_supervisor() -> None:
 
 
 @pytest.mark.parametrize(("port", "address"), [(2222, "n7.cluster:2222"), (None, "")])
-def test_what_a_task_tells_of_itself_is_understood(monkeypatch: pytest.MonkeyPatch, port: int | None, address: str) -> None:
+def test_the_supervisor_understands_a_tasks_introduction(
+    monkeypatch: pytest.MonkeyPatch, port: int | None, address: str
+) -> None:
     monkeypatch.setattr("slurmtf.job.task.link.interface_of", lambda name: f"interface of {name}")
     plan = PLAN._replace(host_suffix=".cluster")
     facts = introduce(plan, WORKER, {"SLURMD_NODENAME": "n7"}, port)
@@ -110,7 +112,7 @@ def told(*messages: wire.Message) -> Told:
     return found
 
 
-def test_the_start_comes_with_what_all_are_told() -> None:
+def test_the_start_order_includes_the_values_for_all_tasks() -> None:
     found = told(*ALL)
     assert (found.start, found.next) == (None, "")
     found.take({"order": "start", "local_rank": 1})
@@ -131,7 +133,7 @@ def test_the_start_comes_with_what_all_are_told() -> None:
         ([{"what": "nobody knows yet"}], "", "", False),
     ],
 )
-def test_what_comes_next_is_not_what_is_said_aside(messages: list[Any], last: str, then: str, keep: bool) -> None:
+def test_side_messages_do_not_change_the_next_order(messages: list[Any], last: str, then: str, keep: bool) -> None:
     found = told(*messages[:-1])
     assert found.take(messages[-1]) == last
     assert (found.next, found.keep, found.start) == (then, keep, None)
@@ -146,11 +148,11 @@ MPI = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mp
 @pytest.mark.parametrize(
     ("plan", "rank", "expected"), [(PLAN, 0, True), (PLAN, 1, True), (JAX, 0, True), (JAX, 1, False), (MPI, 0, False)]
 )
-def test_who_opens_a_port_for_the_others(plan: JobPlan, rank: int, expected: bool) -> None:
+def test_task_that_opens_a_port_for_the_others(plan: JobPlan, rank: int, expected: bool) -> None:
     assert task.opens_port(plan, task.find_role(plan, rank)) is expected
 
 
-def test_a_rank_outside_of_the_plan_has_no_role() -> None:
+def test_a_rank_outside_the_plan_has_no_role() -> None:
     assert task.find_role(PLAN, 1).label == "worker-1"
     with pytest.raises(OSError, match="rank 2 "):
         task.find_role(PLAN, 2)

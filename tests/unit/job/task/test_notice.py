@@ -23,7 +23,7 @@ def giver(path: Path, name: str = "USR1") -> NoticeGiver:
     return NoticeGiver(Notice(before=60, signal=f"SIG{name}" if name else ""), str(path))
 
 
-def test_it_comes_once(tmp_path: Path, child: Hearing) -> None:
+def test_a_notice_is_given_once(tmp_path: Path, child: Hearing) -> None:
     path = tmp_path / "notice" / "main-0.json"
     one = giver(path)
     one.give(FACTS, child)
@@ -31,7 +31,7 @@ def test_it_comes_once(tmp_path: Path, child: Hearing) -> None:
     assert (json.loads(path.read_text()), child.heard) == (FACTS, [ALONE])
 
 
-def test_before_the_script_has_started_there_is_the_file_alone(tmp_path: Path, child: Hearing) -> None:
+def test_before_the_script_starts_only_the_file_is_written(tmp_path: Path, child: Hearing) -> None:
     """It is there, too, for the script of a launch with a folder of its own, which looks elsewhere."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     one = giver(first)
@@ -41,14 +41,14 @@ def test_before_the_script_has_started_there_is_the_file_alone(tmp_path: Path, c
     assert (json.loads(first.read_text()), json.loads(second.read_text()), child.heard) == (FACTS, FACTS, [])
 
 
-def test_it_is_where_the_script_looks_for_it(tmp_path: Path, child: Hearing) -> None:
+def test_the_file_is_written_where_the_script_looks(tmp_path: Path, child: Hearing) -> None:
     one = giver(tmp_path / "first.json")
     one.prepare(str(tmp_path / "second.json"))
     one.give(FACTS, child)
     assert [path.name for path in tmp_path.iterdir()] == ["second.json"]
 
 
-def test_that_of_an_earlier_attempt_is_removed(tmp_path: Path) -> None:
+def test_the_notice_of_an_earlier_attempt_is_removed(tmp_path: Path) -> None:
     path = tmp_path / "notice.json"
     path.write_text("{}")
     giver(tmp_path / "other.json").prepare(str(path))
@@ -57,7 +57,7 @@ def test_that_of_an_earlier_attempt_is_removed(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("name", "ignored"), [("USR1", signal.SIGUSR1), ("TERM", 0), ("INT", 0), ("HUP", 0), ("", 0)])
-def test_a_signal_by_which_scripts_end_is_not_ignored_for_them(tmp_path: Path, name: str, ignored: int) -> None:
+def test_signals_that_end_scripts_are_not_ignored(tmp_path: Path, name: str, ignored: int) -> None:
     assert giver(tmp_path, name).ignored == ignored
 
 

@@ -39,7 +39,7 @@ V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_10
         ("", "", ""),
     ],
 )
-def test_where_the_job_s_memory_is_counted(text: str, job: str, path: str) -> None:
+def test_file_that_counts_the_jobs_memory(text: str, job: str, path: str) -> None:
     assert memory_file(text, job) == path
 
 
@@ -52,18 +52,18 @@ def test_where_the_job_s_memory_is_counted(text: str, job: str, path: str) -> No
         ("", 0),
     ],
 )
-def test_cached_files_do_not_count(text: str, size: int) -> None:
+def test_cached_files_do_not_count_as_memory(text: str, size: int) -> None:
     assert count_bytes(text) == size
 
 
-def test_the_processes_of_all_tasks_of_the_node_are_a_family() -> None:
+def test_processes_of_all_tasks_of_the_node_are_found() -> None:
     known = [Process(pid, parent, 1.0) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 5), (8, 7), (9, 1))]
     assert {process.pid for process in family(known, 5, 6)} == {6, 7, 8}
     assert {process.pid for process in family(known, 1, 7)} == {7, 8}
     assert family([], 5, 6) == []
 
 
-def test_this_process_is_seen() -> None:
+def test_this_process_is_sampled() -> None:
     own = next(process for process in processes() if process.pid == os.getpid())
     assert own.parent == os.getppid()
     assert own.cpu_s > 0
@@ -89,11 +89,11 @@ RssShmem:\t    1000 kB
         ("", 0),
     ],
 )
-def test_the_most_that_a_process_has_held(status: str, size: int) -> None:
+def test_peak_memory_of_a_process(status: str, size: int) -> None:
     assert held_by(status).own == size
 
 
-def test_what_was_held_between_two_samples_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_held_between_two_samples_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.task.sampling.held_by_ended", lambda: 0)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
     words = "import sys; len(bytearray(1 << 20) * 300); print(flush=True); sys.stdin.read()"
@@ -113,7 +113,7 @@ AMD = (
 )
 
 
-def test_what_the_vendors_tools_say() -> None:
+def test_output_of_the_vendors_tools_is_parsed() -> None:
     assert parse_gpus(NVIDIA, "nvidia") == [Gpu(97, 71234, 81920), Gpu(0, 3, 81920), Gpu(0, 10, 81920)]
     assert parse_gpus(AMD, "amd") == [Gpu(55, 1, 65520), Gpu(0, 2, 65520)]
     assert parse_gpus("", "nvidia") == parse_gpus("", "amd") == parse_gpus("No devices were found\n", "nvidia") == []
@@ -123,12 +123,12 @@ def test_what_the_vendors_tools_say() -> None:
     ("count", "asked", "numbers", "found"),
     [(2, 2, [], [0, 1]), (4, 2, [2, 3], [2, 3]), (4, 2, [], []), (1, 2, [], [0]), (4, 2, [3, 9], [3])],
 )
-def test_which_gpus_are_the_job_s(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
+def test_gpus_of_the_job_are_chosen(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
     told = [Gpu(float(number)) for number in range(count)]
     assert [int(gpu.busy) for gpu in choose_own(told, asked, numbers)] == found
 
 
-def test_samples_come_back_as_they_were(tmp_path: Path) -> None:
+def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
     samples = [Sample(10.0, 1.0, 2.5, 1024, (Gpu(50.0, 1.0, 2.0),)), Sample(20.0, 1.0, 5.0, 2048)]
     path = tmp_path / "12.node1.jsonl"
     path.write_bytes(b"".join(sample.to_line() for sample in samples) + b'[1]\n{"time": 1}\nnonsense\n{"time": 3')

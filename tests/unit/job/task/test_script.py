@@ -29,7 +29,7 @@ def script(folder: Path, order: LaunchOrder | None = None) -> Script:
     return prepare(PLAN, layout, MAIN, start, {}, ["python", "train.py"], {"PATH": "/bin"})
 
 
-def test_it_is_started_with_the_runs_command_in_the_runs_folder(tmp_path: Path) -> None:
+def test_a_script_starts_with_the_runs_command_in_its_work_folder(tmp_path: Path) -> None:
     one, layout = script(tmp_path), RunLayout(str(tmp_path))
     assert (one.words, one.folder) == (["python", "train.py"], layout.work)
     assert one.logs == (layout.task_log("main-0", "out"), layout.task_log("main-0", "err"))
@@ -37,7 +37,7 @@ def test_it_is_started_with_the_runs_command_in_the_runs_folder(tmp_path: Path) 
     assert Path(layout.logs).stat().st_mode & 0o777 == 0o700
 
 
-def test_an_order_has_a_command_arguments_and_a_folder_of_its_own(tmp_path: Path) -> None:
+def test_an_order_brings_its_own_command_arguments_and_folder(tmp_path: Path) -> None:
     order = LaunchOrder(("--lr", "1"), {"SEED": "3"}, "trials/0", ("python", "other.py"))
     one, own = script(tmp_path, order), RunLayout(str(tmp_path)).launch("trials/0")
     assert one.words == ["python", "other.py", "--lr", "1"]
@@ -47,7 +47,7 @@ def test_an_order_has_a_command_arguments_and_a_folder_of_its_own(tmp_path: Path
     assert Path(own.logs).is_dir()
 
 
-def test_it_begins_behind_what_an_earlier_attempt_has_written(tmp_path: Path) -> None:
+def test_logs_are_appended_to_those_of_an_earlier_attempt(tmp_path: Path) -> None:
     one = script(tmp_path)
     assert one.begins() == [0, 0]
     Path(one.logs[1]).write_bytes(b"x" * 7)
@@ -64,7 +64,7 @@ def test_it_begins_behind_what_an_earlier_attempt_has_written(tmp_path: Path) ->
         (errno.ENOENT, "no-such-\udcff", 127),
     ],
 )
-def test_why_it_could_not_be_started_is_in_its_log(tmp_path: Path, number: int, name: str | None, code: int) -> None:
+def test_the_reason_of_a_failed_start_is_in_the_log(tmp_path: Path, number: int, name: str | None, code: int) -> None:
     one = script(tmp_path)
     Path(one.logs[1]).write_text("earlier\n", encoding="utf-8")
     assert one.note_failed_start(OSError(number, os.strerror(number), name)) == End(code)
@@ -75,7 +75,7 @@ def test_why_it_could_not_be_started_is_in_its_log(tmp_path: Path, number: int, 
 
 
 @pytest.mark.parametrize(("grows", "expected"), [("out", True), ("err", True), ("metrics", True), ("other", False)])
-def test_what_keeps_a_script_from_counting_as_stalled(tmp_path: Path, clock: Any, grows: str, expected: bool) -> None:
+def test_activity_that_keeps_a_script_from_counting_as_stalled(tmp_path: Path, clock: Any, grows: str, expected: bool) -> None:
     one = script(tmp_path)
     metrics = Path(one.layout.task_metrics("main-0"))
     files = {"out": Path(one.logs[0]), "err": Path(one.logs[1]), "metrics": metrics, "other": tmp_path / "other"}
@@ -90,7 +90,7 @@ def test_what_keeps_a_script_from_counting_as_stalled(tmp_path: Path, clock: Any
     assert watch.tick(os.getpid()) is expected
 
 
-def test_when_its_logs_grew_is_recorded(tmp_path: Path, clock: Any) -> None:
+def test_the_time_at_which_logs_grew_is_recorded(tmp_path: Path, clock: Any) -> None:
     one = script(tmp_path)
     watch = Watch(one, Stall(), None)
     for log in one.logs:
@@ -108,7 +108,7 @@ def test_when_its_logs_grew_is_recorded(tmp_path: Path, clock: Any) -> None:
     ("version", "shares"),
     [("2.16.1", True), ("2.3", True), ("2.2.0", False), ("1.15", False), ("3.0", True), ("", True), ("2.x", True)],
 )
-def test_which_tensorflow_shares_a_port(version: str, shares: bool) -> None:
+def test_versions_of_tensorflow_that_share_a_port(version: str, shares: bool) -> None:
     assert ports.can_share(version) is shares
 
 
@@ -121,7 +121,7 @@ def test_which_tensorflow_shares_a_port(version: str, shares: bool) -> None:
         ("numpy-1.0", True),
     ],
 )
-def test_its_version_is_read_where_the_script_would_find_it(tmp_path: Path, installed: str, shares: bool) -> None:
+def test_the_version_of_tensorflow_is_read_where_the_script_would_find_it(tmp_path: Path, installed: str, shares: bool) -> None:
     (tmp_path / f"{installed}.dist-info").mkdir()
     assert ports.are_shared_by(sys.executable, {"PYTHONPATH": str(tmp_path)}) is shares
     assert ports.are_shared_by(str(tmp_path / "no-python"), {}) is True

@@ -43,7 +43,7 @@ ROOT = Path(__file__).parents[4]
         ({"PMIX_RANK": "x", "SLURM_PROCID": "3"}, 3),
     ],
 )
-def test_a_rank_is_what_the_nearest_launcher_says(environ: dict[str, str], rank: int) -> None:
+def test_the_rank_is_that_of_the_nearest_launcher(environ: dict[str, str], rank: int) -> None:
     assert identity.rank(environ) == rank
 
 
@@ -57,7 +57,7 @@ def test_a_rank_is_what_the_nearest_launcher_says(environ: dict[str, str], rank:
         ({"SLURM_JOB_ID": "33", "SLURM_RESTART_COUNT": ""}, "33", None, 0),
     ],
 )
-def test_a_job_is_named_as_slurm_names_it(environ: dict[str, str], name: str, element: int | None, attempt: int) -> None:
+def test_a_job_has_the_name_that_slurm_gives_it(environ: dict[str, str], name: str, element: int | None, attempt: int) -> None:
     assert (identity.job_name(environ), identity.element(environ), identity.attempt(environ)) == (name, element, attempt)
 
 
@@ -79,7 +79,7 @@ def variables(
     return TaskEnvironment(plan, layout, Role(0, "worker", 0, 0), start, {}).variables(inherited or {})
 
 
-def test_a_task_gets_the_cluster(tmp_path: Path) -> None:
+def test_a_task_gets_the_cluster_as_tf_config(tmp_path: Path) -> None:
     assert json.loads(variables(tmp_path)["TF_CONFIG"]) == OURS
     assert json.loads(variables(tmp_path, inherited={"TF_CONFIG": '{"of": "the shell"}'})["TF_CONFIG"]) == OURS
 
@@ -102,12 +102,12 @@ def of_task(tmp_path: Path, rank: int, **settings: Any) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("rank", "autolog", "expected"), [(0, "keras", "keras"), (1, "keras", None), (0, "", None)])
-def test_metrics_of_a_library_are_logged_by_one_rank(tmp_path: Path, rank: int, autolog: str, expected: str | None) -> None:
+def test_one_rank_logs_the_metrics_of_a_library(tmp_path: Path, rank: int, autolog: str, expected: str | None) -> None:
     assert of_task(tmp_path, rank, autolog=autolog).get("SLURMTF_AUTOLOG") == expected
 
 
 @pytest.mark.parametrize(("asked", "allowed", "threads"), [(2, 4, "2"), (8, 4, "4"), (None, 4, None)])
-def test_threads_are_those_asked_for_and_no_more_than_the_kernel_allows(
+def test_threads_are_limited_to_what_the_kernel_allows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: int | None, allowed: int, threads: str | None
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda pid: set(range(allowed)))
@@ -115,7 +115,7 @@ def test_threads_are_those_asked_for_and_no_more_than_the_kernel_allows(
     assert found.get("OMP_NUM_THREADS") == found.get("TF_NUM_INTRAOP_THREADS") == threads
 
 
-def test_a_cluster_that_is_too_long_for_a_variable_goes_by_a_file(tmp_path: Path) -> None:
+def test_a_cluster_too_long_for_a_variable_is_passed_in_a_file(tmp_path: Path) -> None:
     found = variables(tmp_path, hosts=LONG)
     assert "TF_CONFIG" not in found
     assert json.loads(Path(found[hook.CONFIG_FILE]).read_text(encoding="utf-8"))["cluster"] == LONG
@@ -136,7 +136,7 @@ def test_a_cluster_that_is_too_long_for_a_variable_goes_by_a_file(tmp_path: Path
         (errno.ENOENT, False),
     ],
 )
-def test_a_disk_without_room_falls_back_to_what_is_shared(number: int, shared: bool, tmp_path: Path) -> None:
+def test_a_full_disk_falls_back_to_the_shared_copy(number: int, shared: bool, tmp_path: Path) -> None:
     target, plan = tmp_path / "env", JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
     stager = Stager(plan, RunLayout(str(tmp_path)), str(tmp_path))
 
@@ -175,7 +175,7 @@ def build():
 
 
 @pytest.mark.parametrize("program", ["task", "build"])
-def test_it_does_not_outlive_its_killed_parent(tmp_path: Path, program: str) -> None:
+def test_a_process_does_not_outlive_its_killed_parent(tmp_path: Path, program: str) -> None:
     command = [sys.executable, "-c", STARTS, program, str(tmp_path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, cwd=ROOT) as ours:
         pid = int(ours.stdout.readline()) if ours.stdout else 0
@@ -190,7 +190,7 @@ def alive(pid: int) -> bool:
         return False
 
 
-def test_a_trial_is_a_run_of_its_own_for_its_script_and_other_trackers() -> None:
+def test_a_trial_looks_like_its_own_run_to_its_script_and_other_trackers() -> None:
     job = JobPlan(Run("tune-1", "tune"), "slurm", Distribution((("main", 1),)), Size(1, 1, 1))
     role, layout = Role(0, "main", 0, 0), RunLayout("/runs/tune-1")
     of_trial = LaunchOrder(variables={var.SLURMTF_TRIAL: "3"}, folder="trials/3")
@@ -211,7 +211,9 @@ def test_a_trial_is_a_run_of_its_own_for_its_script_and_other_trackers() -> None
         ({var.SLURMTF_ATTEMPT: "2", "SEED": "order"}, "empty", "order"),
     ],
 )
-def test_what_a_launch_is_told_beside_its_plan(tmp_path: Path, order: dict[str, str], resumed: str, seed: str) -> None:
+def test_variables_of_a_launch_override_those_of_its_plan(
+    tmp_path: Path, order: dict[str, str], resumed: str, seed: str
+) -> None:
     """Its own variables win; from the second attempt on it resumes from its own outputs, where there are any."""
     layout = RunLayout(str(tmp_path / "x-1"))
     Path(layout.outputs).mkdir(parents=True)

@@ -22,7 +22,7 @@ def test_the_ranks_of_a_run_are_grouped_and_named() -> None:
     }
 
 
-def test_the_users_own_are_never_overridden() -> None:
+def test_the_users_own_variables_are_never_overridden() -> None:
     given = {
         "WANDB_NAME": "mine",
         "COMET_START_EXPERIMENT_NAME": "",

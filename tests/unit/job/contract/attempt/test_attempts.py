@@ -27,21 +27,21 @@ def test_an_outcome_is_read_as_it_was_written() -> None:
     assert Outcome.from_dict(json.loads(json.dumps(FULL.to_dict()))) == FULL
 
 
-def test_an_outcome_of_a_newer_slurmtf() -> None:
+def test_an_outcome_of_a_newer_slurmtf_is_read() -> None:
     read = Outcome.from_dict({"cause": "cosmic-ray", "exit_code": 3, "colour": "blue"})
     assert (read.cause, read.detail, read.exit_status) == (Cause.UNKNOWN, {"cause": "cosmic-ray"}, 3)
     assert "cosmic-ray" in outcome_text(read)
 
 
 @given(JSON)
-def test_whatever_stands_there_is_an_outcome_with_a_text(facts: Any) -> None:
+def test_any_data_is_read_as_an_outcome_with_a_text(facts: Any) -> None:
     outcome = Outcome.from_dict(facts)
     assert isinstance(outcome_text(outcome), str)
     assert Outcome.from_dict(outcome.to_dict()) == outcome
 
 
 @given(st.fixed_dictionaries({"cause": st.sampled_from([cause.value for cause in Cause]), "detail": JSON}))
-def test_every_cause_has_a_text_whatever_its_facts(facts: dict[str, Any]) -> None:
+def test_every_cause_has_a_text_with_any_facts(facts: dict[str, Any]) -> None:
     assert isinstance(outcome_text(Outcome.from_dict(facts)), str)
 
 
@@ -59,12 +59,12 @@ def test_every_cause_has_a_text_whatever_its_facts(facts: dict[str, Any]) -> Non
         (Outcome(Cause.LAUNCHER, exit_code=255), 255, 255),
     ],
 )
-def test_exit_statuses(outcome: Outcome, own: int, of_run: int) -> None:
+def test_exit_status_of_job_and_run(outcome: Outcome, own: int, of_run: int) -> None:
     assert (outcome.job_status, outcome.exit_status) == (own, of_run)
 
 
 @pytest.mark.parametrize(("returncode", "end"), [(0, End(0)), (3, End(3)), (-9, End(None, 9))])
-def test_how_subprocess_reports_an_end(returncode: int, end: End) -> None:
+def test_returncode_of_subprocess_is_converted(returncode: int, end: End) -> None:
     assert End.of_returncode(returncode) == end
 
 
@@ -86,26 +86,26 @@ NODE_FAILURE = b"slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:0
         (b"the script says DUE TO TIME LIMIT", Cause.CANCELED),
     ],
 )
-def test_why_slurm_killed_the_job(written: bytes, cause: Cause) -> None:
+def test_cause_of_a_kill_is_read_from_the_job_log(written: bytes, cause: Cause) -> None:
     assert job_log.cause_of_kill(written, "7") is cause
 
 
-def test_an_error_is_its_last_line() -> None:
+def test_an_error_is_summarized_by_its_last_line() -> None:
     assert Outcome(Cause.SCRIPT, exit_code=1, tail="Traceback\n  x\nValueError: no\n\n").error == "ValueError: no"
     assert Outcome(Cause.SCRIPT, exit_code=3).error == "script (exit code 3)"
 
 
-def test_preemption_and_node_failure_are_told_apart_in_words() -> None:
+def test_preemption_and_node_failure_have_different_texts() -> None:
     assert "preempted" in outcome_text(Outcome(Cause.PREEMPTED))
     assert outcome_text(Outcome(Cause.NODE_FAILURE, host="node3")) == "node3 failed"
 
 
-def test_the_node_that_failed() -> None:
+def test_failed_node_is_read_from_the_job_log() -> None:
     assert job_log.failed_node(b"srun: error: Node failure on n3\nsrun: error: Node failure on n4\n") == "n4"
     assert job_log.failed_node(b"") == ""
 
 
-def test_what_an_earlier_attempt_has_in_the_log_is_not_told_for_this_one(tmp_path: Path) -> None:
+def test_log_lines_of_an_earlier_attempt_are_not_attributed_to_this_one(tmp_path: Path) -> None:
     log = tmp_path / "job.log"
     log.write_bytes(NODE_FAILURE + b"\n")
     began = log.stat().st_size
@@ -123,30 +123,30 @@ def test_every_event_is_read_as_it_was_written() -> None:
         assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
-def test_a_field_of_the_wrong_kind_is_as_if_it_were_missing() -> None:
+def test_a_field_of_the_wrong_type_counts_as_missing() -> None:
     read = Record.from_dict({"event": "task-started", "rank": "one", "task": 7, "host": "n1", "more": 1})
     assert read is not None
     assert (read.time, read.event) == (0.0, events.TaskStarted(0, "", "n1"))
 
 
 @pytest.mark.parametrize("number", [10**400, -(10**30), float("inf"), float("nan"), 1e308])
-def test_a_number_that_is_neither_a_time_nor_a_place_is_as_if_it_were_missing(number: float) -> None:
+def test_a_number_out_of_range_counts_as_missing(number: float) -> None:
     read = Record.from_dict(json.loads(json.dumps({"event": "task-started", "time": number, "pid": number, "out": number})))
     assert read == Record(0.0, "task-started", events.TaskStarted())
 
 
-def test_an_event_that_this_version_does_not_know_is_kept_by_name() -> None:
+def test_an_unknown_event_is_kept_by_name() -> None:
     assert Record.from_dict({"event": "teleported", "time": 3}) == Record(3.0, "teleported", None)
 
 
 @given(JSON)
-def test_whatever_a_line_holds(facts: Any) -> None:
+def test_any_data_in_a_line_is_accepted(facts: Any) -> None:
     Record.from_dict(facts)
     for name in events.NAMES:
         Record.from_dict({"event": name, "time": facts, "outcome": facts, "rank": facts, "warnings": facts})
 
 
-def test_a_damaged_journal_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
+def test_damaged_lines_of_a_journal_are_skipped(tmp_path: Path) -> None:
     path = tmp_path / "7.0.jsonl"
     bad = [b"[1]", b"{}", b'{"event": 3}', b"[" * 100_000, b"null", b"\xff\xfe", b'{"event": "started", "job_id": "7"']
     path.write_bytes(b'{"event": "started", "job_id": "7"}\n' + b"\n".join(bad) + b'\n{"event": "ended"}\n')
@@ -156,7 +156,7 @@ def test_a_damaged_journal_is_read_as_far_as_it_can_be(tmp_path: Path) -> None:
 # --- attempts
 
 
-def test_each_attempt_has_a_journal_of_its_own(tmp_path: Path) -> None:
+def test_each_attempt_has_its_own_journal(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     for attempt in range(2):
         journal.open_new(layout, "33_4").write(events.Started(job_id="33", element=4, attempt=attempt))
@@ -177,7 +177,7 @@ def test_each_attempt_has_a_journal_of_its_own(tmp_path: Path) -> None:
         (["33_4.jsonl", "33_4.x.jsonl", "33_4.0.jsonl.tmp", "notes.txt"], 0),
     ],
 )
-def test_the_number_of_the_next_attempt(names: list[str], number: int) -> None:
+def test_number_of_the_next_attempt(names: list[str], number: int) -> None:
     assert journal.free_number(names, "33_4") == number
 
 
@@ -196,7 +196,7 @@ def test_an_attempt_is_followed_by_a_later_one_of_its_own_job_alone(tmp_path: Pa
 
 
 @pytest.mark.parametrize("folder_is_there", [True, False])
-def test_two_attempts_that_a_full_disk_refused_a_journal_do_not_share_one(
+def test_two_attempts_without_a_journal_on_a_full_disk_do_not_share_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, folder_is_there: bool
 ) -> None:
     layout = RunLayout(str(tmp_path))
@@ -222,7 +222,7 @@ def test_two_attempts_that_a_full_disk_refused_a_journal_do_not_share_one(
     assert (first.is_followed, second.is_followed) == (True, False)
 
 
-def test_a_journal_that_a_full_disk_refused_at_first_is_there_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_journal_refused_by_a_full_disk_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.journals).mkdir()
 
@@ -239,7 +239,7 @@ def test_a_journal_that_a_full_disk_refused_at_first_is_there_later(tmp_path: Pa
     assert not written.is_followed
 
 
-def test_attempts_stand_in_the_order_of_their_starts(tmp_path: Path) -> None:
+def test_attempts_are_ordered_by_their_starts(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.journals).mkdir()
     for job, time in (("9", 30), ("10", 20)):
@@ -247,7 +247,7 @@ def test_attempts_stand_in_the_order_of_their_starts(tmp_path: Path) -> None:
     assert [one.started.job_id for one in journal.attempts(layout)] == ["10", "9"]
 
 
-def test_how_an_attempt_ended(tmp_path: Path) -> None:
+def test_outcome_of_an_attempt_is_read(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     written = journal.open_new(layout, "7")
     written.write(events.Started(job_id="7"))
@@ -259,7 +259,7 @@ def test_how_an_attempt_ended(tmp_path: Path) -> None:
     assert ended.outcome == ended.decided == Outcome(Cause.CANCELED)
 
 
-def test_no_journals(tmp_path: Path) -> None:
+def test_a_run_without_journals_has_no_attempts(tmp_path: Path) -> None:
     assert journal.attempts(RunLayout(str(tmp_path))) == []
 
 
@@ -294,7 +294,7 @@ def test_no_journals(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_an_outcome_in_words(outcome: Outcome, text: str) -> None:
+def test_text_of_an_outcome(outcome: Outcome, text: str) -> None:
     assert outcome_text(outcome) == text
 
 
@@ -309,5 +309,5 @@ def test_an_outcome_in_words(outcome: Outcome, text: str) -> None:
         (b"", False),
     ],
 )
-def test_a_launcher_that_got_no_answer(written: bytes, unanswered: bool) -> None:
+def test_an_unanswered_launcher_is_recognized_by_its_error(written: bytes, unanswered: bool) -> None:
     assert job_log.was_unanswered(written) is unanswered

@@ -34,14 +34,14 @@ EXPECTED = [
 ]
 
 
-def test_the_error_and_the_users_frame_come_before_the_array_that_the_message_prints() -> None:
+def test_the_error_and_the_users_frame_precede_an_array_in_the_message() -> None:
     shown = excerpt(TRACEBACK + NUMBERS, 20).splitlines()
     assert shown[:4] == EXPECTED
     assert len(shown) <= 20
     assert shown[-1] == NUMBERS.splitlines()[-1]
 
 
-def test_a_short_end_is_shown_as_it_is() -> None:
+def test_a_short_log_is_shown_unchanged() -> None:
     text = "\n".join(TRACEBACK.splitlines()[:6]) + "\nKeyError: 'x'\n"
     assert excerpt(text, 20) == text.rstrip("\n")
 
@@ -59,7 +59,7 @@ def test_a_log_without_an_error_shows_its_last_lines(text: str) -> None:
     assert excerpt(text, 2).splitlines() == text.splitlines()[-2:]
 
 
-def test_a_line_without_end_is_cut() -> None:
+def test_a_very_long_line_is_cut() -> None:
     shown = excerpt(TRACEBACK.replace("PerReplica:{", "1, " * 5000), 20)
     assert max(map(len, shown.splitlines())) <= LONGEST_LINE + len(CUT) + 1
     assert "ValueError: Attempt to convert a value (" in shown
@@ -76,7 +76,7 @@ def test_pythons_own_traceback_is_read(tmp_path: Path) -> None:
     assert found.error.startswith("json.decoder.JSONDecodeError: Expecting property name")
 
 
-def test_a_script_that_is_no_python(tmp_path: Path) -> None:
+def test_a_syntax_error_of_the_script_is_found(tmp_path: Path) -> None:
     """Nothing of it was run, so that there is no traceback."""
     script = tmp_path / "train.py"
     script.write_text("x = 1\nif x\n    y = 2\n")
@@ -99,7 +99,7 @@ reduce_all()
 """
 
 
-def test_a_crash_that_faulthandler_tells_of(tmp_path: Path) -> None:
+def test_a_crash_reported_by_faulthandler_is_found(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text(CRASH)
     done = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False)
@@ -107,12 +107,12 @@ def test_a_crash_that_faulthandler_tells_of(tmp_path: Path) -> None:
     assert found == Failure("Fatal Python error: Aborted", f'  File "{script}", line 6 in reduce_all', "")
 
 
-def test_the_modules_of_a_process_that_crashed_are_left_out() -> None:
+def test_the_module_list_of_a_crashed_process_is_left_out() -> None:
     text = "terminate called\nFatal Python error: Aborted\n\nExtension modules: numpy.core, a.b (total: 142)\n"
     assert excerpt(text, 3) == "terminate called\nFatal Python error: Aborted\n"
 
 
 @given(text=st.text(), count=st.integers(4, 30))
-def test_never_more_lines_than_asked_for(text: str, count: int) -> None:
+def test_an_excerpt_has_no_more_lines_than_asked_for(text: str, count: int) -> None:
     assert len(excerpt(text, count).splitlines()) <= count
     assert len(excerpt(TRACEBACK + NUMBERS + text, count).splitlines()) <= count

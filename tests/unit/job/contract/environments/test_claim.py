@@ -27,7 +27,7 @@ HERE, ELSEWHERE = socket.gethostname(), "another-node"
         (ELSEWHERE, True, 150, True),
     ],
 )
-def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, is_us: bool, age_s: float, broken: bool) -> None:
+def test_a_claim_of_a_dead_owner_is_broken(tmp_path: Path, host: str, is_us: bool, age_s: float, broken: bool) -> None:
     path, started = tmp_path / "claim", proc.start_of(os.getpid()) if is_us else -1
     path.write_text(json.dumps({"host": host, "pid": os.getpid(), "started": started, "job": ""}))
     os.utime(path, (time.time() - age_s, time.time() - age_s))
@@ -37,14 +37,14 @@ def test_a_claim_is_broken_when_its_owner_is_dead(tmp_path: Path, host: str, is_
     assert [one.name for one in tmp_path.iterdir() if one != path] == []
 
 
-def test_one_of_two_has_it_until_it_is_released(tmp_path: Path) -> None:
+def test_a_claim_has_one_holder_until_it_is_released(tmp_path: Path) -> None:
     first, second = Claim(str(tmp_path / "claim")), Claim(str(tmp_path / "claim"))
     assert (first.alive(), first.take(), second.take()) == (False, True, False)
     first.release()
     assert (first.holder(), second.take()) == (None, True)
 
 
-def test_who_lost_it_releases_nothing(tmp_path: Path) -> None:
+def test_a_holder_that_lost_its_claim_releases_nothing(tmp_path: Path) -> None:
     path = tmp_path / "claim"
     claim = Claim(str(path))
     assert claim.take()

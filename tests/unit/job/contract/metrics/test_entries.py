@@ -40,7 +40,7 @@ def test_an_entry_is_read_as_it_was_written(entry: Entry) -> None:
     assert from_line(line) == entry
 
 
-def test_what_is_no_number_is_read_as_that() -> None:
+def test_nan_and_infinity_are_read_as_written() -> None:
     read = from_line(to_line(Entry("loss", math.nan)))
     assert read is not None
     assert math.isnan(read.value)
@@ -50,13 +50,13 @@ def test_what_is_no_number_is_read_as_that() -> None:
 
 
 @given(ENTRIES, st.integers(0, 200))
-def test_a_torn_line_is_none(entry: Entry, kept: int) -> None:
+def test_a_torn_line_is_not_an_entry(entry: Entry, kept: int) -> None:
     line = to_line(entry)
     assert from_line(line[: min(kept, len(line) - 2)]) is None
 
 
 @given(ENTRIES, ENTRIES, st.integers(0, 200))
-def test_what_stands_behind_a_torn_line_is_read(torn: Entry, entry: Entry, kept: int) -> None:
+def test_an_entry_after_a_torn_line_is_read(torn: Entry, entry: Entry, kept: int) -> None:
     line = to_line(torn)
     assert from_line(line[: min(kept, len(line) - 2)] + to_line(entry)) == entry
 
@@ -85,11 +85,11 @@ def test_what_stands_behind_a_torn_line_is_read(torn: Entry, entry: Entry, kept:
         b'{"name": "a", "value": 2, "time": -Infinity}\n',
     ],
 )
-def test_a_foreign_line_is_none(line: bytes) -> None:
+def test_a_foreign_line_is_not_an_entry(line: bytes) -> None:
     assert from_line(line) is None
 
 
 @pytest.mark.parametrize("value", [object(), {1, 2}, b"bytes"])
-def test_what_json_can_not_hold_is_refused(value: Any) -> None:
+def test_values_that_json_can_not_hold_are_refused(value: Any) -> None:
     with pytest.raises(TypeError):
         to_line(Entry("loss", value))

@@ -77,7 +77,7 @@ def text_of(path: Path) -> str:
     return path.read_text() if path.exists() else ""
 
 
-def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
+def test_each_trial_is_done_once_although_processes_are_killed(tmp_path: Path) -> None:
     layout = sweep_at(tmp_path, 100)
     workers = {f"w{n}": start(tmp_path, f"w{n}", 600) for n in range(3)}
     while not all("took" in text_of(Path(layout.elements, f"{name}.jsonl")) for name in workers):
@@ -100,14 +100,14 @@ def test_each_trial_is_done_once_by_whoever_is_killed(tmp_path: Path) -> None:
     assert all((result := ledger.result(trial)) and result.trial == trial for trial in range(100))
 
 
-def test_one_of_two_gets_a_trial(layout: SweepLayout) -> None:
+def test_only_one_of_two_elements_gets_a_trial(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     assert one.leases.claim(0, 0)
     assert not other.leases.claim(0, 0)
     assert one.leases.claim(0, 0)  # NFS may have the client ask twice
 
 
-def test_who_was_superseded_writes_no_result(layout: SweepLayout) -> None:
+def test_an_element_that_lost_its_trial_writes_no_result(layout: SweepLayout) -> None:
     slow, next_one = joined(layout, "a"), joined(layout, "b")
     slow.leases.claim(0, 0)
     next_one.leases.claim(0, 1)
@@ -122,7 +122,7 @@ def test_who_was_superseded_writes_no_result(layout: SweepLayout) -> None:
     assert (result.element, result.status) == ("b", COMPLETED)
 
 
-def test_a_line_that_was_cut_is_healed_and_skipped(layout: SweepLayout) -> None:
+def test_a_truncated_line_is_ended_and_skipped(layout: SweepLayout) -> None:
     one, reader = joined(layout, "a"), Ledger(layout)
     one.write(Event("took", 1.0, 0), Event("value", 1.0, 0, number=1, value=0.5))
     with open(f"{layout.elements}/a.jsonl", "ab") as file:
@@ -133,7 +133,7 @@ def test_a_line_that_was_cut_is_healed_and_skipped(layout: SweepLayout) -> None:
     assert str(reader.curves()) == "{0: [0.5, nan, 0.7]}"
 
 
-def test_a_line_that_is_half_there_is_read_when_it_is_whole(layout: SweepLayout) -> None:
+def test_a_half_written_line_is_read_once_it_is_complete(layout: SweepLayout) -> None:
     one, reader = joined(layout, "a"), Ledger(layout)
     line = Event("value", 1.0, 0, number=1, value=0.5).to_line()
     with open(f"{layout.elements}/a.jsonl", "ab", buffering=0) as file:
@@ -145,7 +145,7 @@ def test_a_line_that_is_half_there_is_read_when_it_is_whole(layout: SweepLayout)
     assert reader.curves() == {0: [0.5, 0.7]}
 
 
-def test_a_later_attempt_begins_its_curve_anew(layout: SweepLayout) -> None:
+def test_a_later_attempt_starts_a_new_curve(layout: SweepLayout) -> None:
     one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
     one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
     reader.told.refresh()
@@ -179,7 +179,7 @@ def released(attempt: int, text: str) -> Event:
         ([("a", released(0, "no room")), ("b", released(1, "no srun"))], None, "no srun"),
     ],
 )
-def test_who_has_a_trial_and_what_was_wrong_last(told: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
+def test_owner_and_last_trouble_of_a_trial(told: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
     trial = Trial()
     for element, event in told:
         trial.take(event, element)
@@ -187,7 +187,7 @@ def test_who_has_a_trial_and_what_was_wrong_last(told: list[tuple[str, Event]], 
     assert trial.trouble == trouble
 
 
-def test_the_first_end_of_a_trial_counts() -> None:
+def test_only_the_first_end_of_a_trial_counts() -> None:
     trial = Trial()
     for status in (COMPLETED, "Canceled"):
         trial.take(Event("ended", 1.0, 0, status=status), "a")
@@ -195,7 +195,7 @@ def test_the_first_end_of_a_trial_counts() -> None:
     assert trial.ended.status == COMPLETED
 
 
-def test_a_heartbeat_keeps_all_leases_of_its_owner_fresh(layout: SweepLayout) -> None:
+def test_a_heartbeat_renews_all_leases_of_its_owner(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     one.leases.claim(0, 0)
     one.leases.claim(1, 0)
@@ -215,7 +215,7 @@ def test_an_earlier_start_of_the_same_element_is_another_owner(layout: SweepLayo
     assert not again.leases.is_ours(lease)
 
 
-def test_a_sweep_is_stopped_once_and_a_point_is_proposed_once(layout: SweepLayout) -> None:
+def test_a_sweep_is_stopped_once_and_each_point_proposed_once(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     assert one.stopped() is None
     assert one.stop({"why": "error", "error": "x"})
@@ -226,7 +226,7 @@ def test_a_sweep_is_stopped_once_and_a_point_is_proposed_once(layout: SweepLayou
     assert (other.point(2).values, other.point(1).values) == ({"n": 0.5}, {"n": 1})
 
 
-def test_damaged_files_spoil_nothing(layout: SweepLayout) -> None:
+def test_damaged_files_do_not_affect_others(layout: SweepLayout) -> None:
     one = joined(layout, "a")
     one.leases.claim(0, 0)
     Path(layout.results, "3.json").write_text("{")
@@ -241,7 +241,7 @@ def test_damaged_files_spoil_nothing(layout: SweepLayout) -> None:
         assert one.stopped() == {"why": "unreadable"}  # somebody has stopped it
 
 
-def test_what_is_fresh_by_leases_by_what_was_told_and_by_our_own_claims(layout: SweepLayout) -> None:
+def test_leases_events_and_our_own_claims_mark_trials_as_taken(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     other.leases.claim(0, 0)
     other.leases.claim(1, 0)

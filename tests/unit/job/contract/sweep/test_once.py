@@ -12,7 +12,7 @@ import pytest
 from slurmtf.job.contract.sweep import once
 
 
-def test_the_first_of_two_writes_it_and_nothing_else_stays(tmp_path: Path) -> None:
+def test_the_first_writer_wins_and_leaves_no_other_file(tmp_path: Path) -> None:
     path = tmp_path / "stopped.json"
     assert once.publish({"why": "error"}, str(path))
     assert not once.publish({"why": "canceled"}, str(path))
@@ -24,7 +24,7 @@ def test_the_first_of_two_writes_it_and_nothing_else_stays(tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("number", "is_linked"), [(errno.EEXIST, True), (errno.EEXIST, False), (errno.EIO, True), (errno.EIO, False)]
 )
-def test_what_an_answer_says_counts_less_than_the_inode(
+def test_the_inode_counts_more_than_the_reported_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, is_linked: bool
 ) -> None:
     link = os.link
@@ -44,12 +44,12 @@ def test_what_an_answer_says_counts_less_than_the_inode(
         assert once.link(str(own), str(name)) is is_linked
 
 
-def test_an_owners_own_file_is_not_written_over(tmp_path: Path) -> None:
+def test_a_file_of_its_owner_is_not_overwritten(tmp_path: Path) -> None:
     path = str(tmp_path / "owner.a.0")
     once.write({"element": "a"}, path)
     with pytest.raises(FileExistsError):
         once.write({"element": "b"}, path)
 
 
-def test_a_folder_that_is_not_there_holds_nothing(tmp_path: Path) -> None:
+def test_a_missing_folder_counts_as_empty(tmp_path: Path) -> None:
     assert once.names(str(tmp_path / "none")) == []

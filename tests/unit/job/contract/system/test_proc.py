@@ -12,16 +12,16 @@ REST = "7 40 30 0 -1 4194560 0 0 0 0 100 20 3 4 20 0 1 0 987654 0 0"
 
 
 @pytest.mark.parametrize("name", ["python", "a) S 1 (b", "tf worker", ""])
-def test_the_fields_stand_behind_the_last_bracket(name: str) -> None:
+def test_the_fields_follow_the_last_bracket(name: str) -> None:
     assert parse_stat(f"12 ({name}) S {REST}\n") == Stat("S", 7, 30, 127 / TICKS, 987654)
 
 
 @pytest.mark.parametrize("text", ["", "12 (a) S 7 40", "12 (a"])
-def test_a_torn_text_is_no_process(text: str) -> None:
+def test_an_incomplete_stat_is_no_process(text: str) -> None:
     assert parse_stat(text) is None
 
 
-def test_this_process_and_one_that_has_ended() -> None:
+def test_a_running_and_an_ended_process_are_distinguished() -> None:
     own = dict(processes())[os.getpid()]
     assert (own.parent, own.session, start_of(os.getpid())) == (os.getppid(), os.getsid(0), own.started)
     child = os.fork()
