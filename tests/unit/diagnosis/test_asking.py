@@ -81,21 +81,21 @@ FLAGS = {"memory": "--mem", "gpus_per_node": "--gpus-per-node", "cpus_per_task":
 
 
 @pytest.mark.parametrize(("used", "state", "codes"), TABLE)
-def test_what_is_advised(used: Usage, state: RunState, codes: list[str]) -> None:
+def test_advice_on_resources(used: Usage, state: RunState, codes: list[str]) -> None:
     assert [advice.code for advice in advise(used, state)] == codes
 
 
 @pytest.mark.parametrize(("used", "state", "text"), TEXTS)
-def test_in_words(used: Usage, state: RunState, text: str) -> None:
+def test_text_of_the_advice(used: Usage, state: RunState, text: str) -> None:
     assert [spell(advice.text, FLAGS) for advice in advise(used, state)] == [text]
 
 
-def test_nodes_that_do_nothing_are_named() -> None:
+def test_idle_nodes_are_named() -> None:
     used = usage()
     nodes = (*used.nodes, replace(used.nodes[0], node="n2", cpu_s=10.0))
     (advice,) = advise(replace(used, nodes=nodes), DONE)
     assert (advice.code, advice.text) == ("nodes-idle", "1 of 2 nodes did almost nothing: n2")
 
 
-def test_without_samples_nothing_is_said_but_of_time() -> None:
+def test_without_samples_only_time_is_advised_on() -> None:
     assert advise(replace(usage(), nodes=()), DONE) == []

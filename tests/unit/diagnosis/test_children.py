@@ -51,7 +51,7 @@ def tagged(rank: int, text: str) -> str:
         (GLOO + GLOO, Kind.PEER),
     ],
 )
-def test_which_of_several_workers_errors_decides(said: str, kind: Kind, uncaught: str | None) -> None:
+def test_error_that_decides_among_several_workers(said: str, kind: Kind, uncaught: str | None) -> None:
     logs = [Log("logs/main-0.err", "main-0", said + TABLE, uncaught)]
     assert explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=logs).kind is kind
 
@@ -75,6 +75,6 @@ def test_which_of_several_workers_errors_decides(said: str, kind: Kind, uncaught
          "ProcessRaisedException:", Kind.SCRIPT),
     ],
 )  # fmt: skip
-def test_a_process_that_died_explains_who_waited_for_it(said: str, uncaught: str, kind: Kind) -> None:
+def test_a_dead_process_explains_the_error_of_the_one_that_waited_for_it(said: str, uncaught: str, kind: Kind) -> None:
     logs = [Log("logs/main-0.err", "main-0", said, uncaught)]
     assert explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=logs).kind is kind

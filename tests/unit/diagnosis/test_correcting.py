@@ -106,25 +106,25 @@ FOLLOWED = [
 
 
 @pytest.mark.parametrize(("earlier", "named", "command"), FOLLOWED)
-def test_a_run_that_followed_in_vain(earlier: list[Followed], named: list[str], command: str) -> None:
+def test_remedy_for_a_run_whose_predecessor_failed(earlier: list[Followed], named: list[str], command: str) -> None:
     remedy, told = follow_again("r-1", earlier)
     assert told == command
     assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named
 
 
-def test_what_a_log_says_to_set_is_not_in_the_command() -> None:
+def test_settings_named_in_a_log_are_not_put_into_the_command() -> None:
     line = "train.py: error: unrecognized arguments: `environment_variables[LD_PRELOAD]=/tmp/x.so`"
     death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
     assert death.rule == "arguments"
     assert (correct_command("r-1", death, {}, ASKED), values_in(death.remedy)) == ("", [])
 
 
-def test_nor_is_it_a_user_name() -> None:
+def test_settings_named_in_a_user_name_are_not_put_into_the_command() -> None:
     canceled = Outcome(Cause.CANCELED, detail={"by": "other", "user": "`time=1`"})
     assert correct_command("r-1", explain(canceled), {}, ASKED) == "slurmtf rerun r-1"
 
 
-def test_a_remedy_has_neither_secrets_nor_long_lines_of_a_log() -> None:
+def test_a_remedy_contains_neither_secrets_nor_long_log_lines() -> None:
     line = f"train.py: error: unrecognized arguments: --token=hf_{'a' * 30} {'x ' * 2000}"
     death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
     assert death.rule == "arguments"
@@ -132,7 +132,7 @@ def test_a_remedy_has_neither_secrets_nor_long_lines_of_a_log() -> None:
     assert len(death.remedy) < 1000
 
 
-def test_what_the_rules_say_to_set_are_settings() -> None:
+def test_the_rules_recommend_only_existing_settings() -> None:
     told = {name for rule in RULES for name, _, _ in values_in(rule.remedy)}
     assert told <= set(inspect.signature(TensorFlow).parameters)
     assert {"launcher", "environment_variables", "sbatch"} <= told

@@ -30,7 +30,7 @@ RAISED = TRACEBACK + '  File "/r/work/train.py", line 5, in fit\n'
         ("srun: error: n1: task 0: Exited with exit code 3\n", "", Kind.UNKNOWN),
     ],
 )
-def test_what_the_jobs_own_log_outranks(job: str, errors: str, kind: Kind) -> None:
+def test_lines_of_the_job_log_that_outrank_a_tasks_log(job: str, errors: str, kind: Kind) -> None:
     own = f"{TRACEBACK}{errors}: No such file\n" if errors else "ERROR: the token was refused\n"
     found = explain(FAILED, logs=[Log("logs/job.log", "", job), Log("logs/rank-0.err", "rank-0", own)])
     assert found.kind is kind
@@ -128,7 +128,7 @@ SHARDS = "a shard was read, all well\n"
         ("[rank1]: " + QUOTA.rstrip("\n").replace("\n", "\n[rank1]: ") + "\n", Kind.QUOTA),
     ],
 )
-def test_what_decides_is_the_error_that_ended_it(text: str, kind: Kind) -> None:
+def test_the_error_that_ended_the_script_decides(text: str, kind: Kind) -> None:
     assert explain(FAILED, logs=one_log(text)).kind is kind
 
 
@@ -157,7 +157,7 @@ CALLED = TRACEBACK + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, i
         (CALLED + "flux.errors.ScopeParamError: odd\n", Kind.UNKNOWN),
     ],
 )
-def test_an_error_in_an_import_is_the_packages(text: str, kind: Kind) -> None:
+def test_an_error_during_an_import_is_attributed_to_the_package(text: str, kind: Kind) -> None:
     assert explain(FAILED, logs=one_log(text)).kind is kind
 
 
@@ -172,7 +172,7 @@ def test_an_error_in_an_import_is_the_packages(text: str, kind: Kind) -> None:
         ("open(flock)", "PermissionError: [Errno 13] Permission denied", Kind.SCRIPT),
     ],
 )
-def test_the_call_decides_where_the_system_says_the_same_of_many(source: str, error: str, kind: Kind) -> None:
+def test_the_failed_call_decides_if_the_systems_message_is_ambiguous(source: str, error: str, kind: Kind) -> None:
     before = '  File "/r/work/train.py", line 2, in main\n    fcntl.flock(g, fcntl.LOCK_EX); os.fork()\n'
     text = TRACEBACK + before + f'  File "/r/work/train.py", line 5, in f\n    {source}\n{error}\n'
     assert explain(FAILED, logs=one_log(text)).kind is kind
@@ -181,7 +181,7 @@ def test_the_call_decides_where_the_system_says_the_same_of_many(source: str, er
 @pytest.mark.parametrize(
     "source", ["raise ValueError(f'{x}')", "if n > 3: raise ValueError(x)", "x = 1; raise ValueError(x)", "assert x, y"]
 )
-def test_an_error_that_the_script_raises_is_not_a_librarys(source: str) -> None:
+def test_an_error_raised_by_the_script_is_not_a_librarys(source: str) -> None:
     raised = RAISED + f"    {source}\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n"
     assert explain(FAILED, logs=one_log(raised)).kind is Kind.SCRIPT
     called = RAISED + "    x.raised(y)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n"
@@ -199,7 +199,7 @@ UNKNOWN_MODULE = 'Lmod has detected the following error: The following module(s)
         ("rank-0", "KeyError: 'lr'", Kind.SCRIPT),
     ],
 )
-def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, error: str, kind: Kind) -> None:
+def test_a_module_that_was_not_loaded_explains_a_missing_library(module: str, error: str, kind: Kind) -> None:
     texts = {"rank-0": TRACEBACK + error + "\n", "rank-1": ""}
     texts[module] = UNKNOWN_MODULE + texts[module]
     assert explain(FAILED, logs=[Log(f"logs/{task}.err", task, text) for task, text in texts.items()]).kind is kind
@@ -229,7 +229,7 @@ def test_a_module_that_the_task_did_not_get_explains_what_it_lacks(module: str, 
         (1, "bash: line 1: /data/out.log: Permission denied\n", Kind.UNKNOWN, 1),
     ],
 )
-def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, shown: int) -> None:
+def test_a_shell_that_could_not_run_a_command_is_recognized(code: int, text: str, kind: Kind, shown: int) -> None:
     found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", text)])
     assert (found.kind, len(found.evidence)) == (kind, shown)
 
@@ -243,13 +243,13 @@ def test_a_shell_that_could_not_run_a_command(code: int, text: str, kind: Kind, 
         ("", 127, Kind.UNKNOWN),
     ],
 )
-def test_a_command_that_the_script_could_not_run(said: str, code: int, kind: Kind) -> None:
+def test_a_command_that_the_script_could_not_run_is_recognized(said: str, code: int, kind: Kind) -> None:
     error = f"subprocess.CalledProcessError: Command 'nvcc' returned non-zero exit status {code}.\n"
     assert explain(FAILED, logs=one_log(said + TRACEBACK + error)).kind is kind
 
 
 @pytest.mark.parametrize("code", MAYBE_OF_SHELL)
-def test_what_such_a_code_may_mean_is_said_beside(code: int) -> None:
+def test_the_possible_meaning_of_an_exit_code_is_in_the_remedy(code: int) -> None:
     found = explain(FAILED._replace(exit_code=code), logs=[Log("logs/rank-0.err", "rank-0", "quiet\n")])
     assert (found.kind, found.remedy) == (Kind.UNKNOWN, MAYBE_OF_SHELL[code])
 
@@ -262,7 +262,7 @@ def test_what_such_a_code_may_mean_is_said_beside(code: int) -> None:
         ("", Kind.UNKNOWN),
     ],
 )
-def test_nccl_that_could_not_use_cuda_is_no_network(before: str, kind: Kind) -> None:
+def test_a_cuda_error_in_nccl_is_not_a_network_error(before: str, kind: Kind) -> None:
     error = "horovod.common.exceptions.HorovodInternalError: ncclCommInitRank failed: unhandled cuda error\n"
     assert explain(FAILED, logs=one_log(before + TRACEBACK + error)).kind is kind
 
@@ -330,7 +330,7 @@ ValueError: in user code:
         (OF_SHAPES, "line 19, in <module>", "ValueError: Shapes (32, 3) and (32, 10) are incompatible"),
     ],
 )
-def test_what_an_error_says_behind_its_heading_is_shown(text: str, place: str, shown: str, told: bool) -> None:
+def test_the_message_after_an_errors_heading_is_shown(text: str, place: str, shown: str, told: bool) -> None:
     heading = next(line for line in text.splitlines() if line.endswith((" error:", " code:")))
     found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, heading if told else None)])
     assert found.kind is Kind.SCRIPT
@@ -362,7 +362,7 @@ CAUGHT = TRACEBACK + "KeyError: 'a'\n"
         (CAUGHT + "a line of its message\n", "KeyError: 'a'", Kind.SCRIPT, "KeyError: 'a'"),
     ],
 )
-def test_the_last_word_of_a_script_is_shown(text: str, uncaught: str | None, kind: Kind, shown: str) -> None:
+def test_the_last_line_of_a_script_is_shown(text: str, uncaught: str | None, kind: Kind, shown: str) -> None:
     found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, uncaught)])
     assert found.kind is kind
     assert (found.evidence[-1].text if found.evidence else "") == shown
@@ -376,7 +376,7 @@ def test_the_last_word_of_a_script_is_shown(text: str, uncaught: str | None, kin
         ("two\nlines\n", ["lines"]),
     ],
 )
-def test_a_program_that_failed_has_its_first_and_last_word_shown(said: str, shown: list[str]) -> None:
+def test_the_first_and_last_line_of_a_failed_program_are_shown(said: str, shown: list[str]) -> None:
     error = "subprocess.CalledProcessError: Command '['tar', 'x']' returned non-zero exit status 2."
     found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", f"{said}{TRACEBACK}{error}\n")])
     assert found.kind is Kind.UNKNOWN
@@ -384,20 +384,20 @@ def test_a_program_that_failed_has_its_first_and_last_word_shown(said: str, show
 
 
 @pytest.mark.parametrize(("code", "uncaught", "kind"), [(1, None, Kind.SCRIPT), (1, "", Kind.SCRIPT), (3, None, Kind.UNKNOWN)])
-def test_an_error_without_its_traceback_is_the_scripts_where_python_may_have_ended_so(
+def test_an_error_without_traceback_is_the_scripts_if_python_may_have_ended_so(
     code: int, uncaught: str | None, kind: Kind
 ) -> None:
     log = Log("logs/rank-0.err", "rank-0", "AttributeError: module 'a' has no attribute 'b'\n", uncaught)
     assert explain(FAILED._replace(exit_code=code), logs=[log]).kind is kind
 
 
-def test_a_traceback_with_empty_lines_and_no_beginning_shows_its_place() -> None:
+def test_an_incomplete_traceback_with_empty_lines_shows_its_place() -> None:
     text = "  File \"/r/work/train.py\", line 4, in f\n    open(p)\n\nFileNotFoundError: [Errno 2] No such file: 'x'\n"
     found = explain(FAILED, logs=one_log(text))
     assert (found.kind, found.evidence[0].text) == (Kind.SCRIPT, 'File "/r/work/train.py", line 4, in f')
 
 
-def test_what_was_handled_is_shown_beside() -> None:
+def test_the_handled_error_is_shown_too() -> None:
     meanwhile = "\nDuring handling of the above exception, another exception occurred:\n\n"
     found = explain(FAILED, logs=one_log(f"{TRACEBACK}OSError: [Errno 48] taken\n{meanwhile}{TRACEBACK}TypeError: odd\n"))
     assert [one.text for one in found.evidence][-2:] == ["OSError: [Errno 48] taken", "TypeError: odd"]
@@ -418,18 +418,18 @@ ROOT = "Root Cause (first observed failure):\n[0]:\n  rank      : 0 (local_rank:
 
 
 @pytest.mark.parametrize(("text", "shown"), [(TABLE, "exitcode  : 1 (pid: 71)"), (TABLE + ROOT, "exitcode  : 3 (pid: 70)")])
-def test_of_torchruns_table_the_root_causes_code_is_shown(text: str, shown: str) -> None:
+def test_the_exit_code_of_the_root_cause_in_torchruns_table_is_shown(text: str, shown: str) -> None:
     assert explain(FAILED, logs=one_log(text)).evidence[-1].text == shown
 
 
-def test_the_line_that_tells_of_a_signal_is_shown() -> None:
+def test_the_line_that_reports_a_signal_is_shown() -> None:
     line = "mpirun noticed that process rank 1 with PID 7 on node n1 exited on signal 9 (Killed)."
     outcome = FAILED._replace(cause=Cause.LAUNCHER, task="", exit_code=137)
     found = explain(outcome, logs=[Log("logs/job.log", "", f"{line}\n")])
     assert (found.kind, [one.text for one in found.evidence]) == (Kind.KILLED, [line])
 
 
-def test_of_numbers_that_are_none_the_operations_word_is_shown() -> None:
+def test_the_operations_message_about_nan_or_infinity_is_shown() -> None:
     error = "tensorflow.python.framework.errors_impl.InvalidArgumentError: Graph execution error:\n\n"
     where = "Detected at node Log/CheckNumericsV2 defined at (most recent call last):\n<stack traces unavailable>\n"
     said = " : Tensor had -Inf values\n\t [[{{node Log/CheckNumericsV2}}]]\n"
@@ -438,6 +438,6 @@ def test_of_numbers_that_are_none_the_operations_word_is_shown() -> None:
 
 
 @pytest.mark.parametrize(("source", "kind"), [('raise SystemError("no device")', Kind.SCRIPT), ("run()", Kind.UNKNOWN)])
-def test_what_a_script_raises_itself_is_its_own_whatever_the_type(source: str, kind: Kind) -> None:
+def test_an_error_raised_by_the_script_is_its_own_whatever_its_type(source: str, kind: Kind) -> None:
     trace = f'Traceback (most recent call last):\n  File "/r/work/train.py", line 5, in main\n    {source}\n'
     assert explain(FAILED, logs=one_log(f"{trace}SystemError: no device\n")).kind is kind

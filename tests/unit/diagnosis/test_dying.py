@@ -25,7 +25,7 @@ def one_log(text: str) -> list[Log]:
 
 
 @pytest.mark.parametrize(("rule", "text"), SAMPLES)
-def test_each_rule_knows_its_text(rule: str, text: str) -> None:
+def test_each_rule_matches_its_text(rule: str, text: str) -> None:
     found = explain(FAILED, logs=one_log(text))
     assert (found.rule, found.kind) == (rule, KNOWN[rule].kind)
     assert found.remedy
@@ -38,7 +38,7 @@ def test_each_rule_has_a_text() -> None:
     assert {rule for rule, _ in SAMPLES} | {explain(FAILED, logs=one_log(text)).rule for text in texts} == {"", *KNOWN}
 
 
-def test_a_rules_words_stand_in_what_its_pattern_matches() -> None:
+def test_texts_matched_by_a_rule_contain_one_of_its_words() -> None:
     for rule, text in SAMPLES:
         assert any(word in text for word in KNOWN[rule].words), rule
         assert re.search(KNOWN[rule].pattern, text), rule
@@ -67,19 +67,19 @@ CAUGHT = (
         (TRACEBACK + "tensorflow.python.framework.errors_impl.ResourceExhaustedError: cut", Kind.UNKNOWN, None),
     ],
 )
-def test_a_script_s_own_error_and_what_no_rule_knows(text: str, kind: Kind, evidence: str | None) -> None:
+def test_errors_of_the_script_and_unknown_errors(text: str, kind: Kind, evidence: str | None) -> None:
     found = explain(FAILED, logs=one_log(text))
     assert (found.kind, found.rule) == (kind, "")
     if evidence:
         assert found.evidence[-1].text == evidence
 
 
-def test_the_line_in_the_users_code_is_shown() -> None:
+def test_the_line_of_the_users_code_is_shown() -> None:
     found = explain(FAILED, logs=one_log(SCRIPT))
     assert [one.text for one in found.evidence][:2] == ['File "/r/work/train.py", line 7, in main', "model.fit(x)"]
 
 
-def test_the_error_is_shown_and_not_the_source_that_speaks_of_it() -> None:
+def test_the_error_is_shown_rather_than_the_source_line_that_quotes_it() -> None:
     raised = '    raise OSError(122, "Disk quota exceeded")\nOSError: [Errno 122] Disk quota exceeded'
     found = explain(FAILED, logs=one_log(TRACEBACK.replace("    model.fit(x)\n", raised)))
     assert [one.text for one in found.evidence] == [
@@ -135,7 +135,7 @@ def failed(*tasks: int) -> list[TaskFailure]:
         (FAILED._replace(exit_code=None, signal=6), failed(1), logs("Connection reset by peer", QUOTA), Kind.QUOTA, "rank-1"),
     ],
 )
-def test_of_many_tasks_the_first_that_failed_of_its_own(
+def test_the_first_task_that_failed_by_itself_decides(
     outcome: Outcome, failures: Sequence[TaskFailure], written: list[Log], kind: Kind, task: str
 ) -> None:
     found = explain(outcome, failures, written)
@@ -158,7 +158,7 @@ def test_of_many_tasks_the_first_that_failed_of_its_own(
         (Outcome(Cause.LOST), Kind.LOST),
     ],
 )
-def test_what_slurm_has_seen_outranks_any_text(outcome: Outcome, kind: Kind) -> None:
+def test_causes_seen_by_slurm_outrank_any_text(outcome: Outcome, kind: Kind) -> None:
     assert explain(outcome, failed(0), logs(QUOTA)).kind is kind
 
 
@@ -175,7 +175,7 @@ def test_what_slurm_has_seen_outranks_any_text(outcome: Outcome, kind: Kind) -> 
         (Cause.SCRIPT, Kind.UNKNOWN),
     ],
 )
-def test_what_the_outcome_says_where_no_log_says_more(cause: Cause, kind: Kind) -> None:
+def test_the_outcome_decides_if_no_log_says_more(cause: Cause, kind: Kind) -> None:
     assert explain(Outcome(cause, exit_code=1), logs=logs("quiet\n")).kind is kind
     assert explain(Outcome(cause, exit_code=1), logs=logs(QUOTA)).kind is Kind.QUOTA
 
@@ -190,7 +190,7 @@ def test_what_the_outcome_says_where_no_log_says_more(cause: Cause, kind: Kind) 
         ("9: module load cuda/99 || exit", dict(SAMPLES)["module-unknown"], "module-unknown"),
     ],
 )
-def test_what_to_do_where_the_script_ended_before_the_supervisor(line: str, text: str, rule: str) -> None:
+def test_remedy_if_the_batch_script_ended_before_the_supervisor(line: str, text: str, rule: str) -> None:
     outcome = Outcome(Cause.NOT_STARTED, exit_code=0, log="logs/job.log", tail=text, detail={"line": line})
     for found in (explain(outcome), explain(outcome, logs=[Log("logs/job.log", "", text)])):
         assert found.rule == rule
@@ -206,7 +206,7 @@ def test_every_cause_is_explained() -> None:
     assert all(explain(Outcome(cause, exit_code=1)).kind.meaning for cause in Cause)
 
 
-def test_slurms_line_is_shown_where_slurm_has_seen_it() -> None:
+def test_slurms_line_is_shown_for_causes_that_slurm_saw() -> None:
     line = dict(SAMPLES)["time-limit"]
     found = explain(Outcome(Cause.TIME_LIMIT), logs=[Log("logs/job.log", "", f"a\n{line}\nb\n")])
     assert [(one.log, one.text) for one in found.evidence] == [("logs/job.log", line)]
@@ -219,7 +219,7 @@ def test_slurms_line_is_shown_where_slurm_has_seen_it() -> None:
         ("slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 1 DUE TO NODE FAILURE", "n1"),
     ],
 )
-def test_the_node_that_a_line_names(line: str, host: str) -> None:
+def test_node_named_by_a_line(line: str, host: str) -> None:
     assert explain(FAILED, logs=[Log("logs/job.log", "", line)]).host == host
 
 
@@ -235,7 +235,7 @@ def test_the_node_that_a_line_names(line: str, host: str) -> None:
         ("KeyError: 'tokens'", "KeyError: 'tokens'"),
     ],
 )
-def test_what_may_be_a_secret_is_not_shown(line: str, shown: str) -> None:
+def test_possible_secrets_are_not_shown(line: str, shown: str) -> None:
     assert explain(FAILED, logs=one_log(TRACEBACK + line)).evidence[-1].text == shown
 
 
@@ -254,7 +254,7 @@ NUMBERS = "0.12345678, " * 2000
         (f"an odd error in {NUMBERS}\n", "an odd error in 0."),
     ],
 )
-def test_of_a_line_that_prints_a_whole_array_what_matters_is_shown(text: str, shown: str) -> None:
+def test_the_relevant_part_of_a_line_with_an_array_is_shown(text: str, shown: str) -> None:
     found = explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=[Log("logs/main-0.err", "main-0", text)])
     (line,) = [one.text for one in found.evidence if shown in one.text]
     assert len(line) < 450

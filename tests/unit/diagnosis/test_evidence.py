@@ -38,7 +38,7 @@ def run_of(folder: Path, logs: dict[str, str]) -> RunLayout:
     return RunLayout(str(folder))
 
 
-def test_the_first_that_failed_come_first_and_at_length(tmp_path: Path) -> None:
+def test_logs_of_the_first_failed_tasks_come_first_and_at_length(tmp_path: Path) -> None:
     layout = run_of(tmp_path, {f"rank-{number}.err": "x" * SIZE for number in range(9)})
     found = {log.name: len(log.text) for log in read_logs(layout, ["rank-7", "rank-3"])}
     at_length, short = HEAD_BYTES + len(CUT) + TAIL_BYTES, len(CUT) + TAIL_OF_OTHERS
@@ -46,7 +46,7 @@ def test_the_first_that_failed_come_first_and_at_length(tmp_path: Path) -> None:
     assert list(found.values()) == [0, *[at_length] * 4, *[short] * 5]
 
 
-def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> None:
+def test_the_whole_log_is_read_if_its_ends_explain_nothing(tmp_path: Path) -> None:
     raised = 'Traceback (most recent call last):\n  File "/r/work/train.py", line 7, in <module>\n    main()\n'
     middle = "step\n" * SIZE + raised + "OSError: [Errno 122] Disk quota exceeded\n" + "a thread goes on\n" * SIZE
     layout = run_of(tmp_path, {"main-0.out": middle})
@@ -55,23 +55,23 @@ def test_the_whole_is_read_where_its_ends_explain_nothing(tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("begin", [-1, 1 << 40])
-def test_a_log_that_was_emptied_since_is_read_from_its_beginning(begin: int, tmp_path: Path) -> None:
+def test_a_log_emptied_since_is_read_from_its_beginning(begin: int, tmp_path: Path) -> None:
     layout = run_of(tmp_path, {"rank-0.err": "KeyError: 3"})
     assert [log.text for log in read_logs(layout, [], {"rank-0.err": begin}) if log.task] == ["KeyError: 3"]
 
 
-def test_lines_that_differ_in_digits_alone_are_read_once() -> None:
+def test_lines_that_differ_only_in_digits_are_read_once() -> None:
     text = b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x"
     assert distinct(text.split(b"\n")) == b"step 1 of 90\nodd: 7\nodd: x"
 
 
-def test_of_a_log_of_many_gigabytes_as_much_is_read_as_can_be_looked_through() -> None:
+def test_a_huge_log_is_read_up_to_a_limit() -> None:
     """It is not one line of that length, either."""
     endless = (b"x" * 1000 + bytes(divmod(number, 256)) for number in itertools.count())
     assert len(distinct(endless)) < 2 * MOST_DISTINCT
 
 
-def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path) -> None:
+def test_a_very_long_line_is_read_in_pieces(tmp_path: Path) -> None:
     line = "ab" * (SIZE // 2) + " Error: an odd thing " + "ab" * (SIZE // 2)
     (text,) = (log.text for log in read_logs(run_of(tmp_path, {"rank-0.err": line}), [], whole=True) if log.task)
     assert "an odd thing" in text
@@ -83,7 +83,7 @@ def test_a_line_without_an_end_is_read_in_pieces(tmp_path: Path) -> None:
     [("a quiet line\n", False), ("lab.OddError: 3\n", True), ("n1:7:7 [0] NCCL WARN odd\n", True), ("ERROR at 3\n", True)],
 )
 @pytest.mark.parametrize("block", [1 << 24, 100])
-def test_the_middle_is_read_where_it_holds_an_error(
+def test_the_middle_is_read_if_it_contains_an_error(
     middle: str, read: bool, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever blocks it is looked through in."""
@@ -93,7 +93,7 @@ def test_the_middle_is_read_where_it_holds_an_error(
     assert (middle in text) is read
 
 
-def test_failures_in_the_order_in_which_they_ended() -> None:
+def test_failures_are_ordered_by_their_ends() -> None:
     ends = (TaskEnd(0, "rank-0", 1, None, 9.0), TaskEnd(1, "rank-1", None, 9, 5.0), TaskEnd(2, "rank-2", 0, None, 1.0))
     found = failures_of(Attempt("7", 0, started=0.0, task_ends=ends))
     assert [(failure.task, failure.end) for failure in found] == [("rank-1", End(None, 9)), ("rank-0", End(1))]
@@ -166,7 +166,7 @@ def failed(*tasks: str) -> list[object]:
         pytest.param({}, {"main-0.err": FIRST}, Kind.SCRIPT, "KeyError: '1'", id="without a journal"),
     ],
 )
-def test_what_earlier_attempts_died_of_explains_nothing(
+def test_errors_of_earlier_attempts_explain_nothing(
     journals: dict[str, list[object]], logs: dict[str, str], kind: Kind, shown: str, tmp_path: Path
 ) -> None:
     layout = run_of(tmp_path, logs)
@@ -187,13 +187,13 @@ def test_what_earlier_attempts_died_of_explains_nothing(
         ([*failed("worker-1"), events.TaskRestarted(1, "worker-1"), *failed("worker-0")], ["worker-0"]),
     ],
 )
-def test_whoever_failed_before_it_was_started_again_is_not_the_first(told: list[object], expected: list[str]) -> None:
+def test_a_failure_before_a_restart_is_not_the_first_failure(told: list[object], expected: list[str]) -> None:
     found = attempt_of("12.0.jsonl", lines(*started(), *told))
     assert found is not None
     assert [failure.task for failure in failures_of(found)] == expected
 
 
-def test_the_node_of_a_job_that_had_but_one(tmp_path: Path) -> None:
+def test_the_only_node_of_a_job_is_named(tmp_path: Path) -> None:
     layout = run_of(tmp_path, {"main-0.err": "NVRM: Xid (PCI:0000:3b:00): 79, GPU has fallen off the bus.\n"})
     (tmp_path / "journal").mkdir()
     started = {"event": "started", "time": 1.0, "job_id": "7", "attempt": 0, "host": "n7", "nodes": "n7"}
@@ -202,7 +202,7 @@ def test_the_node_of_a_job_that_had_but_one(tmp_path: Path) -> None:
     assert explain_run(layout, state).host == "n7"
 
 
-def test_a_run_folder_without_logs(tmp_path: Path) -> None:
+def test_a_run_folder_without_logs_is_explained(tmp_path: Path) -> None:
     state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.NOT_STARTED, exit_code=1))
     assert explain_run(RunLayout(str(tmp_path)), state).kind is Kind.NOT_STARTED
     assert explain_run(RunLayout(str(tmp_path)), RunState(RunStatus.FAILED)).kind is Kind.UNKNOWN
@@ -230,7 +230,9 @@ HANDLED = (
         ("\n" + AT.format(1) + "KeyError: 'a'\n", "KeyError: 'a'", ""),
     ],
 )
-def test_what_its_python_tells_of_an_end(told: str | None, uncaught: str | None, left: str, tmp_path: Path) -> None:
+def test_uncaught_errors_and_exits_noted_by_python_are_read(
+    told: str | None, uncaught: str | None, left: str, tmp_path: Path
+) -> None:
     layout = run_of(tmp_path, {"main-0.err": ""})
     if told is not None:
         Path(layout.uncaught("main-0")).write_text(told)

@@ -38,7 +38,7 @@ def logs(error: str) -> list[Log]:
 
 
 @pytest.mark.parametrize("cause", [Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER])
-def test_the_rank_that_raised_is_named_and_not_the_limit(cause: Cause) -> None:
+def test_the_rank_that_raised_is_named_instead_of_the_limit(cause: Cause) -> None:
     found = explain(Outcome(cause, signal=15), logs=logs(RAISED))
     assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
     assert [one.text for one in found.evidence][-1] == "KeyError: 'missing'"
@@ -48,11 +48,11 @@ def test_the_rank_that_raised_is_named_and_not_the_limit(cause: Cause) -> None:
 @pytest.mark.parametrize(
     ("end", "kind"), [(End(None, 15), Kind.SCRIPT), (End(None, 9), Kind.SCRIPT), (End(1, None), Kind.TIME_LIMIT)]
 )
-def test_a_script_that_raises_an_error_when_it_is_told_to_end_did_not_hang(end: End, kind: Kind) -> None:
+def test_a_script_that_raises_an_error_when_terminated_did_not_hang(end: End, kind: Kind) -> None:
     assert explain(Outcome(Cause.TIME_LIMIT, signal=15), [TaskFailure("rank-1", end)], logs(RAISED)).kind is kind
 
 
-def test_what_it_raised_has_its_own_class() -> None:
+def test_the_error_of_the_hanging_rank_has_its_own_class() -> None:
     found = explain(
         Outcome(Cause.TIME_LIMIT), logs=logs(RAISED.replace("KeyError: 'missing'", "OSError: [Errno 122] Disk quota exceeded"))
     )
@@ -62,7 +62,7 @@ def test_what_it_raised_has_its_own_class() -> None:
 @pytest.mark.parametrize(
     "error", ["", HANDLED, INTERRUPTED, PEER, WENT_ON], ids=["none", "handled", "interrupted", "peer", "went on"]
 )
-def test_a_limit_is_one_where_no_rank_ended_by_an_error_of_its_own(error: str) -> None:
+def test_the_limit_is_the_cause_if_no_rank_raised_an_error(error: str) -> None:
     assert explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=logs(error)).kind is Kind.TIME_LIMIT
     assert explain_hang(logs(error)) is None
 
@@ -84,7 +84,7 @@ MOVED = RAISED.replace("KeyError: 'missing'", "ValueError: no data")
         ("KeyError: 'missing'", HANDLED, Kind.SCRIPT, "KeyError: 'missing'"),
     ],
 )
-def test_the_word_of_its_python_decides(uncaught: str | None, error: str, kind: Kind, shown: str) -> None:
+def test_the_uncaught_error_noted_by_python_decides(uncaught: str | None, error: str, kind: Kind, shown: str) -> None:
     told = [replace(log, uncaught=uncaught) if log.task == "rank-1" else log for log in logs(error)]
     found = explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=told)
     assert found.kind is kind
@@ -93,18 +93,18 @@ def test_the_word_of_its_python_decides(uncaught: str | None, error: str, kind: 
 
 
 @pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])
-def test_what_slurm_has_seen_of_other_ends_stays(cause: Cause) -> None:
+def test_other_causes_seen_by_slurm_are_kept(cause: Cause) -> None:
     assert explain(Outcome(cause), logs=logs(RAISED)).kind is not Kind.SCRIPT
 
 
-def test_who_cancels_a_run_that_hangs_is_told_of_the_error() -> None:
+def test_the_error_is_shown_when_a_hanging_run_is_canceled() -> None:
     found = explain(Outcome(Cause.CANCELED, signal=15, detail={"by": "owner"}), logs=logs(RAISED))
     assert (found.kind, found.task) == (Kind.CANCELED, "rank-1")
     assert [one.text for one in found.evidence][-1] == "KeyError: 'missing'"
     assert explain(Outcome(Cause.CANCELED, signal=15), logs=logs(PEER)).evidence == ()
 
 
-def test_a_run_that_runs_and_hangs(tmp_path: Path) -> None:
+def test_a_hang_is_found_while_the_run_is_running(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.logs).mkdir()
     Path(layout.task_log("rank-0", "err")).write_text("")

@@ -73,12 +73,12 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
         ("could not save\n", "", handling(NO_SPACE, 3), Kind.UNKNOWN, "could not save"),
     ],
 )  # fmt: skip
-def test_why_it_left(err: str, out: str, told: str, kind: Kind, shown: str) -> None:
+def test_reason_of_an_exit(err: str, out: str, told: str, kind: Kind, shown: str) -> None:
     found = explain(FAILED, [TaskFailure("main-0", End(1))], logs(err, told, out))
     assert (found.kind, found.task, found.evidence[-1].text) == (kind, "main-0", shown)
 
 
-def test_a_parser_that_ended_the_script_is_asked_for_its_words() -> None:
+def test_the_message_of_the_argument_parser_that_ended_the_script_is_shown() -> None:
     said = "usage: train.py [-h] [--data DATA]\ntrain.py: error: give a folder of data\n"
     found = explain(FAILED._replace(exit_code=2), [TaskFailure("main-0", End(2))], logs(said, OF_ARGPARSE.format(2)))
     assert (found.kind, found.rule, found.evidence[-1].text) == (Kind.SCRIPT, "arguments", said.splitlines()[-1])
@@ -87,13 +87,13 @@ def test_a_parser_that_ended_the_script_is_asked_for_its_words() -> None:
 @pytest.mark.parametrize(
     ("status", "said", "code"), [("1", "", 1), ("-1", "", 255), ("True", "", 1), ("no data", "no data", 1), ("256", "", 0)]
 )
-def test_its_status_and_words(status: str, said: str, code: int) -> None:
+def test_status_and_message_of_an_exit(status: str, said: str, code: int) -> None:
     left = how_it_left(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
     assert left is not None
     assert (left.said, left.exit_code, left.handled) == (said, code, "")
 
 
-def test_a_rank_that_leaves_with_an_error_and_stays_is_told_of() -> None:
+def test_a_rank_that_exits_with_an_error_but_hangs_is_named() -> None:
     limit = Outcome(Cause.TIME_LIMIT, signal=15)
     stayed = logs(TRACE.replace("<module>", "main").format(NO_KEY), handling(NO_KEY))
     assert explain(limit, logs=stayed).kind is Kind.SCRIPT

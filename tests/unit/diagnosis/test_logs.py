@@ -59,7 +59,7 @@ def _task(part: str) -> tuple[str, End, str]:
     return found[1], End(None if code == "none" else int(code), int(number) if number else None), part[found.end() :]
 
 
-def test_no_log_names_the_home_of_who_made_it() -> None:
+def test_no_log_names_its_authors_home() -> None:
     homes = re.compile(r"/(?:root|\.pyenv)/")
     assert [path.name for path in LOGS if homes.search(path.read_text(encoding="utf-8"))] == []
 
@@ -81,7 +81,7 @@ def test_what_a_person_would_say(path: Path) -> None:
     assert "{" not in found.remedy
 
 
-def test_the_corpus_is_whole() -> None:
+def test_the_corpus_is_complete() -> None:
     kinds = {kind.value for kind in Kind}
     assert all(kinds.issuperset(read(path).kinds) for path in LOGS)
     assert len(LOGS) == 287

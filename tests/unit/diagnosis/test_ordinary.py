@@ -56,7 +56,7 @@ def kind_of(text: str, code: int = 1, uncaught: str | None = None) -> Kind:
         "cv2.error: OpenCV(4.8.0) color.cpp:182: error: (-215:Assertion failed) !_src.empty() in function 'cvtColor'",
     ],
 )
-def test_what_a_library_is_asked_and_cannot_be(error: str) -> None:
+def test_invalid_calls_of_a_library_are_errors_of_the_script(error: str) -> None:
     assert kind_of(HEAD + OF_ODD + error + "\n") is Kind.SCRIPT
 
 
@@ -73,7 +73,7 @@ def test_what_a_library_is_asked_and_cannot_be(error: str) -> None:
         "queue.Empty",
     ],
 )
-def test_what_a_library_or_another_process_could_not_do(error: str) -> None:
+def test_failures_of_a_library_or_another_process_are_unknown(error: str) -> None:
     assert kind_of(HEAD + OF_ODD + error + "\n") is Kind.UNKNOWN
 
 
@@ -86,7 +86,7 @@ def test_what_a_library_or_another_process_could_not_do(error: str) -> None:
         "wandb.errors.CommError: Run initialization has timed out after 90.0 sec.",
     ],
 )
-def test_what_is_out_of_reach(error: str) -> None:
+def test_unreachable_servers_are_network_errors(error: str) -> None:
     assert kind_of(HEAD + OF_ODD + error + "\n", uncaught=error) is Kind.NETWORK
 
 
@@ -100,7 +100,7 @@ def test_what_is_out_of_reach(error: str) -> None:
         ("horovod/common/basics.py", "raise RuntimeError(", "RuntimeError: odd", Kind.UNKNOWN),
     ],
 )
-def test_what_the_python_of_a_library_refuses(path: str, source: str, error: str, kind: Kind) -> None:
+def test_errors_raised_in_the_python_code_of_a_library(path: str, source: str, error: str, kind: Kind) -> None:
     assert kind_of(HEAD + PACKAGES.format(path, source) + error + "\n", uncaught=error) is kind
 
 
@@ -128,14 +128,14 @@ def test_what_the_python_of_a_library_refuses(path: str, source: str, error: str
         (HEAD + "ImportError: Unable to import required dependencies:\nnumpy: No module named 'numpy'\n", 1, Kind.IMPORT),
     ],
 )
-def test_what_a_shell_and_the_interpreter_say(text: str, code: int, kind: Kind) -> None:
+def test_errors_of_the_shell_and_the_interpreter(text: str, code: int, kind: Kind) -> None:
     assert kind_of(text, code) is kind
 
 
 @pytest.mark.parametrize(
     "error", ["every file is empty", "3 files are missing", "404: not found", "0.25", "1e-3", "5 - loss: 2"]
 )
-def test_a_number_after_the_word_is_one_of_a_training(error: str) -> None:
+def test_a_number_after_the_word_error_is_a_metric(error: str) -> None:
     found = explain(Outcome(Cause.SCRIPT, "main-0"), logs=[Log("logs/main-0.err", "main-0", f"error: {error}\nthe end\n")])
     is_number = error[0].isdigit() and not error.endswith("missing")
     assert found.evidence[0].text == ("the end" if is_number else f"error: {error}")

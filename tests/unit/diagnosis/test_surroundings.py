@@ -145,7 +145,7 @@ def kind_of(text: str, told: str | None, job: str = "", other: str = "") -> Kind
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("error", ERRORS)
-def test_each_class_is_known_in_whatever_way_it_is_told(error: str, way: Way) -> None:
+def test_each_class_is_recognized_however_it_is_reported(error: str, way: Way) -> None:
     text, told = way(error)
     wrong = [
         (before, after)
@@ -157,12 +157,12 @@ def test_each_class_is_known_in_whatever_way_it_is_told(error: str, way: Way) ->
 
 
 @pytest.mark.parametrize("error", ERRORS)
-def test_what_launchers_and_other_tasks_say_changes_nothing(error: str) -> None:
+def test_messages_of_launchers_and_other_tasks_change_nothing(error: str) -> None:
     text, told = uncaught(error)
     assert {kind_of(text, told, job=later, other=OF_OTHERS) for later in AFTER.values()} == {ERRORS[error]}
 
 
-def test_an_error_that_nobody_knows_is_explained_by_the_one_that_it_comes_from() -> None:
+def test_an_unknown_error_is_explained_by_its_cause() -> None:
     assert {error: kind_of(*caused(error)) for error, kind in ERRORS.items() if kind is not Kind.SCRIPT} == {
         error: kind for error, kind in ERRORS.items() if kind is not Kind.SCRIPT
     }

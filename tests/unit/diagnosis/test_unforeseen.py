@@ -32,7 +32,7 @@ def test_what_a_person_would_say(name: str) -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_in_all_that_a_pattern_matches_stands_one_of_its_words(rule: Rule) -> None:
+def test_every_match_of_a_pattern_contains_one_of_the_rules_words(rule: Rule) -> None:
     @settings(max_examples=15, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
     @given(st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True))
     def check(text: str) -> None:
@@ -42,7 +42,7 @@ def test_in_all_that_a_pattern_matches_stands_one_of_its_words(rule: Rule) -> No
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_no_pattern_reads_a_long_line_once_for_each_of_its_characters(rule: Rule) -> None:
+def test_no_pattern_takes_quadratic_time_on_a_long_line(rule: Rule) -> None:
     r"""One that may begin anywhere in what it then reads to the end: '\S+ is gone' in a line of 400 KB without a space."""
     assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\[Swd][+*]", rule.pattern)
 
@@ -65,7 +65,7 @@ def test_a_long_line_is_read_in_pieces(parts: list[str]) -> None:
 
 
 @pytest.mark.parametrize("before", ["".join(BARS), "".join(WORDS)], ids=["bars", "words"])
-def test_what_stands_in_a_long_line_is_found(before: str) -> None:
+def test_an_error_in_a_long_line_is_found(before: str) -> None:
     log = Log(
         "logs/rank-0.err",
         "rank-0",

@@ -39,34 +39,34 @@ FAMILIES = {
 
 
 @pytest.mark.parametrize(("reason", "wait"), [(reason, wait) for wait, reasons in FAMILIES.items() for reason in reasons])
-def test_when_a_job_will_start(reason: str, wait: Wait) -> None:
+def test_reasons_tell_whether_a_job_will_start(reason: str, wait: Wait) -> None:
     assert explain_reason(reason, "33").wait is wait
 
 
-def test_a_limit_is_named_in_words() -> None:
+def test_a_limit_is_spelled_out() -> None:
     assert explain_reason("QOSMaxCpuPerUserLimit", "33").meaning.endswith(": QOS max cpu per user limit")
 
 
-def test_what_is_held_can_be_released() -> None:
+def test_a_held_job_can_be_released() -> None:
     assert explain_reason("JobHeldUser", "33_4").hint == "release it: scontrol release 33_4"
     assert hint("JobHeldUser", "33_4").endswith(": release it: scontrol release 33_4")
 
 
 @pytest.mark.parametrize("reason", ["", "Priority", "Resources", "Licenses"])
-def test_what_only_waits_has_no_hint(reason: str) -> None:
+def test_a_job_that_only_waits_has_no_hint(reason: str) -> None:
     assert hint(reason, "33") == ""
 
 
-def test_what_never_starts_has_one() -> None:
+def test_a_job_that_never_starts_has_a_hint() -> None:
     assert "cancel" in hint("PartitionTimeLimit", "33")
 
 
 @pytest.mark.parametrize("reason", ["job requeued in held state", "launch failed requeued held", "JobHoldMaxRequeue"])
-def test_what_came_back_and_is_held_its_user_may_release(reason: str) -> None:
+def test_a_job_held_after_a_requeue_may_be_released_by_its_user(reason: str) -> None:
     assert "scontrol release 33" in hint(reason, "33")
     assert "release 33" not in hint("JobHeldAdmin", "33")
 
 
-def test_nodes_that_are_not_there_are_named() -> None:
+def test_unavailable_nodes_are_named() -> None:
     assert "node[3-4]" in explain_reason("ReqNodeNotAvail, UnavailableNodes:node[3-4]", "33").meaning
     assert "node" in explain_reason("ReqNodeNotAvail, UnavailableNodes:", "33").meaning

@@ -33,7 +33,7 @@ NO_GPU = "2026-11-01 10:00:00.1: E external/local_xla/xla/cuda_driver.cc:9] fail
         (ABORTED._replace(signal=11), [], logs(""), Kind.CRASH, "rank-0", "n1"),
     ],
 )  # fmt: skip
-def test_whose_failure_it_is(
+def test_task_and_node_of_a_failure(
     outcome: Outcome, failures: Sequence[TaskFailure], written: list[Log], kind: Kind, task: str, host: str
 ) -> None:
     found = explain(outcome, failures, written)
@@ -47,7 +47,7 @@ def test_whose_failure_it_is(
         ([OF_JOB, *logs("quiet\n")], "logs/job.log"),
     ],
 )
-def test_of_what_no_rule_knows_a_tasks_own_line_is_shown_first(written: list[Log], log: str) -> None:
+def test_a_tasks_own_line_is_shown_first_if_no_rule_matches(written: list[Log], log: str) -> None:
     assert [one.log for one in explain(FAILED, failed(0), written).evidence] == [log]
 
 
@@ -59,17 +59,17 @@ def test_of_what_no_rule_knows_a_tasks_own_line_is_shown_first(written: list[Log
         (NO_GPU, Kind.UNKNOWN),
     ],
 )
-def test_that_there_is_no_gpu_explains_errors_about_gpus_alone(text: str, kind: Kind) -> None:
+def test_a_missing_gpu_explains_only_errors_about_gpus(text: str, kind: Kind) -> None:
     assert explain(FAILED, failed(0), logs(text)).kind is kind
 
 
 @pytest.mark.parametrize(("before", "kind"), [("", Kind.QUOTA), (OOM.text + "\n", Kind.HOST_MEMORY)])
-def test_the_jobs_own_log_where_no_task_decided(before: str, kind: Kind) -> None:
+def test_the_job_log_decides_if_no_task_did(before: str, kind: Kind) -> None:
     found = explain(Outcome(Cause.LAUNCHER, exit_code=1), [], [Log("logs/job.log", "", before + QUOTA)])
     assert (found.kind, found.task, found.evidence[-1].log) == (kind, "", "logs/job.log")
 
 
-def test_a_task_that_is_lost_is_named_and_not_those_that_were_ended_then() -> None:
+def test_a_lost_task_is_named_rather_than_those_ended_because_of_it() -> None:
     lost = Outcome(Cause.TASK_LOST, "rank-1", "n2", exit_code=1)
     found = explain(lost, [TaskFailure("rank-0", End(None, 15))], [Log("logs/job.log", "", ""), *logs(LOST, "")])
     assert (found.kind, found.task, found.host) == (Kind.LOST, "rank-1", "n2")

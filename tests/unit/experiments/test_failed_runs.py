@@ -21,7 +21,7 @@ KNOWN = {Cause.CANCELED: {"by": "unknown"}, Cause.UNKNOWN: {"cause": "unknown"}}
 
 @pytest.mark.parametrize("cause", list(Cause))
 @pytest.mark.parametrize("status", [RunStatus.FAILED, RunStatus.CANCELED])
-def test_a_run_that_did_not_complete(tmp_path: Path, cause: Cause, status: RunStatus) -> None:
+def test_an_incomplete_run_raises_the_error_of_its_cause(tmp_path: Path, cause: Cause, status: RunStatus) -> None:
     layout = RunLayout(str(tmp_path / "lab" / "lab-1"))
     Path(layout.folder).mkdir(parents=True)
     Path(layout.plan).write_text("{}")

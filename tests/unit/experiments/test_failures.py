@@ -36,11 +36,11 @@ ROWS: list[tuple[Cause | None, type[RunFailedError]]] = [
 
 
 @pytest.mark.parametrize(("cause", "kind"), ROWS)
-def test_which_error(cause: Cause | None, kind: type[RunFailedError]) -> None:
+def test_each_cause_raises_its_error(cause: Cause | None, kind: type[RunFailedError]) -> None:
     assert error_of(cause) is kind
     assert issubclass(kind, RunFailedError)
 
 
-def test_every_cause_has_one() -> None:
+def test_every_cause_has_an_error() -> None:
     assert {cause for cause, _ in ROWS} == {*Cause, None}
     assert {*ERRORS, Cause.UNKNOWN} == set(Cause)

@@ -46,7 +46,7 @@ def told(*arguments: str) -> dict[str, str]:
     return {finding.code: finding.source or finding.where for finding in done.exception.findings}
 
 
-def test_flags_all_wrong_are_told_at_once_by_their_names(project: Path) -> None:
+def test_all_wrong_flags_are_reported_at_once_by_name(project: Path) -> None:
     flags = ("-s", "lonestar6", "--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif")
     assert project.is_dir()
     found = told("bad.py", *flags)
@@ -59,7 +59,7 @@ def test_flags_all_wrong_are_told_at_once_by_their_names(project: Path) -> None:
     }
 
 
-def test_a_job_file_all_wrong_is_told_at_once_by_its_lines(project: Path) -> None:
+def test_all_errors_of_a_job_file_are_reported_at_once_by_line(project: Path) -> None:
     found = told("job.yaml", "--time", "10", "--partition", "gpu-a100")
     assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
         "missing-input": "job.yaml:5",
@@ -81,7 +81,7 @@ launcher: nosuch
 """
 
 
-def test_values_of_the_wrong_kind_hide_nothing_of_the_rest(project: Path) -> None:
+def test_values_of_the_wrong_type_hide_no_other_findings(project: Path) -> None:
     """What pydantic refused was told alone, then what an estimator refuses, then what a plan does: three rounds."""
     (project / "job.yaml").write_text(MANY, encoding="utf-8")
     found = told("job.yaml", "-s", "lonestar6", "--time", "soon")
@@ -108,18 +108,18 @@ def test_values_of_the_wrong_kind_hide_nothing_of_the_rest(project: Path) -> Non
         ("lancher: x\nmemory: 12XB\ninputs: [{name: d, path: /nonexistent}]\n", {"bad-memory", "missing-input"}),
     ],
 )
-def test_an_unknown_key_hides_nothing_of_what_was_given(project: Path, lines: str, codes: set[str]) -> None:
+def test_an_unknown_key_hides_no_findings_about_the_other_keys(project: Path, lines: str, codes: set[str]) -> None:
     """What is missing is not told beside it: the unknown key may be meant for that."""
     (project / "job.yaml").write_text(f"entry_script: bad.py\ncompute_target: lonestar6\n{lines}", encoding="utf-8")
     assert set(told("job.yaml")) == {"unknown-key", *codes}
 
 
-def test_a_flag_in_place_of_a_line_is_told_as_the_flag(project: Path) -> None:
+def test_a_flag_that_overrides_a_line_is_reported_as_the_flag(project: Path) -> None:
     assert told("job.yaml", "--launcher", "srun")["forbidden-launcher"] == "--launcher"
     assert project.is_dir()
 
 
-def test_python_is_told_its_keywords(project: Path) -> None:
+def test_findings_for_python_name_its_keywords(project: Path) -> None:
     estimator = tensorflow(project, entry_script="bad.py", compute_target="lonestar6", launcher="nosuch", time=10)
     with pytest.raises(InputError) as caught:
         Experiment("x").plan(estimator)
@@ -129,14 +129,14 @@ def test_python_is_told_its_keywords(project: Path) -> None:
     assert "missing-import" in found
 
 
-def test_a_workspace_that_can_not_be_told_hides_nothing_else(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_undetermined_workspace_hides_no_other_findings(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCRATCH")
     found = told("bad.py", "-s", "lonestar6", "--launcher", "nosuch", "--image", "/no.sif")
     assert {"variable-unset", "unknown-launcher", "image-missing", "required-flag"} <= set(found)
     assert project.is_dir()
 
 
-def test_a_command_line_that_is_wrong_in_itself_is_told_with_the_site(project: Path) -> None:
+def test_a_malformed_command_line_is_reported_together_with_the_site(project: Path) -> None:
     found = told("bad.py", "-s", "nosuch", "--time", "soon", "--env", "X", "--input", "y", "-x", "a b")
     assert found == {
         "unknown-site": "--site",
@@ -148,14 +148,16 @@ def test_a_command_line_that_is_wrong_in_itself_is_told_with_the_site(project: P
     assert project.is_dir()
 
 
-def test_a_site_that_is_not_there_hides_nothing_of_the_source(project: Path) -> None:
+def test_an_unknown_site_hides_no_findings_about_the_source(project: Path) -> None:
     (project / ".slurmtfignore").write_text("bad.py\n", encoding="utf-8")
     assert set(told("bad.py", "-s", "nosuch", "--input", "d=/nonexistent")) == {
         "unknown-site", "script-left-out", "missing-input",
     }  # fmt: skip
 
 
-def test_json_has_the_codes(project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_json_output_contains_the_codes(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(output._Mode, "json", True)
     done = CliRunner().invoke(command, ["bad.py", "-s", "nosuch"])
     assert isinstance(done.exception, InputError)
@@ -168,7 +170,7 @@ def test_json_has_the_codes(project: Path, capsys: pytest.CaptureFixture[str], m
 @pytest.mark.parametrize(
     ("words", "told"), [(["bad.py", "--lr", "0.1"], True), (["--lr"], True), (["bad.py", "-N", "x"], False)]
 )
-def test_an_option_of_the_script_s_own_is_told_where_it_goes(
+def test_an_option_of_the_script_before_the_separator_is_explained(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], told: bool
 ) -> None:
     monkeypatch.setattr(output._Mode, "json", True)
@@ -183,7 +185,7 @@ def test_an_option_of_the_script_s_own_is_told_where_it_goes(
 # --- each half once
 
 
-def test_another_run_of_the_same_source_starts_from_its_half(
+def test_another_run_of_the_same_source_reuses_its_prepared_half(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     estimator = tensorflow(source, compute_target="local", silence=["missing-import"])

@@ -41,7 +41,7 @@ BATCH: dict[str, Any] = {"container": None, "shell": {"modules": []}, "python": 
         ([], {"dependency": "singleton"}, {"dependency": "singleton"}),
     ],
 )
-def test_a_run_that_followed_another_one_waits_for_no_job_that_has_ended(
+def test_a_rerun_of_a_follower_does_not_wait_for_ended_jobs(
     after: list[str], sbatch: dict[str, Any] | None, found: dict[str, Any]
 ) -> None:
     settings = {} if sbatch is None else {"sbatch": sbatch}
@@ -69,7 +69,7 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("text", "found"), CHANGES)
-def test_changes_as_they_are_written(text: str, found: tuple[str, Any]) -> None:
+def test_changes_are_parsed(text: str, found: tuple[str, Any]) -> None:
     assert parse_change(text) == found
 
 
@@ -86,12 +86,12 @@ def test_a_sweep_is_refused_with_what_to_do_instead(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["time", "=3", ""])
-def test_what_is_no_change(text: str) -> None:
+def test_malformed_changes_are_refused(text: str) -> None:
     with pytest.raises(SpecError):
         parse_change(text)
 
 
-def test_settings(source: Path) -> None:
+def test_settings_are_changed(source: Path) -> None:
     recorded = {"estimator": "TensorFlow", "source_directory": "/gone", "entry_script": "train.py", "time": 10,
                 "script_params": {"--version": "2.10"}}  # fmt: skip
     estimator = apply_changes(recorded, {"time": 20, "--lr": "0.1"}, source)
@@ -99,7 +99,7 @@ def test_settings(source: Path) -> None:
     assert estimator.script_params == {"--version": "2.10", "--lr": "0.1"}
 
 
-def test_an_unknown_setting_is_told(source: Path) -> None:
+def test_an_unknown_setting_is_refused_with_a_suggestion(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         apply_changes({"estimator": "TensorFlow", "entry_script": "train.py"}, {"tme": 20}, source)
     assert [(finding.code, "time" in finding.remedy) for finding in caught.value.findings] == [("unknown-key", True)]

@@ -20,7 +20,7 @@ def workspace(tmp_path: Path) -> Path:
     return tmp_path / "space"
 
 
-def test_a_folder_or_a_run(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_or_a_run_can_be_resumed(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, last = (workspace / f"mnist/mnist-20260101-00000{number}-aaaaa{number}" for number in (1, 2))
     monkeypatch.chdir(workspace.parent)
     found = {given: folder_of(given, workspace) for given in ("checkpoints", str(first), first.name, "aaaaa1", "last")}
@@ -34,7 +34,7 @@ def test_a_folder_or_a_run(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("given", ["nothing", "./nothing", "/nothing/at/all"])
-def test_what_is_neither(workspace: Path, given: str) -> None:
+def test_other_values_are_refused(workspace: Path, given: str) -> None:
     with pytest.raises(SpecError) as caught:
         folder_of(given, workspace)
     assert [(finding.code, finding.where) for finding in caught.value.findings] == [("nothing-to-resume", "resume_from")]

@@ -66,9 +66,7 @@ def noted(*found: Seen) -> list[bool]:
     return [Path(one.layout.cancel_mark).exists() for one in found]
 
 
-def test_what_has_ended_stays_as_it_is(
-    tmp_path: Path, slurm: Slurm, stopped: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ended_runs_are_not_canceled(tmp_path: Path, slurm: Slurm, stopped: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     found = [
         seen(tmp_path, "waits", QUEUED, "4"),
         seen(tmp_path, "done", COMPLETED, "5"),
@@ -83,7 +81,7 @@ def test_what_has_ended_stays_as_it_is(
 
 
 @pytest.mark.parametrize("kind", [SlurmError, SlurmtfError])
-def test_nobody_takes_a_run_for_canceled_that_is_not(
+def test_a_run_is_not_marked_as_canceled_if_canceling_failed(
     tmp_path: Path, slurm: Slurm, kind: type[SlurmtfError], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slurm.error = kind(Finding("slurm-silent", "scancel", "timed out"))
@@ -99,7 +97,7 @@ def test_nobody_takes_a_run_for_canceled_that_is_not(
     assert noted(*found) == [False, False]
 
 
-def test_an_order_that_was_taken_is_not_forgotten_with_a_second_one_that_was_not(
+def test_an_accepted_cancellation_is_kept_when_a_second_one_fails(
     tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its job, which is being killed, would have itself started again."""
@@ -112,7 +110,7 @@ def test_an_order_that_was_taken_is_not_forgotten_with_a_second_one_that_was_not
     assert Path(one.layout.cancel_mark).read_text() == before
 
 
-def test_others_are_canceled_where_one_could_not_be_asked_for(
+def test_other_runs_are_canceled_if_the_job_of_one_is_unknown(
     tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lost = seen(tmp_path, "lost", RunStatus.NOT_STARTED, doubt=Doubt(DoubtKind.UNREACHABLE, "timed out"))

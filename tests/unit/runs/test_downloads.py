@@ -33,14 +33,14 @@ def copied(folder: Path) -> list[str]:
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
-def test_all_files_below_a_prefix(run: Run, tmp_path: Path) -> None:
+def test_all_files_below_a_prefix_are_downloaded(run: Run, tmp_path: Path) -> None:
     found = run.download_files("outputs/", tmp_path / "copy")
     assert sorted(found) == [tmp_path / "copy/outputs/a/weights", tmp_path / "copy/outputs/z"]
     assert (tmp_path / "copy/outputs/a/weights").read_text() == "outputs/a/weights"
     assert run.get_file_names() == ["logs/main-0.out", "outputs/a/weights", "outputs/z", "plan.json"]
 
 
-def test_what_can_not_be_copied_is_named_and_the_rest_is_there(run: Run, tmp_path: Path) -> None:
+def test_files_that_can_not_be_copied_are_named_and_the_rest_is_copied(run: Run, tmp_path: Path) -> None:
     outputs, secret = run.folder / "outputs", tmp_path / "secret"
     secret.mkdir()
     (secret / "key").write_text("private")
@@ -61,7 +61,7 @@ def test_what_can_not_be_copied_is_named_and_the_rest_is_there(run: Run, tmp_pat
 
 
 @pytest.mark.skipif(not Path("/dev/null").is_char_device(), reason="there is no device")
-def test_a_device_in_the_run(run: Run, tmp_path: Path) -> None:
+def test_a_device_is_not_copied(run: Run, tmp_path: Path) -> None:
     try:
         os.mknod(run.folder / "outputs" / "null", 0o20666, os.makedev(1, 3))
     except PermissionError:
@@ -69,21 +69,23 @@ def test_a_device_in_the_run(run: Run, tmp_path: Path) -> None:
     assert failed(run, tmp_path / "copy") == ["outputs/null"]
 
 
-def test_a_file_that_is_none(run: Run, tmp_path: Path) -> None:
+def test_a_name_that_is_no_file_of_the_run_is_refused(run: Run, tmp_path: Path) -> None:
     for name in ("nothing", "outputs", "../lab-1/../secret", "/etc/hostname"):
         with pytest.raises(SlurmtfError):
             run.download_file(name, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
 
 
-def test_one_file_under_another_name_or_into_a_folder(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_is_downloaded_under_another_name_or_into_a_folder(
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert run.download_file("outputs/z", tmp_path / "new" / "name") == tmp_path / "new" / "name"
     assert run.download_file("outputs/z", tmp_path) == tmp_path / "z"
     monkeypatch.chdir(tmp_path / "new")
     assert run.download_file("outputs/z") == Path("z")
 
 
-def test_a_place_that_can_not_be_written(run: Run, tmp_path: Path) -> None:
+def test_an_unwritable_destination_is_refused(run: Run, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(WorkspaceError):
         run.download_files("outputs/", tmp_path / "file")

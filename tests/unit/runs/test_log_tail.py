@@ -18,7 +18,7 @@ NOISE = [f"noise {number}" for number in range(40)]
     ("grown", "last"),
     [({"out": 200, "err": 100}, "epoch 3"), ({"out": 100, "err": 200}, "noise 39"), ({"out": 100}, "epoch 3")],
 )
-def test_the_stream_that_grew_last_stands_at_the_end(grown: dict[str, int], last: str, tmp_path: Path) -> None:
+def test_the_stream_that_grew_last_is_shown_last(grown: dict[str, int], last: str, tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.logs).mkdir()
     Path(layout.plan).write_text("{}")

@@ -44,7 +44,7 @@ def shown(layout: RunLayout, last: int | None = None) -> str:
     return output.getvalue()
 
 
-def test_lines_are_shown_when_they_are_whole(layout: RunLayout) -> None:
+def test_lines_are_shown_when_they_are_complete(layout: RunLayout) -> None:
     output = io.StringIO()
     reader = LogReader(layout, output)
     seen = []
@@ -59,14 +59,16 @@ def test_lines_are_shown_when_they_are_whole(layout: RunLayout) -> None:
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 18])
 @pytest.mark.parametrize("text", ["", "a", "a\n", "\n", "ü\n€", "a\nbb\n\nccc\nd", "lang " * 9 + "\n" + "x"])
-def test_what_is_shown_is_what_the_log_holds(layout: RunLayout, text: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_log_is_shown_unchanged(layout: RunLayout, text: str, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "CHUNK", chunk)
     write(layout, "main-0.out", text.encode())
     assert shown(layout) == text
 
 
 @pytest.mark.parametrize("chunk", [1, 4, 1 << 18])
-def test_each_line_of_several_tasks_bears_a_name_once(layout: RunLayout, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lines_of_several_tasks_have_their_tasks_name_once(
+    layout: RunLayout, chunk: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(logs, "CHUNK", chunk)
     write(layout, "worker-0.out", b"a long line\nb\nwithout an end")
     write(layout, "worker-1.out", b"c\n")
@@ -78,12 +80,12 @@ def test_each_line_of_several_tasks_bears_a_name_once(layout: RunLayout, chunk: 
     ]
 
 
-def test_bytes_that_are_no_text(layout: RunLayout) -> None:
+def test_invalid_utf8_is_replaced(layout: RunLayout) -> None:
     write(layout, "main-0.out", b"a\xff\nb\n")
     assert shown(layout) == "a\ufffd\nb\n"
 
 
-def test_a_log_that_was_cut_is_read_from_its_beginning(layout: RunLayout) -> None:
+def test_a_truncated_log_is_read_from_its_beginning(layout: RunLayout) -> None:
     output = io.StringIO()
     reader = LogReader(layout, output)
     path = write(layout, "main-0.out", b"first\nsecond\n")
@@ -96,7 +98,7 @@ def test_a_log_that_was_cut_is_read_from_its_beginning(layout: RunLayout) -> Non
 @pytest.mark.parametrize("chunk", [1, 3, 1 << 18])
 @pytest.mark.parametrize("text", [b"", b"a", b"\n", b"a\nb\nc\n", b"a\n\nc", b"\n\n\n"])
 @pytest.mark.parametrize("count", range(5))
-def test_the_last_lines(tmp_path: Path, text: bytes, count: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_start_of_the_last_lines(tmp_path: Path, text: bytes, count: int, chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(logs, "CHUNK", chunk)
     path = tmp_path / "log"
     path.write_bytes(text)
@@ -104,7 +106,7 @@ def test_the_last_lines(tmp_path: Path, text: bytes, count: int, chunk: int, mon
     assert text[start_of_last(path, count) :] == b"".join(kept)
 
 
-def test_only_the_last_lines_and_what_comes(layout: RunLayout) -> None:
+def test_only_the_last_lines_and_new_ones_are_shown(layout: RunLayout) -> None:
     output = io.StringIO()
     reader = LogReader(layout, output, last=1)
     write(layout, "main-0.out", b"first\nsecond\n")
@@ -128,7 +130,7 @@ def limited(layout: RunLayout, last: int | None = None) -> int:
 
 
 @pytest.mark.parametrize("tasks", [1, 2])
-def test_a_log_and_a_line_that_are_larger_than_the_memory(layout: RunLayout, tasks: int) -> None:
+def test_a_log_and_a_line_larger_than_memory_are_shown(layout: RunLayout, tasks: int) -> None:
     size = MEMORY + (100 << 20)
     for task in range(tasks):
         with write(layout, f"worker-{task}.out", b"first\n").open("r+b") as file:
@@ -137,7 +139,7 @@ def test_a_log_and_a_line_that_are_larger_than_the_memory(layout: RunLayout, tas
     assert limited(layout) == tasks * (size + labels)
 
 
-def test_the_tail_of_a_huge_log_costs_its_tail(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_tail_of_a_huge_log_is_read_alone(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
     with write(layout, "main-0.out", b"").open("r+b") as file:
         file.truncate(1 << 40)  # a hole: reading it would take an hour
         file.seek(0, 2)
@@ -145,7 +147,7 @@ def test_the_tail_of_a_huge_log_costs_its_tail(layout: RunLayout, monkeypatch: p
     assert limited(layout, last=2) == len("last but one\nlast\n")
 
 
-def test_a_log_that_can_not_be_opened_is_named_and_the_others_are_shown(layout: RunLayout) -> None:
+def test_an_unreadable_log_is_named_and_the_others_are_shown(layout: RunLayout) -> None:
     write(layout, "worker-0.out", b"here\n")
     write(layout, "worker-1.out", b"").unlink()
     Path(layout.logs, "worker-1.out").mkdir()
@@ -157,7 +159,7 @@ def test_a_log_that_can_not_be_opened_is_named_and_the_others_are_shown(layout: 
 
 
 @pytest.mark.parametrize(("text", "there"), [(None, False), ("", False), ("srun: x\n", True)], ids=["none", "empty", "some"])
-def test_an_empty_job_log_is_none(layout: RunLayout, text: str | None, there: bool) -> None:
+def test_an_empty_job_log_is_not_shown(layout: RunLayout, text: str | None, there: bool) -> None:
     """A submission creates it, private, before Slurm opens it."""
     if text is not None:
         write(layout, "job.log", text.encode())
@@ -165,7 +167,7 @@ def test_an_empty_job_log_is_none(layout: RunLayout, text: str | None, there: bo
     assert reader.files() == [Path(layout.job_log)] * there
 
 
-def test_a_job_log_that_is_written_later_is_shown(layout: RunLayout) -> None:
+def test_a_job_log_written_later_is_shown(layout: RunLayout) -> None:
     write(layout, "job.log", b"")
     output = io.StringIO()
     reader = LogReader(layout, output, job_log=True)

@@ -14,18 +14,18 @@ from slurmtf.scheduler.books import JobUsage, NodeBooks
 from tests.unit.runs.states.stories import DONE, LAUNCHED, RUNS, lines
 
 
-def test_a_launch_counts_its_cpu_from_zero_on() -> None:
+def test_cpu_time_of_each_launch_starts_at_zero() -> None:
     first = [Sample(110.0, 100.0, 5.0, 10), Sample(160.0, 100.0, 50.0, 30)]
     second = [Sample(210.0, 200.0, 4.0, 20)]
     assert nodes_of({"node1": [*first, *second], "node2": []}) == (NodeUsage("node1", 54.0, 30, 70.0),)
 
 
-def test_samples_in_any_order() -> None:
+def test_samples_may_come_in_any_order() -> None:
     samples = [Sample(160.0, 100.0, 50.0), Sample(110.0, 100.0, 5.0)]
     assert nodes_of({"node1": samples})[0].cpu_s == 50.0
 
 
-def test_gpus_over_time() -> None:
+def test_gpu_usage_over_time() -> None:
     seen = [(Gpu(100.0, 10.0, 80.0), Gpu()), (), (Gpu(50.0, 30.0, 80.0), Gpu(2.0, 1.0, 80.0))]
     samples = [Sample(100.0 + number, 100.0, 0.0, 0, gpus) for number, gpus in enumerate(seen)]
     (node,) = nodes_of({"n": samples})
@@ -63,21 +63,21 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("attempts", "state", "times"), TIMES)
-def test_where_the_time_went(attempts: list[Attempt], state: RunState, times: Times) -> None:
+def test_time_spent_queued_running_and_lost(attempts: list[Attempt], state: RunState, times: Times) -> None:
     assert times_of(attempts, state, 1500.0) == times
 
 
 ASKED = Resources(2, 4, 2, cpus_per_task=4, gpus_per_node=2)
 
 
-def test_hours() -> None:
+def test_cpu_and_gpu_hours() -> None:
     gpu = GpuUsage("n", 0, 50.0, 90.0, 1.0, 2.0)
     usage = Usage(ASKED, (NodeUsage("n", 7200.0, 5, 3600.0, (gpu,)), NodeUsage("m", 3600.0, 7, 3600.0)), Times(0, 0, 0, 3600.0))
     assert (usage.cpu_hours, usage.gpu_hours) == ((16.0, 3.0), (4.0, 2.0))
     assert (usage.cpus_per_node, usage.cpus_used, usage.memory) == (8, 2.0, 7)
 
 
-def test_the_accounting_tells_where_there_are_no_samples() -> None:
+def test_accounting_is_used_if_there_are_no_samples() -> None:
     books = JobUsage(100.0, 300.0, 1 << 30)
     found = with_accounting(Usage(ASKED, (), Times()), books)
     assert found.nodes == (NodeUsage("", 150.0, 2 << 30, 100.0),) * 2
@@ -87,7 +87,7 @@ def test_the_accounting_tells_where_there_are_no_samples() -> None:
     assert with_accounting(Usage(ASKED, (), Times()), JobUsage()).nodes == ()
 
 
-def test_jobstats_tell_of_gpus() -> None:
+def test_gpu_usage_is_read_from_jobstats() -> None:
     books = JobUsage(100.0, 300.0, 0, "", (NodeBooks("n1", 90.0, 5, ((80.0, 1.0, 2.0),)),))
     found = with_accounting(Usage(ASKED, (NodeUsage("n1", 1.0, 2, 3.0),), Times()), books)
     assert found.nodes == (NodeUsage("n1", 90.0, 5, 100.0, (GpuUsage("n1", 0, 80.0, 80.0, 1.0, 2.0),)),)

@@ -25,7 +25,7 @@ DEAD = ProcessId(os.uname().nodename, 1, -1)
 HOUR = 3600.0
 
 
-def test_what_is_known_is_not_found_again() -> None:
+def test_known_jobs_are_not_found_again() -> None:
     slices = [FIRST, replace(SECOND, first=2), replace(SECOND, ref=JobRef(None, "11"), first=4)]
     assert additions.unknown(slices, [FIRST]) == [SECOND, replace(SECOND, ref=JobRef(None, "11"), first=2)]
     assert additions.unknown([replace(FIRST, ref=JobRef(None, "7", 0))], [FIRST]) == []
@@ -35,7 +35,7 @@ def test_what_is_known_is_not_found_again() -> None:
     ("error", "kept"),
     [(None, False), (RefusedError(Finding("refused", "sbatch", "no")), False), (UNTOLD, True), (OSError(28, "full"), True)],
 )
-def test_the_note_stays_where_a_job_may_have_been_submitted(tmp_path: Path, error: Exception | None, kept: bool) -> None:
+def test_the_note_is_kept_if_a_job_may_have_been_submitted(tmp_path: Path, error: Exception | None, kept: bool) -> None:
     layout = RunLayout(str(tmp_path))
     try:
         with additions.submitting(layout):
@@ -59,7 +59,7 @@ def test_the_note_stays_where_a_job_may_have_been_submitted(tmp_path: Path, erro
         (identify(os.getpid()), 2 * HOUR, None, True),
     ],
 )
-def test_when_the_note_goes(
+def test_the_note_is_removed_when_no_job_can_follow(
     tmp_path: Path, owner: ProcessId | None, age_s: float, error: SlurmError | None, kept: bool
 ) -> None:
     layout = RunLayout(str(tmp_path))

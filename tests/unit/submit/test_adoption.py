@@ -85,7 +85,7 @@ def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, t
     assert calls(tmp_path) == [1, 1]
 
 
-def test_what_the_queue_has_forgotten_is_in_the_accounting(tmp_path: Path, told: Told) -> None:
+def test_a_job_that_left_the_queue_is_found_in_the_accounting(tmp_path: Path, told: Told) -> None:
     run = run_of(tmp_path, "canceled")
     told("", f"4|CANCELLED by 7|0:0|7|Unknown|9|None assigned|{run.folder}\n")
     (state,) = states_of([Path(run.folder)])
@@ -93,7 +93,7 @@ def test_what_the_queue_has_forgotten_is_in_the_accounting(tmp_path: Path, told:
     assert submitted_jobs(run) == [found("4", run)]
 
 
-def test_one_that_has_begun_is_known_by_its_journal_alone(tmp_path: Path, told: Told) -> None:
+def test_a_started_job_is_found_by_its_journal_alone(tmp_path: Path, told: Told) -> None:
     run = run_of(tmp_path, "begun")
     told("")
     began(run, "4")
@@ -102,7 +102,7 @@ def test_one_that_has_begun_is_known_by_its_journal_alone(tmp_path: Path, told: 
     assert calls(tmp_path) == [0, 0]
 
 
-def test_of_several_that_have_begun_it_is_the_first(tmp_path: Path) -> None:
+def test_the_first_of_several_started_jobs_is_adopted(tmp_path: Path) -> None:
     """A later one was submitted by hand: it is found by its journal."""
     run = run_of(tmp_path, "again")
     began(run, "4", at=20.0)
@@ -110,7 +110,7 @@ def test_of_several_that_have_begun_it_is_the_first(tmp_path: Path) -> None:
     assert [job.ref.name for job in find_jobs([run])[run].jobs] == ["5"]
 
 
-def test_each_cluster_is_asked_for_its_runs_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cluster_is_asked_only_for_its_own_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: dict[str | None, list[str]] = {}
 
     class Cluster:
@@ -126,7 +126,7 @@ def test_each_cluster_is_asked_for_its_runs_alone(tmp_path: Path, monkeypatch: p
     assert asked == {"wice": ["a", "c"], None: ["b"]}
 
 
-def test_a_sweep_is_all_its_elements(tmp_path: Path, told: Told) -> None:
+def test_a_sweep_is_found_with_all_its_elements(tmp_path: Path, told: Told) -> None:
     sweep = run_of(tmp_path, "sweep", sweep=True)
     began(sweep, "4", 0)
     told(listed(sweep, "4_0", "RUNNING") + listed(sweep, "4_[1-3%2]"))
@@ -136,7 +136,7 @@ def test_a_sweep_is_all_its_elements(tmp_path: Path, told: Told) -> None:
     assert sorted(job.ref.name for job in find_jobs([sweep])[sweep].jobs) == ["4_0", "4_1"]
 
 
-def test_while_slurm_does_not_answer_nobody_knows(tmp_path: Path, told: Told) -> None:
+def test_no_job_is_adopted_while_slurm_does_not_answer(tmp_path: Path, told: Told) -> None:
     silent, noted = run_of(tmp_path, "silent"), run_of(tmp_path, "noted")
     note(noted, found("5", noted, why=SUBMITTED))
     told("", status=1)
@@ -152,7 +152,7 @@ def test_while_slurm_does_not_answer_nobody_knows(tmp_path: Path, told: Told) ->
 @pytest.mark.parametrize(
     "plan", ["", "{", "[1]", "{}", '{"job": {"scheduler": "pbs"}, "cluster": null, "run": {"folder": "/a"}}']
 )
-def test_a_plan_that_does_not_tell_spoils_no_list(plan: str, tmp_path: Path, told: Told) -> None:
+def test_a_malformed_plan_does_not_affect_other_runs(plan: str, tmp_path: Path, told: Told) -> None:
     odd, silent = run_of(tmp_path, "odd"), run_of(tmp_path, "silent")
     Path(odd.plan).write_text(plan)
     told(listed(silent, "4"))
@@ -160,7 +160,7 @@ def test_a_plan_that_does_not_tell_spoils_no_list(plan: str, tmp_path: Path, tol
     assert [state.status for state in states] == [RunStatus.NOT_STARTED, RunStatus.QUEUED]
 
 
-def test_a_job_that_several_clients_wrote_down_is_one(tmp_path: Path) -> None:
+def test_a_job_recorded_by_several_clients_counts_once(tmp_path: Path) -> None:
     run = run_of(tmp_path, "run")
     first, second = found("4", run, elements=3), found("5", run, elements=2, first=3)
     for job in (first, first, replace(first, why=SUBMITTED, submitted=6.5), second, second):

@@ -25,7 +25,7 @@ OURS = SubmittedJob(JobRef(None, "44"), "slurm", "/store/jobs/44", 2.0)
 @pytest.mark.parametrize(
     ("state", "expected"), [(JobState.PENDING, JOB), (JobState.RUNNING, JOB), (JobState.FAILED, OURS), (None, OURS)]
 )
-def test_a_job_that_was_submitted_while_we_waited_for_the_claim(
+def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: JobState | None, expected: SubmittedJob
 ) -> None:
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
@@ -44,7 +44,7 @@ def test_a_job_that_was_submitted_while_we_waited_for_the_claim(
 
 
 @pytest.mark.parametrize("earlier", [None, JOB])
-def test_what_a_build_job_is_written_down_for(
+def test_build_jobs_are_recorded_for_their_task_and_environment(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: SubmittedJob | None
 ) -> None:
     """For its own task; for the environment too, unless another job builds that already, for which it only waits."""
@@ -73,7 +73,7 @@ def test_what_a_build_job_is_written_down_for(
         ("job", None, {}, False, False),
     ],
 )
-def test_where_an_environment_is_built(
+def test_place_where_an_environment_is_built(
     source: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,

@@ -75,7 +75,7 @@ def age(folder: Path, seconds: float) -> None:
         (SETTLE_S * 2, True, True, False),
     ],
 )
-def test_it_stays_if_it_has_a_job_or_may_still_get_one(
+def test_a_folder_is_kept_if_it_has_a_job_or_may_still_get_one(
     intent: Intent, tmp_path: Path, seconds: float, has_job: bool, stays: bool, is_noted: bool
 ) -> None:
     if has_job:
@@ -86,7 +86,7 @@ def test_it_stays_if_it_has_a_job_or_may_still_get_one(
     assert (intent.folder.exists(), intent.path.exists()) == (stays, is_noted)
 
 
-def test_as_long_as_its_sbatch_works_it_stays(intent: Intent, tmp_path: Path, sbatch: subprocess.Popen[bytes]) -> None:
+def test_a_folder_is_kept_while_its_sbatch_is_running(intent: Intent, tmp_path: Path, sbatch: subprocess.Popen[bytes]) -> None:
     age(intent.folder, SETTLE_S * 2)
     tidy(tmp_path)
     assert intent.folder.exists()

@@ -29,7 +29,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOWHERE", raising=False)
 
 
-def test_variables_stand_for_themselves_where_a_shell_has_read_the_name(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_stay_literal_in_names_that_a_shell_expanded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert workspace_of("$HOME/runs", "/data/$HOME/$NOWHERE") == Path("/data/$HOME/$NOWHERE")
     assert workspace_of("/data/${HOME}x") == Path("/data/home/adax")
     monkeypatch.setenv("SLURMTF_WORKSPACE", "$HOME/mine")
@@ -68,7 +68,7 @@ def in_a_run(**users: str) -> dict[str, str]:
     return {**environment.variables(users), **left}
 
 
-def test_nothing_of_a_run_is_handed_on_to_the_next_one() -> None:
+def test_no_variable_of_a_run_is_passed_to_the_next_one() -> None:
     path = {"PYTHONPATH": "/mine:/runs/x/x-1:/other"}
     seen = in_a_run(**USERS, **path)
     assert seen["PYTHONPATH"].startswith("/runs/x/x-1/")
@@ -76,31 +76,31 @@ def test_nothing_of_a_run_is_handed_on_to_the_next_one() -> None:
     assert "PYTHONPATH" not in without_run(in_a_run(**USERS))
 
 
-def test_nor_is_the_folder_of_one_of_its_launches() -> None:
+def test_the_folder_of_a_launch_is_not_passed_to_the_next_run() -> None:
     trial = "/runs/x/x-1/trials/7"
     seen = {**in_a_run(), "SLURMTF_LAUNCH_FOLDER": trial, "PYTHONPATH": f"/runs/x/x-1/hook:{trial}/work:/mine"}
     assert without_run(seen)["PYTHONPATH"] == "/mine"
 
 
-def test_outside_of_a_run_all_is_the_users() -> None:
+def test_outside_a_run_all_variables_are_the_users() -> None:
     users = {**USERS, "TF_CONFIG": "{}", "OMP_NUM_THREADS": "4", "PYTHONPATH": "::/a", "CUDA_VISIBLE_DEVICES": "1"}
     assert without_run(users) == of_local_run(users) == users
     assert changes_for_sbatch(users, ["time"]) == ([], {})
 
 
-def test_a_local_run_knows_its_slurm_but_not_its_allocation() -> None:
+def test_a_local_run_keeps_the_slurm_configuration_but_not_the_allocation() -> None:
     inside = {**USERS, "SLURM_JOB_ID": "1", "PMIX_RANK": "0", "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
     assert of_local_run(inside) == {**USERS, "SLURM_CONF": "/etc/slurm.conf", "CUDA_VISIBLE_DEVICES": "1"}
 
 
-def test_the_gpus_of_a_run_on_this_machine_stay_with_it() -> None:
+def test_the_gpus_of_a_local_run_are_not_passed_on() -> None:
     """It has no SLURM_JOB_ID: that it is a run is told by its folder."""
     seen = {**in_a_run(**USERS), "CUDA_VISIBLE_DEVICES": "0", "ROCR_VISIBLE_DEVICES": "0"}
     assert "SLURM_JOB_ID" not in seen
     assert {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"} <= set(changes_for_sbatch(seen, ["time"])[0])
 
 
-def test_sbatch_is_told_what_to_forget() -> None:
+def test_variables_are_dropped_for_sbatch() -> None:
     seen = {**in_a_run(**USERS, PYTHONPATH="/mine"), "SLURM_JOB_ID": "1", "CUDA_VISIBLE_DEVICES": "0", "SLURM_CONF": "/c"}
     dropped, changed = changes_for_sbatch(seen, ["time"])
     assert changed == {"PYTHONPATH": "/mine"}

@@ -26,7 +26,7 @@ from slurmtf.submit.tools import JOBS, Toolbox, describe_end, reasons_to_wait, s
         (3, 8, 4, [("part", "0", "1", "8")]),  # more than there are: one, as it was asked for
     ],
 )
-def test_as_many_as_fit_go_on_at_once(
+def test_as_many_programs_run_at_once_as_fit(
     elements: int, cpus: int | None, of_machine: int, expected: list[tuple[str, ...]]
 ) -> None:
     assert shares(elements, cpus, of_machine) == expected
@@ -62,7 +62,7 @@ def seen(state: JobState, reason: str, job_id: str = "7") -> Observation:
         ([seen(JobState.PENDING, "Resources"), seen(JobState.RUNNING, "None")], ""),
     ],
 )
-def test_why_jobs_wait_is_told_until_one_has_begun(observed: list[Observation], expected: str) -> None:
+def test_reasons_to_wait_are_shown_until_a_job_starts(observed: list[Observation], expected: str) -> None:
     assert reasons_to_wait(observed) == expected
 
 
@@ -76,7 +76,7 @@ def test_why_jobs_wait_is_told_until_one_has_begun(observed: list[Observation], 
         (seen(JobState.TIMEOUT, ""), "TIMEOUT"),
     ],
 )
-def test_how_a_job_ended_is_said_where_it_did_not_complete(end: Observation | None, expected: str) -> None:
+def test_an_unsuccessful_end_of_a_job_is_described(end: Observation | None, expected: str) -> None:
     assert describe_end(end) == expected
 
 

@@ -33,7 +33,7 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
         (earlier(RunStatus.COMPLETED, scheduler="local"), None),
     ],
 )
-def test_what_slurm_waits_for(one: Earlier, told: str | None) -> None:
+def test_dependencies_given_to_slurm(one: Earlier, told: str | None) -> None:
     assert dependencies([one], "slurm", None) == ([told] if told else [], [])
 
 
@@ -51,7 +51,7 @@ def test_what_slurm_waits_for(one: Earlier, told: str | None) -> None:
         (earlier(RunStatus.RUNNING, ref="33;wice"), "slurm", None, "other-scheduler"),
     ],
 )
-def test_what_nobody_can_wait_for(one: Earlier, scheduler: str, cluster: str | None, code: str) -> None:
+def test_runs_that_can_not_be_followed_are_refused(one: Earlier, scheduler: str, cluster: str | None, code: str) -> None:
     words, findings = dependencies([one], scheduler, cluster)
     assert (words, [finding.code for finding in findings]) == ([], [code])
     assert all(finding.remedy for finding in findings)
@@ -67,11 +67,11 @@ def test_what_nobody_can_wait_for(one: Earlier, scheduler: str, cluster: str | N
         (earlier(RunStatus.NOT_STARTED, ref=None), False),
     ],
 )
-def test_whose_jobs_are_looked_at_once_more(one: Earlier, awaited: bool) -> None:
+def test_runs_whose_jobs_get_a_second_look(one: Earlier, awaited: bool) -> None:
     assert one.awaited is awaited
 
 
-def test_of_several_all_are_told() -> None:
+def test_all_of_several_runs_are_handled() -> None:
     many = [earlier(RunStatus.QUEUED), earlier(RunStatus.FAILED), earlier(RunStatus.RUNNING, "any", "7")]
     words, findings = dependencies(many, "slurm", None)
     assert (words, len(findings)) == (["afterok:33", "afterany:7"], 1)
@@ -81,11 +81,11 @@ def test_of_several_all_are_told() -> None:
     ("text", "expected"),
     [("last", ("last", "ok")), ("mnist-1:any", ("mnist-1", "any")), ("/w/e/mnist-1:notok", ("/w/e/mnist-1", "notok"))],
 )
-def test_a_run_and_how_it_is_to_end(text: str, expected: tuple[str, str]) -> None:
+def test_a_run_and_its_required_end_are_parsed(text: str, expected: tuple[str, str]) -> None:
     assert parse(text) == expected
 
 
-def test_a_dependency_of_the_users_own_stays() -> None:
+def test_a_dependency_set_by_the_user_is_kept() -> None:
     assert combine(["afterok:3", "afterany:4"], "singleton")["dependency"] == "afterok:3,afterany:4,singleton"
     assert combine([], "singleton") == {}
 
@@ -100,7 +100,7 @@ def test_a_dependency_of_the_users_own_stays() -> None:
         ("", ""),
     ],
 )
-def test_a_dependency_with_the_job_that_goes_on(dependency: str, expected: str) -> None:
+def test_a_dependency_is_moved_to_the_successor(dependency: str, expected: str) -> None:
     assert rename(dependency, {"12": "13"}) == expected
 
 

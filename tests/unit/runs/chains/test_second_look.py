@@ -58,14 +58,16 @@ def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
         ({"/runs/a": "33"}, []),  # of the other nothing is known
     ],
 )
-def test_it_waits_for_what_they_are_now(follower: RunLayout, scontrol: Path, now: dict[str, str], told: list[str]) -> None:
+def test_a_follower_waits_for_the_current_jobs(
+    follower: RunLayout, scontrol: Path, now: dict[str, str], told: list[str]
+) -> None:
     WAITS.note(follower)
     WAITS.look_again(follower, lambda layout: job(now[layout.folder]) if layout.folder in now else None)
     assert scontrol.read_text().splitlines() == told
     assert Followed.noted(follower) is None
 
 
-def test_what_slurm_refuses_is_to_be_looked_at_again(follower: RunLayout, scontrol: Path, tmp_path: Path) -> None:
+def test_a_refused_second_look_remains_due(follower: RunLayout, scontrol: Path, tmp_path: Path) -> None:
     (tmp_path / "refuses").touch()
     WAITS.note(follower)
     with pytest.raises(SlurmError):

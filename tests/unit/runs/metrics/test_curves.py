@@ -36,7 +36,7 @@ def series(*points: tuple[float | None, float]) -> Series:
         ([], []),
     ],
 )
-def test_where_values_stand(points: list[tuple[float | None, float]], xs: list[float]) -> None:
+def test_positions_of_values_on_the_x_axis(points: list[tuple[float | None, float]], xs: list[float]) -> None:
     assert xs_of(series(*points)) == xs
 
 
@@ -44,7 +44,7 @@ def test_where_values_stand(points: list[tuple[float | None, float]], xs: list[f
     ("values", "bounds"),
     [([3, 1, 2], (1, 3)), ([math.nan, 2], (2, 2)), ([-math.inf, 0], (-math.inf, 0)), ([math.nan], None)],
 )
-def test_bounds(values: list[float], bounds: tuple[float, float] | None) -> None:
+def test_bounds_of_a_curve(values: list[float], bounds: tuple[float, float] | None) -> None:
     found = RunSeries("a", series(*((None, value) for value in values))).bounds
     assert found == bounds if bounds else all(map(math.isnan, found))
 
@@ -67,13 +67,13 @@ def test_names(tmp_path: Path, patterns: tuple[str, ...], names: list[str]) -> N
     assert [one.name for one in select(readers, patterns)] == names
 
 
-def test_all_ranks(tmp_path: Path) -> None:
+def test_curves_of_all_ranks_if_asked_for(tmp_path: Path) -> None:
     readers = {"a": reader(tmp_path, main_0=[Entry("loss", 1)], main_1=[Entry("loss", 2)])}
     assert [(one.series.task, one.last) for one in select(readers)] == [("main-0", 1)]
     assert [(one.series.task, one.last) for one in select(readers, (), True)] == [("main-0", 1), ("main-1", 2)]
 
 
-def test_runs_are_drawn_over_one_another(tmp_path: Path) -> None:
+def test_curves_of_several_runs_share_a_chart(tmp_path: Path) -> None:
     readers = {
         "a": reader(tmp_path / "a", main_0=[Entry("loss", 2, 0), Entry("loss", 1, 5), Entry("acc", 0.5)]),
         "b": reader(tmp_path / "b", main_0=[Entry("loss", 3, 0)]),
@@ -84,7 +84,7 @@ def test_runs_are_drawn_over_one_another(tmp_path: Path) -> None:
         ("a: 1 at 5", [(0, 2), (5, 1)]), ("b: 3 at 0", [(0, 3)])]  # fmt: skip
 
 
-def test_the_last_value(tmp_path: Path) -> None:
+def test_last_value_of_a_metric(tmp_path: Path) -> None:
     reader(tmp_path, main_0=[Entry("loss", 2, 0), Entry("loss", 1.5, 5)])
     found = last_value(RunLayout(str(tmp_path)), "loss")
     assert found is not None

@@ -80,7 +80,7 @@ UNKNOWN = b"\x78\x01"
         (nested(5, b"\x09\0\0\0\0\0\0\0\0"), None),
     ],
 )
-def test_the_numbers_of_a_summary(value: bytes, number: float | None) -> None:
+def test_numbers_of_a_summary_are_read(value: bytes, number: float | None) -> None:
     found = scalars(event(-1, "loss", value))
     assert found == ([] if number is None else [("loss", Point(-1, number, 5.0))])
 
@@ -102,13 +102,13 @@ def test_steps_tags_and_values_are_read_as_they_were_written(step: int, tag: str
 
 
 @pytest.mark.parametrize("time", [math.nan, math.inf, -1e300])
-def test_a_time_that_no_calendar_knows_is_none(time: float) -> None:
+def test_a_time_outside_the_calendar_is_ignored(time: float) -> None:
     record = event(1, "loss", simple(0.5), time)
     assert scalars(record) == scalars(record + UNKNOWN) == [("loss", Point(1, 0.5, 0.0))]
 
 
 @given(st.integers(0, 30), st.integers(0, 255))
-def test_a_usual_record_with_a_wrong_byte_is_read_as_any_other(place: int, byte: int) -> None:
+def test_the_fast_path_reads_damaged_records_like_the_slow_one(place: int, byte: int) -> None:
     data = bytearray(event(3, "loss", simple(0.5)))
     data[place % len(data)] = byte
     assert outcome(bytes(data)) in ("damaged", outcome(bytes(data) + UNKNOWN))
@@ -134,7 +134,7 @@ def test_a_file_is_read_as_it_grows_byte_by_byte(tmp_path: Path) -> None:
     assert found == [("loss", 0, 0.0), ("loss", 1, 1.0), ("loss", 2, 2.0)]
 
 
-def test_a_damaged_record_costs_itself_and_a_damaged_length_what_follows(tmp_path: Path) -> None:
+def test_a_damaged_record_loses_itself_and_a_damaged_length_what_follows(tmp_path: Path) -> None:
     good = [record(event(step, "loss", simple(step))) for step in range(4)]
     (tmp_path / NAME).write_bytes(good[0] + record(b"\xff\xff\xff") + good[1] + b"\1" + good[2][1:] + good[3])
     file = EventFile(str(tmp_path / NAME))
@@ -143,7 +143,7 @@ def test_a_damaged_record_costs_itself_and_a_damaged_length_what_follows(tmp_pat
 
 
 @pytest.mark.parametrize("seed", range(200))
-def test_whatever_is_damaged_raises_nothing(tmp_path: Path, seed: int) -> None:
+def test_damage_never_raises_an_error(tmp_path: Path, seed: int) -> None:
     chance = random.Random(seed)
     data = bytearray(event(3, "loss", tensor(1, nested(4, struct.pack("<f", 0.5)))) * 2)
     for _ in range(chance.randrange(1, 6)):
@@ -166,7 +166,7 @@ def written(folder: str, name: str, *values: float, tag: str = "loss") -> None:
     Path(folder, name).write_bytes(b"".join(record(event(step, tag, simple(value))) for step, value in enumerate(values)))
 
 
-def test_event_files_of_a_run_are_its_metrics_each_once(layout: RunLayout) -> None:
+def test_each_event_of_a_run_becomes_a_metric_once(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     written(f"{layout.outputs}/tb/train", NAME, 2.0, 3.0)
     written(f"{layout.work}/runs", NAME, 4.0)
@@ -178,13 +178,13 @@ def test_event_files_of_a_run_are_its_metrics_each_once(layout: RunLayout) -> No
     assert metrics_of(layout, Owners(layout)) == {"loss": 1.0, "tb/train/loss": [2.0, 3.0], "runs/loss": 4.0}
 
 
-def test_several_writers_of_a_folder_come_one_after_the_other(layout: RunLayout) -> None:
+def test_several_writers_of_a_folder_are_read_in_sequence(layout: RunLayout) -> None:
     written(layout.outputs, "events.out.tfevents.2.b", 3.0)
     written(layout.outputs, "events.out.tfevents.1.a", 1.0, 2.0)
     assert metrics_of(layout, Owners(layout)) == {"loss": [1.0, 2.0, 3.0]}
 
 
-def test_what_the_script_logged_itself_wins(layout: RunLayout) -> None:
+def test_metrics_logged_by_the_script_win_over_event_files(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     Path(layout.task_metrics("main-0")).write_bytes(to_line(Entry("loss", 7)))
     Path(layout.task_metrics("main-1")).write_bytes(to_line(Entry("loss", 8)))

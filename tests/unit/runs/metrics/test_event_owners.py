@@ -31,7 +31,7 @@ ROLES = blocks((("ps", 1), ("worker", 2)), 3)
         ("tfevents", None),
     ],
 )
-def test_a_name_tells_host_and_process(name: str, writer: Writer | None) -> None:
+def test_a_file_name_contains_host_and_process(name: str, writer: Writer | None) -> None:
     assert writer_of(name) == writer
 
 
@@ -73,7 +73,7 @@ def test_a_process_belongs_to_a_task(writer: Writer, task: str | None) -> None:
     assert find_starter(writer, [FIRST, SECOND, THIRD]) == task
 
 
-def test_processes_of_which_nobody_told_are_none() -> None:
+def test_unrecorded_processes_belong_to_no_task() -> None:
     assert find_starter(Writer("node1", 0), [FIRST._replace(pid=0), SECOND._replace(pid=0)]) is None
 
 
@@ -88,7 +88,7 @@ def layout(tmp_path: Path) -> RunLayout:
     return found
 
 
-def test_each_file_is_its_tasks(layout: RunLayout) -> None:
+def test_each_file_belongs_to_its_task(layout: RunLayout) -> None:
     written(f"{layout.board('rank-0')}/train", OF_2, 1.0)
     written(f"{layout.board('rank-1')}/train", OF_2, 2.0)
     written(f"{layout.outputs}/tb", "events.out.tfevents.1.node1.11.0.v2", 3.0)
@@ -104,13 +104,13 @@ def test_each_file_is_its_tasks(layout: RunLayout) -> None:
     assert {task: {name: one.points[0].value for name, one in reader.series(task).items()} for task in reader.tasks} == found
 
 
-def test_what_nobody_can_tell_is_the_chiefs(layout: RunLayout) -> None:
+def test_a_file_of_an_unknown_process_belongs_to_the_chief(layout: RunLayout) -> None:
     written(layout.outputs, OF_15, 1.0)
     (file,) = event_files(layout)
     assert Owners(layout).of(file) == "rank-0"
 
 
-def test_without_a_plan_it_is_the_only_tasks(layout: RunLayout) -> None:
+def test_without_a_plan_a_file_belongs_to_the_only_task(layout: RunLayout) -> None:
     Path(layout.plan).unlink()
     written(layout.outputs, OF_2, 1.0)
     (file,) = event_files(layout)

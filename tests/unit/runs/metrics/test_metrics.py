@@ -56,15 +56,15 @@ def logged(layout: RunLayout, *entries: Entry, task: str = "main-0") -> Path:
         ([Entry("m", 1), Entry("m", [2], kind="list")], [2]),
     ],
 )
-def test_the_shapes_of_azure_ml(entries: list[Entry], value: Any) -> None:
+def test_metrics_have_the_shapes_of_azure_ml(entries: list[Entry], value: Any) -> None:
     assert to_azure_shape(entries) == {"m": value}
 
 
-def test_tags_are_no_metrics() -> None:
+def test_tags_are_not_metrics() -> None:
     assert to_azure_shape([Entry("best", "yes", kind="tag")]) == {}
 
 
-def test_one_rank_speaks_for_all_unless_all_are_asked_for(layout: RunLayout) -> None:
+def test_one_rank_stands_for_all_unless_all_are_asked_for(layout: RunLayout) -> None:
     planned(layout, ("worker", 2))
     logged(layout, Entry("loss", 1.0), Entry("other", 2), task="worker-0")
     logged(layout, Entry("loss", 3.0), task="worker-1")
@@ -77,7 +77,7 @@ def test_one_rank_speaks_for_all_unless_all_are_asked_for(layout: RunLayout) -> 
     }
 
 
-def test_child_runs_are_found_with_theirs(layout: RunLayout) -> None:
+def test_child_runs_are_found_with_their_metrics(layout: RunLayout) -> None:
     child = layout.child("run_a")
     logged(child, Entry("loss", 1.0))
     logged(child.child("run_a_0"), Entry("loss", 2.0))
@@ -92,7 +92,7 @@ def points(layout: RunLayout, reader: MetricsReader, name: str = "loss") -> list
     return [(point.step, point.value) for point in reader.series()[name].points]
 
 
-def test_a_reader_goes_on_where_it_ended(layout: RunLayout) -> None:
+def test_a_reader_continues_where_it_stopped(layout: RunLayout) -> None:
     reader = MetricsReader(layout)
     path = logged(layout, Entry("loss", 1.0, 1))
     line = to_line(Entry("loss", 2.0, 2))
@@ -105,7 +105,7 @@ def test_a_reader_goes_on_where_it_ended(layout: RunLayout) -> None:
     assert reader.read_new() == 0
 
 
-def test_a_torn_line_costs_itself_only(layout: RunLayout) -> None:
+def test_a_torn_line_loses_only_itself(layout: RunLayout) -> None:
     path = logged(layout, Entry("loss", 1.0))
     with path.open("ab") as file:
         file.write(to_line(Entry("loss", 2.0))[:-9] + b"\n")
@@ -113,7 +113,7 @@ def test_a_torn_line_costs_itself_only(layout: RunLayout) -> None:
     assert points(layout, MetricsReader(layout)) == [(None, 1.0), (None, 3.0)]
 
 
-def test_a_file_that_was_written_anew_is_read_anew(layout: RunLayout) -> None:
+def test_a_replaced_file_is_read_again(layout: RunLayout) -> None:
     reader = MetricsReader(layout)
     path = logged(layout, Entry("loss", 1.0), Entry("loss", 2.0))
     points(layout, reader)
@@ -136,7 +136,7 @@ def test_lists_rows_and_tables_are_series_of_their_columns(layout: RunLayout) ->
     assert values == {"l": [1, 2], "r/x": [1], "t/x": [1, 2]}
 
 
-def test_what_a_reader_keeps_is_bounded_and_has_both_ends(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_reader_keeps_a_bounded_number_of_points_with_both_ends(layout: RunLayout, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "MOST_POINTS", 100)
     logged(layout, *(Entry("loss", float(step), step) for step in range(100_001)))
     kept = points(layout, MetricsReader(layout))
@@ -146,7 +146,7 @@ def test_what_a_reader_keeps_is_bounded_and_has_both_ends(layout: RunLayout, mon
     assert len({later - earlier for earlier, later in pairwise(steps)}) == 1
 
 
-def test_each_launch_may_have_a_folder(layout: RunLayout) -> None:
+def test_each_launch_may_have_its_own_folder(layout: RunLayout) -> None:
     folder = Path(layout.launch("trial-1").metrics)
     folder.mkdir(parents=True)
     (folder / "main-0.jsonl").write_bytes(to_line(Entry("loss", 1.0, time=5.0)))

@@ -37,13 +37,13 @@ def test_a_name_that_mlflow_takes_is_kept(name: str) -> None:
         ("x" * 300, "x" * 241 + "-"),
     ],
 )
-def test_another_is_changed_and_stays_its_own(name: str, begin: str) -> None:
+def test_another_name_is_changed_and_remains_unique(name: str, begin: str) -> None:
     assert key_of(name).startswith(begin)
     assert len(key_of(name)) == len(begin) + 8
     assert key_of(name) != key_of(name + "!")
 
 
-def test_parameters_are_the_arguments_and_the_plain_settings() -> None:
+def test_parameters_are_the_arguments_and_the_scalar_settings() -> None:
     settings = {
         "estimator": "TensorFlow",
         "source_directory": "/home/me",
@@ -75,29 +75,29 @@ def test_parameters_are_the_arguments_and_the_plain_settings() -> None:
         (RunStatus.CANCELED, "KILLED"),
     ],
 )
-def test_mlflows_word_for_a_status(status: RunStatus, word: str) -> None:
+def test_status_is_translated_to_mlflows(status: RunStatus, word: str) -> None:
     assert status_of(status) == word
 
 
 @pytest.mark.parametrize(
     ("step", "told"), [(None, 7), (3, 3), (2.0, 2), (10**30, (1 << 63) - 1), (float("nan"), 7), (-(10**30), 1 - (1 << 63))]
 )
-def test_steps_are_whole_numbers_of_64_bits(step: float | None, told: int) -> None:
+def test_steps_are_integers_of_64_bits(step: float | None, told: int) -> None:
     assert step_of(Point(step, 1.0, 0.0), 7) == told
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(1.5, 1500), (float("nan"), 0), (float("inf"), 0), (1e300, 0)])
-def test_times_are_milliseconds(seconds: float, told: int) -> None:
+def test_times_are_in_milliseconds(seconds: float, told: int) -> None:
     assert milliseconds(seconds) == told
 
 
-def test_batches() -> None:
+def test_values_are_sent_in_batches() -> None:
     assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
     assert list(batches([], 2)) == []
 
 
 @pytest.mark.parametrize(("status", "outputs"), [(RunStatus.RUNNING, []), (RunStatus.COMPLETED, ["outputs/a/model.h5"])])
-def test_outputs_come_when_the_run_has_ended(tmp_path: Path, status: RunStatus, outputs: list[str]) -> None:
+def test_outputs_are_copied_when_the_run_has_ended(tmp_path: Path, status: RunStatus, outputs: list[str]) -> None:
     for name in ("receipt.json", "metrics/images/x.png", "metrics/main-0.jsonl", "outputs/a/model.h5", "logs/main-0.out"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("x", encoding="utf-8")
@@ -107,11 +107,11 @@ def test_outputs_come_when_the_run_has_ended(tmp_path: Path, status: RunStatus, 
     assert sorted(found) == sorted(["receipt.json", "metrics/images/x.png", *outputs])
 
 
-def test_passwords_stay_here() -> None:
+def test_passwords_are_not_sent() -> None:
     assert without_password("at https://me:pass@host/x, sqlite:///a:b@c") == "at https://me:***@host/x, sqlite:///a:b@c"
 
 
-def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_errors_of_mlflow_show_their_cause_and_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", raising=False)
     with pytest.raises(MirrorError) as caught, translate_errors("http://me:pass@host", "x-1", "unreachable", "wait"):
         raise ValueError("x" * 400 + " http://me:pass@host: Connection refused")
@@ -123,7 +123,7 @@ def test_what_mlflow_raises_is_told_with_its_cause_and_without_passwords(monkeyp
 
 
 @pytest.mark.parametrize(("given", "waits"), [("", "20"), ("300", "300")])
-def test_a_server_is_waited_for_as_long_as_its_user_says_else_for_seconds(
+def test_a_server_is_waited_for_as_long_as_the_user_set_or_for_seconds(
     given: str, waits: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", given)
@@ -134,12 +134,12 @@ def test_a_server_is_waited_for_as_long_as_its_user_says_else_for_seconds(
     assert "MLFLOW_HTTP_REQUEST_MAX_RETRIES" not in os.environ
 
 
-def test_our_own_errors_pass() -> None:
+def test_our_own_errors_are_not_translated() -> None:
     with pytest.raises(InputError), translate_errors("", "", "", ""):
         raise InputError(Finding("x", "x", "x"))
 
 
-def test_without_mlflow_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_mlflow_the_missing_package_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     with pytest.raises(InputError) as caught:
         check_tracking()
@@ -165,7 +165,7 @@ class Away:
         return Sent(3, 1)
 
 
-def test_a_server_that_is_away_is_told_of_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unreachable_server_is_reported_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirroring, "RETRY_S", 0.0)
     monkeypatch.setattr(mirroring, "FOLLOW_S", 0.0)
     told: list[str] = []
@@ -176,6 +176,6 @@ def test_a_server_that_is_away_is_told_of_once_and_tried_again(monkeypatch: pyte
     assert view.sent == {"x-1": Sent(6, 2)}
 
 
-def test_at_the_end_it_is_an_error() -> None:
+def test_a_server_unreachable_at_the_end_is_an_error() -> None:
     with pytest.raises(SlurmtfError):
         Following([Away(1)]).show_rest()  # type: ignore[list-item]

@@ -23,7 +23,7 @@ def keys(entries: tuple[str, ...]) -> list[str]:
     return [entry.partition("{")[2].partition(",")[0] for entry in entries]
 
 
-def test_all_that_is_known() -> None:
+def test_all_known_facts_are_cited() -> None:
     found = cite(account())
     assert found.methods == METHODS
     assert keys(found.bibtex) == ["tensorflow", "keras", "horovod", "slurm", "slurmtf"]
@@ -36,7 +36,7 @@ def test_every_entry_is_closed_and_cited() -> None:
         assert f"\\cite{{{key}}}" in found.methods
 
 
-def test_a_run_of_which_little_is_known_claims_nothing() -> None:
+def test_a_run_with_few_known_facts_claims_nothing() -> None:
     found = cite(account(plan={}, receipt={}, state=RunState(RunStatus.RUNNING)))
     assert re.findall(r"\d|\\cite\{\w+\}", found.methods) == ["\\cite{slurmtf}"]
     assert keys(found.bibtex) == ["slurmtf"]
@@ -51,34 +51,34 @@ def test_a_run_of_which_little_is_known_claims_nothing() -> None:
         (RunState(RunStatus.CANCELED), [("not-trained", "error")]),
     ],
 )
-def test_a_run_that_has_not_trained_to_its_end(state: RunState, told: list[tuple[str, str]]) -> None:
+def test_citing_an_incomplete_run_is_warned_of(state: RunState, told: list[tuple[str, str]]) -> None:
     assert [(one.code, one.severity) for one in doubts(account(state=state))] == told
 
 
-def test_what_was_installed_counts_where_nothing_told_what_was_loaded() -> None:
+def test_installed_packages_count_if_loaded_ones_are_unknown() -> None:
     found = cite(account(receipt={"lock": ["scikit-learn==1.4.0", "numpy==1.26.4", "https://x/y.tar.bz2"]}))
     assert "scikit-learn 1.4.0 \\cite{sklearn}" in found.methods
     assert keys(found.bibtex) == ["sklearn", "slurmtf"]
 
 
-def test_a_script_that_has_loaded_none_of_it_used_none_of_it() -> None:
+def test_packages_that_were_not_loaded_are_not_cited() -> None:
     found = cite(account(receipt={"lock": ["keras==3.15.0"], "loaded": {"python": "3.11.7", "packages": {}}}))
     assert "with Keras" not in found.methods
     assert keys(found.bibtex) == ["slurmtf"]
 
 
-def test_changes_that_are_not_in_git_are_told() -> None:
+def test_uncommitted_changes_are_mentioned() -> None:
     git = {**RECEIPT["source"]["git"], "dirty": True}
     found = cite(account(receipt={**RECEIPT, "source": {"snapshot": "ab" * 16, "git": git}}))
     assert found.methods.endswith("The code is that of snapshot abababababab (git commit c0ffeec0ffee, with changes).")
 
 
-def test_one_process_needs_no_distribution() -> None:
+def test_the_distribution_of_one_process_is_not_mentioned() -> None:
     found = cite(account(plan={**PLAN, "resources": {"nodes": 1, "tasks": 1}}))
     assert "ranks" not in found.methods
     assert "processes" not in found.methods
 
 
 @pytest.mark.parametrize(("number", "version"), [(21805, "2.18.5"), (2708, "2.7.8"), (20304, "2.3.4"), (2804, "2.8.4")])
-def test_nccl(number: int, version: str) -> None:
+def test_version_of_nccl_is_decoded(number: int, version: str) -> None:
     assert nccl_version(number) == version

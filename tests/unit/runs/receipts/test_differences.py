@@ -53,16 +53,16 @@ CHANGES = [
 
 
 @pytest.mark.parametrize(("changes", "found"), CHANGES)
-def test_what_differs(changes: dict[str, Any], found: list[tuple[str, str, Any, Any]]) -> None:
+def test_differences_of_two_runs(changes: dict[str, Any], found: list[tuple[str, str, Any, Any]]) -> None:
     assert [tuple(one) for one in compare(account(), account(**changes))] == found
 
 
-def test_files_of_the_source() -> None:
+def test_differences_in_source_files() -> None:
     found = compare(account(), account(), ({"train.py": "a", "old.py": "b"}, {"train.py": "c", "new.py": "d"}))
     assert found == [("files", "train.py", "a", "c"), ("files", "old.py", "b", None), ("files", "new.py", None, "d")]
 
 
-def test_runs_of_which_little_is_known() -> None:
+def test_runs_with_few_known_facts_are_compared() -> None:
     assert compare(account(receipt={}, plan={}), account(receipt={}, plan={})) == []
     assert {one.section for one in compare(account(receipt={}), account())} == {"source", "software", "nodes", "outcome"}
 
@@ -77,5 +77,5 @@ def test_runs_of_which_little_is_known() -> None:
         (["--a", "--b", "1"], {"--a": "", "--b": "1"}),
     ],
 )
-def test_arguments_by_their_flags(words: list[str], found: dict[str, str]) -> None:
+def test_arguments_are_compared_by_their_flags(words: list[str], found: dict[str, str]) -> None:
     assert as_mapping(words) == found

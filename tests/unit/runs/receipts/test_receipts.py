@@ -44,18 +44,18 @@ def facts(state: RunState) -> dict[str, Any] | None:
     return state.outcome.to_dict() if state.outcome else None
 
 
-def test_of_one_that_never_started_the_outcome_alone_is_known() -> None:
+def test_a_run_that_never_started_has_only_an_outcome() -> None:
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
     found = complete({}, history(), state)
     assert (found["attempts"], found["outcome"]) == ([], {"status": "Canceled", **(facts(state) or {})})
 
 
-def test_while_it_goes_on_it_has_no_outcome() -> None:
+def test_an_unfinished_run_has_no_outcome() -> None:
     state = state_of(told=history(RUNNING), answer=seen(JobState.RUNNING))
     assert complete({}, history(RUNNING), state) == {"attempts": [KILLED]}
 
 
-def test_the_last_attempt_that_was_killed_ended_as_the_run() -> None:
+def test_a_killed_last_attempt_has_the_outcome_of_the_run() -> None:
     state = killed_by_slurm(RUNNING)
     found = complete({}, history(RUNNING), state)
     assert found["attempts"] == [{**KILLED, "ended": 7000.0, "outcome": facts(state)}]
@@ -63,13 +63,13 @@ def test_the_last_attempt_that_was_killed_ended_as_the_run() -> None:
     assert found["outcome"]["cause"] == "node-failure"
 
 
-def test_an_earlier_one_that_was_killed_ended_nobody_knows_how() -> None:
+def test_a_killed_earlier_attempt_has_no_outcome() -> None:
     state = killed_by_slurm(RUNNING, SECOND)
     first, second = complete({}, history(RUNNING, SECOND), state)["attempts"]
     assert (first, second["outcome"]) == (KILLED, facts(state))
 
 
-def test_what_the_job_has_noted_stays() -> None:
+def test_attempts_noted_by_the_job_are_kept() -> None:
     told = history(ended(DONE), SECOND)
     found = complete({"attempts": [NOTED, "odd"]}, told, killed_by_slurm(SECOND))
     assert [one["number"] for one in found["attempts"]] == [0, 1]
@@ -77,7 +77,7 @@ def test_what_the_job_has_noted_stays() -> None:
     assert complete({"attempts": [NOTED]}, history(), None) == {"attempts": [NOTED]}, "its journal is gone"
 
 
-def test_an_end_of_another_job_is_not_that_of_the_last_attempt() -> None:
+def test_an_end_of_another_job_is_not_attributed_to_the_last_attempt() -> None:
     """It went on in a job that was canceled while it waited."""
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
     found = complete({}, history(attempt(*RUNS, job="11")), state)
@@ -85,12 +85,12 @@ def test_an_end_of_another_job_is_not_that_of_the_last_attempt() -> None:
 
 
 @pytest.mark.parametrize(("noted", "jobs"), [([], ["12_0"]), ([{"job": "12_1", "number": 0}], ["12_1"])])
-def test_of_a_sweep_one_element_stands_for_all(noted: list[Any], jobs: list[str]) -> None:
+def test_one_element_stands_for_all_of_a_sweep(noted: list[Any], jobs: list[str]) -> None:
     told = history(*(attempt(*RUNS, job=f"12_{number}") for number in range(2)))
     assert [one["job"] for one in complete({"attempts": noted}, told, None, of_sweep=True)["attempts"]] == jobs
 
 
-def test_the_folder_alone_tells(tmp_path: Path) -> None:
+def test_a_receipt_is_completed_from_the_run_folder_alone(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     assert receipt_of(layout) == {}
     write_json(layout.receipt, {"user": "ada", "lock": ["a==1"]})
@@ -105,7 +105,7 @@ def test_the_folder_alone_tells(tmp_path: Path) -> None:
     assert found == receipt_of(layout, state)
 
 
-def test_an_end_that_slurm_alone_knows_is_noted_until_the_job_starts_again(tmp_path: Path) -> None:
+def test_an_end_known_only_to_slurm_is_noted_until_the_job_starts_again(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     note_completed(layout, killed_by_slurm(RUNNING))
     assert not Path(layout.receipt).exists(), "there was none to complete"
@@ -116,7 +116,7 @@ def test_an_end_that_slurm_alone_knows_is_noted_until_the_job_starts_again(tmp_p
 
 
 @pytest.mark.parametrize("text", ["true", "[1]", '{"attempts": 3}', '{"attempts": [{"job": [], "number": {}}, {"job": "12"}]}'])
-def test_a_damaged_receipt_ends_no_look(tmp_path: Path, text: str) -> None:
+def test_a_damaged_receipt_raises_no_error(tmp_path: Path, text: str) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.plan).write_text('{"provenance": null}')
     Path(layout.receipt).write_text(text)

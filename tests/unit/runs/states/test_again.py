@@ -53,12 +53,12 @@ def left(how: str, **facts: object) -> Attempt:
         (history(left("requeue"), ended(DONE, start=AGAIN, number=1)), UNASKED, RunStatus.COMPLETED, Cause.SCRIPT),
     ],
 )
-def test_a_run_that_is_to_start_again(told: History, answer: Answer, status: RunStatus, cause: Cause | None) -> None:
+def test_status_of_a_run_that_will_start_again(told: History, answer: Answer, status: RunStatus, cause: Cause | None) -> None:
     state = state_of(told=told, answer=answer)
     assert (state.status, state.cause) == (status, cause)
 
 
-def test_the_job_that_goes_on_is_the_run_now() -> None:
+def test_a_successor_is_the_current_job_of_the_run() -> None:
     follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
     records, told = Records((JOB, follower)), history(left("resubmit", job="13"))
     assert job_to_ask_for(records, told) == follower
@@ -67,7 +67,7 @@ def test_the_job_that_goes_on_is_the_run_now() -> None:
     assert (state.status, state.job_id, state.reason) == (RunStatus.QUEUED, "13", "Dependency")
 
 
-def test_what_was_decided_of_other_attempts_is_told_and_kept() -> None:
+def test_decisions_about_other_attempts_are_shown_and_stored() -> None:
     state = state_of(told=history(left("requeue"), attempt(start=AGAIN, number=1)), answer=seen(JobState.RUNNING, start=AGAIN))
     assert state.again == Again("requeue", "time-limit", "time-limit", 2, 4, 7800.0)
     assert RunState.from_dict(state.to_dict()).again == state.again
@@ -118,7 +118,7 @@ def test_which_attempt_it_is_where_slurm_alone_started_it_again(told: History, a
     assert state_of(told=told, answer=answer).again == expected
 
 
-def test_a_run_was_submitted_once_by_its_user() -> None:
+def test_a_run_keeps_the_time_of_its_submission_by_the_user() -> None:
     follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
     told = history(left("resubmit", job="13"))
     assert state_of(Records((JOB, follower)), told, Answer(Observation(follower.ref, JobState.PENDING))).submitted == SUBMITTED

@@ -91,7 +91,7 @@ def test_who_canceled_it(records: Records, told: History, answer: Answer, facts:
     ],
     ids=["slurmtf did", "written down", "not asked yet", "nobody knows", "written down before", "while it waited"],
 )
-def test_slurm_is_asked_once(records: Records, told: History, asks: bool) -> None:
+def test_slurm_is_asked_once_for_the_canceler(records: Records, told: History, asks: bool) -> None:
     assert (job_to_ask_for(records, told) is not None) is asks
 
 
@@ -105,13 +105,13 @@ def test_slurm_is_asked_once(records: Records, told: History, asks: bool) -> Non
         (ROOT, "DependencyNeverSatisfied", Cause.CANCELED),
     ],
 )
-def test_who_cancels_a_run_that_waits_for_another_one(canceler: Canceler | None, reason: str, cause: Cause) -> None:
+def test_canceler_of_a_run_that_waits_for_another(canceler: Canceler | None, reason: str, cause: Cause) -> None:
     """Slurm does, when that can't come; its user may, at any time."""
     answer = by(canceler, start=None, reason=reason)
     assert state_of(RECORDS, NOTHING, answer, Evidence(after=("a-1",))).cause is cause
 
 
-def test_each_canceler_is_told_in_words_of_his_own() -> None:
+def test_each_canceler_has_a_text() -> None:
     texts = {facts.get("by"): outcome_text(Outcome(Cause.CANCELED, detail=facts)) for *_, facts in ROWS}
     assert len(set(texts.values())) == len(texts) == 6
     assert "root" in texts["other"]

@@ -36,7 +36,7 @@ from tests.unit.runs.states.stories import (
 )
 
 
-def test_the_job_that_was_submitted_last() -> None:
+def test_the_current_job_is_the_one_submitted_last() -> None:
     assert current_job(Records(), history(RUNNING)) is None
     assert current_job(RECORDS, NOTHING) == JOB
     assert current_job(RECORDS, history(RUNNING)) == JOB
@@ -56,7 +56,7 @@ def test_the_job_that_was_submitted_last() -> None:
         (None, "linux", "", None),
     ],
 )
-def test_the_cluster_of_a_job_by_hand(recorded: str | None, own: str | None, by_hand: str, asked: str | None) -> None:
+def test_cluster_of_a_job_submitted_by_hand(recorded: str | None, own: str | None, by_hand: str, asked: str | None) -> None:
     """``sbatch -M other job.sh``; on a single cluster, which may have no accounting, none is named."""
     job = replace(JOB, ref=replace(JOB.ref, cluster=recorded))
     attempts = [Attempt("4711", 0, JOB.submitted + 100, cluster=by_hand)]
@@ -67,7 +67,7 @@ def test_the_cluster_of_a_job_by_hand(recorded: str | None, own: str | None, by_
     assert (found.ref.name, found.ref.cluster) == ("4711", asked)
 
 
-def test_an_end_of_an_earlier_job_is_not_told_for_the_one_submitted_since() -> None:
+def test_an_end_of_an_earlier_job_is_not_attributed_to_a_later_one() -> None:
     records = Records((JOB, LATER))
     told = history(ended(FAILED))
     assert job_to_ask_for(records, told) == LATER

@@ -59,7 +59,7 @@ def ran(layout: RunLayout, job: str = "12", restarts: str = "0", **settings: str
         (["set -C -u -o pipefail", "exit 0"], "exit 0"),
     ],
 )  # fmt: skip
-def test_the_line_that_it_came_to_last(
+def test_last_line_that_a_batch_script_reached(
     source: Path, tmp_path: Path, prologue: list[str], line: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -70,18 +70,18 @@ def test_the_line_that_it_came_to_last(
     assert Path(layout.script).read_text().splitlines()[int(number) - 1].strip() == line
 
 
-def test_a_script_that_came_to_its_launch(source: Path, tmp_path: Path) -> None:
+def test_a_batch_script_that_reached_its_launch(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", [])
     assert ": exec " in evidence_of(layout, ran(layout)).last_line
 
 
-def test_a_shell_that_ended_before_the_first_line_leaves_none(source: Path, tmp_path: Path) -> None:
+def test_a_shell_that_ended_before_the_first_line_leaves_no_last_line(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", [])
     (tmp_path / "profile").write_text("exec true\n")
     assert evidence_of(layout, ran(layout, BASH_ENV=str(tmp_path / "profile"))).last_line == ""
 
 
-def test_what_another_start_noted_is_not_told_for_this_one(source: Path, tmp_path: Path) -> None:
+def test_notes_of_another_start_are_not_attributed_to_this_one(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", ["exit 0"])
     state = ran(layout)
     assert evidence_of(layout, state).last_line
@@ -95,7 +95,7 @@ def test_what_another_start_noted_is_not_told_for_this_one(source: Path, tmp_pat
     assert evidence_of(layout, RunState(state.status, state.job, attempt=1, outcome=state.outcome)).last_line
 
 
-def test_a_folder_that_can_not_be_written_stops_no_script(source: Path, tmp_path: Path) -> None:
+def test_an_unwritable_run_folder_does_not_stop_the_batch_script(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", ["echo went on >../went-on"])
     Path(layout.trace).mkdir()
     done = subprocess.run(
@@ -106,7 +106,7 @@ def test_a_folder_that_can_not_be_written_stops_no_script(source: Path, tmp_path
 
 
 @pytest.mark.parametrize("text", ["", "12 0", "12 0 x", "12 0 99999", "12 0 0 0", "\0" * 100])
-def test_a_note_that_makes_no_sense(source: Path, tmp_path: Path, text: str) -> None:
+def test_a_malformed_note_is_ignored(source: Path, tmp_path: Path, text: str) -> None:
     layout = script_of(source, tmp_path / "run", [])
     Path(layout.trace).write_text(text)
     assert (
@@ -114,7 +114,7 @@ def test_a_note_that_makes_no_sense(source: Path, tmp_path: Path, text: str) -> 
     )
 
 
-def test_the_node_that_failed_is_named_where_the_log_can_mean_no_other(tmp_path: Path) -> None:
+def test_the_failed_node_is_named_if_the_log_is_unambiguous(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.NODE_FAILURE))
     assert evidence_of(layout, lost).failed_node == ""
@@ -124,7 +124,7 @@ def test_the_node_that_failed_is_named_where_the_log_can_mean_no_other(tmp_path:
     assert evidence_of(layout, lost, history(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
 
 
-def test_slurm_says_that_the_last_attempt_used_too_much_memory(tmp_path: Path) -> None:
+def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path) -> None:
     """What an earlier one was killed for does not count."""
     layout = RunLayout(str(tmp_path))
     lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.LOST))
@@ -148,7 +148,7 @@ def test_slurm_says_that_the_last_attempt_used_too_much_memory(tmp_path: Path) -
         ("", False),
     ],
 )
-def test_a_limit_of_the_user_and_plans_that_make_no_sense(tmp_path: Path, plan: str, limited: bool) -> None:
+def test_a_limit_of_the_user_is_read_from_valid_plans_only(tmp_path: Path, plan: str, limited: bool) -> None:
     (tmp_path / "plan.json").write_text(plan)
     at_limit = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.TIME_LIMIT))
     assert evidence_of(RunLayout(str(tmp_path)), at_limit).limited == limited
@@ -156,7 +156,7 @@ def test_a_limit_of_the_user_and_plans_that_make_no_sense(tmp_path: Path, plan: 
     assert evidence_of(RunLayout(str(tmp_path)), canceled).build is None
 
 
-def test_it_is_told_in_words() -> None:
+def test_text_of_an_outcome_names_the_last_line() -> None:
     told = outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
     assert (
         told == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it reached is 7: exit 0"

@@ -15,7 +15,7 @@ from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, attempt_o
 from tests.unit.runs.states.stories import AGAIN, DONE, FAILED, LAUNCHED, PREEMPTED, RUNS, START, attempt, ended, lines
 
 
-def test_the_life_of_an_attempt() -> None:
+def test_events_become_an_attempt() -> None:
     one = attempt(*RUNS, events.TaskEnded(0, "main-0", 3), events.Finalizing(), events.Ended(FAILED.to_dict()))
     assert (one.job, one.number, one.started, one.nodes) == ("12", 0, START, "node[1-2]")
     assert (one.phase, one.outcome, one.ended, one.end) == (Phase.FINALIZING, FAILED, START + 6, FAILED)
@@ -35,11 +35,11 @@ def test_the_life_of_an_attempt() -> None:
         ((*RUNS, events.TaskRestarted(0, "main-0")), Phase.RUNNING),
     ],
 )
-def test_how_far_an_attempt_has_come(told: tuple[Any, ...], phase: Phase) -> None:
+def test_phase_of_an_attempt(told: tuple[Any, ...], phase: Phase) -> None:
     assert attempt(*told).phase is phase
 
 
-def test_what_is_told_twice_counts_once() -> None:
+def test_repeated_events_count_once() -> None:
     end = lines(events.TaskEnded(0, "main-0", 3), events.Ended(FAILED.to_dict()))
     twice = attempt_of("12.0.jsonl", [*end, *end])
     assert twice == attempt_of("12.0.jsonl", end)
@@ -53,24 +53,24 @@ def test_what_is_told_twice_counts_once() -> None:
     ("hows", "may_return"),
     [((), False), (("launch", "requeue"), True), (("launch", "return"), True), (("launch", "resubmit"), False)],
 )
-def test_what_was_decided_last_says_whether_the_job_comes_back(hows: tuple[str, ...], may_return: bool) -> None:
+def test_the_last_decision_shows_whether_the_job_returns(hows: tuple[str, ...], may_return: bool) -> None:
     one = attempt(*RUNS, *(events.Restart(how=how, why="script") for how in hows), events.Ended(FAILED.to_dict()))
     assert (one.may_return, one.end) == (may_return, None if may_return else FAILED)
 
 
-def test_a_machine_without_nodes_has_its_own_name() -> None:
+def test_without_slurm_the_node_is_the_host() -> None:
     began = events.Started(job_id="77", host="laptop", process={"host": "laptop", "pid": 5, "started": 6})
     one = attempt_of("77.0.jsonl", [events.Record.of(began, START)])
     assert one is not None
     assert one.nodes == "laptop"
 
 
-def test_an_end_after_which_slurm_may_start_the_job_again_is_none() -> None:
+def test_an_end_is_not_final_if_slurm_may_start_the_job_again() -> None:
     assert ended(PREEMPTED).outcome == PREEMPTED
     assert ended(PREEMPTED).end is None
 
 
-def test_attempts_stand_in_the_order_in_which_they_started_and_say_what_came_next() -> None:
+def test_attempts_are_ordered_by_their_starts_and_know_their_successor() -> None:
     first, second, by_hand = ended(PREEMPTED), ended(FAILED, start=AGAIN, number=1), ended(DONE, start=AGAIN + 99, job="19")
     found = sort_attempts([by_hand, second, first])
     assert [(one.job, one.number, one.next) for one in found] == [
@@ -80,12 +80,12 @@ def test_attempts_stand_in_the_order_in_which_they_started_and_say_what_came_nex
     ]
 
 
-def test_an_element_of_an_array_has_a_name_of_its_own() -> None:
+def test_an_element_of_an_array_has_its_own_name() -> None:
     assert attempt(job="33_4").job == "33_4"
 
 
 @pytest.mark.parametrize("name", ["12.0.jsonl.tmp", "12.jsonl", "notes.txt", ".0.jsonl", "x;y.z.0.jsonl"])
-def test_files_that_are_no_journals(name: str, tmp_path: Path) -> None:
+def test_other_files_are_not_read_as_journals(name: str, tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     (tmp_path / "journal" / name).write_text(line(events.Started(job_id="12")))
     assert read_history(RunLayout(str(tmp_path))).attempts == ()
@@ -108,7 +108,7 @@ DAMAGED = [
 
 
 @pytest.mark.parametrize("damage", DAMAGED, ids=range(len(DAMAGED)))
-def test_a_line_that_is_no_event_spoils_no_other(damage: str, tmp_path: Path) -> None:
+def test_a_line_that_is_no_event_does_not_affect_others(damage: str, tmp_path: Path) -> None:
     (tmp_path / "journal").mkdir()
     text = line(events.Started(job_id="12")) + damage + "\n" + line(LAUNCHED) + line(events.TaskStarted())
     (tmp_path / "journal" / "12.0.jsonl").write_text(text, encoding="latin-1")
@@ -117,7 +117,7 @@ def test_a_line_that_is_no_event_spoils_no_other(damage: str, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("process", [None, [], {"pid": "x"}, {"host": "a"}, {"host": "a", "pid": "²", "started": 1}])
-def test_a_start_that_names_no_process(process: Any) -> None:
+def test_a_malformed_process_of_a_start_is_ignored(process: Any) -> None:
     record = events.Record.from_dict({"event": "started", "time": START, "job_id": "12", "process": process})
     assert record is not None
     one = attempt_of("12.0.jsonl", [record])
@@ -125,12 +125,12 @@ def test_a_start_that_names_no_process(process: Any) -> None:
     assert one.process is None
 
 
-def test_no_journal_yet(tmp_path: Path) -> None:
+def test_a_run_without_journals_has_no_history(tmp_path: Path) -> None:
     found = read_history(RunLayout(str(tmp_path)))
     assert (found.attempts, found.last, found.heartbeat, found.unreadable) == ((), None, None, ())
 
 
-def test_a_journal_that_is_a_file_is_named(tmp_path: Path) -> None:
+def test_a_file_in_the_place_of_the_journal_folder_is_named(tmp_path: Path) -> None:
     (tmp_path / "journal").write_text("")
     assert read_history(RunLayout(str(tmp_path))).unreadable == ("journal",)
 
@@ -156,7 +156,7 @@ def test_jobs_come_as_they_followed_one_another(jobs: list[str], times: dict[tup
     assert [(one.job, one.number) for one in found] == list(times)
 
 
-def test_which_jobs_followed_one_another_is_written_down(tmp_path: Path) -> None:
+def test_the_order_of_jobs_is_read_from_the_records(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     refs: list[Any] = [("12", None, 0), ("13", 4, 0), ("14", None, 8), ("15", None, 0)]
     told = [json.dumps({"ref": {"job_id": job, "element": element}, "elements": count}) for job, element, count in refs]

@@ -28,12 +28,12 @@ OUTDATED = [
 
 
 @pytest.mark.parametrize(("attempts", "answer", "outdated"), OUTDATED)
-def test_an_old_answer_may_be_older_than_what_the_folder_tells(attempts: list[Attempt], answer: Answer, outdated: bool) -> None:
+def test_an_answer_may_be_older_than_the_run_folder(attempts: list[Attempt], answer: Answer, outdated: bool) -> None:
     assert is_outdated(history(*attempts), answer, 60.0, NOW) is outdated
     assert is_outdated(history(*attempts), answer, 0.0, NOW) is False
 
 
-def test_an_outdated_answer_is_not_believed() -> None:
+def test_an_outdated_answer_is_ignored() -> None:
     answer = replace(seen(JobState.PENDING), outdated=True)
     state = reduce(RECORDS, history(replace(attempt(*RUNS), nth=1, nodes="node1")), answer, NOW)
     assert (state.status, state.attempt, state.again, state.nodes) == (RunStatus.RUNNING, 0, None, "node1")

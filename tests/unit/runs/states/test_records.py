@@ -36,12 +36,12 @@ def layout(tmp_path: Path) -> RunLayout:
     return RunLayout(str(tmp_path))
 
 
-def test_nothing_is_written_yet(layout: RunLayout) -> None:
+def test_a_run_without_records_is_read(layout: RunLayout) -> None:
     found = read_records(layout)
     assert (found.jobs, found.cancel_request, found.ended, found.unreadable) == ((), None, None, ())
 
 
-def test_what_was_written_is_read(layout: RunLayout) -> None:
+def test_records_are_read_as_they_were_written(layout: RunLayout) -> None:
     other = replace(JOB, ref=JobRef("wice", "15"), why="restarted")
     note(layout, JOB)
     note(layout, other)
@@ -66,7 +66,7 @@ def test_what_was_written_is_read(layout: RunLayout) -> None:
         {"job": {"job_id": "12", "new": 1}},
     ],
 )
-def test_an_unknown_key_is_taken(change: dict[str, Any], layout: RunLayout) -> None:
+def test_an_unknown_key_is_accepted(change: dict[str, Any], layout: RunLayout) -> None:
     """Today's shape with what tomorrow's may add: it never ends a list of runs."""
     Path(layout.ended).write_text(json.dumps({**LOST.to_dict(), **change}))
     found = read_records(layout)
@@ -90,7 +90,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("text", DAMAGES, ids=range(len(DAMAGES)))
-def test_an_end_that_can_not_be_read_is_named(text: str, layout: RunLayout) -> None:
+def test_an_unreadable_end_is_named(text: str, layout: RunLayout) -> None:
     note(layout, JOB)
     Path(layout.ended).write_text(text)
     found = read_records(layout)
@@ -98,7 +98,7 @@ def test_an_end_that_can_not_be_read_is_named(text: str, layout: RunLayout) -> N
 
 
 @pytest.mark.parametrize("facts", ['{"time": "at noon"}', '{"user": 3}', '{"uid": "0"}', '{"host": []}', "[1]", "{"])
-def test_a_note_of_who_canceled_it_that_can_not_be_read_is_named(facts: str, layout: RunLayout) -> None:
+def test_an_unreadable_note_of_a_cancellation_is_named(facts: str, layout: RunLayout) -> None:
     Path(layout.cancel_mark).write_text(f"12\n{facts}\n")
     found = read_records(layout)
     assert (found.cancel_request, found.unreadable) == (None, ("cancel-requested",))
@@ -114,13 +114,13 @@ def test_a_note_of_who_canceled_it_that_can_not_be_read_is_named(facts: str, lay
         {"process": {"host": "a", "pid": 1e999}},
     ],
 )
-def test_a_job_with_a_number_that_is_none_spoils_no_other(change: dict[str, Any], layout: RunLayout) -> None:
+def test_an_invalid_job_number_does_not_affect_other_jobs(change: dict[str, Any], layout: RunLayout) -> None:
     Path(layout.jobs).write_text(json.dumps({**JOB.to_dict(), **change}) + "\n")
     note(layout, JOB)
     assert read_records(layout).jobs == (JOB,)
 
 
-def test_a_cause_of_a_newer_slurmtf_is_told_as_it_is(layout: RunLayout) -> None:
+def test_a_cause_of_a_newer_slurmtf_is_kept_by_name(layout: RunLayout) -> None:
     newer = {**LOST.to_dict(), "outcome": {"cause": "abducted"}}
     Path(layout.ended).write_text(json.dumps(newer))
     found = read_records(layout).ended
@@ -128,7 +128,7 @@ def test_a_cause_of_a_newer_slurmtf_is_told_as_it_is(layout: RunLayout) -> None:
     assert found.outcome == Outcome(Cause.UNKNOWN, detail={"cause": "abducted"})
 
 
-def test_what_is_a_folder_where_a_file_should_be_is_named(layout: RunLayout) -> None:
+def test_a_folder_in_the_place_of_a_file_is_named(layout: RunLayout) -> None:
     for name in ("jobs.jsonl", "cancel-requested", "ended.json"):
         Path(layout.folder, name).mkdir()
     found = read_records(layout)

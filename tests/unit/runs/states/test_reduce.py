@@ -120,13 +120,13 @@ LIVE: list[tuple[str, Records, History, Answer, RunStatus]] = [
 
 
 @pytest.mark.parametrize(("records", "told", "answer", "status"), [row[1:] for row in LIVE], ids=[row[0] for row in LIVE])
-def test_a_run_that_has_not_ended(records: Records, told: History, answer: Answer, status: RunStatus) -> None:
+def test_status_of_an_unfinished_run(records: Records, told: History, answer: Answer, status: RunStatus) -> None:
     state = state_of(records, told, answer)
     assert (state.status, state.outcome, state.ended) == (status, None, None)
     assert not state.status.final
 
 
-def test_every_status_has_a_row() -> None:
+def test_every_status_is_tested() -> None:
     final = {RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.CANCELED}
     assert {row[4] for row in LIVE} == set(RunStatus) - final
 
@@ -236,7 +236,7 @@ def test_a_run_that_has_ended(
     assert (state.status, but_for_canceler(state.outcome), state.exit_status) == (status, outcome, exit_status)
 
 
-def test_every_cause_and_every_end_of_slurm_has_a_row() -> None:
+def test_every_cause_and_every_end_of_slurm_is_tested() -> None:
     assert {row[5].cause for row in ENDS} == set(Cause)
     named = {row[3].seen.state for row in ENDS if row[3].seen}
     assert {state for state in JobState if state.final} - named == {JobState.LOST}
@@ -244,7 +244,7 @@ def test_every_cause_and_every_end_of_slurm_has_a_row() -> None:
 
 @pytest.mark.parametrize("state", [state for state in JobState if state.final])
 @pytest.mark.parametrize("attempts", [(), (ended(PREEMPTED),), (ended(NODE_FAILED), attempt(*RUNS, start=AGAIN))])
-def test_success_needs_a_supervisor_that_started(state: JobState, attempts: tuple[Attempt, ...]) -> None:
+def test_success_requires_that_the_supervisor_started(state: JobState, attempts: tuple[Attempt, ...]) -> None:
     later = seen(state, AGAIN + 3600)
     assert state_of(told=history(*attempts), answer=later).status is not RunStatus.COMPLETED
 
@@ -261,12 +261,12 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("one", "answer", "started", "end"), [row[1:] for row in TIMES], ids=[row[0] for row in TIMES])
-def test_whose_word_the_times_are(one: Attempt, answer: Answer, started: float, end: float | None) -> None:
+def test_times_come_from_the_journal_or_from_slurm(one: Attempt, answer: Answer, started: float, end: float | None) -> None:
     state = state_of(told=history(one), answer=answer)
     assert (state.started, state.ended) == (started, end)
 
 
-def test_what_a_state_tells_beside_its_status() -> None:
+def test_a_state_has_job_times_nodes_and_reason() -> None:
     running = state_of(told=history(RUNNING), answer=seen(JobState.RUNNING, nodes="node[1-2]"))
     assert (running.job, running.job_id, running.attempt) == (JOB.ref, "12", 0)
     assert (running.submitted, running.started, running.nodes) == (SUBMITTED, START, "node[1-2]")
@@ -285,7 +285,7 @@ def test_what_a_state_tells_beside_its_status() -> None:
     assert (refused.exit_code, refused.exit_status, refused.started, refused.ended) == (127, 127, START, START + 1)
 
 
-def test_how_far_the_nodes_disks_are_filled() -> None:
+def test_staging_counts_the_nodes_filled() -> None:
     fills = events.Launched(nodes_to_fill=3)
     one, other = events.Staged(host="node1"), events.Staged(host="node2")
     told = history(attempt(fills, one, other, one))
@@ -308,7 +308,7 @@ DOUBTS: list[tuple[str, Records, History, Answer, Doubt | None]] = [
 
 
 @pytest.mark.parametrize(("records", "told", "answer", "doubt"), [row[1:] for row in DOUBTS], ids=[row[0] for row in DOUBTS])
-def test_doubts(records: Records, told: History, answer: Answer, doubt: Doubt | None) -> None:
+def test_disagreements_lead_to_doubts(records: Records, told: History, answer: Answer, doubt: Doubt | None) -> None:
     assert state_of(records, told, answer).doubt == doubt
 
 
@@ -328,7 +328,7 @@ def test_clocks_of_node_and_controller_may_differ_by_90_s(later_s: int, status: 
     ],
     ids=["waits", "is to be canceled", "has started since squeue was asked", "by hand, has started since"],
 )
-def test_a_job_that_was_just_submitted_is_not_lost(records: Records, told: History, status: RunStatus) -> None:
+def test_a_job_just_submitted_is_not_lost(records: Records, told: History, status: RunStatus) -> None:
     """What squeue says may be older than the job: the site's cache answers, or another process of the user asked."""
     last = told.last
     since = START if last and last.job != JOB.ref.name else SUBMITTED
@@ -349,7 +349,7 @@ def test_what_can_not_be_read_is_named() -> None:
 
 
 @pytest.mark.parametrize(("state", "status"), [(JobState.COMPLETED, RunStatus.COMPLETED), (JobState.FAILED, RunStatus.FAILED)])
-def test_a_journal_that_can_not_be_read_is_not_one_that_is_absent(state: JobState, status: RunStatus) -> None:
+def test_an_unreadable_journal_is_not_taken_for_a_missing_one(state: JobState, status: RunStatus) -> None:
     """The exit code is the supervisor's or the batch script's: Slurm's word is taken, in doubt."""
     found = state_of(told=History(unreadable=("journal",)), answer=seen(state))
     assert found.status is status
@@ -362,7 +362,7 @@ def test_a_journal_that_can_not_be_read_is_not_one_that_is_absent(state: JobStat
 WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED, detail={"by": "slurm"}), ended=3000.0)
 
 
-def test_an_end_that_was_written_down_needs_no_question() -> None:
+def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
     records = replace(RECORDS, ended=WRITTEN)
     assert job_to_ask_for(records, NOTHING) is None
     assert state_of(records) == state_of(records, history(RUNNING)) == WRITTEN
@@ -383,7 +383,7 @@ def test_an_end_that_was_written_down_needs_no_question() -> None:
         (UNASKED, 4000.0, LOST),
     ],
 )
-def test_the_exit_code_of_a_lost_run_is_asked_for_until_it_is_known(answer: Answer, now: float, expected: Outcome) -> None:
+def test_the_exit_code_of_a_lost_run_is_requested_until_it_is_known(answer: Answer, now: float, expected: Outcome) -> None:
     """Or until it is clear that it will not be."""
     records = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST, ended=3000.0))
     assert job_to_ask_for(records, history(RUNNING)) == JOB
@@ -401,11 +401,11 @@ def test_the_exit_code_of_a_lost_run_is_asked_for_until_it_is_known(answer: Answ
     ],
     ids=["started again by Slurm", "by hand", "by slurmtf"],
 )
-def test_an_end_of_an_earlier_start_is_none(records: Records, told: History) -> None:
+def test_a_recorded_end_of_an_earlier_start_is_ignored(records: Records, told: History) -> None:
     assert job_to_ask_for(records, told) is not None
 
 
-def test_what_the_journal_tells_later_corrects_what_was_written_down() -> None:
+def test_a_later_journal_corrects_the_recorded_end() -> None:
     lost = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST))
     assert state_of(lost, history(ended(DONE))).status is RunStatus.COMPLETED
 
@@ -420,7 +420,7 @@ def test_what_the_journal_tells_later_corrects_what_was_written_down() -> None:
     error=st.sampled_from(["", "no answer"]),
     canceling=st.booleans(),
 )
-def test_any_history_and_any_answer_have_a_state(
+def test_any_history_with_any_answer_gives_a_state(
     attempts: list[Attempt], state: JobState, start: float | None, error: str, canceling: bool
 ) -> None:
     told = history(*(replace(one, started=START + place, number=place) for place, one in enumerate(attempts)))

@@ -51,7 +51,7 @@ ON_THIS_MACHINE: list[tuple[str, Records, History, Answer, RunStatus, Cause | No
     [row[1:] for row in ON_THIS_MACHINE],
     ids=[row[0] for row in ON_THIS_MACHINE],
 )
-def test_a_machine_without_a_scheduler(
+def test_states_of_runs_without_a_scheduler(
     records: Records, told: History, answer: Answer, status: RunStatus, cause: Cause | None
 ) -> None:
     state = reduce(records, told, answer, SUBMITTED + 1)
@@ -61,7 +61,7 @@ def test_a_machine_without_a_scheduler(
 # --- evidence
 
 
-def test_a_limit_that_the_user_set_is_his_own_doing() -> None:
+def test_reaching_a_limit_set_by_the_user_counts_as_canceled() -> None:
     limited = Evidence(limited=True)
     by_journal = state_of(told=history(ended(Outcome(Cause.TIME_LIMIT, signal=15))), evidence=limited)
     by_slurm = state_of(told=history(RUNNING), answer=seen(JobState.TIMEOUT), evidence=limited)
@@ -80,7 +80,7 @@ def test_a_limit_that_the_user_set_is_his_own_doing() -> None:
         (CANCELING, "pip failed", "", X, CANCELED),
     ],
 )
-def test_a_job_whose_environment_could_not_be_built(
+def test_a_failed_build_is_the_outcome_of_the_waiting_job(
     records: Records, build: str | None, reason: str, status: RunStatus, outcome: Outcome
 ) -> None:
     state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(build=build))
@@ -96,14 +96,14 @@ def test_a_job_whose_environment_could_not_be_built(
         (CANCELING, ("a-1",), "DependencyNeverSatisfied", CANCELED),
     ],
 )
-def test_a_job_whose_earlier_run_did_not_end_as_it_had_to(
+def test_a_job_whose_earlier_run_did_not_end_as_required_is_canceled(
     records: Records, after: tuple[str, ...], reason: str, outcome: Outcome
 ) -> None:
     state = state_of(records, NOTHING, seen(JobState.CANCELLED, None, reason=reason), Evidence(after=after))
     assert (state.status, but_for_canceler(state.outcome)) == (RunStatus.CANCELED, outcome)
 
 
-def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
+def test_an_unreported_end_is_explained_by_the_run_folder() -> None:
     evidence = Evidence(last_line="7: exit 0", job_log="boom", failed_node="node3")
     before = state_of(answer=seen(JobState.COMPLETED), evidence=evidence).outcome
     assert before == Outcome(Cause.NOT_STARTED, log="logs/job.log", tail="boom", detail={"line": "7: exit 0"})
@@ -123,13 +123,13 @@ def test_what_the_folder_tells_of_an_end_that_nobody_reported() -> None:
         ("slurmtf: can't write task-ended into the journal: [Errno 28] No space left on device\n", "supervisor"),
     ],
 )
-def test_what_the_disk_did_not_take_is_not_the_supervisor_s_doing(log: str, by: str) -> None:
+def test_a_full_disk_is_blamed_instead_of_the_supervisor(log: str, by: str) -> None:
     outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)
 
 
-def test_slurm_killed_the_batch_script_for_its_memory() -> None:
+def test_a_batch_script_killed_for_its_memory_ran_out_of_memory() -> None:
     evidence = Evidence(job_log="exceeded memory limit", over_memory=True)
     state = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, signal=9), evidence=evidence)
     assert state.outcome == Outcome(Cause.OUT_OF_MEMORY, signal=9, log="logs/job.log", tail="exceeded memory limit")

@@ -47,7 +47,7 @@ ALL_DONE = (trial(0, COMPLETED, best=0.5), trial(1, FAILED))
 ONE_DONE = (trial(0, COMPLETED), trial(1))
 
 
-def test_an_end_is_that_of_what_was_submitted_last() -> None:
+def test_an_end_counts_only_for_the_last_submission() -> None:
     """Whoever looked while more was submitted may have written down an end after that."""
     sliced = (JOB, replace(JOB, ref=JobRef(None, "8"), first=2))
     ended = reduce_sweep(facts(*ALL_DONE), replace(RECORDS, jobs=sliced), answers(GONE, GONE), NOW)
@@ -84,12 +84,12 @@ def test_status(known: SweepFacts, said: list[tuple[SubmittedJob, Answer]], stat
     assert reduce_sweep(known, RECORDS, said, NOW).status is status
 
 
-def test_a_queue_has_its_schedulers_reason() -> None:
+def test_a_queued_sweep_shows_the_schedulers_reason() -> None:
     assert reduce_sweep(facts(trial(0)), RECORDS, answers(PENDING, PENDING, reason="Priority"), NOW).reason == "Priority"
     assert reduce_sweep(facts(trial(0)), RECORDS, answers(RUNNING, PENDING), NOW).reason == "0 of 1 trials done"
 
 
-def test_just_submitted_elements_are_not_lost() -> None:
+def test_elements_just_submitted_are_not_lost() -> None:
     assert reduce_sweep(facts(trial(0)), RECORDS, answers(None, None), JOB.submitted + 10).status is RunStatus.QUEUED
 
 
@@ -102,7 +102,7 @@ def test_a_stopped_sweep_has_ended_when_its_elements_have_left(elements: tuple[s
     assert reduce_sweep(stopped, RECORDS, answers(None, None), JOB.submitted + 10).status is status
 
 
-def test_times_and_outcome_of_an_end() -> None:
+def test_an_ended_sweep_has_times_and_an_outcome() -> None:
     state = reduce_sweep(facts(*ALL_DONE), RECORDS, answers(GONE, GONE), NOW)
     assert (state.submitted, state.started, state.ended) == (100.0, 200.0, 301.0)
     assert state.outcome is not None
@@ -118,7 +118,7 @@ def test_times_and_outcome_of_an_end() -> None:
         (facts(*ONE_DONE, stopped={"why": "canceled"}), Cause.CANCELED, ""),
     ],
 )
-def test_what_a_sweep_ended_with(known: SweepFacts, cause: Cause, tail: str) -> None:
+def test_outcome_of_a_sweep(known: SweepFacts, cause: Cause, tail: str) -> None:
     outcome = reduce_sweep(known, RECORDS, answers(GONE, GONE), NOW).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.tail) == (cause, tail)
@@ -146,7 +146,7 @@ FAILED_ONCE = (trial(0, FAILED), trial(1))
         (ONE_DONE, (), (None, None), RunStatus.FAILED, Cause.LOST, ""),
     ],
 )
-def test_why_nobody_goes_on_with_what_is_not_done(
+def test_reason_why_no_element_continues_unfinished_trials(
     trials: tuple[TrialState, ...],
     said: tuple[str, ...],
     slurm: tuple[JobState | None, ...],
@@ -177,7 +177,7 @@ def test_status_of_a_trial(known: TrialState, of_sweep: RunStatus, status: RunSt
     assert known.status(of_sweep) is status
 
 
-def test_the_summary_and_the_best() -> None:
+def test_summary_names_the_best_trial() -> None:
     found = facts(trial(0, COMPLETED, best=0.5), trial(1, FAILED), trial(2, COMPLETED, best=0.75), trial(3, taken=True))
     assert found.summary == "3 of 4 trials done, 1 failed, 1 running, best 0.75 (trial 2)"
 

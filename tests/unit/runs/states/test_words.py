@@ -11,13 +11,13 @@ ERROR = "can't write a.out: no space; can't write b.out: no space"
 
 
 @pytest.mark.parametrize("cause", [Cause.AGENT, Cause.SOFTWARE, Cause.STAGING, Cause.LAUNCHER])
-def test_a_list_has_the_whole_line_of_an_error_and_none_of_the_log(cause: Cause) -> None:
+def test_a_list_shows_the_whole_line_of_an_error_and_no_log(cause: Cause) -> None:
     outcome = Outcome(cause, task="worker-0", log="logs/worker-0.err", tail="Traceback", detail={"error": f"{ERROR}\nand more"})
     why = RunState(RunStatus.FAILED, outcome=outcome).brief.why
     assert ERROR in why
     assert "more" not in why and "Traceback" not in why and "logs/" not in why
 
 
-def test_a_list_shows_what_a_job_waits_for_before_all_else() -> None:
+def test_a_list_shows_what_a_queued_job_waits_for() -> None:
     assert RunState(RunStatus.QUEUED, reason="Priority").brief.why == "Priority"
     assert RunState(RunStatus.RUNNING).brief.why == ""

@@ -66,11 +66,11 @@ def found(workspace: Path) -> list[tuple[str, Path]]:
     return [(one.kind, one.path) for one in garbage(workspace)]
 
 
-def test_a_workspace_that_is_not_there(workspace: Path) -> None:
+def test_a_missing_workspace_has_no_garbage(workspace: Path) -> None:
     assert garbage(workspace) == []
 
 
-def test_a_snapshot_goes_with_the_last_run_that_has_it(root: Path, workspace: Path) -> None:
+def test_a_snapshot_is_removed_after_the_last_run_that_has_it(root: Path, workspace: Path) -> None:
     first, stored = run_of(root, workspace, "one")
     second, same = run_of(root, workspace, "one")
     other, others = run_of(root, workspace, "other")
@@ -88,7 +88,7 @@ def test_a_snapshot_goes_with_the_last_run_that_has_it(root: Path, workspace: Pa
     assert (other / "source.tar").exists()
 
 
-def test_a_young_snapshot_stays(root: Path, workspace: Path) -> None:
+def test_a_young_snapshot_is_kept(root: Path, workspace: Path) -> None:
     folder, stored = run_of(root, workspace, "one")
     shutil.rmtree(folder)
     assert found(workspace) == []
@@ -96,7 +96,7 @@ def test_a_young_snapshot_stays(root: Path, workspace: Path) -> None:
     assert found(workspace) == [("snapshot", stored)]
 
 
-def test_a_snapshot_that_runs_have_as_copies_stays(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_snapshot_that_runs_have_as_copies_is_kept(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """There its number of links is one, as if nobody had it."""
     monkeypatch.setattr(os, "link", refuse)
     folder, stored = run_of(root, workspace, "one")
@@ -107,7 +107,7 @@ def test_a_snapshot_that_runs_have_as_copies_stays(root: Path, workspace: Path, 
     assert found(workspace) == [("snapshot", stored)]
 
 
-def test_a_snapshot_of_a_run_that_is_being_built_stays(root: Path, workspace: Path) -> None:
+def test_a_snapshot_of_a_run_being_submitted_is_kept(root: Path, workspace: Path) -> None:
     folder, stored = run_of(root, workspace, "one")
     staging = workspace / ".slurmtf/staging" / folder.name
     folder.rename(staging)
@@ -118,7 +118,7 @@ def test_a_snapshot_of_a_run_that_is_being_built_stays(root: Path, workspace: Pa
     assert found(workspace) == []
 
 
-def test_a_plan_that_can_not_be_read_stops_it(root: Path, workspace: Path) -> None:
+def test_an_unreadable_plan_stops_garbage_collection(root: Path, workspace: Path) -> None:
     folder, stored = run_of(root, workspace, "one")
     run_of(root, workspace, "two")
     shutil.rmtree(folder)
@@ -129,7 +129,7 @@ def test_a_plan_that_can_not_be_read_stops_it(root: Path, workspace: Path) -> No
         garbage(workspace)
 
 
-def test_the_index_of_a_source_that_is_gone(root: Path, tmp_path: Path, workspace: Path) -> None:
+def test_the_index_of_a_deleted_source_is_removed(root: Path, tmp_path: Path, workspace: Path) -> None:
     run_of(root, workspace, "one")
     run_of(tmp_path / "other", workspace, "one")
     assert found(workspace) == []
@@ -152,7 +152,7 @@ def pack_of(workspace: Path, prefix: Path, name: str, age: int) -> Path:
     return pack
 
 
-def test_the_pack_of_an_environment_that_has_a_newer_one_or_is_gone(tmp_path: Path, workspace: Path) -> None:
+def test_a_pack_is_removed_if_it_is_outdated_or_its_environment_is_gone(tmp_path: Path, workspace: Path) -> None:
     venv, other = tmp_path / "venv", tmp_path / "other"
     fill(venv, "bin/python")
     fill(other, "bin/python")
@@ -165,7 +165,7 @@ def test_the_pack_of_an_environment_that_has_a_newer_one_or_is_gone(tmp_path: Pa
     assert others.exists()
 
 
-def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, workspace: Path) -> None:
+def test_a_pack_of_an_unfinished_run_is_kept(root: Path, tmp_path: Path, workspace: Path) -> None:
     """Of one that is being submitted, too."""
     pack = pack_of(workspace, tmp_path / "gone", "a", 9)
     folder, _ = run_of(root, workspace, "one")
@@ -183,7 +183,7 @@ def test_the_pack_of_a_run_that_has_not_ended_stays(root: Path, tmp_path: Path, 
     assert found(workspace) == [("pack", pack)]
 
 
-def test_what_a_killed_packer_has_left(workspace: Path) -> None:
+def test_files_of_a_killed_packer_are_removed(workspace: Path) -> None:
     layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     partial = Path(layout.pack("a") + ".partial-0123")
@@ -195,7 +195,7 @@ def test_what_a_killed_packer_has_left(workspace: Path) -> None:
     assert found(workspace) == [("pack", partial)]
 
 
-def test_what_was_fetched_for_an_environment_that_could_not_be_built(workspace: Path) -> None:
+def test_downloads_of_a_failed_build_are_removed(workspace: Path) -> None:
     layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     fill(Path(layout.download("pip-1")), "speck.whl")
@@ -216,7 +216,9 @@ def test_what_was_fetched_for_an_environment_that_could_not_be_built(workspace: 
         (ProcessId("elsewhere", 1, 1), True, True),
     ],
 )
-def test_a_submission_that_was_killed_before_there_was_a_run(workspace: Path, owner: ProcessId, old: bool, gone: bool) -> None:
+def test_a_submission_killed_before_its_run_existed_is_removed(
+    workspace: Path, owner: ProcessId, old: bool, gone: bool
+) -> None:
     note, staging = workspace / ".slurmtf/intents/lab-1.json", workspace / ".slurmtf/staging/lab-1"
     fill(staging, "plan.json", text='{"provenance": {"snapshot": {"id": "x"}}}')
     note.parent.mkdir()
@@ -229,7 +231,7 @@ def test_a_submission_that_was_killed_before_there_was_a_run(workspace: Path, ow
     assert found(workspace) == []
 
 
-def test_what_was_left_of_files_and_folders(workspace: Path) -> None:
+def test_leftover_files_and_folders_are_removed(workspace: Path) -> None:
     left = {
         "partial file": [".slurmtf/intents/.lab-1.json.0123", ".slurmtf/snapshots/.partial-0123"],
         "unfinished submission": [".slurmtf/staging/lab-1/plan.json"],
@@ -245,7 +247,7 @@ def test_what_was_left_of_files_and_folders(workspace: Path) -> None:
     assert [path for path in workspace.rglob("*") if path.is_file()] == []
 
 
-def test_what_another_removes_at_the_same_time_is_no_error(workspace: Path) -> None:
+def test_garbage_removed_by_another_process_is_no_error(workspace: Path) -> None:
     fill(workspace, ".slurmtf/.removed-1/a", ".slurmtf/.removed-2/a")
     one, two = garbage(workspace)
     shutil.rmtree(one.path)
@@ -278,7 +280,7 @@ def test_the_command(root: Path, workspace: Path) -> None:
     assert command("-w", workspace) == {"dry_run": False, "bytes": 0, "items": []}
 
 
-def test_what_can_not_be_removed_is_told(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_removals_are_reported(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(workspace, ".slurmtf/.removed-1/a")
     [one] = garbage(workspace)
 

@@ -60,7 +60,7 @@ def read_anew(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> int:
     return sum(looked)
 
 
-def test_runs_that_have_ended_are_read_once(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ended_runs_are_read_once(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     assert read_anew(monkeypatch, folders) == 12
     assert read_anew(monkeypatch, folders) == 0
     assert statuses(folders) == TWELVE
@@ -113,7 +113,7 @@ def cut_journal(layout: RunLayout) -> None:
 
 
 @pytest.mark.parametrize("change", [start_again, submit_again, lose_journal, cut_journal])
-def test_a_stale_row_is_none(folders: list[Path], change: Change) -> None:
+def test_a_stale_row_is_ignored(folders: list[Path], change: Change) -> None:
     assert statuses(folders) == TWELVE
     change(RunLayout(str(folders[0])))
     assert statuses(folders) == [state.status.value for state in status.states_of(folders)]
@@ -125,7 +125,7 @@ def age(layout: RunLayout) -> None:
         os.utime(path, (time.time() - 60, time.time() - 60))
 
 
-def test_a_run_that_goes_on_is_read_each_time(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unfinished_run_is_read_each_time(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     going_on = RunLayout(str(folders[0]))
     cut_journal(going_on)
     age(going_on)
@@ -133,7 +133,7 @@ def test_a_run_that_goes_on_is_read_each_time(folders: list[Path], monkeypatch: 
 
 
 @pytest.mark.parametrize("change", [start_again, submit_again, cut_journal])
-def test_what_changes_while_it_is_read_makes_no_row(
+def test_a_run_that_changes_while_it_is_read_gets_no_row(
     folders: list[Path], change: Change, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     changing = RunLayout(str(folders[0]))
@@ -150,7 +150,7 @@ def test_what_changes_while_it_is_read_makes_no_row(
     assert statuses(folders)[0] != FAILED
 
 
-def test_a_row_is_of_files_that_were_and_are_the_same(folders: list[Path]) -> None:
+def test_a_row_needs_files_that_did_not_change(folders: list[Path]) -> None:
     layout, now = RunLayout(str(folders[0])), time.time()
     files, (seen,) = indexes.files_of(layout), status.look([layout])
     row = indexes.row_of(seen, files, now)
@@ -164,7 +164,7 @@ def test_a_row_is_of_files_that_were_and_are_the_same(folders: list[Path]) -> No
     assert indexes.row_of(seen, files, now) is None
 
 
-def test_a_run_that_was_removed_is_not_listed(folders: list[Path]) -> None:
+def test_a_removed_run_is_not_listed(folders: list[Path]) -> None:
     assert statuses(folders) == TWELVE
     shutil.rmtree(folders[0])
     assert statuses(folders) == TWELVE[1:]
@@ -177,13 +177,13 @@ def test_another_run_in_its_place_is_read(folders: list[Path]) -> None:
     assert statuses(folders)[0] != FAILED
 
 
-def test_what_has_just_changed_makes_no_row(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_just_changed_gets_no_row(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     os.utime(RunLayout(str(folders[0])).jobs)
     assert [read_anew(monkeypatch, folders) for _ in range(2)] == [12, 1]
 
 
 @pytest.mark.parametrize("damage", [b"no database", b"", b"SQLite format 3\0" + b"\xff" * 5000])
-def test_a_damaged_index_is_built_again(
+def test_a_damaged_index_is_rebuilt(
     damage: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert statuses(folders) == TWELVE
@@ -198,7 +198,7 @@ DAMAGES = [(b"Failed", b"Fabled"), (b'"exit_code": 1', b'"exit_code": 7'), (b"fi
 
 
 @pytest.mark.parametrize(("was", "became"), DAMAGES)
-def test_a_row_that_a_disk_has_damaged_is_none(
+def test_a_row_damaged_on_disk_is_ignored(
     was: bytes, became: bytes, folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     list_states(folders)
@@ -213,7 +213,7 @@ def test_a_row_that_a_disk_has_damaged_is_none(
     assert read_anew(monkeypatch, folders) == 0
 
 
-def test_each_version_has_an_index_of_its_own(folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_version_has_its_own_index(folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     anew = []
     for version in ("98", "99", "98", "99"):
         monkeypatch.setattr(indexes, "__version__", version)
@@ -225,7 +225,7 @@ def test_each_version_has_an_index_of_its_own(folders: list[Path], tmp_path: Pat
     assert len(list((tmp_path / "cache" / "slurmtf").glob("runs*.sqlite"))) == indexes.MOST_INDEXES
 
 
-def test_changed_rules_of_a_state_make_a_new_index(
+def test_changed_rules_for_states_lead_to_a_new_index(
     folders: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert (indexes.STATES / "reduce.py").is_file() and (indexes.STATES / "words.py").is_file()
@@ -238,13 +238,13 @@ def test_changed_rules_of_a_state_make_a_new_index(
     assert read_anew(monkeypatch, folders) == 12
 
 
-def test_it_works_without_a_place_for_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_listed_without_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(indexes, "local_cache", lambda: None)
     assert statuses(folders) == TWELVE
     assert read_anew(monkeypatch, folders) == 12
 
 
-def test_a_locked_index_is_done_without(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_are_listed_without_a_locked_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     list_states(folders)
     with Index() as other:
         assert other._connection
@@ -265,12 +265,12 @@ WANTED = [
 
 
 @pytest.mark.parametrize(("wanted", "numbers"), WANTED)
-def test_filters(wanted: Wanted, numbers: list[int], folders: list[Path]) -> None:
+def test_runs_are_filtered(wanted: Wanted, numbers: list[int], folders: list[Path]) -> None:
     for _ in range(2):  # read, and from the index
         assert [run.folder for run in list_states(folders, wanted)] == [folders[number] for number in numbers]
 
 
-def test_all_of_a_workspace_are_listed_newest_first(folders: list[Path], tmp_path: Path) -> None:
+def test_runs_of_a_workspace_are_listed_newest_first(folders: list[Path], tmp_path: Path) -> None:
     (folders[0].parent / "no-run").mkdir()
     newest = [str(folder) for folder in reversed(folders)]
     for _ in range(2):  # read, and from the index
@@ -282,7 +282,7 @@ def test_all_of_a_workspace_are_listed_newest_first(folders: list[Path], tmp_pat
     assert [run.path for run in list_all([tmp_path / "runs"], None, failed)[0]] == [newest[1], newest[11]]
 
 
-def test_since(folders: list[Path]) -> None:
+def test_runs_since_a_time_are_listed(folders: list[Path]) -> None:
     when = [run.state.submitted or 0 for run in list_states(folders)]
     assert [run.folder for run in list_states(folders, Wanted(since=when[9]))] == folders[9:]
 
@@ -290,29 +290,29 @@ def test_since(folders: list[Path]) -> None:
 @pytest.mark.parametrize(
     ("text", "ago"), [("7d", 604800), ("12h", 43200), ("30m", 1800), ("2w", 1209600), ("1.5h", 5400), (" 1d ", 86400)]
 )
-def test_times_ago(text: str, ago: float) -> None:
+def test_relative_times_are_parsed(text: str, ago: float) -> None:
     assert parse_since(text, 1e9) == 1e9 - ago
 
 
-def test_dates() -> None:
+def test_dates_are_parsed() -> None:
     assert parse_since("2026-11-20", 0) == time.mktime((2026, 11, 20, 0, 0, 0, 0, 0, -1))
     assert parse_since("2026-11-20T12:30", 0) == time.mktime((2026, 11, 20, 12, 30, 0, 0, 0, -1))
 
 
 @pytest.mark.parametrize("text", ["", "7", "7y", "yesterday", "2026-13-01", "-7d"])
-def test_what_is_no_time(text: str) -> None:
+def test_an_invalid_time_is_refused(text: str) -> None:
     with pytest.raises(InputError):
         parse_since(text, 0)
 
 
-def test_a_job_is_found(folders: list[Path]) -> None:
+def test_a_run_is_found_by_its_job(folders: list[Path]) -> None:
     for _ in range(2):
         assert find_by_job("1003", folders) == {folders[3]}
         list_states(folders)
     assert find_by_job("1", folders) == set()
 
 
-def test_the_row_has_all_of_the_state(folders: list[Path]) -> None:
+def test_the_row_contains_the_whole_state(folders: list[Path]) -> None:
     list_states(folders)
     with Index() as index:
         row = index.known(map(str, folders))[str(folders[0])]

@@ -38,7 +38,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 @pytest.mark.parametrize("by", ["variable", "file"])
-def test_the_workspaces_of_the_default_site_and_of_this_machine(
+def test_workspaces_of_the_default_site_and_of_this_machine_are_searched(
     home: Path, monkeypatch: pytest.MonkeyPatch, site: str, expected: list[str], by: str
 ) -> None:
     if site and by == "variable":
@@ -51,7 +51,7 @@ def test_the_workspaces_of_the_default_site_and_of_this_machine(
     assert known_workspaces() == [home / "named"]
 
 
-def test_a_name_that_means_no_run_or_several(tmp_path: Path) -> None:
+def test_a_name_that_means_no_run_or_several_is_refused(tmp_path: Path) -> None:
     with refusing(RunNotFoundError, "no-runs", str(tmp_path)):
         find_run("last", [tmp_path])
     first = run_in(tmp_path, "lab-20260101-120000-aaaaaa")

@@ -64,7 +64,7 @@ def test_names_and_numbers_and_last_mean_runs(runs: list[Path], tmp_path: Path, 
         assert find_run(name, [tmp_path]) == runs[0]
 
 
-def test_what_a_command_would_take_for_an_option_is_no_run(runs: list[Path], tmp_path: Path) -> None:
+def test_a_name_that_looks_like_an_option_is_no_run(runs: list[Path], tmp_path: Path) -> None:
     odd = run_in(tmp_path, "--all")
     assert list_runs([tmp_path]).folders == runs[::-1]
     for name in ("--all", str(odd)):
@@ -72,7 +72,7 @@ def test_what_a_command_would_take_for_an_option_is_no_run(runs: list[Path], tmp
             find_run(name, [tmp_path])
 
 
-def test_ids_of_the_same_second_sort_as_they_were_given(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_of_the_same_second_sort_in_the_order_of_creation(monkeypatch: pytest.MonkeyPatch) -> None:
     moments = [1_764_415_527 + number / 20 for number in range(30)]
     given = []
     for now in moments:
@@ -82,7 +82,7 @@ def test_ids_of_the_same_second_sort_as_they_were_given(monkeypatch: pytest.Monk
 
 
 @pytest.mark.parametrize("name", ["./mine", "{here}/mine", "../here/mine/", "~/mine"])
-def test_what_has_a_slash_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_with_a_slash_is_a_path(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     here = tmp_path / "here"
     (here / "mine").mkdir(parents=True)
     (here / "mine" / "plan.json").write_text("{}")
@@ -102,14 +102,14 @@ def test_what_has_a_slash_is_a_path(name: str, tmp_path: Path, monkeypatch: pyte
         ("lab", "unknown-run"),
     ],
 )
-def test_what_means_no_run(runs: list[Path], name: str, code: str, tmp_path: Path) -> None:
+def test_names_that_mean_no_run_are_refused(runs: list[Path], name: str, code: str, tmp_path: Path) -> None:
     assert runs
     with pytest.raises(RunNotFoundError) as caught:
         find_run(name, [tmp_path])
     assert [finding.code for finding in caught.value.findings] == [code]
 
 
-def test_what_is_no_run_is_not_listed(runs: list[Path], tmp_path: Path) -> None:
+def test_other_files_and_folders_are_not_listed(runs: list[Path], tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "lab" / "notes").mkdir()
     (tmp_path / "lab" / ".removed-x").mkdir()
@@ -144,7 +144,7 @@ def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
     return found
 
 
-def test_folders_that_can_not_be_read_are_named_and_the_others_listed(home: Path) -> None:
+def test_unreadable_folders_are_named_and_the_others_listed(home: Path) -> None:
     runs = runs_in(home)
     (runs[0] / "journal").mkdir()
     for path in home.rglob("*"):
@@ -183,7 +183,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize(("name", "text"), [(name, text) for name, texts in DAMAGES.items() for text in texts])
-def test_one_bad_file_spoils_no_other_run(
+def test_one_damaged_file_does_not_affect_other_runs(
     runs: list[Path], name: str, text: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
 
@@ -219,11 +219,11 @@ def test_one_bad_file_spoils_no_other_run(
         ("/home/ada/" + 50 * "x" + ".py", 36 * "x"),
     ],
 )
-def test_the_experiment_of_a_file(file: str, name: str) -> None:
+def test_name_of_the_experiment_of_a_file(file: str, name: str) -> None:
     assert check_experiment(experiment_of(file)) == name
 
 
-def test_the_experiment_of_a_file_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_name_of_the_experiment_of_a_file_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "resnet/conf").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "resnet/conf")
     assert (experiment_of("../job.yaml"), experiment_of("job.yaml")) == ("resnet", "conf")
