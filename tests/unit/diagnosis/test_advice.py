@@ -1,4 +1,4 @@
-"""What to do about an outcome, by itself."""
+"""The advice for an outcome, without any logs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What to ask for next time, by what was used."""
+"""What to request next time, according to what was used."""
 
 from __future__ import annotations
 

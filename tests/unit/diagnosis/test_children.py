@@ -1,4 +1,4 @@
-"""Several processes behind one log: the first error that is not about another's end explains what their launcher says."""
+"""Several processes share a log: the first error that is not about the end of another one explains their launcher's error."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ THREAD = "Exception in thread loader:\n"
 
 
 def between(first: str, second: str) -> str:
-    """Two processes that write at the same time."""
+    """Return the interleaved output of two processes."""
     return "".join(one + other for one, other in zip(first.splitlines(True), second.splitlines(True), strict=False))
 
 
@@ -66,7 +66,7 @@ def test_error_that_decides_among_several_workers(said: str, kind: Kind, uncaugh
         (PROCESS + FULL + TRACE.format("raise E()") + "E.Error: worker 1 failed\n", "E.Error: worker 1 failed", Kind.DISK),
         (THREAD + FULL + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.DISK),
         (THREAD + KEY + TRACE.format("c.recv()") + "EOFError\n", "EOFError", Kind.UNKNOWN),
-        # it has nothing to do with the process, or went on since
+        # unrelated to the process, or the process continued
         (PROCESS + FULL + KEY, "KeyError: 'lr'", Kind.SCRIPT),
         (PROCESS + FULL + "Epoch 3/9\n" + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.UNKNOWN),
         (FULL + TRACE.format("q.get()") + "_queue.Empty\n", "_queue.Empty", Kind.UNKNOWN),

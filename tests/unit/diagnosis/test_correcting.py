@@ -1,4 +1,4 @@
-"""The command to paste after a death."""
+"""The command to paste after a failure."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
             ("1.2.3 GiB", "slurmtf rerun r-1 --with memory=15G"),
             ("512. KiB", "slurmtf rerun r-1 --with memory=15G"),
             ("29.8 GiB", "slurmtf rerun r-1 --with memory=40G"),
-            ("8.00 TiB", ""),  # a mistake in a shape, which no node can mend
+            ("8.00 TiB", ""),  # a wrong shape, which no other node can correct
         )
     ),
     (Explanation(Kind.TIME_LIMIT), {}, ASKED, "slurmtf rerun r-1 --with time=02:00:00"),
@@ -57,7 +57,7 @@ TABLE: list[tuple[Explanation, dict[str, Any], Resources, str]] = [
         'slurmtf rerun r-1 --with \'environment_variables={"A": "b", "HDF5_USE_FILE_LOCKING": "FALSE"}\'',
     ),
     (Explanation(Kind.LIBRARY, remedy=KERAS), {}, ASKED, "slurmtf rerun r-1 --with legacy_keras=true"),
-    # what the run had already helps nothing
+    # what the run already had does not help
     (Explanation(Kind.LIBRARY, remedy=KERAS), {"legacy_keras": True}, ASKED, ""),
     (Explanation(Kind.FILE_LOCKING, remedy=HDF5), {"environment_variables": {"HDF5_USE_FILE_LOCKING": "FALSE"}}, ASKED, ""),
     (

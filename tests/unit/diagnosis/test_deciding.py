@@ -1,5 +1,4 @@
-"""What decides: the error that ended a script, and not what was survived, warned of, quoted, or said by who lost another one."""
-# ruff: noqa: E501 - texts as their programs write them
+"""The error that ended a script decides, not errors survived, warned of, quoted, or reported by a task that lost a peer."""
 
 from __future__ import annotations
 
@@ -57,7 +56,7 @@ SHARDS = "a shard was read, all well\n"
         # survived: a warning, an error of TensorFlow's, a traceback after which it trained on, another thread's note
         (WARNINGS + "a\nb\nc\ngiving up\n", Kind.UNKNOWN),
         (QUOTA + "Epoch 4/9\n10/10 - loss: 2.0\nnot good enough\n", Kind.UNKNOWN),
-        (QUOTA + "Epoch 4:  10%|#   | 3/9 [00:02<00:08]\n", Kind.QUOTA),  # a bar that is closed
+        (QUOTA + "Epoch 4:  10%|#   | 3/9 [00:02<00:08]\n", Kind.QUOTA),  # a progress bar that is closed
         # much was said after it: by a script that went on, though no rule knows how such a line looks
         ("OSError: [Errno 28] No space left on device\n" + SHARDS * 70 + "not good enough\n", Kind.UNKNOWN),
         ("OSError: [Errno 28] No space left on device\n" + SHARDS * 9 + "not good enough\n", Kind.DISK),
@@ -95,7 +94,7 @@ SHARDS = "a shard was read, all well\n"
         (RAISED + "    raise ValueError(text)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n", Kind.SCRIPT),
         (TRACEBACK + "KeyError: 'Disk quota exceeded'\n", Kind.SCRIPT),
         (RAISED + "    raise RuntimeError(text)\nRuntimeError: the loss is nan after 3 steps\n", Kind.DIVERGED),
-        # whose it is, nobody knows
+        # its owner is unknown
         (
             TRACEBACK
             + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, in f\n    raise RuntimeError(x)\nRuntimeError: odd\n',
@@ -123,7 +122,7 @@ SHARDS = "a shard was read, all well\n"
             + "KeyError: 'x'\n",
             Kind.SCRIPT,
         ),
-        # of another process, which has told why before
+        # of another process, which has given its reason before
         (QUOTA + TRACEBACK + "torch.distributed.elastic.multiprocessing.errors.ChildFailedError: \n", Kind.QUOTA),
         ("[rank1]: " + QUOTA.rstrip("\n").replace("\n", "\n[rank1]: ") + "\n", Kind.QUOTA),
     ],
@@ -146,12 +145,12 @@ CALLED = TRACEBACK + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, i
         (IMPORTED + '  File "/e/lib/python3.11/site-packages/a/b.py", line 2\n    match = x\nSyntaxError: no\n', Kind.LIBRARY),
         (IMPORTED + "FileNotFoundError: [Errno 2] No such file or directory: 'x'\n", Kind.SCRIPT),
         (IMPORTED + "RuntimeError: odd\n", Kind.UNKNOWN),
-        # a file of the script's in the way of another module
+        # a file of the script that shadows another module
         (IMPORTED + OWN_MODULE + "AttributeError: module 'c' has no attribute 'e'\n", Kind.SCRIPT),
         (IMPORTED + "AttributeError: partially initialized module 'random' has no attribute 'e'\n", Kind.SCRIPT),
         # a script that was installed itself, by 'python -m a'
         ("Traceback (most recent call last):\n" + PACKAGE + "TypeError: odd\n", Kind.SCRIPT),
-        # what the script asks of a package
+        # an import of the script from a package
         (CALLED + "AttributeError: 'str' object has no attribute 'e'\n", Kind.SCRIPT),
         (CALLED + "flax.errors.ScopeParamShapeError: For parameter 'kernel' in '/'\n", Kind.SCRIPT),
         (CALLED + "flux.errors.ScopeParamError: odd\n", Kind.UNKNOWN),

@@ -1,4 +1,4 @@
-"""Why runs died: a text for each rule, as the library or program writes it; what outranks what; logs of many ranks."""
+"""Why runs failed: a text for each rule, as the library or program writes it; precedence; logs of many ranks."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ CAUGHT = (
     ("text", "kind", "evidence"),
     [
         (HEALTHY + SCRIPT, Kind.SCRIPT, "ValueError: Shapes (None, 10) and (None, 1) are incompatible"),
-        (CAUGHT, Kind.SCRIPT, "KeyError: 'x'"),  # what went before was caught
+        (CAUGHT, Kind.SCRIPT, "KeyError: 'x'"),  # the earlier error was caught
         ("loss: nan\n" + SCRIPT, Kind.SCRIPT, "ValueError: Shapes (None, 10) and (None, 1) are incompatible"),
         ("all quiet\nERROR: the flux capacitor is cold\nbye\n", Kind.UNKNOWN, "ERROR: the flux capacitor is cold"),
         ("nothing at all\n", Kind.UNKNOWN, None),
@@ -105,25 +105,25 @@ def failed(*tasks: int) -> list[TaskFailure]:
 @pytest.mark.parametrize(
     ("outcome", "failures", "written", "kind", "task"),
     [
-        # one rank dies of its own, and nineteen of it
+        # one rank fails by itself, and nineteen because of it
         (FAILED, failed(0, 1, 2), logs(LOST, LOST, QUOTA), Kind.QUOTA, "rank-2"),
         (FAILED, failed(0, 1, 2), logs(LOST, SCRIPT, QUOTA), Kind.SCRIPT, "rank-1"),
         (FAILED, failed(0, 1), logs(LOST, LOST), Kind.PEER, "rank-0"),
-        # two that would explain it: the first to fail
+        # two tasks that would explain it: the first to fail decides
         (FAILED, failed(0, 1), logs(SCRIPT, QUOTA), Kind.SCRIPT, "rank-0"),
         (FAILED._replace(task="rank-1"), failed(1, 0), logs(QUOTA, SCRIPT), Kind.SCRIPT, "rank-1"),
-        # Slurm's own words about memory outrank what the ranks say
+        # Slurm's own report about memory outranks the logs of the ranks
         (FAILED, failed(0), [OOM, *logs(SCRIPT)], Kind.HOST_MEMORY, "rank-0"),
-        # killed, and its peer tells of it
+        # killed, and its peer reports it
         (FAILED, [TaskFailure("rank-1", End(None, 9))], logs(LOST, "step 4\n"), Kind.KILLED, "rank-1"),
         (FAILED, [TaskFailure("rank-1", End(None, 11))], logs(LOST, ""), Kind.CRASH, "rank-1"),
-        # ended by us, after one that ended by itself and said nothing
+        # ended by us, after one that ended by itself without a message
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 15))], logs("", ""), Kind.UNKNOWN, "rank-0"),
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs("", "step 4"), Kind.UNKNOWN, "rank-0"),
         (FAILED, [*failed(0), TaskFailure("rank-1", End(143))], logs("", ""), Kind.UNKNOWN, "rank-0"),
         (FAILED, [TaskFailure("rank-1", End(None, 9)), *failed(0)], logs("", ""), Kind.KILLED, "rank-1"),  # killed before
         (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 11))], logs("", ""), Kind.CRASH, "rank-1"),
-        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs(LOST, ""), Kind.KILLED, "rank-1"),  # heard later
+        (FAILED, [*failed(0), TaskFailure("rank-1", End(None, 9))], logs(LOST, ""), Kind.KILLED, "rank-1"),  # reported later
         (
             FAILED._replace(exit_code=None, signal=9),
             [TaskFailure("rank-0", End(None, 9)), *failed(1)],

@@ -66,7 +66,7 @@ def test_lines_that_differ_only_in_digits_are_read_once() -> None:
 
 
 def test_a_huge_log_is_read_up_to_a_limit() -> None:
-    """It is not one line of that length, either."""
+    """Nor is it read as one line of that length."""
     endless = (b"x" * 1000 + bytes(divmod(number, 256)) for number in itertools.count())
     assert len(distinct(endless)) < 2 * MOST_DISTINCT
 
@@ -86,7 +86,7 @@ def test_a_very_long_line_is_read_in_pieces(tmp_path: Path) -> None:
 def test_the_middle_is_read_if_it_contains_an_error(
     middle: str, read: bool, block: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whatever blocks it is looked through in."""
+    """Whatever the size of the blocks in which it is read."""
     monkeypatch.setattr(evidence, "BLOCK", block)
     layout = run_of(tmp_path, {"rank-0.err": "step\n" * (SIZE // 10) + middle + "step\n" * (SIZE // 10)})
     (text,) = (log.text for log in read_logs(layout, [], whole=True) if log.task)
@@ -110,7 +110,7 @@ OOM = "slurmstepd: error: Detected 1 oom_kill event in StepId=12.0.\n"
 
 
 def started(job_log: int = 0, launch: int = 0, **begins: int) -> list[object]:
-    """A launch, in which the script of one task was started."""
+    """Return a launch in which the script of one task was started."""
     return [events.Launched(launch, job_log=job_log), events.TaskStarted(0, "main-0", "node1", **begins)]
 
 
@@ -220,7 +220,7 @@ HANDLED = (
         (None, None, ""),
         ("", "", ""),
         ("KeyError: 'a'\n", "KeyError: 'a'", ""),
-        # several processes share the file: the first
+        # several processes share the file: the first one counts
         ("KeyError: 'a'\nlab.PeerError: gone\n", "KeyError: 'a'", ""),
         ("KeyError: 'a'\n\n" + AT.format(1), "KeyError: 'a'", ""),
         ("\n" + AT.format(1), "", AT.format(1)),

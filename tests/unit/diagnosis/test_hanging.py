@@ -75,10 +75,10 @@ MOVED = RAISED.replace("KeyError: 'missing'", "ValueError: no data")
     [
         (None, RAISED, Kind.SCRIPT, "KeyError: 'missing'"),
         ("KeyError: 'missing'", RAISED, Kind.SCRIPT, "KeyError: 'missing'"),
-        # another program's: the script itself goes on, slowly
+        # of another program: the script itself continues, slowly
         ("", RAISED, Kind.TIME_LIMIT, "KeyError: 'missing'"),
         ("", RAISED + "file 1 of 999 was read\n" * 40, Kind.TIME_LIMIT, "slurmstepd: "),
-        # the word of its Python decides which of several it was, and whatever threads say after it
+        # the error noted by its Python decides among several, whatever threads print after it
         ("KeyError: 'missing'", RAISED + MOVED, Kind.SCRIPT, "KeyError: 'missing'"),
         ("KeyError: 'missing'", WENT_ON + "waiting for the queue\n" * 40, Kind.SCRIPT, "KeyError: 'missing'"),
         ("KeyError: 'missing'", HANDLED, Kind.SCRIPT, "KeyError: 'missing'"),

@@ -1,4 +1,4 @@
-"""A script that left by ``sys.exit``: where, and what it handled there, its Python tells (see job/script/sitecustomize.py)."""
+"""A script that left by ``sys.exit``: its Python notes where, and the error handled there (job/script/sitecustomize.py)."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
 @pytest.mark.parametrize(
     ("err", "out", "told", "kind", "shown"),
     [
-        # the error that it handled as it left is what it left by, printed or not
+        # the error that it handled as it left is the reason, printed or not
         (TRACE.format(NO_KEY), "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
         ("training failed: 'lr'\n", "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
         ("could not save\n", "", handling(NO_SPACE), Kind.DISK, NO_SPACE),
         (TRACE.format("ConnectionRefusedError: [Errno 111] refused"), "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
         (TRACE.format(NO_KEY) + "no more to say\n" * 40, "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
-        # it handled none, and said why it left: it had survived what stands above
+        # it handled no error and printed why it left: it had survived the errors above
         (TRACE.format(NO_SPACE) + "no files found\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
         (TRACE.format(NO_SPACE) + "no files found\n", "", AT.format(1), Kind.UNKNOWN, "no files found"),
         (TRACE.format(NO_SPACE), "ERROR: empty set\n", AT.format(1), Kind.UNKNOWN, "ERROR: empty set"),
         (TRACE.format(NO_KEY), "ERROR: empty set\n", AT.format(1), Kind.SCRIPT, "ERROR: empty set"),
-        # what it said is of that error, or of any
+        # its message is about that error, or about any
         (TRACE.format(NO_SPACE) + "training failed\n", "", AT.format(1), Kind.DISK, NO_SPACE),
         (TRACE.format(NO_SPACE) + "No space left on device\n", "", AT.format(1), Kind.DISK, NO_SPACE),
         (TRACE.format(NO_SPACE), "all is read\n", AT.format(1), Kind.DISK, NO_SPACE),
-        # it ended itself, and no error is told
+        # it ended itself, and no error is shown
         ("begin\n", "ERROR: empty set\n", AT.format(1), Kind.SCRIPT, "ERROR: empty set"),
         ("begin\nloss: nan\nthe loss is nan\n", "", AT.format(1), Kind.DIVERGED, "the loss is nan"),
         ("begin\n", "", AT.format("no files found"), Kind.SCRIPT, "no files found"),
@@ -60,15 +60,15 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
          "WARNING: try 2: [Errno 101] Network is unreachable"),
         ("WARNING: try 2: [Errno 101] Network is unreachable\nthe set is empty\n", "", AT.format(1), Kind.SCRIPT,
          "the set is empty"),
-        # its Python was watched, ended by no error, and how it left is not told
+        # its Python was watched, no error ended it, and how it left is unknown
         ("ERROR: the grid is odd\n", "", "", Kind.SCRIPT, "ERROR: the grid is odd"),
         ("the grid is odd\n", "", "", Kind.UNKNOWN, "the grid is odd"),
         ("No GPU found, giving up\n", "", "", Kind.GPU_MISSING, "No GPU found, giving up"),
         ("[n1:123] *** MPI_ERRORS_ARE_FATAL, error\n", "", "", Kind.UNKNOWN, "[n1:123] *** MPI_ERRORS_ARE_FATAL, error"),
-        # what is installed ended it
+        # an installed package ended it
         ("begin\nan odd end\n", "", OF_LIBRARY.format(1), Kind.UNKNOWN, "an odd end"),
         ("begin\nan odd end\n", "", OF_TORCHRUN.format(1), Kind.UNKNOWN, "an odd end"),
-        # another code than it asked for: that exit was caught
+        # another code than that of sys.exit: that exit was caught
         ("begin\nan odd end\n", "", AT.format(3), Kind.UNKNOWN, "an odd end"),
         ("could not save\n", "", handling(NO_SPACE, 3), Kind.UNKNOWN, "could not save"),
     ],
@@ -98,6 +98,6 @@ def test_a_rank_that_exits_with_an_error_but_hangs_is_named() -> None:
     stayed = logs(TRACE.replace("<module>", "main").format(NO_KEY), handling(NO_KEY))
     assert explain(limit, logs=stayed).kind is Kind.SCRIPT
     assert explain_hang([replace(log, exit="") for log in stayed]) is None
-    # told to end, it may leave so too
+    # it may also leave like this when terminated
     assert explain(limit, logs=logs("", AT.format(1))).kind is Kind.TIME_LIMIT
     assert explain(limit, logs=logs("", handling("KeyboardInterrupt"))).kind is Kind.TIME_LIMIT

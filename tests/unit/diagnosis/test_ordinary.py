@@ -1,4 +1,4 @@
-"""What scripts die of on an ordinary day: Python's, TensorFlow's and a shell's own errors, as their logs show them."""
+"""Everyday failures of scripts: errors of Python, TensorFlow and the shell, as logs show them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands around the error that decides changes nothing: each class, told in each way, between what logs hold besides."""
+"""The lines around the deciding error change nothing: each class, reported in each way, between other lines of logs."""
 # ruff: noqa: E501 - texts as their programs write them
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def grouped(error: str) -> tuple[str, str | None]:
 
 
 MAY_BE_IT = {("printed", "a thread"), ("logged", "a thread")}
-"""A script that printed an error and ended may have done so for what its thread died of later."""
+"""A script that printed an error and ended may have done so because of the error that its thread died of later."""
 WAYS = (uncaught, unwatched, printed, logged, in_child, in_pool, grouped)
 
 

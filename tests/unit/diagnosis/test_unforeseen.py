@@ -1,4 +1,4 @@
-"""Logs for which no rule was written: what they died of, and that no rule is kept from its text by its words."""
+"""Logs for which no rule was written: their class; and no rule's words keep its pattern from a text."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_every_match_of_a_pattern_contains_one_of_the_rules_words(rule: Rule) ->
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
 def test_no_pattern_takes_quadratic_time_on_a_long_line(rule: Rule) -> None:
-    r"""One that may begin anywhere in what it then reads to the end: '\S+ is gone' in a line of 400 KB without a space."""
+    r"""One that may begin anywhere and then reads to the end would: '\S+ is gone' in a line of 400 KB without a space."""
     assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\[Swd][+*]", rule.pattern)
 
 
@@ -55,7 +55,7 @@ WORDS = ["error: the file is not there "] * 5000
     "parts", [BARS, WORDS, ["x" * 50_000], ["x\n", "y" * 2000, "\n"]], ids=["bars", "words", "one", "short"]
 )
 def test_a_long_line_is_read_in_pieces(parts: list[str]) -> None:
-    """A pattern that begins anywhere in a line and reads to its end takes minutes in one of 400 KB, as a bar of progress is."""
+    """A pattern that begins anywhere in a line and reads to its end takes minutes in one of 400 KB, e.g. a progress bar."""
     text = "".join(parts)
     pieces = as_read(text).split("\n")
     assert max(map(len, pieces)) <= LONGEST

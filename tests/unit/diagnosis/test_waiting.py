@@ -1,4 +1,4 @@
-"""What Slurm's reasons mean: each family, and those outside of one (facts of squeue(1) and job_state_reason.c)."""
+"""The meaning of Slurm's reasons: each family, and those outside (from squeue(1) and job_state_reason.c)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which of several witnesses is believed, in which order, and whose failure and node are told then."""
+"""Which of several sources is believed, in which order, and which task's failure and node are reported."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ NO_GPU = "2026-11-01 10:00:00.1: E external/local_xla/xla/cuda_driver.cc:9] fail
 @pytest.mark.parametrize(
     ("outcome", "failures", "written", "kind", "task", "host"),
     [
-        # the task that decided speaks first, though an evaluator, whose end decides nothing, failed before
+        # the task that decided comes first, although an evaluator, whose end decides nothing, failed before
         (FAILED, [TaskFailure("rank-1", End(1)), *failed(0)], logs(SCRIPT, QUOTA), Kind.SCRIPT, "rank-0", "n1"),
         (FAILED, [TaskFailure("rank-1", End(None, 11)), *failed(1)], logs(LOST, ""), Kind.CRASH, "rank-1", ""),
-        # one that died by a signal ended nobody: who got TERM and was heard of later got it from outside
+        # a task killed by a signal ended no other: one that got TERM and was reported later got it from outside
         (ABORTED, [TaskFailure("rank-0", End(None, 6)), TaskFailure("rank-1", End(None, 15))], logs(LOST, ""), Kind.KILLED,
          "rank-1", ""),
-        # the node is that of the task that decided, and nobody else's
+        # the node is that of the task that decided, and no other
         (FAILED, failed(0, 1), logs(LOST, QUOTA), Kind.QUOTA, "rank-1", ""),
         (FAILED, failed(0, 1), logs(QUOTA, LOST), Kind.QUOTA, "rank-0", "n1"),
         (ABORTED._replace(signal=11), [], logs(""), Kind.CRASH, "rank-0", "n1"),

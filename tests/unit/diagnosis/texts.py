@@ -116,7 +116,7 @@ SAMPLES: list[tuple[str, str]] = [
      "'Resource temporarily unavailable')"),
     ("stale", TRACEBACK + "OSError: [Errno 116] Stale file handle: '/s/x'"),
     ("read-only", TRACEBACK + "OSError: [Errno 30] Read-only file system: '/app/x'"),
-    # Python and the training
+    # Python and training
     ("import", TRACEBACK + "ModuleNotFoundError: No module named 'sktime.datasets'"),
     ("diverged", TRACEBACK + "tensorflow.python.framework.errors_impl.InvalidArgumentError: Gradient is NaN : Tensor had NaN values"),
     # crashes
@@ -147,7 +147,7 @@ SAMPLES: list[tuple[str, str]] = [
     ("unhealthy-peer", TRACEBACK + "tensorflow.python.framework.errors_impl.UnavailableError: Graph execution error:\n\nThe following "
      "tasks are unhealthy (stopped sending heartbeats):\n/job:worker/replica:0/task:1"),
     ("jax-peer", "F1128 client.h:80] Terminating process because the JAX distributed service detected fatal errors."),
-    # half b of fresh, and the texts beside them: envmodules, Apptainer, Shifter, Charliecloud, enroot, dash and bash, ld.so, NCCL
+    # half b of fresh, and similar texts: envmodules, Apptainer, Shifter, Charliecloud, enroot, dash and bash, ld.so, NCCL
     ("image-extract", "FATAL:   while extracting /i/tf.sif: root filesystem extraction failed: extract command failed: ERROR  : Failed to create container process: Operation not permitted"),
     ("image-missing", "FAILED to find requested image\nFAILED to find any image"),
     ("image-missing", "ch-run[51]: error: can't find image: tf: No such file or directory"),

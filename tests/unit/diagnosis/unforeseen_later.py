@@ -71,7 +71,7 @@ FOURTH: dict[str, Sample] = {
     "other_pml": (Kind.MPI, '[n10:89501] [[4419,0],1] selected pml ob1, but peer [[4419,0],0] on n09 selected pml \n', 1, None),
     # google-research/t5x 452
     "tensorstore_lock": (Kind.FILE_LOCKING, TRACEBACK + 'ValueError: Error opening "zarr" driver: Error writing local file "/gpfs/u/ckpt/.zarray": Failed to acquire lock on file: /gpfs/u/ckpt/.zarray.__lock [OS error: Invalid argument]\n', 1, None),
-    # quoted in notes of public repositories; what a failed GEMM came from, its text does not tell
+    # quoted in notes of public repositories; the text of a failed GEMM does not show its cause
     "session": (Kind.UNKNOWN, TRACEBACK + TF + 'InternalError: Failed to create session.\n', 1, None),
     "gemm": (Kind.UNKNOWN, TRACEBACK + TF + 'InternalError: Blas GEMM launch failed : a.shape=(100, 784), b.shape=(784, 100), m=100, n=100, k=784\n\t [[node dense_1/MatMul]]\n', 1, None),
     "cubin": (Kind.GPU_MEMORY, TRACEBACK + TF + 'InternalError: Failed to load in-memory CUBIN: CUDA_ERROR_OUT_OF_MEMORY: out of memory\n', 1, None),

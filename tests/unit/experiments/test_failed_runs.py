@@ -1,4 +1,4 @@
-"""A run that is waited for raises the error of its cause: each cause, as a folder tells of it."""
+"""Waiting for a failed run raises the error of its cause: each cause, as the run folder shows it."""
 
 from __future__ import annotations
 

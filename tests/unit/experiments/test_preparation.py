@@ -1,4 +1,4 @@
-"""What is wrong with a submission is told at once, in the words of who gave it; and each half is looked up once."""
+"""All findings about a submission are reported at once, in the user's own terms; and each half is prepared once."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def told(*arguments: str) -> dict[str, str]:
-    """Return the code of each finding of ``slurmtf plan``, with where it says that is."""
+    """Return the code of each finding of ``slurmtf plan`` with its location."""
     done = CliRunner().invoke(command, arguments)
     assert isinstance(done.exception, InputError), done.output
     return {finding.code: finding.source or finding.where for finding in done.exception.findings}
@@ -82,7 +82,7 @@ launcher: nosuch
 
 
 def test_values_of_the_wrong_type_hide_no_other_findings(project: Path) -> None:
-    """What pydantic refused was told alone, then what an estimator refuses, then what a plan does: three rounds."""
+    """Findings of pydantic, of the estimator and of the plan used to come in three rounds."""
     (project / "job.yaml").write_text(MANY, encoding="utf-8")
     found = told("job.yaml", "-s", "lonestar6", "--time", "soon")
     assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
@@ -109,7 +109,7 @@ def test_values_of_the_wrong_type_hide_no_other_findings(project: Path) -> None:
     ],
 )
 def test_an_unknown_key_hides_no_findings_about_the_other_keys(project: Path, lines: str, codes: set[str]) -> None:
-    """What is missing is not told beside it: the unknown key may be meant for that."""
+    """Missing keys are not reported with it: the unknown key may be a misspelled one."""
     (project / "job.yaml").write_text(f"entry_script: bad.py\ncompute_target: lonestar6\n{lines}", encoding="utf-8")
     assert set(told("job.yaml")) == {"unknown-key", *codes}
 

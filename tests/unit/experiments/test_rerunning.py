@@ -1,4 +1,4 @@
-"""The settings of a run that is repeated."""
+"""The settings of a rerun."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A child that notes its signals, and a clock that goes on when it is told."""
+"""A child process that records its signals, and a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from slurmtf.job.common.process import Child
 
 
 class Hearing(Child):
-    """A child whose signals are noted and not sent. It does nothing, whatever it is to do."""
+    """A child whose signals are recorded and not sent. It does nothing."""
 
     def __init__(self, command: Sequence[str], folder: str, environ: dict[str, str]) -> None:
         super().__init__([sys.executable, "-c", "import time; time.sleep(3600)"], folder, environ)
@@ -24,7 +24,7 @@ class Hearing(Child):
 
     @property
     def kill_in(self) -> float | None:
-        """The seconds until it is killed; None: it is not."""
+        """Seconds until it is killed; None if it is not killed."""
         return None if self._kill_at is None else self._kill_at - time.monotonic()
 
     def end_truly(self) -> None:

@@ -1,4 +1,4 @@
-"""A child that notes its signals, and a clock that goes on when it is told."""
+"""A child process that records its signals, and a clock that the test advances."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .children import Clock, Hearing
 
 @pytest.fixture
 def no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that tests does not become the parent of orphans."""
+    """Keep the test process from becoming the parent of orphans."""
     monkeypatch.setattr(process, "_prctl", lambda *_: None)
 
 

@@ -1,4 +1,4 @@
-"""Canceling many runs at once: which jobs their schedulers are told of, what is noted before, and what failed."""
+"""Canceling many runs at once: which jobs their schedulers cancel, what is noted before, and what failed."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def seen(folder: Path, name: str, status: RunStatus, job: str = "", sweep: bool 
 
 
 class Slurm:
-    """Slurm, which may refuse; ``noted`` is what the run folders told when it was asked."""
+    """Slurm, which may refuse; ``noted``: the notes in the run folders at the time of the call."""
 
     def __init__(self, error: SlurmtfError | None = None) -> None:
         self.error = error
@@ -51,7 +51,7 @@ def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
 
 @pytest.fixture
 def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The sweeps that were told to start no more trials."""
+    """The sweeps that were stopped from starting more trials."""
     names: list[str] = []
     monkeypatch.setattr(canceling, "stop_sweep", lambda layout: names.append(Path(layout.folder).name))
     return names
@@ -100,7 +100,7 @@ def test_a_run_is_not_marked_as_canceled_if_canceling_failed(
 def test_an_accepted_cancellation_is_kept_when_a_second_one_fails(
     tmp_path: Path, slurm: Slurm, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its job, which is being killed, would have itself started again."""
+    """Otherwise its job, which is being killed, would requeue itself."""
     (one,) = found = [seen(tmp_path, "one", RUNNING, "4")]
     canceled(monkeypatch, *found)
     before = Path(one.layout.cancel_mark).read_text()

@@ -1,4 +1,4 @@
-"""Copies of a run's files: what can't be copied is named at the end, and everything else is there."""
+"""Copying a run's files: those that can't be copied are named at the end, and all others are copied."""
 
 from __future__ import annotations
 

@@ -117,7 +117,7 @@ def test_only_the_last_lines_and_new_ones_are_shown(layout: RunLayout) -> None:
 
 
 def limited(layout: RunLayout, last: int | None = None) -> int:
-    """How many bytes are shown by a process that may not take more memory than a login node lets it."""
+    """Return the number of bytes shown by a process under the memory limit of a login node."""
     code = SHOW.format(memory=MEMORY, last=last)
     process = subprocess.Popen([sys.executable, "-c", code, layout.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdout
@@ -160,7 +160,7 @@ def test_an_unreadable_log_is_named_and_the_others_are_shown(layout: RunLayout) 
 
 @pytest.mark.parametrize(("text", "there"), [(None, False), ("", False), ("srun: x\n", True)], ids=["none", "empty", "some"])
 def test_an_empty_job_log_is_not_shown(layout: RunLayout, text: str | None, there: bool) -> None:
-    """A submission creates it, private, before Slurm opens it."""
+    """A submission creates it with private permissions before Slurm opens it."""
     if text is not None:
         write(layout, "job.log", text.encode())
     reader = LogReader(layout, io.StringIO(), job_log=True)

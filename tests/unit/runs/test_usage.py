@@ -1,4 +1,4 @@
-"""What samples, journals and the accounting make of a run."""
+"""The usage of a run, from samples, journals and the accounting."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ TIMES = [
     ([attempt(events.Prepared(), ENDED)], DONE_STATE, Times(1000.0, 0.0, 2.0, 0.0)),
     *[
         ([attempt(*RUNS, beat=beat), attempt(*RUNS, ENDED, start=3000.0, number=1)], DONE_STATE, Times(1000.0, 0.0, 6.0, run))
-        for beat, run in ((0.0, 1.0), (2503.0, 501.0), (9000.0, 998.0))  # killed, then in the queue for a while
+        for beat, run in ((0.0, 1.0), (2503.0, 501.0), (9000.0, 998.0))  # killed, then queued for a while
     ],
     (
         [attempt(*RUNS, ENDED, beat=2900.0), attempt(*RUNS, ENDED, start=3000.0, number=1)],

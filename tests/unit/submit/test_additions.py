@@ -1,4 +1,4 @@
-"""More jobs of a run that has some: found where their client was killed, and none of them twice."""
+"""Additional jobs of a run: found if their client was killed, and none of them twice."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_note_is_kept_if_a_job_may_have_been_submitted(tmp_path: Path, error
     ("owner", "age_s", "error", "kept"),
     [
         (DEAD, HOUR, None, False),
-        (DEAD, 1.0, None, True),  # its sbatch may only just have ended
+        (DEAD, 1.0, None, True),  # its sbatch may have ended just now
         (DEAD, HOUR, UNTOLD, True),
         (None, HOUR / 2, None, True),
         (None, 2 * HOUR, None, False),

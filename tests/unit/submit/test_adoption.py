@@ -1,4 +1,4 @@
-"""A run whose client was killed, or got no answer, before it wrote down the job: the job is found, by whoever looks."""
+"""A run whose client was killed or got no answer before it recorded the job: any later look finds the job."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Told = Callable[..., None]
 
 @pytest.fixture
 def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
-    """What squeue and sacct say, and with which exit status: see :func:`calls`."""
+    """Set the output and exit status of squeue and sacct; :func:`calls` counts the calls."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
     (tmp_path / "bin").mkdir()
@@ -44,7 +44,7 @@ def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
 
 
 def calls(tmp_path: Path) -> list[int]:
-    """How often squeue and sacct were called."""
+    """Return how often squeue and sacct were called."""
     files = [tmp_path / "bin" / f"{name}.calls" for name in ("squeue", "sacct")]
     return [len(file.read_text()) if file.exists() else 0 for file in files]
 
@@ -103,7 +103,7 @@ def test_a_started_job_is_found_by_its_journal_alone(tmp_path: Path, told: Told)
 
 
 def test_the_first_of_several_started_jobs_is_adopted(tmp_path: Path) -> None:
-    """A later one was submitted by hand: it is found by its journal."""
+    """A later one was submitted by hand, and is found by its journal."""
     run = run_of(tmp_path, "again")
     began(run, "4", at=20.0)
     began(run, "5", at=9.0)
@@ -131,7 +131,7 @@ def test_a_sweep_is_found_with_all_its_elements(tmp_path: Path, told: Told) -> N
     began(sweep, "4", 0)
     told(listed(sweep, "4_0", "RUNNING") + listed(sweep, "4_[1-3%2]"))
     assert find_jobs([sweep])[sweep].jobs == (found("4", sweep, elements=4, why=""),)
-    told("")  # and of one that Slurm has forgotten, those that have begun
+    told("")  # and of a sweep that Slurm has forgotten, the elements that have started
     began(sweep, "4", 1)
     assert sorted(job.ref.name for job in find_jobs([sweep])[sweep].jobs) == ["4_0", "4_1"]
 

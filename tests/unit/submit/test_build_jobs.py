@@ -1,4 +1,4 @@
-"""One build job for all runs that want the same: who gets the claim looks again before it submits one."""
+"""One build job for all runs with the same environment: the holder of the claim looks again before submitting one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
     monkeypatch.setattr(building, "_submit", lambda *_: OURS)
 
     def take(claim: Claim) -> bool:
-        building._note_job(wanted, wanted.task, JOB)  # by another client, which had the claim just now
+        building._note_job(wanted, wanted.task, JOB)  # by another client, which had the claim before
         return True
 
     monkeypatch.setattr(Claim, "take", take)
@@ -47,7 +47,7 @@ def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
 def test_build_jobs_are_recorded_for_their_task_and_environment(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, earlier: SubmittedJob | None
 ) -> None:
-    """For its own task; for the environment too, unless another job builds that already, for which it only waits."""
+    """For its own task; also for the environment, unless another job already builds it, for which this one only waits."""
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
     wanted = building.Building(spec, EnvironmentStore(tmp_path), Site(name="here"), tensorflow(source), {})
     wanted.store.layout.prepare()
@@ -69,7 +69,7 @@ def test_build_jobs_are_recorded_for_their_task_and_environment(
         ("login", "job", {}, True, True),
         ("job", "login", {}, True, False),
         ("login", None, {}, True, False),
-        ("job", None, {"PIP_INDEX_URL": "https://me:secret@host"}, True, False),  # it would stand in Slurm's books
+        ("job", None, {"PIP_INDEX_URL": "https://me:secret@host"}, True, False),  # it would be in Slurm's accounting
         ("job", None, {}, False, False),
     ],
 )

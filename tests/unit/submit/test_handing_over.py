@@ -1,4 +1,4 @@
-"""What is left of a run when its job could not be handed over: nothing where there is no job, all where there may be one."""
+"""What is left of a run whose job could not be submitted: nothing if there is no job, everything if there may be one."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
         (RefusedError(Finding("told", "sbatch", "no such partition")), False, False, RefusedError, False),
         (UnreachableError(Finding("told", "sbatch", "no controller")), False, False, UnreachableError, False),
         (SlurmError(Finding("told", "sbatch", "no answer")), False, False, SlurmError, True),
-        (FULL, False, False, WorkspaceError, True),  # Slurm has the job, though it could not be written down
+        (FULL, False, False, WorkspaceError, True),  # Slurm has the job, although it could not be recorded
         (FULL, True, False, WorkspaceError, False),
         (FULL, True, True, WorkspaceError, True),
     ],

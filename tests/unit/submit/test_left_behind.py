@@ -1,4 +1,4 @@
-"""What a killed submission has left: its folder goes once no job of it can come any more."""
+"""What a killed submission leaves behind: its folder is removed once no job of it can follow."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def dead() -> ProcessId:
 
 @pytest.fixture
 def intent(tmp_path: Path) -> Intent:
-    """The note of a client that was killed when the run's folder was there, and no job of it."""
+    """The note of a client that was killed when the run folder existed but no job did."""
     folder = tmp_path / "lab" / RUN_ID
     folder.mkdir(parents=True)
     write_json(RunLayout(str(folder)).plan, PLAN)
@@ -51,7 +51,7 @@ def intent(tmp_path: Path) -> Intent:
 
 @pytest.fixture
 def sbatch(intent: Intent) -> Iterator[subprocess.Popen[bytes]]:
-    """A process with the run's script among its words, as an sbatch has it."""
+    """A process with the run's script in its arguments, like an sbatch."""
     words = [sys.executable, "-c", "import time; print(flush=True); time.sleep(3600)", RunLayout(str(intent.folder)).script]
     process = subprocess.Popen(words, stdout=subprocess.PIPE)
     assert process.stdout

@@ -1,4 +1,4 @@
-"""What a refusal tells whoever has not the settings of ``slurmtf submit``."""
+"""The remedies of a refusal for commands without the settings of ``slurmtf submit``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a submission puts its run, and what it hands on of the run or job in which it is made."""
+"""Where a submission puts its run, and which variables of the surrounding run or job it passes on."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_a_tilde_is_the_home_folder_everywhere(monkeypatch: pytest.MonkeyPatch) 
     assert workspace_of(None, "/data/~x") == Path("/data/~x")
 
 
-# --- what is handed on
+# --- what is passed on
 
 PLAN = JobPlan(
     Run("x-1", "x"),
@@ -61,7 +61,7 @@ USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOR
 
 
 def in_a_run(**users: str) -> dict[str, str]:
-    """What the script of a worker sees."""
+    """Return the variables that the script of a worker sees."""
     start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
     environment = TaskEnvironment(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
     left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
@@ -94,7 +94,7 @@ def test_a_local_run_keeps_the_slurm_configuration_but_not_the_allocation() -> N
 
 
 def test_the_gpus_of_a_local_run_are_not_passed_on() -> None:
-    """It has no SLURM_JOB_ID: that it is a run is told by its folder."""
+    """It has no SLURM_JOB_ID: its folder shows that it is a run."""
     seen = {**in_a_run(**USERS), "CUDA_VISIBLE_DEVICES": "0", "ROCR_VISIBLE_DEVICES": "0"}
     assert "SLURM_JOB_ID" not in seen
     assert {"CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES"} <= set(changes_for_sbatch(seen, ["time"])[0])

@@ -1,4 +1,4 @@
-"""Programs of ours in their environments: how many go on here at once, and what an earlier command has left in the queue."""
+"""Our own programs in their environments: how many run here at once, and jobs that an earlier command left in the queue."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from slurmtf.submit.tools import JOBS, Toolbox, describe_end, reasons_to_wait, s
         (8, None, 4, [()]),
         (8, 2, 4, [("part", "0", "2", "2"), ("part", "1", "2", "2")]),
         (1, 1, 4, [("part", "0", "1", "1")]),
-        (3, 8, 4, [("part", "0", "1", "8")]),  # more than there are: one, as it was asked for
+        (3, 8, 4, [("part", "0", "1", "8")]),  # more CPUs than there are: one program, as requested
     ],
 )
 def test_as_many_programs_run_at_once_as_fit(
@@ -33,7 +33,7 @@ def test_as_many_programs_run_at_once_as_fit(
 
 
 class Queue:
-    """A scheduler that says at each look what it knows of each element."""
+    """A scheduler with a given answer about each element at each look."""
 
     queues = True
 

@@ -1,4 +1,4 @@
-"""What of Horovod's sources is patched, and which complaint of a compiler is told."""
+"""Which of Horovod's sources are patched, and which compiler error is reported."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_patches_for_other_releases_are_skipped(tmp_path: Path) -> None:
     ],
 )
 def test_a_build_from_different_sources_has_a_different_name(monkeypatch: pytest.MonkeyPatch, name: str, value: object) -> None:
-    """The environment and the wheel: else what was built before a patch would be used for ever."""
+    """The environment and the wheel: otherwise what was built before a patch would be used forever."""
     with_horovod = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",), horovod="horovod==0.28.1")
     without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
 

@@ -1,4 +1,4 @@
-"""What a pack of an environment holds: links that lead into the copy, and bytecode that Python takes."""
+"""The contents of a packed environment: links that point into the copy, and bytecode that Python accepts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.job.build.pack import _inside, _is_compiled, _paths
         ("/envs/a/lib/libx.so.1", "../lib/libx.so.1"),
         ("/real/a/lib/libx.so.1", "../lib/libx.so.1"),  # the store's folder is a link
         ("/envs/a", ".."),
-        ("/envs/ab/lib", "/envs/ab/lib"),  # another environment, whose name begins alike
+        ("/envs/ab/lib", "/envs/ab/lib"),  # another environment with the same prefix
         ("/usr/lib/libc.so", "/usr/lib/libc.so"),
         ("libx.so.1", "libx.so.1"),
     ],

@@ -1,4 +1,4 @@
-"""What several build at once is built by one of them."""
+"""If several processes want the same build, one of them does it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurmtf.job.build.work import build_once
 
 
 class Claimed:
-    """A claim that is taken at the n-th try; by then ``there`` has what the others have built."""
+    """A claim that is taken at the n-th try; by then ``there`` contains what the others have built."""
 
     def __init__(self, tries: int, there: list[str]) -> None:
         self._tries, self._there, self.released = tries, there, 0

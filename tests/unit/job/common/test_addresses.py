@@ -1,4 +1,4 @@
-"""How the nodes of a job reach each other: past any proxy."""
+"""How the nodes of a job reach each other without a proxy."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def test_own_addresses_are_found() -> None:
     assert "127.0.0.1" in own_addresses()
 
 
-# --- what a task's script sees of it
+# --- what a task's script sees
 
 CLUSTER = {"worker": ["a:1", "b:2"], "ps": ["c:3"]}
 

@@ -1,4 +1,4 @@
-"""Which GPUs a task gets: in the rows of a table, and in any world that Slurm may have made."""
+"""Which GPUs a task gets: in the rows of a table, and in any configuration that Slurm may create."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more:
         ("0", 1, ["0"]),
         ("0,1,2,3", 2, ["0,1", "2,3"]),
         ("4,5", 2, ["4", "5"]),  # the node's numbers, not ours
-        ("0,1,2", 2, ["0", "1"]),  # as many for each: strategies of several workers want that
+        ("0,1,2", 2, ["0", "1"]),  # the same number for each: multi-worker strategies require it
         ("0", 2, ["0", "0"]),
         ("0,1", 3, ["0", "1", "0"]),
         ("GPU-aa,GPU-bb", 2, ["GPU-aa", "GPU-bb"]),
@@ -54,11 +54,11 @@ def test_gpus_are_split_into_shares(names: str, sharers: int, expected: list[str
         ("srun", True, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), True)),  # --gpu-bind=mask_gpu:0x3,0x3
         ("srun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), True)),  # a site's plugin, SLURM_GPU_BIND
         ("srun", False, {CVD: "0"}, Sight(("0",), True)),  # two were asked for
-        ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), False)),  # its daemon was bound
+        ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), False)),  # its daemon was bound to them
         ("spawn", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
         ("srun", False, {CVD: "", "ROCR_VISIBLE_DEVICES": "5"}, Sight((), True)),
         ("srun", False, {CVD: "NoDevFiles"}, Sight((), True)),
-        ("srun", True, {"SLURM_JOB_GPUS": "2,3"}, Sight(None, False)),  # names of another node
+        ("srun", True, {"SLURM_JOB_GPUS": "2,3"}, Sight(None, False)),  # the names are those of another node
         ("srun", True, {"SLURM_STEP_GPUS": "2,3"}, Sight(None, False)),
         ("srun", False, {CVD: "MIG-GPU-a/1/0,MIG-b", "SLURM_GPUS_ON_NODE": "2"}, Sight(("MIG-GPU-a/1/0", "MIG-b"), False)),
     ],
@@ -118,8 +118,8 @@ def test_gpus_that_a_local_task_sees(asked: int, environ: dict[str, str], expect
     ("openable", "environ", "asked", "expected"),
     [
         (2, {"SLURM_GPUS_ON_NODE": "2"}, 2, ("0", "1")),
-        (4, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # which two of the four are the job's, nobody says
-        (1, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # MIG, or a cgroup that holds the task to its own
+        (4, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # nothing shows which two of the four are the job's
+        (1, {"SLURM_GPUS_ON_NODE": "2"}, 2, None),  # MIG, or a cgroup that limits the task to its own
         (4, {}, 4, ("0", "1", "2", "3")),
         (0, {}, 0, None),
     ],
@@ -142,13 +142,13 @@ def test_a_device_without_permission_does_not_count(tmp_path: Any, monkeypatch: 
     [
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [0, 1], {0: ("0",), 1: ("1",)}),
         (Sight(("0",), True), Sight(("1",), True), [0, 1], {0: ("0",), 1: ("1",)}),
-        (Sight(("0",), True), Sight(("0",), True), [0, 1], {0: ("0",), 1: ("0",)}),  # under cgroups each calls its own 0
+        (Sight(("0",), True), Sight(("0",), True), [0, 1], {0: ("0",), 1: ("0",)}),  # under cgroups each calls its own GPU 0
         (Sight(("0", "1"), True), Sight(("0", "1"), True), [0, 1], {0: ("0", "1"), 1: ("0", "1")}),
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1, 0], {0: ("0",), 1: ("1",)}),  # by rank, whoever is named first
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1, 0], {0: ("0",), 1: ("1",)}),  # by rank, in any order
         (Sight(("0", "1"), False), Sight(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs none
+        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs no GPU
         (Sight(("0", "1"), True), Sight(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),
-        (Sight(("0",), True), Sight(("0",), False), [1], {0: ("0",), 1: ("0",)}),  # what is bound is its own, whatever its name
+        (Sight(("0",), True), Sight(("0",), False), [1], {0: ("0",), 1: ("0",)}),  # bound GPUs are the task's own
         (Sight(None, False), Sight(None, False), [0, 1], {0: None, 1: None}),
         (Sight((), False), Sight(("1",), False), [0, 1], {0: (), 1: ("1",)}),
     ],
@@ -168,7 +168,7 @@ def test_leftover_gpus_go_to_tasks_that_do_not_compute() -> None:
     assert divided == {0: ("0",), 1: ("1",), 2: ("2",)}
 
 
-# --- any world that Slurm may have made
+# --- any configuration that Slurm may create
 
 
 EXPORTED = (CVD, "ROCR_VISIBLE_DEVICES", "SLURM_JOB_GPUS", "SLURM_STEP_GPUS", "SLURM_GPUS_ON_NODE")
@@ -177,25 +177,25 @@ OF_A_NODE = 8
 
 @dataclass(frozen=True)
 class World:
-    """Nodes with GPUs, a job that has some of them, and how Slurm shows these to tasks (as measured, 22.05 and 24.11)."""
+    """Nodes with GPUs, a job that has some of them, and how Slurm shows them to tasks (measured with 22.05 and 24.11)."""
 
     roles: list[Role]
     gpu_roles: list[str]
     nodes: list[list[int]]
     """The job's GPUs on each node, by the node's numbers."""
     constrained: bool
-    """Whether cgroups let a task see only what is its own, numbered from 0."""
+    """Whether cgroups let a task see only its own GPUs, numbered from 0."""
     binding: str
-    """'': none; 'each': a part for each task of the node; 'mask': all to each, as the user asked."""
+    """'': no binding; 'each': a share for each task of the node; 'mask': all to each task, as the user asked."""
     known: bool
-    """Whether the plan knows of the binding."""
+    """Whether the plan knows about the binding."""
     launcher: str
     naming: str
     vendor: str
     exported: frozenset[str]
     """Which of the variables Slurm sets that has something to say in them."""
     asked: int
-    """How many for each node, as far as the plan knows."""
+    """GPUs per node, as far as the plan knows."""
 
     @property
     def is_named(self) -> bool:
@@ -272,7 +272,7 @@ def worlds(draw: st.DrawFn) -> World:
     known = binding == "mask" or draw(st.booleans())
     vendor = draw(st.sampled_from(sorted(GPUS)))
     exported = draw(st.frozensets(st.sampled_from(EXPORTED)))
-    if binding:  # it is by these that a task is bound
+    if binding:  # a task is bound by these
         exported |= {GPUS[vendor]} if known else {GPUS[vendor], "SLURM_GPUS_ON_NODE"}
     is_named = bool(exported & {GPUS[vendor], CVD})
     return World(
@@ -328,7 +328,7 @@ def test_gpus_are_divided_correctly_in_any_world(world: World) -> None:
         ("nvidia", "MIG-GPU-a/1/0", {}, {CVD: "MIG-GPU-a/1/0"}),
         ("nvidia", "", {CVD: "0"}, {CVD: "", "ROCR_VISIBLE_DEVICES": ""}),
         ("amd", "2,3", {}, {"ROCR_VISIBLE_DEVICES": "2,3"}),
-        ("amd", "2,3", {CVD: "0,1,2,3"}, {"ROCR_VISIBLE_DEVICES": "2,3", CVD: "0,1"}),  # HIP counts what is left
+        ("amd", "2,3", {CVD: "0,1,2,3"}, {"ROCR_VISIBLE_DEVICES": "2,3", CVD: "0,1"}),  # HIP counts the remaining ones
         ("amd", "", {}, {CVD: "", "ROCR_VISIBLE_DEVICES": ""}),
     ],
 )
@@ -344,7 +344,7 @@ def test_variables_show_exactly_the_given_gpus(
         ("worker", {"gpus": ["1"]}, {CVD: "0,1"}, "1"),
         ("worker", {"gpus": []}, {CVD: "0,1"}, ""),
         ("worker", {"gpus": None}, {}, None),
-        ("worker", {}, {CVD: "0,1"}, "0,1"),  # started by hand: nobody deals
+        ("worker", {}, {CVD: "0,1"}, "0,1"),  # started by hand: nothing is divided
         ("ps", {"gpus": ["0", "1"]}, {CVD: "0,1"}, ""),
         ("evaluator", {"gpus": None}, {}, ""),
         ("ps", {}, {CVD: "0"}, ""),

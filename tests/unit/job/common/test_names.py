@@ -1,4 +1,4 @@
-"""By which name nodes reach each other, and what is said when they do not."""
+"""The names by which nodes reach each other, and the messages if they don't."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plan that crosses from the login node to the job."""
+"""The plan that the login node passes to the job."""
 
 from __future__ import annotations
 

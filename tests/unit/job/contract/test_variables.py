@@ -1,4 +1,4 @@
-"""Every variable by one name: in the code, in the documents, and in what is kept from the next run."""
+"""Every variable has one name: in the code, in the documents, and in the list of what is not passed to the next run."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from slurmtf.scheduler.environ import without_run
 PACKAGE = Path(slurmtf.__file__).parent
 DOCS = [*PACKAGE.parent.glob("docs/*.md"), PACKAGE.parent / "README.md"]
 NAMES = {value for name, value in vars(variables).items() if name == value} - {"PATH"}
-"""Without what is a word of the command line, too."""
+"""Without those that are also words of the command line."""
 OURS = re.compile(r"SLURMTF_[A-Z_]+[A-Z]")
 OF_A_KIND = re.compile(r"SLURMTF_(INPUT_\w+|[A-Z]+_HOSTS)")
 STANDS_ALONE = (PACKAGE / "job" / "script", PACKAGE / "models" / "tool")
 OTHER_NAMES = {"SLURMTF_INPUT", "SLURMTF_"}
-"""What of the documents begins the name of a variable."""
+"""Prefixes of variable names in the documents."""
 
 
 def literals(path: Path) -> set[str]:

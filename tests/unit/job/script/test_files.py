@@ -1,4 +1,4 @@
-"""What a script leaves in the run folder: shared by threads and forks, lost without harm where the disk refuses it."""
+"""What a script writes to the run folder: shared by threads and forks, and harmlessly lost if the disk refuses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be logged: numbers and texts of anybody's, and what is said of anything else."""
+"""What may be logged: numbers and strings of any library; and the errors for anything else."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Symbol:
 
 
 class Own(float):
-    """A float of another kind, as numpy.float64 is."""
+    """A subclass of float, as numpy.float64 is."""
 
 
 class Color(enum.IntEnum):

@@ -1,4 +1,4 @@
-"""A folder on a node's own disk: whose it is, who removes it, what is kept in it."""
+"""A folder on a node's own disk: who owns it, who removes it, and what is kept in it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An environment that is mounted is a folder of links into the mount; what has to change is a copy."""
+"""A mounted environment is a folder of links into the mount; files that have to change are copies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is brought to a node's own disk and back: what is used where there is no room, and what fails the run."""
+"""Copying to a node's own disk and back: what is used if there is no room, and what fails the run."""
 
 from __future__ import annotations
 

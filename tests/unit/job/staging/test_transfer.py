@@ -1,4 +1,4 @@
-"""Data to and from a node's disk: no tree without an end, and no result over another one."""
+"""Data to and from a node's disk: no endless tree, and no result that replaces another one."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_links_are_followed_but_not_in_cycles(tmp_path: Path) -> None:
 def test_a_result_never_replaces_another(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool, there: str | None, content: str, placed: bool
 ) -> None:
-    """On a file system without hard links, too."""
+    """Even on a file system without hard links."""
 
     def without(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, "no links here")

@@ -1,4 +1,4 @@
-"""Horovod's store, served as the supervisor does."""
+"""Horovod's store, served as the supervisor does it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from slurmtf.job.supervisor.gloo import Store
 
 @contextmanager
 def serving(sizes: Mapping[str, int], allowed: Sequence[str] = ()) -> Iterator[Store]:
-    """A store, in a thread that stands for the supervisor's loop."""
+    """Serve a store, in a thread that stands for the supervisor's loop."""
     selector = selectors.DefaultSelector()
     store = Store(selector, allowed, sizes)
     over = threading.Event()

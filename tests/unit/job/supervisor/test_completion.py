@@ -123,7 +123,7 @@ def test_the_grace_time_of_stragglers_starts_at_the_first_success() -> None:
 
 
 def test_a_parameter_server_under_a_coordinator_is_not_restarted() -> None:
-    """Its variables would be new ones: TensorFlow's coordinator can't bring them back."""
+    """Its variables would be new: TensorFlow's coordinator can't restore them."""
     watched = completion([("chief", 1), ("ps", 1), ("worker", 1)], restarts=3, restartable=("worker",))
     assert not watched.ended(1, BAD, now=0)
     assert watched.verdict == Verdict(False, 1)
@@ -161,7 +161,7 @@ def test_the_grace_time_of_an_evaluator_starts_when_the_last_worker_ends() -> No
 
 
 def test_a_parameter_server_lost_after_all_workers_ended_fails_nothing() -> None:
-    """Its evaluator still has its time: the training is done."""
+    """The evaluator still gets its time: the workers are done."""
     watched = completion([("ps", 1), ("worker", 1), ("evaluator", 1)], evaluator_grace_s=60)
     watched.ended(1, OK, now=0)
     watched.lost(0, now=0)

@@ -1,4 +1,4 @@
-"""How a launch ended, by what is known of it."""
+"""How a launch ended, according to what is known about it."""
 
 from __future__ import annotations
 
@@ -53,10 +53,10 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         (facts(verdict=DONE), Outcome(Cause.SCRIPT, exit_code=0)),
         (facts(verdict=FAILED, ends={1: End(3)}), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
         (facts(verdict=FAILED, ends={1: End(None, 11)}), Outcome(Cause.SCRIPT, "worker-0", "n2", None, 11)),
-        # lost before all had connected: it may never have been started
+        # lost before all were connected: it may never have been started
         (facts(verdict=LOST, lost=frozenset({1}), hosts={0: "n1"}),
          Outcome(Cause.LAUNCHER, exit_code=0, detail={"launcher": "srun", "missing": ["worker-0"]})),
-        # a kill that comes later changes nothing; one before, or at once with it, does
+        # a kill that comes later changes nothing; one before it or at the same time does
         (facts(verdict=FAILED, ends={1: End(3)}, killing=kill(103.0)), Outcome(Cause.SCRIPT, "worker-0", "n2", 3)),
         (facts(verdict=FAILED, ends={1: End(None, 15)}, killing=kill(101.0)), Outcome(Cause.CANCELED, signal=15)),
         (facts(verdict=DONE, killing=kill(99.0)), Outcome(Cause.CANCELED, signal=15)),
@@ -66,7 +66,7 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         (facts(overtime=True, killing=kill(101.0)), Outcome(Cause.TIME_LIMIT, signal=15)),  # we end it before Slurm does
         (facts(verdict=LOST, lost=frozenset({1})), Outcome(Cause.TASK_LOST, "worker-0", "n2", 1)),
         (facts(verdict=Verdict(False, None, Cause.CALLED_OFF, {"by": "x"})), Outcome(Cause.CALLED_OFF, detail={"by": "x"})),
-        # somebody killed the launcher, who took the task with it
+        # the launcher was killed and took the task with it
         (
             facts(verdict=LOST, lost=frozenset({1}), returncode=-9),
             Outcome(Cause.LAUNCHER, signal=9, detail={"launcher": "srun", "missing": ["chief-0", "worker-0"]}),
@@ -88,7 +88,7 @@ def kill(at: float, cause: Cause = Cause.CANCELED, node: str = "") -> Killing:
         (
             facts(verdict=Verdict(False, 1, Cause.STRAGGLER, {"late": ["worker-0"]}), ends={1: End(0)}),
             Outcome(Cause.STRAGGLER, "worker-0", "n2", 1, detail={"late": ["worker-0"]}),
-        ),  # what it ended with then, it ended with because of us
+        ),  # how it ended then was our doing
     ],
 )  # fmt: skip
 def test_facts_lead_to_the_outcome(known: Facts, expected: Outcome) -> None:
@@ -109,10 +109,10 @@ def test_the_host_of_a_single_task_is_left_out() -> None:
         (facts(verdict=DONE, killing=kill(101.0)), 200.0, False),
         (facts(verdict=DONE, killing=kill(150.0)), 200.0, True),
         (facts(verdict=DONE, overtime=True), 200.0, False),
-        (facts(verdict=DONE, missing_results=MISSING), 200.0, False),  # they may still come
+        (facts(verdict=DONE, missing_results=MISSING), 200.0, False),  # they may still arrive
         (facts(verdict=DONE, missing_results={"hosts": [], "failed": ["x"]}), 200.0, True),
         (facts(verdict=FAILED, ends={1: End(3)}, missing_results=MISSING), 200.0, True),
-        (facts(verdict=LOST, lost=frozenset({1})), 200.0, False),  # Slurm may say that its node failed
+        (facts(verdict=LOST, lost=frozenset({1})), 200.0, False),  # Slurm may report that its node failed
     ],
 )
 def test_early_outcome_needs_certainty(known: Facts, now: float, certain: bool) -> None:
@@ -191,7 +191,7 @@ NO_MEMORY = facts(verdict=FAILED, ends={1: End(None, 9)}, out_of_memory=True)
     ],
 )
 def test_a_notice_and_slurms_report_of_memory_count_in_the_early_outcome(known: Facts, cause: Cause) -> None:
-    """What is told early must be what is told in the end."""
+    """The early outcome must be the final one."""
     assert conclude(known).cause is cause
     early = conclude_early(known._replace(missing_results=None), 200.0)
     assert early is None or known.missing_results or early.cause is cause
@@ -228,7 +228,7 @@ UNHEARD = Outcome(Cause.LAUNCHER, exit_code=1)
     ("since", "outcome", "written", "expected"),
     [
         (None, UNHEARD, SILENT, 100.0),
-        (40.0, UNHEARD, SILENT, 40.0),  # as long as nobody has answered
+        (40.0, UNHEARD, SILENT, 40.0),  # as long as there was no answer
         (40.0, UNHEARD, b"srun: error: Unable to create step for job 47: Invalid account", None),
         (40.0, Outcome(Cause.SCRIPT, exit_code=1), SILENT, None),
         (40.0, Outcome(Cause.CANCELED), SILENT, None),

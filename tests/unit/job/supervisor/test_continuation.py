@@ -1,4 +1,4 @@
-"""What a job arranges for its run to go on: what is done in Slurm, and when it is written down."""
+"""What a job arranges so that its run continues: what is done in Slurm, and when it is recorded."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from slurmtf.job.supervisor.slurm_job import Said
 
 
 class Slurm:
-    """Our job in Slurm as a supervisor sees it: what it asks for, and which job the run's folder tells of at that time."""
+    """Our job in Slurm as a supervisor sees it: what it requests, and which job the run folder names at that time."""
 
     def __init__(self, layout: RunLayout) -> None:
         self.layout = layout
@@ -124,13 +124,13 @@ PREEMPTED = Outcome(Cause.PREEMPTED, signal=15)
     ("job", "requeues", "ended", "follower", "budgets", "expected"),
     [
         ("12", 0, None, "", (), None),
-        ("12", 1, DONE, "", (), DONE),  # Slurm has not seen its end
-        ("12", 0, DONE, "", (), None),  # submitted again under this number: another job
-        ("13", 0, DONE, "13", (), DONE),  # submitted to go on before it was known that this is not needed
+        ("12", 1, DONE, "", (), DONE),  # Slurm has not noticed its end
+        ("12", 0, DONE, "", (), None),  # another job was submitted under the same id
+        ("13", 0, DONE, "13", (), DONE),  # submitted to continue before it was known that this is not needed
         ("13", 0, DONE, "14", (), None),
         ("13", 1, DONE, "", (), None),
         ("12", 1, FAILED, "", (), None),
-        ("12", 1, PREEMPTED, "", (Budget("preempted", 0),), PREEMPTED),  # Slurm has started it once too often
+        ("12", 1, PREEMPTED, "", (Budget("preempted", 0),), PREEMPTED),  # Slurm started it once too often
         ("12", 1, PREEMPTED, "", (Budget("preempted", 1),), None),
         ("12", 1, PREEMPTED, "", (), None),
     ],

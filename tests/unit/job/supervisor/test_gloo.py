@@ -1,4 +1,4 @@
-"""Horovod's rendezvous: what each verb means, and who may ask."""
+"""Horovod's rendezvous: what each verb means, and which clients are answered."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.unit.job.supervisor.stores import serving
 
 SIZES = {"global": 2, "local_n1": 1, "cross_0": 2}
 Step = tuple[str, tuple[int, bytes]]
-"""A request as 'VERB /scope/key=value', and what is answered."""
+"""Requests as 'VERB /scope/key=value', and their answers."""
 
 OK = (200, b"")
 NOT_YET = (404, b"")
@@ -96,7 +96,7 @@ def test_a_malformed_request_is_refused(data: bytes) -> None:
 
 
 def test_scopes_match_those_of_horovods_launcher() -> None:
-    """As RendezvousHTTPServer._extract_scope_size makes them of its hosts' slots."""
+    """As RendezvousHTTPServer._extract_scope_size derives them from its hosts' slots."""
     roles = blocks([("rank", 4)], 3)
     ranks = cluster.horovod_ranks(roles, {0: "n1", 1: "n1", 2: "n1", 3: "n2"})
     assert gloo.scope_sizes(ranks) == {"global": 4, "local_n1": 3, "local_n2": 1, "cross_0": 2, "cross_1": 1, "cross_2": 1}
@@ -104,7 +104,7 @@ def test_scopes_match_those_of_horovods_launcher() -> None:
     assert gloo.scope_sizes(dealt) == {"global": 3, "local_n1": 2, "local_n2": 1, "cross_0": 2, "cross_1": 1}
 
 
-# --- over the wire
+# --- over HTTP
 
 
 def ask(port: int, method: str, path: str, body: bytes = b"", host: str = "127.0.0.1") -> tuple[int, bytes]:
@@ -137,7 +137,7 @@ def test_each_launch_has_its_own_store() -> None:
 
 
 def test_only_nodes_of_the_job_are_answered() -> None:
-    """The node's own addresses, and those that its tasks told of."""
+    """The node's own addresses, and those that its tasks have reported."""
     from slurmtf.job.common.addresses import own_addresses
 
     others = [address for address in own_addresses() if not address.startswith("127.")]

@@ -1,4 +1,4 @@
-"""When a launcher is ended: what its tasks report, and who ends them, decide it."""
+"""When a launcher is ended: this depends on what its tasks report, and on who ends them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ LEAVING: wire.Message = {"event": "leaving"}
 
 
 class Launching(Launch):
-    """A launch whose launcher notes its signals."""
+    """A launch whose launcher records its signals."""
 
     @property
     def launcher(self) -> Hearing:
@@ -75,7 +75,7 @@ def test_a_launcher_that_was_not_stopped_is_not_killed_because_of_results(launch
 
 
 def test_a_launcher_without_connected_tasks_gets_sigterm(launch: Launching) -> None:
-    """It may still wait for nodes; with tasks, it hands their order on to no one."""
+    """It may still be waiting for nodes. Once its tasks are connected, they get the order from the supervisor."""
     launch.stop(1.0)
     assert launch.launcher.heard == [signal.SIGTERM]
 

@@ -1,4 +1,4 @@
-"""Where the kernel counts the processes that it killed for their memory."""
+"""Where the kernel counts the processes that it killed because of their memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is told of an end before it comes: when, once, and anew for another attempt."""
+"""Notices of an end before it comes: when they are given, only once, and again for another attempt."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ TIMINGS = Timings(warning=600, leave=100)
 
 
 class Told:
-    """Notices of a job whose limit is so many seconds away, and what the journal says of them."""
+    """Notices of a job whose limit is so many seconds away, and their events in the journal."""
 
     def __init__(
         self,
@@ -46,9 +46,9 @@ class Told:
     ("left", "before", "preempted", "tells", "names"),
     [
         (None, 60, False, Cause.TIME_LIMIT, ["time-warning", "noticed"]),
-        (300, 60, False, None, ["time-warning"]),  # our own clock tells of the limit when it is time
+        (300, 60, False, None, ["time-warning"]),  # our own clock announces the limit in time
         (300, 60, True, Cause.PREEMPTED, ["time-warning", "noticed"]),
-        (HOUR, 60, False, Cause.PREEMPTED, ["noticed"]),  # nothing else sends it so early
+        (HOUR, 60, False, Cause.PREEMPTED, ["noticed"]),  # nothing else sends the signal so early
         (HOUR, 0, True, None, []),  # the user wants no notice
     ],
 )
@@ -69,7 +69,7 @@ def test_slurms_signal_gives_one_notice(
         (HOUR, 60, False, False, []),
         (300, 60, False, False, ["time-warning"]),
         (50, 60, False, True, ["time-warning", "noticed"]),
-        (150, 60, True, True, ["time-warning", "noticed"]),  # counted from when we end it
+        (150, 60, True, True, ["time-warning", "noticed"]),  # counted from the time at which we end it
         (150, 60, False, False, ["time-warning"]),
         (50, 0, True, False, ["time-warning"]),
     ],
@@ -104,5 +104,5 @@ def test_a_new_attempt_gets_a_new_notice(tmp_path: Path, with_limit: bool) -> No
     told.notices.begin_anew(with_limit)
     assert told.notices.given is None
     assert told.notices.by_clock()
-    warnings = 2 if with_limit else 1  # of one limit there is one
+    warnings = 2 if with_limit else 1  # one notice for each limit
     assert (told.names.count("time-warning"), told.names.count("noticed")) == (warnings, 2)

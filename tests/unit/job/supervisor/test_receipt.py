@@ -1,4 +1,4 @@
-"""What an attempt says of itself in the run's receipt."""
+"""What an attempt records about itself in the run's receipt."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Jobs that start again: what the journals tell of earlier attempts, and what comes after a failure."""
+"""Jobs that start again: what the journals record about earlier attempts, and what follows a failure."""
 
 from __future__ import annotations
 
@@ -61,14 +61,14 @@ def restart(how: str, cause: str = "time-limit", **facts: Any) -> Restart:
     ("earlier", "expected"),
     [
         ([], None),
-        ([attempt("7", 0)], None),  # killed on the way
+        ([attempt("7", 0)], None),  # killed before it ended
         ([attempt("7", 0, ended(DONE))], DONE),
         ([attempt("7", 0, Decided(DONE.to_dict()))], DONE),  # killed while its tasks were being ended
         ([attempt("7", 0, ended(FAILED))], None),
         ([attempt("7", 0, ended(REQUEUED))], None),
         ([attempt("7", 0, ended(DONE)), attempt("7", 1)], DONE),
-        ([attempt("6", 0, ended(DONE))], None),  # another job of the run was meant to train again
-        # submitted to go on while the first one was being killed, and then it was not needed
+        ([attempt("6", 0, ended(DONE))], None),  # another job of the run was meant to run again
+        # submitted to continue while the first one was being killed, and then not needed
         ([attempt("6", 0, restart(RESUBMIT, job="7"), ended(DONE))], DONE),
         ([attempt("5", 0, ended(DONE)), attempt("6", 0, restart(RESUBMIT, job="7"), ended(AT_LIMIT))], None),
     ],
@@ -82,9 +82,9 @@ def test_success_of_an_earlier_attempt_is_found(earlier: list[Attempt], expected
     [
         ([], []),
         ([attempt("7", 0, restart(REQUEUE), ended(AT_LIMIT))], [Failure(Cause.TIME_LIMIT)]),
-        ([attempt("7", 0, ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # Slurm's own doing, of which nobody wrote
-        ([attempt("7", 0)], [Failure(Cause.NODE_FAILURE)]),  # nobody could write
-        ([attempt("7", 0, ended(REQUEUED))], [Failure(Cause.REQUEUED)]),  # by hand: it counts, for no budget
+        ([attempt("7", 0, ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # requeued by Slurm, without an event
+        ([attempt("7", 0)], [Failure(Cause.NODE_FAILURE)]),  # no event could be written
+        ([attempt("7", 0, ended(REQUEUED))], [Failure(Cause.REQUEUED)]),  # by hand: it counts, but against no budget
         ([attempt("6", 0)], []),  # submitted by hand
         ([attempt("6", 0, restart(RESUBMIT, job="7"), ended(AT_LIMIT))], [Failure(Cause.TIME_LIMIT)]),
         ([attempt("7", 0, restart(REQUEUE), ended(AT_LIMIT)), attempt("7", 1, ended(FAILED))], []),  # requeued by hand
@@ -92,7 +92,7 @@ def test_success_of_an_earlier_attempt_is_found(earlier: list[Attempt], expected
             [attempt("7", 0, restart(LAUNCH, "stall"), restart(REQUEUE), ended(AT_LIMIT)), attempt("7", 1, ended(PREEMPTED))],
             [Failure(Cause.STALL), Failure(Cause.TIME_LIMIT), Failure(Cause.PREEMPTED)],
         ),
-        ([attempt("7", 0, restart(END, "preempted"), ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # Slurm did not ask
+        ([attempt("7", 0, restart(END, "preempted"), ended(PREEMPTED))], [Failure(Cause.PREEMPTED)]),  # requeued all the same
         (
             [attempt("6", 0, restart(RESUBMIT, "out-of-memory", memory_mb=15, exclude=["n1"], place="10 MiB"), ended(FAILED))],
             [Failure(Cause.OUT_OF_MEMORY, "10 MiB", "", ("n1",), 15)],
@@ -147,11 +147,11 @@ LOST = Failure(Cause.TASK_LOST, node="n2")
         ([], LIMIT, SLURM, REQUEUE, "time-limit"),
         ([], LIMIT, NO_REQUEUE, RESUBMIT, "time-limit"),
         ([], LIMIT, HERE, END, NOT_POSSIBLE),  # the allocation ends
-        ([], LIMIT, LOCAL, LAUNCH, "time-limit"),  # nobody else holds the time
+        ([], LIMIT, LOCAL, LAUNCH, "time-limit"),  # nothing else enforces the limit
         ([], LIMIT, NOTHING, END, NOT_POSSIBLE),
         ([LIMIT] * 9, LIMIT, SLURM, REQUEUE, "time-limit"),
         ([LIMIT] * 10, LIMIT, SLURM, END, USED),
-        ([THROWN_OUT] * 30, LIMIT, SLURM, REQUEUE, "time-limit"),  # each cause has its own
+        ([THROWN_OUT] * 30, LIMIT, SLURM, REQUEUE, "time-limit"),  # each cause has its own budget
         # preemption
         ([], THROWN_OUT, BACK, RETURN, "preempted"),
         ([], THROWN_OUT, SLURM, REQUEUE, "preempted"),  # it ended itself after the notice
@@ -164,22 +164,22 @@ LOST = Failure(Cause.TASK_LOST, node="n2")
         ([NODE] * 3, NODE, BACK, END, USED),
         ([], LOST, SLURM, RESUBMIT, "node-failure"),  # the node must be avoided
         ([], LOST, Possible(requeue=True), REQUEUE, "node-failure"),
-        ([], LOST, HERE, END, NOT_POSSIBLE),  # the allocation lacks a node
+        ([], LOST, HERE, END, NOT_POSSIBLE),  # the allocation has lost a node
         ([], Failure(Cause.TASK_LOST), SLURM, REQUEUE, "node-failure"),
-        ([NODE, LOST, NODE], LOST, SLURM, END, USED),  # they share a budget
+        ([NODE, LOST, NODE], LOST, SLURM, END, USED),  # both share a budget
         # memory
         ([], OOM, HERE, END, NOT_POSSIBLE),
         ([], OOM, SLURM, RESUBMIT, "out-of-memory"),
         ([OOM], OOM, SLURM, END, SAME),
         ([OOM._replace(memory_mb=15_000)], OOM._replace(place="15000 MiB"), SLURM, RESUBMIT, "out-of-memory"),
         ([OOM._replace(memory_mb=20_000)], OOM._replace(place="20000 MiB"), SLURM, END, AT_MOST_MEMORY),
-        # what happens in the script
+        # failures of the script
         ([], STALL, HERE, LAUNCH, "stall"),
         ([STALL], Failure(Cause.STALL, "at b"), HERE, END, USED),
         ([], SCRIPT, HERE, LAUNCH, "script"),
         ([SCRIPT], OTHER, HERE, LAUNCH, "script"),
         ([SCRIPT], SCRIPT, HERE, END, SAME),
-        ([SCRIPT, LIMIT], SCRIPT, HERE, END, SAME),  # whatever was between
+        ([SCRIPT, LIMIT], SCRIPT, HERE, END, SAME),  # whatever happened in between
         ([SCRIPT, OTHER], Failure(Cause.SCRIPT, "ValueError: c"), HERE, END, USED),
         ([STALL], Failure(Cause.SCRIPT, "at a"), HERE, LAUNCH, "script"),
     ],
@@ -278,7 +278,7 @@ def test_place_of_a_failure(outcome: Outcome, step: int | None, expected: str) -
     assert place_of(outcome, 4096, step) == expected
 
 
-# --- Slurm's words
+# --- output and commands of Slurm
 
 SHOWN = (
     "JobId=4 JobName=x y UserId=ada(1000) Account=a QOS=normal Requeue=1 Restarts=1 TimeLimit=00:05:00 Partition=low "
@@ -304,9 +304,9 @@ def test_the_next_job_requests_what_this_one_has() -> None:
     ("own", "failed", "flags"),
     [
         ("(null)", ("n1",), ["--exclude=n1"]),
-        ("n[7-8]", ("n1",), ["--exclude=n[7-8],n1"]),  # the flag takes the place of the script's
+        ("n[7-8]", ("n1",), ["--exclude=n[7-8],n1"]),  # the flag replaces that of the batch script
         ("n1", ("n1",), ["--exclude=n1"]),
-        ("n[7-8]", (), []),  # the script has it
+        ("n[7-8]", (), []),  # the batch script has it
     ],
 )
 def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
@@ -322,7 +322,7 @@ def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags
         ("21 afterany:12(unfulfilled),afternotok:9(unfulfilled)", {"21": "afterany:13,afternotok:9"}),
         ("21 afterok:9(unfulfilled)?afternotok:12(failed)", {"21": "afterok:9?afternotok:13"}),
         ("21 after:12+5(unfulfilled),singleton(unfulfilled)", {"21": "after:13+5,singleton"}),
-        ("13 afterany:12(unfulfilled)", {}),  # what goes on
+        ("13 afterany:12(unfulfilled)", {}),  # the successor itself
         ("21 afterok:123(unfulfilled)", {}),
         ("21 aftercorr:12_3(unfulfilled)", {}),
         ("21 (null)\n\n22 afterok:12(unfulfilled)\n", {"22": "afterok:13"}),
@@ -385,11 +385,11 @@ def test_a_job_requeued_despite_its_successor_may_have_done_the_work() -> None:
 @pytest.mark.parametrize(
     ("behind", "budgets", "expected"),
     [
-        ([], (), None),  # Slurm starts again what it likes
+        ([], (), None),  # Slurm may requeue without limit
         ([], (Budget("time-limit", 3), Budget("script", 1)), 5),
         ([], (Budget("time-limit", None), Budget("script", 1)), None),
         ([Cause.TIME_LIMIT], (Budget("time-limit", 3),), 4),
-        ([Cause.PREEMPTED, Cause.TIME_LIMIT], (Budget("time-limit", 3),), 5),  # for the first there is no budget
+        ([Cause.PREEMPTED, Cause.TIME_LIMIT], (Budget("time-limit", 3),), 5),  # the first has no budget
         ([Cause.TASK_LOST], (Budget("node-failure", 1),), 2),
     ],
 )

@@ -14,10 +14,10 @@ STACKS_S = 3.0
 @pytest.mark.parametrize(
     ("told", "now", "stalled"),
     [
-        ([], 99 * MINUTE, False),  # nobody has started
+        ([], 99 * MINUTE, False),  # no task has started
         ([("active", 0, 0.0)], 9 * MINUTE, False),
         ([("active", 0, 0.0)], 10 * MINUTE, True),
-        ([("active", 0, 0.0), ("active", 1, 5 * MINUTE)], 10 * MINUTE, False),  # one still does something
+        ([("active", 0, 0.0), ("active", 1, 5 * MINUTE)], 10 * MINUTE, False),  # one is still active
         ([("active", 0, 0.0), ("active", 1, 5 * MINUTE)], 15 * MINUTE, True),
         ([("active", 0, 0.0), ("active", 1, 5 * MINUTE), ("gone", 1, 6 * MINUTE)], 10 * MINUTE, True),
         ([("active", 0, 0.0), ("gone", 0, 1.0)], 99 * MINUTE, False),  # all have ended
@@ -43,7 +43,7 @@ def test_a_stall_is_reported_once_until_there_is_activity() -> None:
     [
         (True, None, [False, False, True, True]),
         (False, None, [False, False, False, False]),
-        (True, 61.0, [False, False, False, False]),  # it woke up while its stacks were written
+        (True, 61.0, [False, False, False, False]),  # it became active again while its stacks were written
     ],
 )
 def test_stacks_are_written_before_a_stalled_run_is_ended(ends: bool, again_at: float | None, over: list[bool]) -> None:

@@ -1,4 +1,4 @@
-"""What each task is told at the start of a launch."""
+"""What each task gets at the start of a launch."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def test_a_hello_with_only_its_host_and_peer_is_read() -> None:
 @pytest.mark.parametrize(
     ("masks", "expected"),
     [
-        (["f"], False),  # a task alone has all
+        (["f"], False),  # a single task has all CPUs
         (["f", "f"], True),
         (["1", "1"], False),
         (["3", "c"], False),  # bound by Slurm or MPI
@@ -121,7 +121,7 @@ def test_command_line_of_a_launch(words: list[str], order: LaunchOrder, expected
         (LaunchOrder(), False, True, {"SLURMTF_ATTEMPT": "3"}, False),  # the disk is kept for the next one
         (LaunchOrder(last=False), False, False, {"SLURMTF_ATTEMPT": "3"}, False),
         (LaunchOrder(variables={"SLURMTF_ATTEMPT": "1", "A": "b"}), False, False, {"SLURMTF_ATTEMPT": "1", "A": "b"}, True),
-        (LaunchOrder(variables={"A": "b"}, last=False), True, False, {"A": "b"}, False),  # a trial counts its own
+        (LaunchOrder(variables={"A": "b"}, last=False), True, False, {"A": "b"}, False),  # a trial counts its own attempts
         (LaunchOrder(), True, False, {}, True),
     ],
 )
@@ -142,7 +142,7 @@ def test_cleanup_is_launched_like_the_tasks() -> None:
     spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
     assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
     assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []
-    named_again = [*TASK, "/run/agent.pyz", "task"]  # by the script's own arguments
+    named_again = [*TASK, "/run/agent.pyz", "task"]  # in the script's own arguments
     assert words_to_clear([*spawn, *named_again], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
 
 

@@ -1,4 +1,4 @@
-"""What follows a job in Slurm: again itself, or another one; and nothing where somebody cancels the run meanwhile."""
+"""What follows a job in Slurm: the same job again or another one; and nothing if the run is canceled meanwhile."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LISTED = "JobId=7 JobState={state} Requeue={requeue} Restarts=0 Partition=gpu"
 
 
 class Slurm:
-    """Slurm's commands, which write down what they are called with."""
+    """Slurm's commands, which record their arguments."""
 
     def __init__(self, folder: Path) -> None:
         self._bin, self._calls = folder / "bin", folder / "calls"
@@ -32,7 +32,7 @@ class Slurm:
             self.program(name, text)
 
     def says(self, state: str, requeue: int, refuses: bool = False) -> None:
-        """``refuses``: a requeue."""
+        """Set Slurm's answers; ``refuses``: it refuses a requeue."""
         listed = LISTED.format(state=state, requeue=requeue)
         self.program("scontrol", f'case $1 in requeue) exit {int(refuses)};; esac; echo "{listed}"')
 
@@ -71,7 +71,7 @@ def by_what_is_possible(possible: Possible) -> Decision:
     [
         (1, False, life.REQUEUE, "", True),
         (0, False, life.RESUBMIT, "8", False),
-        (1, True, life.RESUBMIT, "8", False),  # Slurm refuses what it said is possible
+        (1, True, life.RESUBMIT, "8", False),  # Slurm refuses what it reported as possible
     ],
 )
 def test_a_job_is_requeued_or_resubmitted(
@@ -125,7 +125,7 @@ def test_nothing_follows_a_canceled_run(slurm: Slurm, cancel: Callable[[Slurm], 
 
 @pytest.mark.parametrize(("requeue", "withdrawn"), [(0, "scancel 8"), (1, "scancel 7")])
 def test_a_job_arranged_during_a_cancellation_is_withdrawn(slurm: Slurm, requeue: int, withdrawn: str) -> None:
-    """The order to cancel came before the new job was there, so that it did not include it."""
+    """The cancellation came before the new job existed, so it did not include it."""
     slurm.says("RUNNING", requeue)
 
     def decide(possible: Possible) -> Decision:

@@ -1,4 +1,4 @@
-"""When a job's time is over, and whether a signal is Slurm's warning of it."""
+"""When a job's time is over, and whether a signal is Slurm's warning about it."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def limit(time_s: int | None, scheduler: str = "slurm", **environ: str) -> TimeL
         (None, "slurm", None, None),
         (60, "slurm", None, 60 - AGE_S),
         (61, "slurm", None, 120 - AGE_S),  # Slurm's limits are whole minutes
-        (90, "slurm", 300, 300.0),  # Slurm itself tells
+        (90, "slurm", 300, 300.0),  # Slurm itself sets the variable
         (None, "slurm", 300, 300.0),
         (90, "local", None, 90.0),
-        (90, "local", 300, 90.0),  # of the job in which it was submitted
+        (90, "local", 300, 90.0),  # the variable is that of the job in which it was submitted
         (None, "local", 300, None),
     ],
 )
@@ -58,7 +58,7 @@ def test_a_node_whose_clock_is_behind_does_not_count_on_too_much(behind_s: int, 
     [(-60.0, True, True), (EARLY_S / 2, False, True), (EARLY_S + 60, False, False)],
 )
 def test_slurms_warning_may_arrive_a_minute_early(beyond: float, near: bool, explains: bool) -> None:
-    """``beyond``: seconds more than the warning is asked for before the limit."""
+    """``beyond``: seconds by which the signal is earlier than requested."""
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution(()), Size(), "srun")
     found = limit(None, SLURM_JOB_END_TIME=str(int(time.time() + plan.timings.warning + beyond)))
     assert (found.is_near, found.explains_signal) == (near, explains)
@@ -74,11 +74,11 @@ def test_without_a_limit_a_signal_is_a_warning_and_no_limit_is_near() -> None:
     [
         (None, False, Cause.TIME_LIMIT),
         (None, True, Cause.PREEMPTED),
-        (3600.0, False, Cause.PREEMPTED),  # nothing else sends it so early
+        (3600.0, False, Cause.PREEMPTED),  # nothing else sends the signal so early
         (3600.0, True, Cause.PREEMPTED),
-        (150.0, False, None),  # near the limit it is Slurm's warning of that, for which our own clock has a time
+        (150.0, False, None),  # near the limit it is Slurm's warning, for which our own clock has a time
         (30.0, False, None),
-        (150.0, True, Cause.PREEMPTED),  # whose grace time may be over before a notice of the limit would come
+        (150.0, True, Cause.PREEMPTED),  # the grace time may be over before a notice of the limit would come
         (30.0, True, Cause.PREEMPTED),
     ],
 )
@@ -98,10 +98,10 @@ def test_the_limit_is_warned_of_once() -> None:
         (None, False, 0.0, False),
         (None, True, 35.0, False),
         (1.0, False, 0.0, False),
-        (0.0, False, 0.0, True),  # nobody else ends it
+        (0.0, False, 0.0, True),  # nothing else ends it
         (-5.0, True, 0.0, False),  # Slurm does
         (35.1, True, 35.0, False),
-        (35.0, True, 35.0, True),  # what comes next must still be arranged
+        (35.0, True, 35.0, True),  # the successor must still be arranged
         (-5.0, True, 35.0, True),
     ],
 )
@@ -123,9 +123,9 @@ def test_time_reserved_before_the_limit_for_a_run_that_continues(scheduler: str,
         (None, 60, 0.0, False),
         (61.0, 60, 0.0, False),
         (60.0, 60, 0.0, True),
-        (95.0, 60, 35.0, True),  # counted from when we end it
+        (95.0, 60, 35.0, True),  # counted from the time at which we end it
         (95.1, 60, 35.0, False),
-        (1.0, 0, 35.0, False),  # the user wants none
+        (1.0, 0, 35.0, False),  # the user wants no notice
     ],
 )
 def test_a_notice_of_the_limit_is_due_in_time(left: float | None, before: float, leave_s: float, due: bool) -> None:
@@ -138,7 +138,7 @@ def test_a_notice_of_the_limit_is_due_in_time(left: float | None, before: float,
         (Cause.TIME_LIMIT, 95.0, 35.0, 60.0),
         (Cause.TIME_LIMIT, 20.0, 35.0, 0.0),
         (Cause.TIME_LIMIT, None, 35.0, None),
-        (Cause.PREEMPTED, 95.0, 35.0, None),  # nobody knows
+        (Cause.PREEMPTED, 95.0, 35.0, None),  # unknown
         (None, 95.0, 35.0, None),
     ],
 )

@@ -1,4 +1,4 @@
-"""What tasks are told when, and what counts of their reports: over the rendezvous itself."""
+"""Which orders tasks get at which time, and which of their reports count: over the rendezvous itself."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ PLAN = JobPlan(
 
 
 class Tasks:
-    """A launch's side of the rendezvous, and tasks that connect to it from here."""
+    """A launch's side of the rendezvous, and tasks that the test connects to it."""
 
     def __init__(self, path: str, order: LaunchOrder) -> None:
         self.selector = selectors.DefaultSelector()
@@ -52,7 +52,7 @@ class Tasks:
         self.told: dict[int, list[wire.Message]] = {}
 
     def join(self, rank: int) -> None:
-        """Connect as the task of that rank, which is admitted then."""
+        """Connect as the task of that rank, and wait until it is admitted."""
         connection = next(wire.connections(self.rendezvous.address("127.0.0.1"), 30.0, []))
         connection.setblocking(False)
         self.connections[rank], self.lines[rank], self.told[rank] = connection, wire.Lines(), []
@@ -67,7 +67,7 @@ class Tasks:
         self.connections[to].sendall(wire.encode(message))
 
     def hear(self, rank: int) -> list[wire.Message]:
-        """Return all that a task has been told so far."""
+        """Return all messages that a task has received so far."""
         for key, _ in self.selector.select(0.05):
             key.data()
         try:
@@ -78,7 +78,7 @@ class Tasks:
         return self.told[rank]
 
     def orders(self, rank: int, last: str) -> list[str]:
-        """Wait for an order, and return all until then."""
+        """Wait for an order, and return all orders up to it."""
         until(lambda: any(message.get("order") == last for message in self.hear(rank)), f"{last}; {self.told[rank]}")
         return [str(message["order"]) for message in self.told[rank] if "order" in message]
 

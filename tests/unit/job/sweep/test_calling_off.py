@@ -51,12 +51,12 @@ def test_a_trial_stops_when_the_sweeps_time_is_over(
 
 
 def test_a_trial_stops_if_another_element_took_it_over(tmp_path: Path, clock: list[float]) -> None:
-    """It was silent for too long: two must not do the same work."""
+    """It was silent for too long: two elements must not do the same work."""
     element = Element(tmp_path / "run")
     element.next()
     assert element.trials.call_off() is None
     assert other(element).leases.claim(0, 1)
-    assert element.trials.call_off() is None  # asked for with each beat, not with each tick
+    assert element.trials.call_off() is None  # checked with each beat, not with each tick
     clock[0] += BEAT_S
     assert element.trials.call_off() == {"policy": TAKEN_OVER}
 

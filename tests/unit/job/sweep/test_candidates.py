@@ -75,7 +75,7 @@ def end(time: float, status: str, text: str = "") -> Event:
         ([end(1, FAILED, "ValueError"), end(2, COMPLETED)], None),
         ([end(1, COMPLETED), end(2, FAILED, "ValueError"), end(3, FAILED, "ValueError")], None),
         ([end(2, FAILED, "ValueError"), end(1, FAILED, "ValueError"), end(3, COMPLETED)], "ValueError"),
-        ([end(3, COMPLETED), end(2, FAILED, "ValueError"), end(1, FAILED, "ValueError")], "ValueError"),  # heard last
+        ([end(3, COMPLETED), end(2, FAILED, "ValueError"), end(1, FAILED, "ValueError")], "ValueError"),  # read last
         ([end(1, FAILED, "ValueError")], None),
     ],
 )
@@ -100,7 +100,7 @@ def test_a_trial_needs_the_time_that_others_took() -> None:
     assert not is_too_short(5.0, known, has_run=False)
     assert not is_too_short(None, known, has_run=True)
     assert not is_too_short(5.0, [(FAILED, 1.0)], has_run=True)
-    assert is_too_short(5.0, [(COMPLETED, 100.0), (FAILED, 1.0), (FAILED, 1.0)], has_run=True)  # which tell nothing of it
+    assert is_too_short(5.0, [(COMPLETED, 100.0), (FAILED, 1.0), (FAILED, 1.0)], has_run=True)  # which say nothing about it
 
 
 @pytest.mark.parametrize(

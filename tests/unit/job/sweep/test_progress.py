@@ -1,4 +1,4 @@
-"""The primary metric of a trial that runs: from what its script logs, or from TensorBoard's event files."""
+"""The primary metric of a running trial: from what its script logs, or from TensorBoard's event files."""
 
 from __future__ import annotations
 

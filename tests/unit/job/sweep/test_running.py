@@ -1,4 +1,4 @@
-"""What the end of a launch means for its trial: that it goes on elsewhere or later, or the result that it has."""
+"""What the end of a launch means for its trial: it continues elsewhere or later, or it has a result."""
 
 from __future__ import annotations
 

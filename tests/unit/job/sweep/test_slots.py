@@ -1,4 +1,4 @@
-"""What each of several trials of one element gets of its node."""
+"""The share of its node that each of several trials of one element gets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose trial an element takes over: by the lease's age, by the process that had it, and by whether it was its own."""
+"""Which trials an element takes over: by the age of the lease, the process that had it, and whether it was its own."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ HOST = identity.host({})
 
 
 class Sweep:
-    """Two trials, the first of which another start of an element took."""
+    """A sweep of two trials, the first of which was taken by another start of an element."""
 
     def __init__(self, folder: Path, other: Owner, age: float) -> None:
         files = SweepLayout(str(folder))
@@ -46,7 +46,7 @@ class Sweep:
 
 
 def ended() -> Owner:
-    """Return an owner whose process is gone."""
+    """Return an owner whose process has ended."""
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
     return Owner("other", "other", HOST, process.pid, "1")

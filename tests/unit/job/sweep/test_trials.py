@@ -1,4 +1,4 @@
-"""What an element makes of the ends of its launches: results, trials that it lets go of, pauses, and its own leaving."""
+"""What an element does when its launches end: it writes results, releases trials, pauses, or leaves."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ POINTS = (Point({"x": 1}), Point({"x": 2}, resumes="/earlier/outputs"), Point({"
 
 
 class Element:
-    """An element of a sweep of three trials, whose launches end as it is told."""
+    """An element of a sweep of three trials, whose launches end as the test says."""
 
     def __init__(self, folder: Path, points: Sequence[Point] = POINTS, **settings: Any) -> None:
         self.layout, self.files = RunLayout(str(folder)), SweepLayout(str(folder))
@@ -44,7 +44,7 @@ class Element:
         return self.trials.next(left_s)
 
     def end(self, outcome: Outcome, *values: float, task: str = "main-0") -> LaunchOrder:
-        """Take a trial, log these values of its metric, and end it so."""
+        """Take a trial, log these values of its metric, and end it with this outcome."""
         order = self.next()
         assert order is not None
         path = Path(self.layout.launch(order.folder).task_metrics(task))
@@ -58,7 +58,7 @@ class Element:
         return Ledger(self.files).result(trial)
 
     def rest(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """Let its pause pass."""
+        """Let the element's pause pass."""
         now = time.monotonic()
         monkeypatch.setattr(time, "monotonic", lambda: now + candidates.PAUSES_S[-1] + 1)
 
@@ -199,5 +199,5 @@ def test_a_trial_with_estimator_settings_has_its_own_launch(tmp_path: Path) -> N
     assert launched == order._replace(arguments=("--x", "1"), variables=launched.variables, folder="trials/0", last=False)
     result = element.result(0)
     assert result is not None
-    assert result.best == 0.5  # of the task that speaks for it
+    assert result.best == 0.5  # of the task whose metrics count
     assert element.end(DONE).distribution is None

@@ -1,4 +1,4 @@
-"""What an element of a sweep knows of others' jobs that show no sign of life: by Slurm's list, or by their processes."""
+"""What an element of a sweep knows about jobs that show no sign of life: from Slurm's list, or by their processes."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ def test_an_unreadable_stored_answer_is_ignored(squeue: Squeue, text: str) -> No
     ("host", "is_us", "known"),
     [
         (socket.gethostname(), True, RUNS),
-        (socket.gethostname(), False, GONE),  # another process under its number
+        (socket.gethostname(), False, GONE),  # another process with the same pid
         ("another-node", False, UNKNOWN),
     ],
     ids=["here", "another-process", "another-host"],
@@ -119,7 +119,7 @@ def test_without_slurm_a_job_is_its_process(host: str, is_us: bool, known: str) 
 
 @pytest.mark.parametrize(("array", "called"), [("33", ["--state=PENDING 33"]), (None, [])])
 def test_only_waiting_elements_of_its_own_array_are_canceled(tmp_path: Path, array: str | None, called: list[str]) -> None:
-    """What runs has a trial, and without an array a job id would be another's."""
+    """A running element has a trial, and without an array the job id would be another job's."""
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin/scancel"
     program.write_text(f'#!/bin/sh\necho "$*" >>{tmp_path}/calls\n')

@@ -1,4 +1,4 @@
-"""How a task ends what it has started: by the supervisor's order, by a signal, and where Slurm has sent that too."""
+"""How a task ends the processes it started: by order of the supervisor, on a signal, and if Slurm also sent that signal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task's side of the rendezvous: what it tells of itself, what it makes of its orders, a supervisor that is gone."""
+"""A task's side of the rendezvous: its introduction, the orders it receives, and a lost supervisor."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Pipe:
     def __init__(self) -> None:
         ours, self.theirs = socket.socketpair()
         self.supervisor = Supervisor(Link(ours))
-        self.reader, self.wakes = socket.socketpair()  # in the place of signals
+        self.reader, self.wakes = socket.socketpair()  # instead of signals
 
     def say(self, *messages: wire.Message) -> None:
         self.theirs.sendall(b"".join(map(wire.encode, messages)))
@@ -62,7 +62,7 @@ def test_a_signal_interrupts_the_wait_for_orders(pipe: Pipe) -> None:
 
 @pytest.mark.parametrize("last_words", [b"", b"no json\n", b"[]\n"])
 def test_a_lost_supervisor_means_stop(pipe: Pipe, last_words: bytes) -> None:
-    """Also where a report could not be sent any more: a task must not go on without it."""
+    """Also if a report can't be sent anymore: a task must not continue without its supervisor."""
     pipe.theirs.sendall(last_words)
     pipe.theirs.close()
     for _ in range(3):

@@ -1,4 +1,4 @@
-"""The notice that a script will be ended: once, by signal and file, and none that an earlier attempt has left."""
+"""The notice that a script will be ended: once, by signal and file, and never the one that an earlier attempt left."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ FACTS = {"cause": "time-limit"}
 
 
 ALONE = -signal.SIGUSR1
-"""The signal to the script itself, not to what it has started."""
+"""The signal to the script itself, not to the processes it started."""
 
 
 def giver(path: Path, name: str = "USR1") -> NoticeGiver:
@@ -32,7 +32,7 @@ def test_a_notice_is_given_once(tmp_path: Path, child: Hearing) -> None:
 
 
 def test_before_the_script_starts_only_the_file_is_written(tmp_path: Path, child: Hearing) -> None:
-    """It is there, too, for the script of a launch with a folder of its own, which looks elsewhere."""
+    """It is also there for the script of a launch with its own folder, which looks elsewhere."""
     first, second = tmp_path / "first.json", tmp_path / "second.json"
     one = giver(first)
     one.give(FACTS, None)

@@ -1,4 +1,4 @@
-"""What a node's sampler makes of /proc, of cgroups and of the vendors' tools."""
+"""What a node's sampler reads from /proc, from cgroups and from the vendors' tools."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One run of a task's script: where it starts, what it is started with, what a failed start and its activity come to."""
+"""One run of a task's script: its folder, its command, a failed start, and its activity."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task makes of what it was told: its rank, its TF_CONFIG, a node's disk without room, its end with its agent."""
+"""What a task derives from its order: its rank, its TF_CONFIG, a full node disk, and its end together with its agent."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.patience import until
 
 ROOT = Path(__file__).parents[4]
 
-# --- rank: what the nearest launcher says counts
+# --- rank: that of the nearest launcher counts
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ ROOT = Path(__file__).parents[4]
     [
         ({}, 0),
         ({"SLURM_PROCID": "3"}, 3),
-        ({"OMPI_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"}, 2),  # under mpirun: Slurm's is that of the daemon
+        ({"OMPI_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"}, 2),  # under mpirun: Slurm's rank is that of the daemon
         ({"MV2_COMM_WORLD_RANK": "2", "SLURM_PROCID": "0"}, 2),
         ({"PMIX_RANK": "2", "SLURM_PROCID": "0"}, 2),
         ({"PMI_RANK": "2", "SLURM_PROCID": "0"}, 2),
@@ -61,7 +61,7 @@ def test_a_job_has_the_name_that_slurm_gives_it(environ: dict[str, str], name: s
     assert (identity.job_name(environ), identity.element(environ), identity.attempt(environ)) == (name, element, attempt)
 
 
-# --- TF_CONFIG: ours, unless the user set one; that of the shell is nobody's wish
+# --- TF_CONFIG: ours, unless the user set one; one inherited from the shell does not count
 
 OURS = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 0}, "environment": "cloud"}
 LONG = {"worker": [f"node{number:06}.example.org:12345" for number in range(5000)]}
@@ -86,14 +86,14 @@ def test_a_task_gets_the_cluster_as_tf_config(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hosts", [None, LONG])
 def test_the_users_own_tf_config_wins(hosts: Any, tmp_path: Path) -> None:
-    """Also where ours is too long for a variable, and goes by a file that the script's Python reads."""
+    """Even if ours is too long for a variable and is passed in a file that the script's Python reads."""
     own = '{"of": "the user"}'
     found = variables(tmp_path, {"TF_CONFIG": own}, hosts=hosts)
     assert (found["TF_CONFIG"], hook.CONFIG_FILE in found) == (own, False)
 
 
 def of_task(tmp_path: Path, rank: int, **settings: Any) -> dict[str, str]:
-    """The variables of one of two MPI ranks."""
+    """Return the variables of one of two MPI ranks."""
     settings = {"size": Size(tasks=2), **settings}
     plan = JobPlan(
         Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mpi"), launcher="srun", is_step=True, **settings
@@ -122,7 +122,7 @@ def test_a_cluster_too_long_for_a_variable_is_passed_in_a_file(tmp_path: Path) -
     assert all(var.fits(name, value) for name, value in found.items())
 
 
-# --- a node's disk without room: what can stay shared stays shared
+# --- a full node disk: what can be used from the shared folder is
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_full_disk_falls_back_to_the_shared_copy(number: int, shared: bool, tm
     assert len(stager._warnings) == 1
 
 
-# --- what a killed process of ours has started
+# --- children of a killed process of ours
 
 STARTS = """
 import os, sys, time
@@ -214,7 +214,7 @@ def test_a_trial_looks_like_its_own_run_to_its_script_and_other_trackers() -> No
 def test_variables_of_a_launch_override_those_of_its_plan(
     tmp_path: Path, order: dict[str, str], resumed: str, seed: str
 ) -> None:
-    """Its own variables win; from the second attempt on it resumes from its own outputs, where there are any."""
+    """From the second attempt on, it resumes from its own outputs if there are any."""
     layout = RunLayout(str(tmp_path / "x-1"))
     Path(layout.outputs).mkdir(parents=True)
     if resumed == "own":

@@ -1,4 +1,4 @@
-"""What other trackers in the script find."""
+"""The variables that other trackers find in the script."""
 
 from __future__ import annotations
 

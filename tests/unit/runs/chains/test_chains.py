@@ -1,4 +1,4 @@
-"""Runs that follow others: what Slurm is told, and what is refused before anything is submitted."""
+"""Runs that follow others: the dependencies given to Slurm, and what is refused before anything is submitted."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
         (earlier(RunStatus.RUNNING, "any"), "afterany:33"),
         (earlier(RunStatus.RUNNING, "notok", "33_4"), "afternotok:33_4"),
         (earlier(RunStatus.NOT_RESPONDING), "afterok:33"),
-        # what has ended as it should needs no waiting: Slurm may not know its job any more
+        # a run that ended as required need not be waited for: Slurm may not know its job anymore
         (earlier(RunStatus.COMPLETED), None),
         (earlier(RunStatus.COMPLETED, "any", None), None),
         (earlier(RunStatus.FAILED, "any"), None),
@@ -62,7 +62,7 @@ def test_runs_that_can_not_be_followed_are_refused(one: Earlier, scheduler: str,
     [
         (earlier(RunStatus.RUNNING), True),
         (earlier(RunStatus.QUEUED, "any"), True),
-        (earlier(RunStatus.COMPLETED), False),  # nobody is told to wait for what has ended
+        (earlier(RunStatus.COMPLETED), False),  # nothing waits for an ended run
         (earlier(RunStatus.FAILED, "notok"), False),
         (earlier(RunStatus.NOT_STARTED, ref=None), False),
     ],
@@ -105,11 +105,11 @@ def test_a_dependency_is_moved_to_the_successor(dependency: str, expected: str) 
 
 
 class GoneError(Exception):
-    """The job does not wait any more."""
+    """The job is no longer waiting."""
 
 
 class Cluster:
-    """A run whose job is 12, and what follows it, 21: what is written down, what Slurm knows, and who does the next step."""
+    """A run with job 12 and its follower, job 21: what is recorded, what Slurm knows, and who does the next step."""
 
     def __init__(self, condition: str, steps: Sequence[Callable[[Cluster], None]], places: Sequence[int]) -> None:
         self.current, self.condition, self.dependency = "12", condition, ""
@@ -121,7 +121,7 @@ class Cluster:
         self._calls = 0
 
     def turn(self) -> None:
-        """Let the supervisors do the steps that come before the client's next one."""
+        """Let the supervisors do the steps that precede the client's next one."""
         while self._next and self._next[0] <= self._calls:
             self._next[1](self)
             self.start()
@@ -133,7 +133,7 @@ class Cluster:
         self.turn()
 
     def start(self) -> None:
-        """Start or cancel the follower at once where the job that it waits for is over."""
+        """Start or cancel the follower at once if the job that it waits for is over."""
         self.gone = self.gone or self.dependency.rpartition(":")[2] in self.over
 
     def read(self) -> str:

@@ -1,4 +1,4 @@
-"""The second look of a run that follows others: by the jobs that these are by now, and noted until it has been taken."""
+"""The second look of a run that follows others: it uses their current jobs, and is noted until it is done."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slurmtf.submit.record import note
 
 @pytest.fixture
 def scontrol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What scontrol was called with, a line each."""
+    """Record the arguments of scontrol, one call a line."""
     folder, log = tmp_path / "bin", tmp_path / "calls"
     folder.mkdir()
     (folder / "scontrol").write_text(f'#!/bin/sh\necho "$*" >>{log}\n[ ! -e {tmp_path}/refuses ] || exit 1\n')
@@ -55,7 +55,7 @@ def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
     [
         ({"/runs/a": "33", "/runs/b": "34"}, []),
         ({"/runs/a": "35", "/runs/b": "34"}, ["update jobid=40 dependency=afterok:35,afterany:34"]),
-        ({"/runs/a": "33"}, []),  # of the other nothing is known
+        ({"/runs/a": "33"}, []),  # nothing is known about the other one
     ],
 )
 def test_a_follower_waits_for_the_current_jobs(

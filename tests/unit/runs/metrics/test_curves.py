@@ -1,4 +1,4 @@
-"""Metrics as curves: which are shown, in which order, where each value stands."""
+"""Metrics as curves: which are shown, in which order, and the position of each value."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""TensorBoard's event files: read as they grow, torn, damaged, by several writers; TensorBoard itself is asked where it is."""
+"""TensorBoard's event files: growing, torn, damaged, by several writers; compared with TensorBoard if it is installed."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_the_crc_is_that_of_tfrecords() -> None:
 
 
 UNKNOWN = b"\x78\x01"
-"""A field that no event has."""
+"""A field that does not exist in events."""
 
 
 @pytest.mark.parametrize(

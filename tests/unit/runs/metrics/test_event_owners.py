@@ -1,4 +1,4 @@
-"""Whose event files are: by their folder, by the process that wrote them, and the chief's where nobody can tell."""
+"""Which task owns an event file: by its folder, by the process that wrote it, or else the chief."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The metrics of a run from outside: Azure ML's shapes, growing files, damaged lines, bounded memory."""
+"""Reading the metrics of a run: Azure ML's shapes, growing files, damaged lines, bounded memory."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def layout(tmp_path: Path) -> RunLayout:
 
 
 def planned(layout: RunLayout, *roles: tuple[str, int]) -> None:
-    """Write the plan of a run with so many tasks of each role."""
+    """Write the plan of a run with this number of tasks in each role."""
     total = sum(count for _, count in roles)
     job = JobPlan(Run("x", "x"), "slurm", Distribution(roles), Size(1, total, total))
     Path(layout.plan).write_text(json.dumps({"job": job.to_dict()}), encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What MLflow is told of a run: names, parameters, status, steps, files; and what follows when it is away."""
+"""What is copied to MLflow: names, parameters, status, steps, files; and what happens if its server is away."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ def test_without_mlflow_the_missing_package_is_named(monkeypatch: pytest.MonkeyP
 
 
 class Away:
-    """A copy whose server is away for the first times that it is asked."""
+    """A copy whose server does not answer the first requests."""
 
     def __init__(self, times: int) -> None:
         self.run: Any = type("Run", (), {"id": "x-1"})()

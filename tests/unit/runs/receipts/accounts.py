@@ -1,4 +1,4 @@
-"""Runs as data, for what compares and cites them."""
+"""Runs as data, for the tests of comparing and citing."""
 
 from __future__ import annotations
 

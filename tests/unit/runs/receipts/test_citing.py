@@ -1,4 +1,4 @@
-"""A run in words, and the entries for what it used."""
+"""A run described in text, and the BibTeX entries for what it used."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A receipt that nobody could complete: what it lacks comes from the journals, and from how the run ended."""
+"""An incomplete receipt: what it lacks comes from the journals, and from how the run ended."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def test_attempts_noted_by_the_job_are_kept() -> None:
 
 
 def test_an_end_of_another_job_is_not_attributed_to_the_last_attempt() -> None:
-    """It went on in a job that was canceled while it waited."""
+    """The run continued in a job that was canceled while it waited."""
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
     found = complete({}, history(attempt(*RUNS, job="11")), state)
     assert (found["attempts"][0]["job"], found["attempts"][0]["outcome"]) == ("11", None)

@@ -1,4 +1,4 @@
-"""Runs as their folders and schedulers tell of them: what the tests of the state's decisions are written in."""
+"""Runs as their folders and schedulers show them: the building blocks for the tests of states."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 
 SUBMITTED = 1000.0
 START = 2000.0
-"""When Slurm starts the job for the first time."""
+"""The time at which Slurm starts the job first."""
 AGAIN = 5000.0
-"""When it starts it again."""
+"""The time at which Slurm starts it again."""
 NOW = 9000.0
 FOLDER = "/scratch/lab/lab-1"
 JOB = SubmittedJob(JobRef(None, "12"), "slurm", FOLDER, SUBMITTED, "submitted")
@@ -39,7 +39,7 @@ REQUEUED = Outcome(Cause.REQUEUED, signal=15)
 
 
 def lines(*told: Any, start: float = START, number: int = 0, job: str = "12") -> list[Record]:
-    """The journal of an attempt: its start, then these events, one each second."""
+    """Return the journal of an attempt: its start, then these events, one each second."""
     began = events.Started(job_id=job, attempt=number, host="node1", nodes="node[1-2]", process=NOBODY)
     return [Record.of(event, start + second) for second, event in enumerate([began, *told])]
 
@@ -56,7 +56,7 @@ def attempt(*told: Any, start: float = START, number: int = 0, job: str = "12") 
 
 
 def ended(outcome: Outcome, **settings: Any) -> Attempt:
-    """An attempt whose script ran, and that ended so."""
+    """Return an attempt whose script ran and which ended with this outcome."""
     return attempt(*RUNS, events.Ended(outcome.to_dict(), 3.0), **settings)
 
 
@@ -65,7 +65,7 @@ def history(*attempts: Attempt, heartbeat: float | None = NOW) -> History:
 
 
 def seen(state: JobState, start: float | None = START, **facts: Any) -> Answer:
-    """What Slurm says of the job."""
+    """Return what Slurm reports about the job."""
     return Answer(replace(Observation(JOB.ref, state, start=start, folder=FOLDER), **facts))
 
 
@@ -79,7 +79,7 @@ CANCELED = Outcome(Cause.CANCELED)
 
 
 def but_for_canceler(outcome: Outcome | None) -> Outcome | None:
-    """An outcome without what it tells of who canceled the run: test_cancelers.py asks for that."""
+    """Return an outcome without the facts about who canceled the run, which test_cancelers.py covers."""
     return outcome._replace(detail={}) if outcome and outcome.cause is Cause.CANCELED else outcome
 
 

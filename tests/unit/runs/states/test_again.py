@@ -1,4 +1,4 @@
-"""A run that starts again, by its own restarts or by Slurm alone: its state, and which attempt it is."""
+"""A run that starts again, by its own restarts or by Slurm alone: its state and the number of its attempt."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 
 def left(how: str, **facts: object) -> Attempt:
-    """An attempt that reached its time limit, and what was decided then."""
+    """Return an attempt that reached its time limit, with the decision that followed."""
     decided = events.Restart(how, "time-limit", "time-limit", number=2, at_most=4, seconds=7800.0, **facts)  # type: ignore[arg-type]
     return attempt(*RUNS, decided, events.Ended(AT_LIMIT.to_dict(), 7800.0))
 
@@ -75,7 +75,7 @@ def test_decisions_about_other_attempts_are_shown_and_stored() -> None:
 
 
 def counted(nth: int, *told: object, outcome: Outcome | None = None, **settings: Any) -> Attempt:
-    """An attempt whose supervisor has said which one it is."""
+    """Return an attempt whose supervisor recorded its number."""
     end = [events.Ended(outcome.to_dict(), 3.0)] if outcome else []
     return replace(attempt(*RUNS, *told, *end, **settings), nth=nth, at_most=4)
 
@@ -89,7 +89,7 @@ RUNS_AGAIN = seen(JobState.RUNNING, start=AGAIN)
 
 
 def lost_node(number: int) -> Again:
-    """What is known where Slurm alone started the job again: an attempt that says nothing has lost its node."""
+    """Return what is known if Slurm alone started the job again: an attempt without an end has lost its node."""
     return Again("return", "node-failure", "node-failure", number, 4, 0.0)
 
 
@@ -98,7 +98,7 @@ def lost_node(number: int) -> Again:
     [
         (history(counted(1)), seen(JobState.RUNNING), None),
         (history(counted(1)), WAITS, lost_node(2)),
-        (history(counted(1)), RUNS_AGAIN, lost_node(2)),  # no word of the next one yet
+        (history(counted(1)), RUNS_AGAIN, lost_node(2)),  # nothing is known about the next one yet
         (history(counted(1), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, lost_node(2)),
         (history(counted(1, IN_ALLOCATION)), WAITS, lost_node(3)),
         (history(counted(1, IN_ALLOCATION)), seen(JobState.RUNNING), Again("launch", "script", "script", 2, 4, 5.0)),
@@ -110,7 +110,7 @@ def lost_node(number: int) -> Again:
             history(counted(1, USED_UP, outcome=FAILED), counted(1, start=AGAIN, job="19")),
             UNASKED,
             None,
-        ),  # by hand: begins anew
+        ),  # by hand: starts from one
         (history(counted(0)), WAITS, None),  # an element of a sweep: not counted
     ],
 )

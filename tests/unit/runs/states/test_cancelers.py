@@ -1,4 +1,4 @@
-"""Who canceled a run: by its own note, by Slurm's accounting, and by what was written down when Slurm still knew."""
+"""Who canceled a run: according to its own note, Slurm's accounting, and what was recorded while Slurm still knew."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_slurm_is_asked_once_for_the_canceler(records: Records, told: History, a
     ],
 )
 def test_canceler_of_a_run_that_waits_for_another(canceler: Canceler | None, reason: str, cause: Cause) -> None:
-    """Slurm does, when that can't come; its user may, at any time."""
+    """Slurm does if its dependency can't be satisfied; its user may at any time."""
     answer = by(canceler, start=None, reason=reason)
     assert state_of(RECORDS, NOTHING, answer, Evidence(after=("a-1",))).cause is cause
 

@@ -1,4 +1,4 @@
-"""Which of its jobs a run is."""
+"""Which job is the current one of a run."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def test_the_current_job_is_the_one_submitted_last() -> None:
     ],
 )
 def test_cluster_of_a_job_submitted_by_hand(recorded: str | None, own: str | None, by_hand: str, asked: str | None) -> None:
-    """``sbatch -M other job.sh``; on a single cluster, which may have no accounting, none is named."""
+    """``sbatch -M other job.sh``; on a single cluster, which may have no accounting, no cluster is named."""
     job = replace(JOB, ref=replace(JOB.ref, cluster=recorded))
     attempts = [Attempt("4711", 0, JOB.submitted + 100, cluster=by_hand)]
     if own is not None:
@@ -95,7 +95,7 @@ def test_clocks_of_nodes_and_login_node_may_differ_by_90_s(after_s: int, followe
 
 
 def test_another_job_under_the_same_number_tells_nothing() -> None:
-    """The scheduler leaves out what works in another folder, so that the run's own job is one that it does not know."""
+    """The scheduler leaves out jobs that work in another folder, so the run's own job is unknown to it."""
     assert state_of(told=history(RUNNING), answer=FORGOTTEN).cause is Cause.LOST
     assert state_of(told=history(ended(DONE)), answer=seen(JobState.RUNNING)).status is RunStatus.COMPLETED
 

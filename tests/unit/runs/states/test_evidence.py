@@ -1,4 +1,4 @@
-"""How far a batch script came: by what it notes, in a real bash."""
+"""How far a batch script came, according to its notes; in a real bash."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ exit 0
 
 
 def script_of(source: Path, folder: Path, prologue: list[str]) -> RunLayout:
-    """The batch script that a site with this prologue gets, in a run folder whose launch does nothing."""
+    """Write the batch script of a site with this prologue, to a run folder whose launch does nothing."""
     folder.mkdir()
     text = render(planned(source, Site(name="here", environment=JobEnvironment(prologue=prologue))), [find_data("templates")])
     lines = [f"RUN={folder}" if line.startswith("RUN=") else line for line in text.splitlines()]
@@ -39,7 +39,7 @@ def script_of(source: Path, folder: Path, prologue: list[str]) -> RunLayout:
 
 
 def ran(layout: RunLayout, job: str = "12", restarts: str = "0", **settings: str) -> RunState:
-    """The batch script has run, up to where it may; what became of it as Slurm tells it."""
+    """Run the batch script as far as it gets, and return its state as Slurm reports it."""
     environ = {"PATH": os.environ["PATH"], "SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": restarts, **settings}
     subprocess.run(["bash", layout.script], env=environ, capture_output=True, timeout=HANG_S, check=False)
     return RunState(RunStatus.FAILED, JobRef(None, "12"), attempt=0, outcome=Outcome(Cause.NOT_STARTED))
@@ -125,7 +125,7 @@ def test_the_failed_node_is_named_if_the_log_is_unambiguous(tmp_path: Path) -> N
 
 
 def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path) -> None:
-    """What an earlier one was killed for does not count."""
+    """The reason why an earlier attempt was killed does not count."""
     layout = RunLayout(str(tmp_path))
     lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.LOST))
     Path(layout.logs).mkdir()

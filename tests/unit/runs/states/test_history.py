@@ -1,4 +1,4 @@
-"""Journal events become attempts: late ones, repeated ones, damaged ones too."""
+"""Journal events become attempts, including late, repeated and damaged events."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def test_events_become_an_attempt() -> None:
         ((events.Prepared(), LAUNCHED), Phase.STARTING),
         (RUNS, Phase.RUNNING),
         ((*RUNS, events.Decided(DONE.to_dict())), Phase.FINALIZING),
-        ((*RUNS, events.Finalizing(), *RUNS), Phase.FINALIZING),  # late ones take nothing back
+        ((*RUNS, events.Finalizing(), *RUNS), Phase.FINALIZING),  # late events take nothing back
         ((*RUNS, LAUNCHED, events.Prepared()), Phase.RUNNING),
         ((*RUNS, events.TaskRestarted(0, "main-0")), Phase.RUNNING),
     ],
@@ -141,7 +141,7 @@ def test_attempts_of_one_job_come_by_their_number_whatever_the_clocks_of_their_n
     assert [(one.job, one.number) for one in found] == list(times)
 
 
-JOBS = [  # those that jobs.jsonl names, and each journal with what its node's clock said, as they came
+JOBS = [  # the jobs in jobs.jsonl, and each journal with the time of its node's clock, in order
     (["12", "13", "14"], {("12", 0): 300.0, ("12", 1): 250.0, ("13", 0): 100.0, ("14", 0): 200.0}),
     (["12", "13", "12"], {("12", 0): 300.0, ("12", 1): 100.0}),
     (["12"], {("12", 0): 100.0, ("99", 0): 200.0}),

@@ -1,4 +1,4 @@
-"""Answers of Slurm's that are older than what a run's folder tells."""
+"""Answers of Slurm that are older than the events in a run's folder."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from slurmtf.scheduler import JobState
 from tests.unit.runs.states.stories import FORGOTTEN, NOW, PREEMPTED, RECORDS, RUNS, UNREACHABLE, attempt, ended, history, seen
 
 OUTDATED = [
-    # what was told of the last attempt, the answer (at most 60 s old), whether it is older than that
+    # events of the last attempt, the answer (at most 60 s old), whether the answer is older than the events
     ([], seen(JobState.PENDING), False),
     ([attempt(*RUNS, start=NOW - 30)], seen(JobState.PENDING), True),
-    ([attempt(*RUNS, start=NOW - 120)], seen(JobState.PENDING), True),  # the node's clock may be behind, by 100 s
+    ([attempt(*RUNS, start=NOW - 120)], seen(JobState.PENDING), True),  # the node's clock may be 100 s behind
     ([attempt(*RUNS, start=NOW - 3600)], seen(JobState.RUNNING), False),
     ([ended(PREEMPTED, start=NOW - 30)], seen(JobState.RUNNING), True),
     ([ended(PREEMPTED, start=NOW - 3600)], seen(JobState.PENDING), False),

@@ -1,4 +1,4 @@
-"""What the login node wrote into a run folder is read as it was written, and what makes no sense is named and left out."""
+"""Records of the login node in a run folder are read as they were written; malformed ones are named and left out."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def test_records_are_read_as_they_were_written(layout: RunLayout) -> None:
     assert request is not None
     assert (request.job, request.uid, request.host) == ("15", os.getuid(), socket.gethostname())
     assert request.time and request.user == trust.user_name(os.getuid())
-    assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # what the job's supervisor looks for
+    assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # the supervisor of the job looks for this
     forget_cancel_request(layout, "")
     assert read_records(layout).cancel_request is None
 
@@ -67,7 +67,7 @@ def test_records_are_read_as_they_were_written(layout: RunLayout) -> None:
     ],
 )
 def test_an_unknown_key_is_accepted(change: dict[str, Any], layout: RunLayout) -> None:
-    """Today's shape with what tomorrow's may add: it never ends a list of runs."""
+    """Today's format with keys that a later one may add: it never stops a list of runs."""
     Path(layout.ended).write_text(json.dumps({**LOST.to_dict(), **change}))
     found = read_records(layout)
     assert found.unreadable == ()

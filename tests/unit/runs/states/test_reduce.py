@@ -1,4 +1,4 @@
-"""Where a run is: each status, each cause, each disagreement of its two witnesses. None of it needs Slurm."""
+"""The state of a run: each status, each cause, each disagreement of journal and Slurm. No test needs Slurm."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ LIVE: list[tuple[str, Records, History, Answer, RunStatus]] = [
         seen(JobState.RUNNING, AGAIN),
         RunStatus.PREPARING,
     ),
-    # without a scheduler's word
+    # without an answer of the scheduler
     ("Slurm does not answer, signs of life", RECORDS, history(RUNNING), UNREACHABLE, RunStatus.RUNNING),
     ("the same, of one that waits", RECORDS, NOTHING, UNREACHABLE, RunStatus.QUEUED),
     ("the same, cancel was asked for", CANCELING, history(RUNNING), UNREACHABLE, RunStatus.CANCEL_REQUESTED),
@@ -148,7 +148,7 @@ UNMET = Outcome(Cause.DEPENDENCY, detail={"after": ["a-1"]})
 AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
-    # the journal's word alone
+    # the journal alone
     ("completed", RECORDS, history(ended(DONE)), UNASKED, C, DONE, 0),
     ("failed", RECORDS, history(ended(FAILED)), UNASKED, F, FAILED, 3),
     ("crashed", RECORDS, history(ended(CRASHED)), UNASKED, F, CRASHED, 139),
@@ -162,12 +162,12 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     ("a cause of a newer slurmtf", RECORDS, history(ended(NEWER)), UNASKED, F, NEWER, 1),
     ("canceled", RECORDS, history(ended(BY_TERM)), UNASKED, X, BY_TERM, 130),
     ("time limit", RECORDS, history(ended(AT_LIMIT)), UNASKED, F, AT_LIMIT, 124),
-    # both, who agree
+    # both, which agree
     ("preempted for good", RECORDS, history(ended(PREEMPTED)), seen(JobState.PREEMPTED), X, PREEMPTED, 143),
     ("its node failed, for good", RECORDS, history(ended(NODE_FAILED)), seen(JobState.NODE_FAIL), F, NODE_FAILED, 143),
     ("requeued, and Slurm forgot it", RECORDS, history(ended(REQUEUED)), FORGOTTEN, F, REQUEUED, 143),
     ("preempted, and Slurm forgot it", RECORDS, history(ended(PREEMPTED)), FORGOTTEN, X, PREEMPTED, 143),
-    # both, who do not
+    # both, which disagree
     ("the journal's success against Slurm's node failure", RECORDS, history(ended(DONE)), seen(JobState.NODE_FAIL), C, DONE, 0),
     ("the journal's failure against Slurm's success", RECORDS, history(ended(FAILED)), seen(JobState.COMPLETED), F, FAILED, 3),
     ("the journal's end against a running job", RECORDS, history(ended(FAILED)), seen(JobState.RUNNING), F, FAILED, 3),
@@ -178,7 +178,7 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     ("its node failed, then canceled", RECORDS, history(ended(NODE_FAILED)), seen(JobState.CANCELLED, AGAIN), X, CANCELED, 130),
     ("its end was certain before it was killed", RECORDS, history(DECIDED), seen(JobState.CANCELLED), F, FAILED, 3),
     ("the same, and Slurm forgot it", RECORDS, history(DECIDED), FORGOTTEN, F, FAILED, 3),
-    # Slurm's word alone
+    # Slurm alone
     ("canceled while it waited", RECORDS, NOTHING, seen(JobState.CANCELLED, None), X, CANCELED, 130),
     ("killed at the time limit", RECORDS, history(RUNNING), seen(JobState.TIMEOUT), F, TIMEOUT, 124),
     ("past its deadline", RECORDS, NOTHING, seen(JobState.DEADLINE, None), F, TIMEOUT, 124),
@@ -196,7 +196,7 @@ ENDS: list[tuple[str, Records, History, Answer, RunStatus, Outcome, int]] = [
     ("only its first start has a witness", RECORDS, OFF, seen(JobState.COMPLETED, AGAIN), F, NOT_STARTED, 1),
     ("only a start that was killed has one", RECORDS, history(RUNNING), seen(JobState.COMPLETED, AGAIN), F, NOT_STARTED, 1),
     ("only the first start got so far", RECORDS, history(DECIDED), seen(JobState.FAILED, AGAIN), F, NOT_STARTED, 1),
-    # nobody's word
+    # neither
     ("Slurm does not know it", RECORDS, NOTHING, FORGOTTEN, F, LOST_BY_SLURM, 1),
     ("Slurm does not know it, it ran", RECORDS, history(RUNNING), FORGOTTEN, F, LOST_BY_SLURM, 1),
     ("Slurm does not know it, cancel was asked for", CANCELING, history(RUNNING), FORGOTTEN, X, CANCELED, 130),
@@ -314,7 +314,7 @@ def test_disagreements_lead_to_doubts(records: Records, told: History, answer: A
 
 @pytest.mark.parametrize(("later_s", "status"), [(0, RunStatus.RUNNING), (90, RunStatus.RUNNING), (110, RunStatus.PREPARING)])
 def test_clocks_of_node_and_controller_may_differ_by_90_s(later_s: int, status: RunStatus) -> None:
-    """By less, the attempt is the one of which Slurm speaks; by more, an earlier start of a requeued job."""
+    """Within 90 s, Slurm means this attempt; beyond that, the attempt is an earlier start of a requeued job."""
     assert state_of(told=history(RUNNING), answer=seen(JobState.RUNNING, START + later_s)).status is status
 
 
@@ -329,7 +329,7 @@ def test_clocks_of_node_and_controller_may_differ_by_90_s(later_s: int, status: 
     ids=["waits", "is to be canceled", "has started since squeue was asked", "by hand, has started since"],
 )
 def test_a_job_just_submitted_is_not_lost(records: Records, told: History, status: RunStatus) -> None:
-    """What squeue says may be older than the job: the site's cache answers, or another process of the user asked."""
+    """The answer of squeue may be older than the job: from the site's cache, or from another process of the user."""
     last = told.last
     since = START if last and last.job != JOB.ref.name else SUBMITTED
     told = replace(told, heartbeat=since + RECORD_LAG_S) if last else told
@@ -350,14 +350,14 @@ def test_what_can_not_be_read_is_named() -> None:
 
 @pytest.mark.parametrize(("state", "status"), [(JobState.COMPLETED, RunStatus.COMPLETED), (JobState.FAILED, RunStatus.FAILED)])
 def test_an_unreadable_journal_is_not_taken_for_a_missing_one(state: JobState, status: RunStatus) -> None:
-    """The exit code is the supervisor's or the batch script's: Slurm's word is taken, in doubt."""
+    """The exit code is that of the supervisor or of the batch script: Slurm's answer is used, with a doubt."""
     found = state_of(told=History(unreadable=("journal",)), answer=seen(state))
     assert found.status is status
     assert found.unreadable == ("journal",)
     assert found.cause is not Cause.NOT_STARTED
 
 
-# --- an end that was written down
+# --- a recorded end
 
 WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED, detail={"by": "slurm"}), ended=3000.0)
 
@@ -376,7 +376,7 @@ def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
         (seen(JobState.FAILED), 3010.0, LOST),  # not in the accounting yet
         (seen(JobState.FAILED), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (Answer(None), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
-        (seen(JobState.FAILED, untold=True), 4000.0, LOST),  # accounting does not answer
+        (seen(JobState.FAILED, untold=True), 4000.0, LOST),  # the accounting does not answer
         (seen(JobState.FAILED, untold=True), 7000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (UNREACHABLE, 4000.0, LOST),
         (replace(UNREACHABLE, error="", outdated=True), 4000.0, LOST),
@@ -384,7 +384,7 @@ def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
     ],
 )
 def test_the_exit_code_of_a_lost_run_is_requested_until_it_is_known(answer: Answer, now: float, expected: Outcome) -> None:
-    """Or until it is clear that it will not be."""
+    """Or until it is clear that it never will be."""
     records = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST, ended=3000.0))
     assert job_to_ask_for(records, history(RUNNING)) == JOB
     state = reduce(records, history(RUNNING), answer, now)

@@ -1,4 +1,4 @@
-"""What the folder tells beside the journal, and runs on a machine without a scheduler."""
+"""Evidence in the run folder in addition to the journal, and runs on a machine without a scheduler."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The state of a sweep: by what its trials came to, what its elements do, and what stopped it."""
+"""The state of a sweep, from the results of its trials, the states of its elements, and what stopped it."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def facts(
 
 
 def answers(*states: JobState | None, reason: str = "", error: str = "") -> list[tuple[SubmittedJob, Answer]]:
-    """What is said of each element; None: nothing is known of it any more."""
+    """Return the answer for each element; None: it is no longer known."""
     found = []
     for one, state in zip(JOB.each, states, strict=True):
         seen = Observation(one.ref, state, reason) if state else None
@@ -48,7 +48,7 @@ ONE_DONE = (trial(0, COMPLETED), trial(1))
 
 
 def test_an_end_counts_only_for_the_last_submission() -> None:
-    """Whoever looked while more was submitted may have written down an end after that."""
+    """A process that looked while more was submitted may have recorded an end after that."""
     sliced = (JOB, replace(JOB, ref=JobRef(None, "8"), first=2))
     ended = reduce_sweep(facts(*ALL_DONE), replace(RECORDS, jobs=sliced), answers(GONE, GONE), NOW)
     assert ended.job == JOB.ref
@@ -61,7 +61,7 @@ def test_an_end_counts_only_for_the_last_submission() -> None:
     ("known", "said", "status"),
     [
         (facts(*ALL_DONE), answers(GONE, GONE), RunStatus.COMPLETED),
-        (facts(*ALL_DONE), answers(RUNNING, GONE), RunStatus.COMPLETED),  # elements that leave are none of its business
+        (facts(*ALL_DONE), answers(RUNNING, GONE), RunStatus.COMPLETED),  # elements that leave do not matter
         (facts(trial(0, FAILED), trial(1, FAILED)), answers(GONE, GONE), RunStatus.FAILED),
         (facts(trial(0, CANCELED), trial(1, FAILED)), answers(GONE, GONE), RunStatus.COMPLETED),
         (facts(trial(0), trial(1)), answers(PENDING, PENDING), RunStatus.QUEUED),
@@ -168,7 +168,7 @@ def test_reason_why_no_element_continues_unfinished_trials(
         (trial(0), RunStatus.CANCELED, RunStatus.NOT_STARTED),
         (trial(0, taken=True), RunStatus.RUNNING, RunStatus.RUNNING),
         (trial(0, taken=True), RunStatus.FAILED, RunStatus.CANCELED),
-        (replace(trial(0), started=200.0), RunStatus.RUNNING, RunStatus.QUEUED),  # let go of: another element takes it
+        (replace(trial(0), started=200.0), RunStatus.RUNNING, RunStatus.QUEUED),  # released: another element takes it
         (replace(trial(0), started=200.0), RunStatus.CANCELED, RunStatus.CANCELED),
         (trial(0, FAILED), RunStatus.CANCELED, RunStatus.FAILED),
     ],
@@ -187,7 +187,7 @@ def test_summary_names_the_best_trial() -> None:
     [
         ("7", None, "slurmtf"),
         ("7", Canceler(1000, "ada", is_owner=True), "slurmtf"),
-        ("7", Canceler(0, "root"), "other"),  # that order came to nothing
+        ("7", Canceler(0, "root"), "other"),  # that order failed
         ("6", Canceler(1000, "ada", is_owner=True), "owner"),
         ("6", None, "unknown"),
     ],

@@ -1,4 +1,4 @@
-"""What a list shows of an outcome: its line without the log's end, cut nowhere."""
+"""How a list shows an outcome: its whole line without the end of the log."""
 
 from __future__ import annotations
 

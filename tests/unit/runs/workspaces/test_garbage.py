@@ -1,4 +1,4 @@
-"""What nothing needs is found and removed, and nothing else: runs, what they need, and what is under way stay."""
+"""Garbage is found and removed, and nothing else: runs, the files they need, and work in progress are kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ DEAD = replace(identify(os.getpid()), started=1)
 
 
 def run_of(root: Path, workspace: Path, text: str) -> tuple[Path, Path]:
-    """Make a run of this source; return its folder and the stored snapshot."""
+    """Create a run of this source; return its folder and the stored snapshot."""
     fill(root, "train.py", text=text)
     plan, script = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     store = SnapshotStore(workspace)
@@ -97,7 +97,7 @@ def test_a_young_snapshot_is_kept(root: Path, workspace: Path) -> None:
 
 
 def test_a_snapshot_that_runs_have_as_copies_is_kept(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """There its number of links is one, as if nobody had it."""
+    """If runs have copies, its number of links is one, as if no run had it."""
     monkeypatch.setattr(os, "link", refuse)
     folder, stored = run_of(root, workspace, "one")
     assert stored.stat().st_nlink == 1
@@ -142,7 +142,7 @@ def test_the_index_of_a_deleted_source_is_removed(root: Path, tmp_path: Path, wo
 
 
 def pack_of(workspace: Path, prefix: Path, name: str, age: int) -> Path:
-    """A pack of an environment, as it is made at submission."""
+    """Create the pack of an environment, as a submission does."""
     layout = EnvironmentStore(workspace / OWN / FOLDER).layout
     layout.prepare()
     pack = Path(layout.pack(name))
@@ -166,7 +166,7 @@ def test_a_pack_is_removed_if_it_is_outdated_or_its_environment_is_gone(tmp_path
 
 
 def test_a_pack_of_an_unfinished_run_is_kept(root: Path, tmp_path: Path, workspace: Path) -> None:
-    """Of one that is being submitted, too."""
+    """Also that of a run being submitted."""
     pack = pack_of(workspace, tmp_path / "gone", "a", 9)
     folder, _ = run_of(root, workspace, "one")
     assert found(workspace) == [("pack", pack)]
@@ -227,7 +227,7 @@ def test_a_submission_killed_before_its_run_existed_is_removed(
         grow_old(workspace)
     expected = [("unfinished submission", staging), ("unfinished submission", note)]
     assert found(workspace) == (expected if gone else [])
-    (workspace / "lab/lab-1").mkdir(parents=True)  # a run that may have a job is left to the next submission
+    (workspace / "lab/lab-1").mkdir(parents=True)  # a run that may have a job is handled by the next submission
     assert found(workspace) == []
 
 
@@ -255,7 +255,7 @@ def test_garbage_removed_by_another_process_is_no_error(workspace: Path) -> None
 
 
 def command(*argv: str | Path) -> Any:
-    """The data of 'slurmtf gc --json'."""
+    """Return the data of 'slurmtf gc --json'."""
     done = call(*argv, "--json")
     return json.loads(done.stdout)["data"]
 

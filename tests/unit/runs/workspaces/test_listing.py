@@ -1,4 +1,4 @@
-"""Lists of runs: the index never lies, whatever happened to it or to the folders; filters."""
+"""Lists of runs: the index is never wrong, whatever happened to it or to the folders; filters."""
 
 from __future__ import annotations
 
@@ -87,13 +87,13 @@ def test_200_runs_that_end_in_the_same_second(tmp_path: Path, monkeypatch: pytes
         with journal.open("a") as file:
             file.write(end)
     expected = [FAILED if number % 10 == 0 else COMPLETED for number in range(200)]
-    assert statuses(runs) == expected  # at once, before any clock has gone on
+    assert statuses(runs) == expected  # at once, before any clock advances
     assert statuses(runs) == expected
     assert len((tmp_path / "calls").read_text().splitlines()) == 1
 
 
 def start_again(layout: RunLayout) -> None:
-    """A new journal: another start that has not ended."""
+    """Write a new journal: another start that has not ended."""
     text = Path(layout.journal("1000", 0)).read_text().splitlines()[0]
     Path(layout.journal("1000", 1)).write_text(text.replace('"attempt": 0', '"attempt": 1') + "\n")
 
@@ -141,7 +141,7 @@ def test_a_run_that_changes_while_it_is_read_gets_no_row(
     def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
         seen = LOOK(layouts, max_age_s=max_age_s)
         change(changing)
-        age(changing)  # by a clock that is behind
+        age(changing)  # with a clock that is behind
         return seen
 
     with monkeypatch.context() as context:

@@ -1,4 +1,4 @@
-"""Where runs are looked for, and a name that means none or several of them."""
+"""Where runs are searched, and names that mean no run or several."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         ("local", ["slurmtf-runs"]),
         ("mine", ["scratch", "slurmtf-runs"]),
         ("slurm", ["slurmtf-runs"]),
-        ("unset", ["slurmtf-runs"]),  # a run can be looked at without the profile that started it
+        ("unset", ["slurmtf-runs"]),  # runs can be read without the profile that started them
         ("nosuch", ["slurmtf-runs"]),
     ],
 )

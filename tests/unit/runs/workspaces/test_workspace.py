@@ -1,4 +1,4 @@
-"""Which run a name means, and that one bad folder hides no other."""
+"""Which run a name means; and one bad folder hides no other."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ def runs(tmp_path: Path) -> list[Path]:
 
 @pytest.fixture
 def home() -> Iterator[Path]:
-    """A folder that other users reach: pytest closes the one above its own whenever another session begins."""
+    """A home folder that other users can reach: pytest closes the parent of its own whenever another session begins."""
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
 
 
 def test_names_and_numbers_and_last_mean_runs(runs: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever lies in the current directory under that name."""
+    """Whatever the current directory contains under that name."""
     here = tmp_path / "elsewhere" / "here"
     here.mkdir(parents=True)
     monkeypatch.chdir(here)
@@ -134,7 +134,7 @@ main()
 
 
 def as_nobody(home: Path, *argv: str | Path) -> dict[str, Any]:
-    """What a command says to a user who may not read everything."""
+    """Return the output of a command for a user who may not read everything."""
     code = AS_NOBODY.format(nobody=NOBODY)
     environ = {"HOME": str(home), "PATH": "/usr/bin:/bin"}
     argv = (sys.executable, "-c", code, *argv)

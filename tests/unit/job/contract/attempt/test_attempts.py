@@ -1,4 +1,4 @@
-"""What crosses from the job to the login node: outcomes and events, also damaged ones and those of another version."""
+"""What the job passes to the login node: outcomes and events, including damaged ones and those of another version."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_every_cause_has_a_text_with_any_facts(facts: dict[str, Any]) -> None:
         (Outcome(Cause.CANCELED, signal=15), 143, 130),
         (Outcome(Cause.PREEMPTED, signal=15), 143, 143),
         (Outcome(Cause.LOST), 1, 1),
-        (Outcome(Cause.LAUNCHER, exit_code=0), 1, 1),  # only a script's 0 is a success
+        (Outcome(Cause.LAUNCHER, exit_code=0), 1, 1),  # only exit code 0 of a script is a success
         (Outcome(Cause.LAUNCHER, exit_code=255), 255, 255),
     ],
 )
@@ -161,7 +161,7 @@ def test_each_attempt_has_its_own_journal(tmp_path: Path) -> None:
     for attempt in range(2):
         journal.open_new(layout, "33_4").write(events.Started(job_id="33", element=4, attempt=attempt))
     Path(layout.journals, "notes.txt").touch()
-    Path(layout.journals, "9.0.jsonl").touch()  # of a supervisor that was killed at once
+    Path(layout.journals, "9.0.jsonl").touch()  # of a supervisor that was killed immediately
     assert [(one.job, one.number, one.started.attempt) for one in journal.attempts(layout)] == [("33_4", 0, 0), ("33_4", 1, 1)]
 
 
@@ -172,7 +172,7 @@ def test_each_attempt_has_its_own_journal(tmp_path: Path) -> None:
         (["33_4.0.jsonl"], 1),
         (["33_4.1.jsonl", "33_4.0.jsonl"], 2),
         (["33_4.9.jsonl", "33_4.10.jsonl"], 11),
-        (["33_4.1.jsonl"], 2),  # the first is gone: whoever took its number would give way to an older one
+        (["33_4.1.jsonl"], 2),  # the first is gone: an attempt with its number would give way to an older one
         (["33.0.jsonl", "33_40.5.jsonl", "3.7.jsonl"], 0),  # other jobs, and other elements of its array
         (["33_4.jsonl", "33_4.x.jsonl", "33_4.0.jsonl.tmp", "notes.txt"], 0),
     ],
@@ -191,7 +191,7 @@ def test_an_attempt_is_followed_by_a_later_one_of_its_own_job_alone(tmp_path: Pa
     assert not any(one.is_followed for one in (second, *others))
     Path(first.path).unlink()
     assert not journal.open_new(layout, "33_4").is_followed
-    Path(layout.journals).rename(tmp_path / "away")  # for a while nothing can be seen
+    Path(layout.journals).rename(tmp_path / "away")  # for a while nothing is visible
     assert not first.is_followed
 
 
@@ -263,7 +263,7 @@ def test_a_run_without_journals_has_no_attempts(tmp_path: Path) -> None:
     assert journal.attempts(RunLayout(str(tmp_path))) == []
 
 
-# --- the words
+# --- texts
 
 
 @pytest.mark.parametrize(

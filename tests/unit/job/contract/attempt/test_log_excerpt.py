@@ -77,7 +77,7 @@ def test_pythons_own_traceback_is_read(tmp_path: Path) -> None:
 
 
 def test_a_syntax_error_of_the_script_is_found(tmp_path: Path) -> None:
-    """Nothing of it was run, so that there is no traceback."""
+    """None of it was run, so there is no traceback."""
     script = tmp_path / "train.py"
     script.write_text("x = 1\nif x\n    y = 2\n")
     told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr

@@ -1,4 +1,4 @@
-"""When a claim is broken: its process has ended, or nobody on another host has touched it for too long."""
+"""When a claim is broken: its process has ended, or another host has not touched it for too long."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ HERE, ELSEWHERE = socket.gethostname(), "another-node"
     ("host", "is_us", "age_s", "broken"),
     [
         (HERE, True, 0, False),
-        (HERE, True, 1200, False),  # a process that lives, though it is busy
-        (HERE, False, 0, True),  # another process under its number: no need to wait
+        (HERE, True, 1200, False),  # a live but busy process
+        (HERE, False, 0, True),  # another process with the same pid: no need to wait
         (ELSEWHERE, True, 0, False),
         (ELSEWHERE, True, 90, False),  # nine heartbeats: a slow file system, a busy node
         (ELSEWHERE, True, 150, True),

@@ -1,4 +1,4 @@
-"""What a script logs, as a line and back."""
+"""Converting what a script logs to a line and back."""
 
 from __future__ import annotations
 

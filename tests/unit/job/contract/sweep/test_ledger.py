@@ -1,4 +1,4 @@
-"""The ledger of a sweep, by processes that work on one and are killed."""
+"""The ledger of a sweep, used by processes that are killed."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_only_one_of_two_elements_gets_a_trial(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
     assert one.leases.claim(0, 0)
     assert not other.leases.claim(0, 0)
-    assert one.leases.claim(0, 0)  # NFS may have the client ask twice
+    assert one.leases.claim(0, 0)  # NFS may make the client ask twice
 
 
 def test_an_element_that_lost_its_trial_writes_no_result(layout: SweepLayout) -> None:
@@ -173,7 +173,7 @@ def released(attempt: int, text: str) -> Event:
     [
         ([("a", took(0, "n1"))], "n1", ""),
         ([("a", took(0, "n1")), ("b", took(1, "n2"))], "n2", ""),
-        ([("b", took(1, "n2")), ("a", took(0, "n1"))], "n2", ""),  # whose file is read later
+        ([("b", took(1, "n2")), ("a", took(0, "n1"))], "n2", ""),  # its file is read later
         ([("b", Event("value", 1.0, 0, 1, 1, 0.9)), ("b", took(1, "n2"))], "n2", ""),
         ([("a", released(0, "no room")), ("b", released(1, ""))], None, "no room"),  # the last error, not the last release
         ([("a", released(0, "no room")), ("b", released(1, "no srun"))], None, "no srun"),
@@ -238,7 +238,7 @@ def test_damaged_files_do_not_affect_others(layout: SweepLayout) -> None:
     assert [lease.trial for lease in one.leases.of(one.leases.attempts())] == [0]
     for text in ("{", "[]"):
         Path(layout.stopped).write_text(text)
-        assert one.stopped() == {"why": "unreadable"}  # somebody has stopped it
+        assert one.stopped() == {"why": "unreadable"}  # it was stopped
 
 
 def test_leases_events_and_our_own_claims_mark_trials_as_taken(layout: SweepLayout) -> None:

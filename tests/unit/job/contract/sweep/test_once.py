@@ -1,4 +1,4 @@
-"""Files whose first writer wins, also where the file system tells of an error and has done it."""
+"""Files whose first writer wins, even if the file system reports an error although it wrote the file."""
 
 from __future__ import annotations
 

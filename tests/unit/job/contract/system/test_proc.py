@@ -1,4 +1,4 @@
-"""What is read of a process's stat: fields of proc(5), behind a name that may hold anything."""
+"""Reading a process's stat: fields of proc(5), after a name that may contain anything."""
 
 from __future__ import annotations
 
