@@ -76,10 +76,10 @@ SHARDS = "a shard was read, all well\n"
         # warned of, by Python and by TensorFlow: an error that does not say why is not explained by it
         (UNHEARD + TRACEBACK + "RuntimeError: odd\n", Kind.UNKNOWN),
         (UNHEARD + "giving up\n", Kind.UNKNOWN),
-        # what healthy logs say too, where the error is another one
+        # lines that healthy logs contain too, if the error is another one
         ("loss: nan\n", Kind.DIVERGED),
         ("loss: nan\nerror: the token was refused\n", Kind.UNKNOWN),
-        # a traceback of which the log has the end, and what TensorFlow 1 says after one
+        # a traceback whose beginning is missing, and what TensorFlow 1 prints after one
         ('  File "/r/work/train.py", line 5, in f\n    x = y[z]\nlab.DataLossError: corrupted record at 7\n', Kind.SCRIPT),
         ("InvalidArgumentError (see above for traceback): indices[6] = 9 is not in [0, 9)\n", Kind.SCRIPT),
         # an error without its traceback, as the last line; what else ends a log is none
@@ -87,14 +87,14 @@ SHARDS = "a shard was read, all well\n"
         ("RuntimeError: odd\n", Kind.UNKNOWN),
         ("lab.NotFoundError: no such file\ngiving up\n", Kind.UNKNOWN),
         ("mean_squared_error: 0.2\n", Kind.UNKNOWN),
-        # Python shows such errors, and goes on
+        # Python shows such errors and continues
         (QUOTA + "Exception ignored in: <function x.__del__>\n" + TRACEBACK + "AttributeError: 'x' has no 'y'\n", Kind.QUOTA),
         (QUOTA + "--- Logging error ---\n" + TRACEBACK + "TypeError: odd\n", Kind.QUOTA),
-        # the script's own words, and a library's in its message
+        # the script's own message, and one that quotes a library
         (RAISED + "    raise ValueError(text)\nValueError: no 'CUDA_ERROR_OUT_OF_MEMORY' in it\n", Kind.SCRIPT),
         (TRACEBACK + "KeyError: 'Disk quota exceeded'\n", Kind.SCRIPT),
         (RAISED + "    raise RuntimeError(text)\nRuntimeError: the loss is nan after 3 steps\n", Kind.DIVERGED),
-        # its owner is unknown
+        # whose error this is, is unknown
         (
             TRACEBACK
             + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, in f\n    raise RuntimeError(x)\nRuntimeError: odd\n',
@@ -150,7 +150,7 @@ CALLED = TRACEBACK + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, i
         (IMPORTED + "AttributeError: partially initialized module 'random' has no attribute 'e'\n", Kind.SCRIPT),
         # a script that was installed itself, by 'python -m a'
         ("Traceback (most recent call last):\n" + PACKAGE + "TypeError: odd\n", Kind.SCRIPT),
-        # an import of the script from a package
+        # a call of the script into a package
         (CALLED + "AttributeError: 'str' object has no attribute 'e'\n", Kind.SCRIPT),
         (CALLED + "flax.errors.ScopeParamShapeError: For parameter 'kernel' in '/'\n", Kind.SCRIPT),
         (CALLED + "flux.errors.ScopeParamError: odd\n", Kind.UNKNOWN),
@@ -218,7 +218,7 @@ def test_a_module_that_was_not_loaded_explains_a_missing_library(module: str, er
             1,
         ),
         (127, "slurmtf: can't start /e/my env/bin/python: No such file or directory\n", Kind.COMMAND, 1),
-        # the code alone, and words of a shell that went on or ended otherwise, are no witness
+        # the code alone, and messages of a shell that continued or ended otherwise, prove nothing
         (127, "quiet\n", Kind.UNKNOWN, 1),
         (126, "quiet\n", Kind.UNKNOWN, 1),
         (127, "run.sh: line 3: nvidia-smi: command not found\n3 of 9 tests passed\n", Kind.UNKNOWN, 1),
@@ -343,7 +343,7 @@ CAUGHT = TRACEBACK + "KeyError: 'a'\n"
 @pytest.mark.parametrize(
     ("text", "uncaught", "kind", "shown"),
     [
-        # what a script says last, where nothing looks like an error
+        # the last line of a script, if nothing looks like an error
         ("begin\nthe validation set is empty\n", None, Kind.UNKNOWN, "the validation set is empty"),
         ("begin\nWARNING: the validation set is empty\n", None, Kind.UNKNOWN, ""),
         ("mean_squared_error: 0.2\nerror: 1e-3\nthe set is empty\n", None, Kind.UNKNOWN, "the set is empty"),
@@ -355,7 +355,7 @@ CAUGHT = TRACEBACK + "KeyError: 'a'\n"
         ),
         (f"{'=' * 70}\n", None, Kind.UNKNOWN, "=" * 70),
         ("an error: the set is empty\nbye\n", None, Kind.UNKNOWN, "an error: the set is empty"),
-        # what it says after an error that it caught, by the word of its Python
+        # what it prints after an error that it caught, as noted by its Python
         (CAUGHT + "the validation set is empty\n", "", Kind.SCRIPT, "the validation set is empty"),
         (CAUGHT, "", Kind.SCRIPT, "KeyError: 'a'"),
         (CAUGHT + "a line of its message\n", "KeyError: 'a'", Kind.SCRIPT, "KeyError: 'a'"),

@@ -1,20 +1,20 @@
-"""287 logs as jobs left them, each with what it died of. Of the first 138, the real libraries wrote 56 for this, 78 are
-from public threads, named in them, shortened, and completed where a thread quotes a part, 4 were written here. They
-were collected before a rule was looked at, and parted at random.
+"""287 logs as jobs left them, each with its cause of failure. Of the first 138, 56 were written by the real libraries for
+this corpus, 78 come from public threads (which they name), shortened, and completed where a thread quotes only a part, and
+4 were written here. They were collected before any rule was read, and divided at random.
 
-On developed_on (69) the rules had been right on 57, unknown on 2, wrong on 10; the mechanism was mended on it. held_out
-(69) was measured once, after that: right on 62, unknown on 5, wrong on 2; the rules from before were right on 56,
-unknown on 7, wrong on 6. Then rules were written for it too. One kind of developed_on was widened after it was
-measured: that mpirun's daemon was not found is ``command`` too; before that it counted as wrong.
+On developed_on (69) the rules were right on 57, unknown on 2, wrong on 10; the mechanism was then improved on it. held_out
+(69) was measured once, after that: right on 62, unknown on 5, wrong on 2; the earlier rules were right on 56, unknown on 7,
+wrong on 6. Then rules were written for it too. One kind of developed_on was widened after the measurement: mpirun's missing
+daemon may also be ``command``, which had counted as wrong.
 
-fresh (75) was written and labeled later, by somebody who had not read a rule: right on 48 of them before the rules were
-widened for it (53 of the 81 that there were).
+fresh (75) was written and labeled later, by a person who had not read any rule: right on 48 of them before the rules were
+widened for it (53 of the original 81).
 
-fresh_later (74) is the second half of those, which nobody who had mended the rules by the first had seen: right on 60 of the
-81 that there were, unknown on 13, wrong on 8, before they were mended by it.
+fresh_later (74) is the second half of that set, unseen by those who improved the rules on the first: right on 60 of the
+original 81, unknown on 13, wrong on 8, before the rules were improved on it.
 
-``kind`` names the classes that a person would take for right, ``@`` the task; those in ``UNKNOWN`` are not known, and
-said so.
+``kind`` names the classes that a person would accept as right, ``@`` the task; logs in ``UNKNOWN`` are not recognized, and
+are reported as unknown.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Logs for which no rule was written: their class; and no rule's words keep its pattern from a text."""
+"""Logs for which no rule was written: their class. No rule's words keep it from a text that its pattern matches."""
 
 from __future__ import annotations
 

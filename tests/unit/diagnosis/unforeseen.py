@@ -1,7 +1,7 @@
-"""Ends of logs that were written down before any rule was looked at, with what a person would say that the run died of: the
-class, the text, the exit code or the signal.
+"""Ends of logs written before any rule was read, each with the cause that a person would name: the class, the text, the exit
+code or the signal.
 
-At first the rules were right on 18 of FIRST's 76, mended on those on 16 of SECOND's 32.
+At first the rules were right on 18 of FIRST's 76; after being improved on those, on 16 of SECOND's 32.
 """
 # ruff: noqa: E501 - texts as their programs write them
 

@@ -1,9 +1,9 @@
-"""More of them. Each set was measured before a rule was changed for it: right, unknown, wrong.
+"""More ends of logs. Each set was measured before any rule was changed for it; the numbers are right, unknown, wrong.
 
-THIRD, from knowledge of the libraries, before any rule was looked at: 31, 1, 8 of 40. FOURTH, as public issues and notes quote
-them, once mended on those: 9, 12, 4 of 25 (by the rules from before THIRD 9, 6, 10). FIFTH, other libraries and what looks like
-a cause and is none, once mended on these too: 16, 2, 4 of 22. So of what nobody foresaw a half to three quarters is known, and
-one in six was named wrongly, most often as the script's own error.
+THIRD, from knowledge of the libraries, before any rule was read: 31, 1, 8 of 40. FOURTH, as public issues and notes quote them,
+after improving the rules on THIRD: 9, 12, 4 of 25 (with the rules from before THIRD: 9, 6, 10). FIFTH, other libraries and lines
+that only look like a cause, after improving on these too: 16, 2, 4 of 22. So a half to three quarters of unforeseen errors are
+known, and one in six was named wrongly, most often as the script's own error.
 """
 # ruff: noqa: E501 - texts as their programs write them
 
@@ -127,4 +127,4 @@ SIXTH: dict[str, Sample] = {
     "part_of_own_package": (Kind.IMPORT, TRACEBACK + "ModuleNotFoundError: No module named 'models.resnet'\n", 1, None),
     "loader_terminated": (Kind.KILLED, TRACEBACK + "RuntimeError: DataLoader worker (pid 23616) is killed by signal: Terminated.\n", 1, None),
 }  # fmt: skip
-"""Of a third unseen set, lines that users quote: 34 of 78 right, 38 unknown, 6 wrong, before these."""
+"""From a third unseen set, lines that users quote: 34 of 78 right, 38 unknown, 6 wrong, before rules for these."""

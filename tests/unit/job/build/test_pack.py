@@ -36,7 +36,7 @@ MODES = py_compile.PycInvalidationMode
         (MODES.TIMESTAMP, 0, "", True),
         (MODES.TIMESTAMP, 10, "", False),
         (MODES.TIMESTAMP, 0, "# more\n", False),
-        (MODES.UNCHECKED_HASH, 10, "# more\n", True),  # nobody checks it
+        (MODES.UNCHECKED_HASH, 10, "# more\n", True),  # not checked
     ],
 )
 def test_bytecode_is_accepted_by_python(

@@ -1,4 +1,4 @@
-"""TensorBoard's event files: growing, torn, damaged, by several writers; compared with TensorBoard if it is installed."""
+"""TensorBoard's event files: growing, torn, damaged, by several writers. An integration test compares with TensorBoard itself."""
 
 from __future__ import annotations
 
