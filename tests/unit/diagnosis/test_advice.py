@@ -28,7 +28,7 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
         ("slurmstepd: error: execve(): python4: No such file or directory", "python4"),
     ],
 )
-def test_outcomes_that_need_advice(words: str, named: str) -> None:
+def test_errors_of_the_launcher_have_advice(words: str, named: str) -> None:
     assert named in advice(Outcome(Cause.LAUNCHER, exit_code=1, tail=f"before\n{words}\nafter"))
 
 
@@ -45,6 +45,6 @@ def test_outcomes_that_need_advice(words: str, named: str) -> None:
         (Outcome(Cause.CANCELED, signal=9), ""),
     ],
 )
-def test_an_outcome_is_shown_with_advice(outcome: Outcome, named: str) -> None:
+def test_outcomes_have_advice_if_anything_can_be_done(outcome: Outcome, named: str) -> None:
     found = advice(outcome)
     assert named in found if named else found == ""

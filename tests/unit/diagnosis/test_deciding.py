@@ -53,11 +53,11 @@ SHARDS = "a shard was read, all well\n"
 @pytest.mark.parametrize(
     ("text", "kind"),
     [
-        # survived: a warning, an error of TensorFlow's, a traceback after which it trained on, another thread's note
+        # survived: a warning, an error of TensorFlow's, a traceback after which training continued, another thread's note
         (WARNINGS + "a\nb\nc\ngiving up\n", Kind.UNKNOWN),
         (QUOTA + "Epoch 4/9\n10/10 - loss: 2.0\nnot good enough\n", Kind.UNKNOWN),
         (QUOTA + "Epoch 4:  10%|#   | 3/9 [00:02<00:08]\n", Kind.QUOTA),  # a progress bar that is closed
-        # much was said after it: by a script that went on, though no rule knows how such a line looks
+        # much output after it: the script continued, although no rule knows such lines
         ("OSError: [Errno 28] No space left on device\n" + SHARDS * 70 + "not good enough\n", Kind.UNKNOWN),
         ("OSError: [Errno 28] No space left on device\n" + SHARDS * 9 + "not good enough\n", Kind.DISK),
         (QUOTA + SHARDS * 40 + "not good enough\n", Kind.UNKNOWN),
@@ -68,12 +68,12 @@ SHARDS = "a shard was read, all well\n"
         # a crash of another process
         ("Fatal Python error: Segmentation fault\n\nThread 0x7f (most recent call first):\n" + SHARDS * 40, Kind.UNKNOWN),
         ("Fatal Python error: Segmentation fault\n\n" + "Thread 0x7f (most recent call first):\n" * 40, Kind.CRASH),
-        # what a library warns of at each start is no reason of an error that does not say why
+        # a library's warning at each start does not explain an error without a reason
         (
             "libibverbs: Warning: RLIMIT_MEMLOCK is 65536 bytes.\n" + SHARDS * 9 + TRACEBACK + "RuntimeError: odd\n",
             Kind.UNKNOWN,
         ),
-        # warned of, by Python and by TensorFlow: an error that does not say why is not explained by it
+        # warned of by Python and by TensorFlow: this does not explain an error without a reason
         (UNHEARD + TRACEBACK + "RuntimeError: odd\n", Kind.UNKNOWN),
         (UNHEARD + "giving up\n", Kind.UNKNOWN),
         # lines that healthy logs contain too, if the error is another one
@@ -82,7 +82,7 @@ SHARDS = "a shard was read, all well\n"
         # a traceback whose beginning is missing, and what TensorFlow 1 prints after one
         ('  File "/r/work/train.py", line 5, in f\n    x = y[z]\nlab.DataLossError: corrupted record at 7\n', Kind.SCRIPT),
         ("InvalidArgumentError (see above for traceback): indices[6] = 9 is not in [0, 9)\n", Kind.SCRIPT),
-        # an error without its traceback, as the last line; what else ends a log is none
+        # an error without its traceback as the last line; other last lines are no errors
         ("lab.NotFoundError: no such file\n", Kind.SCRIPT),
         ("RuntimeError: odd\n", Kind.UNKNOWN),
         ("lab.NotFoundError: no such file\ngiving up\n", Kind.UNKNOWN),
@@ -100,7 +100,7 @@ SHARDS = "a shard was read, all well\n"
             + '  File "/e/lib/python3.11/site-packages/a/b.py", line 3, in f\n    raise RuntimeError(x)\nRuntimeError: odd\n',
             Kind.UNKNOWN,
         ),
-        # said to be the cause; handled, and not the cause
+        # stated as the cause; handled, and not the cause
         (
             QUOTA
             + "\nThe above exception was the direct cause of the following exception:\n\n"
@@ -112,7 +112,7 @@ SHARDS = "a shard was read, all well\n"
             QUOTA + "\nDuring handling of the above exception, another exception occurred:\n\n" + TRACEBACK + "KeyError: 'x'\n",
             Kind.SCRIPT,
         ),
-        # the cause of what was handled is not that of the error
+        # the cause of the handled error is not the cause of the final one
         (
             QUOTA
             + "\nThe above exception was the direct cause of the following exception:\n\n"

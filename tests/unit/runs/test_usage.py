@@ -63,7 +63,7 @@ TIMES = [
 
 
 @pytest.mark.parametrize(("attempts", "state", "times"), TIMES)
-def test_time_spent_queued_running_and_lost(attempts: list[Attempt], state: RunState, times: Times) -> None:
+def test_time_spent_in_each_phase(attempts: list[Attempt], state: RunState, times: Times) -> None:
     assert times_of(attempts, state, 1500.0) == times
 
 

@@ -45,7 +45,7 @@ def test_a_command_without_settings_names_no_flag_and_no_other_command_of_ours(r
     assert "della" in found
 
 
-def test_a_refusal_is_raised_with_its_remedy_only_once() -> None:
+def test_a_refusal_is_raised_as_a_refused_error() -> None:
     with pytest.raises(RefusedError) as caught, refusals_for("della"):
         raise RefusedError(Finding("refused", "sbatch", "no", SEE_SCRIPT))
     assert [finding.remedy for finding in caught.value.findings] == [ANY.format("della", "")]

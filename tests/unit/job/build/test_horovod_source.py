@@ -29,7 +29,7 @@ def test_each_patch_is_applied_once(tmp_path: Path) -> None:
         assert (tmp_path / file).read_text() == "".join(one.new for one in PATCHES if one.file == file)
 
 
-def test_patches_for_other_releases_are_skipped(tmp_path: Path) -> None:
+def test_text_that_a_release_does_not_have_is_not_patched(tmp_path: Path) -> None:
     (tmp_path / COMMON).parent.mkdir(parents=True)
     (tmp_path / COMMON).write_text("another")
     patch(str(tmp_path), "1.15.5", for_gpus=False)

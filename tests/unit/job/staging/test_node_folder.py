@@ -24,7 +24,7 @@ SPOILED: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("why", SPOILED)
-def test_a_folder_that_others_can_write_is_not_used(tmp_path: Path, why: str) -> None:
+def test_a_folder_that_is_not_private_is_not_used(tmp_path: Path, why: str) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     SPOILED[why](first / f"slurmtf-{os.getuid()}")

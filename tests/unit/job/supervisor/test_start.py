@@ -133,7 +133,7 @@ def test_an_attempt_completes_the_order(
     assert (found.variables, found.last) == (variables, last)
 
 
-def test_the_launcher_stays_if_its_words_can_not_be_separated_from_the_scripts() -> None:
+def test_a_launch_is_refused_if_its_launcher_can_not_be_separated_from_the_script() -> None:
     with pytest.raises(OSError, match="does not start its tasks with 'srun --ntasks=3'"):
         words_of(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
 

@@ -71,7 +71,7 @@ def test_runs_whose_jobs_get_a_second_look(one: Earlier, awaited: bool) -> None:
     assert one.awaited is awaited
 
 
-def test_all_of_several_runs_are_handled() -> None:
+def test_dependencies_and_findings_of_several_runs_are_combined() -> None:
     many = [earlier(RunStatus.QUEUED), earlier(RunStatus.FAILED), earlier(RunStatus.RUNNING, "any", "7")]
     words, findings = dependencies(many, "slurm", None)
     assert (words, len(findings)) == (["afterok:33", "afterany:7"], 1)

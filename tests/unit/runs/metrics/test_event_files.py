@@ -1,4 +1,4 @@
-"""TensorBoard's event files: growing, torn, damaged, by several writers. An integration test compares with TensorBoard itself."""
+"""TensorBoard's event files: growing, torn, damaged, by several writers (compared with TensorBoard in an integration test)."""
 
 from __future__ import annotations
 
@@ -134,7 +134,7 @@ def test_a_file_is_read_as_it_grows_byte_by_byte(tmp_path: Path) -> None:
     assert found == [("loss", 0, 0.0), ("loss", 1, 1.0), ("loss", 2, 2.0)]
 
 
-def test_a_damaged_record_loses_itself_and_a_damaged_length_what_follows(tmp_path: Path) -> None:
+def test_a_damaged_record_loses_itself_and_a_damaged_length_all_after_it(tmp_path: Path) -> None:
     good = [record(event(step, "loss", simple(step))) for step in range(4)]
     (tmp_path / NAME).write_bytes(good[0] + record(b"\xff\xff\xff") + good[1] + b"\1" + good[2][1:] + good[3])
     file = EventFile(str(tmp_path / NAME))
@@ -166,7 +166,7 @@ def written(folder: str, name: str, *values: float, tag: str = "loss") -> None:
     Path(folder, name).write_bytes(b"".join(record(event(step, tag, simple(value))) for step, value in enumerate(values)))
 
 
-def test_each_event_of_a_run_becomes_a_metric_once(layout: RunLayout) -> None:
+def test_each_event_file_of_a_run_is_read_once(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     written(f"{layout.outputs}/tb/train", NAME, 2.0, 3.0)
     written(f"{layout.work}/runs", NAME, 4.0)

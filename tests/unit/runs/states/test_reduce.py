@@ -308,7 +308,7 @@ DOUBTS: list[tuple[str, Records, History, Answer, Doubt | None]] = [
 
 
 @pytest.mark.parametrize(("records", "told", "answer", "doubt"), [row[1:] for row in DOUBTS], ids=[row[0] for row in DOUBTS])
-def test_disagreements_lead_to_doubts(records: Records, told: History, answer: Answer, doubt: Doubt | None) -> None:
+def test_doubts_about_a_state(records: Records, told: History, answer: Answer, doubt: Doubt | None) -> None:
     assert state_of(records, told, answer).doubt == doubt
 
 

@@ -123,7 +123,7 @@ def test_an_unreported_end_is_explained_by_the_run_folder() -> None:
         ("slurmtf: can't write task-ended into the journal: [Errno 28] No space left on device\n", "supervisor"),
     ],
 )
-def test_a_full_disk_is_blamed_instead_of_the_supervisor(log: str, by: str) -> None:
+def test_an_end_that_the_disk_refused_is_not_the_supervisors_fault(log: str, by: str) -> None:
     outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)
