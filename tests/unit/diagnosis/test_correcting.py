@@ -99,7 +99,7 @@ FOLLOWED = [
     ([followed("a-1", RunStatus.FAILED, "notok"), BAD], ["a-1"], "slurmtf rerun a-1 && slurmtf rerun r-1 --after last"),
     ([BAD, followed("d-1", RunStatus.FAILED)], ["a-1", "d-1"], ""),
     ([followed("a-1", RunStatus.CANCELED, cause=Cause.DEPENDENCY)], ["a-1"], ""),
-    ([followed("a-1", RunStatus.FAILED, "any"), GOOD], [], "slurmtf rerun r-1"),  # Slurm went by a job that they had left
+    ([followed("a-1", RunStatus.FAILED, "any"), GOOD], [], "slurmtf rerun r-1"),  # Slurm used an old job of theirs
     ([followed("c-1", RunStatus.RUNNING), GOOD], [], "slurmtf rerun r-1 --after c-1:ok"),
     ([], [], ""),
 ]  # fmt: skip

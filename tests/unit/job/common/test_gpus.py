@@ -53,7 +53,7 @@ def test_gpus_are_split_into_shares(names: str, sharers: int, expected: list[str
         ("srun", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
         ("srun", True, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), True)),  # --gpu-bind=mask_gpu:0x3,0x3
         ("srun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), True)),  # a site's plugin, SLURM_GPU_BIND
-        ("srun", False, {CVD: "0"}, Sight(("0",), True)),  # two were asked for
+        ("srun", False, {CVD: "0"}, Sight(("0",), True)),  # two were requested
         ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), False)),  # its daemon was bound to them
         ("spawn", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
         ("srun", False, {CVD: "", "ROCR_VISIBLE_DEVICES": "5"}, Sight((), True)),
@@ -193,7 +193,7 @@ class World:
     naming: str
     vendor: str
     exported: frozenset[str]
-    """Which of the variables Slurm sets that has something to say in them."""
+    """The variables that Slurm exports, of those that it may set."""
     asked: int
     """GPUs per node, as far as the plan knows."""
 
@@ -208,7 +208,7 @@ class World:
         return [role.rank for role in self.roles if role.node == node]
 
     def truth(self, rank: int) -> list[int]:
-        """The GPUs that Slurm shows to a task."""
+        """Return the GPUs that Slurm shows to a task."""
         node = self.roles[rank].node
         ranks, here = self.tasks_on(node), self.nodes[node]
         if self.binding != "each" or not here:
@@ -218,7 +218,7 @@ class World:
         return here[turn * each : (turn + 1) * each] or [here[0]]
 
     def names(self, rank: int) -> dict[str, int]:
-        """How a task calls each GPU that it sees."""
+        """Return the names by which a task calls the GPUs that it sees."""
         node = self.roles[rank].node
         seen = self.truth(rank)
         numbers = range(len(seen)) if self.constrained else seen

@@ -1,4 +1,4 @@
-"""When a launcher is ended: this depends on what its tasks report, and on who ends them."""
+"""When a launcher is ended, depending on what its tasks report and on who ends them."""
 
 from __future__ import annotations
 

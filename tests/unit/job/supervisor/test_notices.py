@@ -19,7 +19,7 @@ TIMINGS = Timings(warning=600, leave=100)
 
 
 class Told:
-    """Notices of a job whose limit is so many seconds away, and their events in the journal."""
+    """Notices of a job with ``left`` seconds until its limit, and their events in the journal."""
 
     def __init__(
         self,

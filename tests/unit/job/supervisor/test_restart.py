@@ -194,7 +194,7 @@ def test_each_failure_leads_to_its_decision(
 
 @pytest.mark.parametrize("cause", [cause for cause in Cause if cause.value not in {one.cause for one in BUDGETS}])
 def test_causes_without_a_budget_are_not_decided(cause: Cause) -> None:
-    lost = cause is Cause.TASK_LOST  # counts as its node's
+    lost = cause is Cause.TASK_LOST  # counts as a node failure
     assert (decide([], Failure(cause), BUDGETS, SLURM) is None) is not lost
     assert decide([], Failure(cause), (), SLURM) is None
 

@@ -1,4 +1,4 @@
-"""When a claim is broken: its process has ended, or another host has not touched it for too long."""
+"""When a claim is broken: its process has ended, or its owner on another host has not renewed it for too long."""
 
 from __future__ import annotations
 
