@@ -1,4 +1,4 @@
-"""What the user wants: the estimators, their distribution and the environment they ask for."""
+"""What the user asks for: the estimators, their distribution and their environment."""
 
 from __future__ import annotations
 

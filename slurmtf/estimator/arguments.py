@@ -1,4 +1,4 @@
-"""``script_params`` becomes the script's argument list."""
+"""Turn ``script_params`` into the script's argument list."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from slurmtf.estimator.inputs import Input
 from slurmtf.findings import Finding
 
 LONGEST_ARGUMENT = 128 * 1024 - 1
-"""Bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, with the closing NUL: execve(2))."""
+"""The most bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, which includes the final NUL: execve(2))."""
 
 ScriptParams = Mapping[str, Any] | Sequence[Any]
 
 
 def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
-    """Return the arguments: key, value, key, value ... in the mapping's order; a sequence is taken as it is.
+    """Return the arguments: key, value, key, value ... in the mapping's order; a sequence is returned unchanged.
 
-    A value of ``''`` or ``None`` leaves the key as a bare flag; ``0`` and ``False`` are values; a list is spread.
+    With ``''`` or ``None`` as its value, a key becomes a bare flag; ``0`` and ``False`` are values; a list becomes several
+    words.
     """
     if params is None:
         return ()
@@ -39,7 +40,7 @@ def _text(value: object) -> str:
 
 
 def plain_params(params: object) -> Any:
-    """Return ``script_params`` as plain data that YAML and JSON can hold, leaving what is wrong to the checks."""
+    """Return ``script_params`` as plain data that YAML and JSON can hold; invalid values are left to the checks."""
     if isinstance(params, Mapping):
         return {_plain_key(key): _plain(value) for key, value in params.items()}
     return [_plain(value) for value in params] if isinstance(params, list | tuple) else params
@@ -89,7 +90,7 @@ def _check_keys(params: Mapping[Any, Any]) -> Iterable[Finding]:
 
 
 def check_text(where: str, value: object) -> Iterable[Finding]:
-    """Check what must reach a process as one argument or variable: no NUL, and no longer than Linux allows."""
+    """Check text that is passed to a process as an argument or a variable: no NUL, and no longer than Linux allows."""
     if not isinstance(value, str | int | float | None):
         what = f"{value!r} of type {type(value).__name__} can't be an argument"
         yield Finding("not-a-text", where, what, "use a string, a number, a path, or a list of these")

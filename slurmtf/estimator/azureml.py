@@ -1,4 +1,4 @@
-"""Azure ML's spellings, taken for ours: its configuration objects, older names of parameters, what a submission may change."""
+"""Accept Azure ML's spellings: configuration objects, older names of parameters, what a submission may change."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.schema import Strict
 
 @dataclass(slots=True)
 class MpiConfiguration:
-    """Azure ML's spelling of :class:`Mpi`: counts may also be set afterwards. The estimator reads them when it is created."""
+    """Azure ML's spelling of :class:`Mpi`. Counts may be set until an estimator is created with it, which reads them then."""
 
     process_count_per_node: int = 1
     node_count: int | None = None
@@ -44,7 +44,7 @@ Configuration = MpiConfiguration | TensorflowConfiguration
 
 
 def resolve_training(given: object, node_count: object) -> tuple[Any, Any]:
-    """Return the distribution and the number of nodes that a configuration object says; what is none stays as it is."""
+    """Return the distribution and the number of nodes of a configuration object; other values are returned unchanged."""
     if not isinstance(given, Configuration):
         return given, node_count
     nodes = getattr(given, "node_count", None)
@@ -53,7 +53,7 @@ def resolve_training(given: object, node_count: object) -> tuple[Any, Any]:
 
 
 def node_counts(given: object, node_count: object) -> Iterable[Finding]:
-    """Yield a finding when a configuration object says another number of nodes than the estimator."""
+    """Yield a finding if the configuration object's number of nodes differs from the estimator's."""
     nodes = getattr(given, "node_count", None) if isinstance(given, Configuration) else None
     if nodes is not None and node_count not in (1, nodes):
         yield Finding("node-count-twice", "node_count", f"{node_count} disagrees with {given!r}", "set it in one of them")
@@ -64,7 +64,7 @@ def node_counts(given: object, node_count: object) -> Iterable[Finding]:
 
 @dataclass(frozen=True)
 class OlderNames(Strict):
-    """Parameters that have got another name. Where both are set, the new one counts."""
+    """Parameters that have been renamed. If both names are set, the new one counts."""
 
     _: KW_ONLY
     custom_docker_base_image: InitVar[str | None] = None
@@ -88,7 +88,7 @@ OLDER_NAMES = {
 
 
 def find_overruled(estimator: OlderNames) -> Iterable[Finding]:
-    """Yield a warning for each older name that was given beside the new one, which says something else."""
+    """Yield a warning for each older name that was given together with the new one, but with a different value."""
     for old, new in OLDER_NAMES.items():
         ours, theirs = getattr(estimator, new), getattr(estimator, old)
         if theirs not in (None, ours):
@@ -114,9 +114,9 @@ E = TypeVar("E", bound=_Overridable)
 
 
 def override(estimator: E, overrides: Mapping[str, object]) -> E:
-    """Return the estimator with other settings; itself it stays as it is.
+    """Return a copy of the estimator with other settings.
 
-    A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError.
+    A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError for other settings than ALLOWED.
     """
     findings = [_unknown(name) for name in overrides if name not in ALLOWED]
     if findings:

@@ -16,16 +16,16 @@ GRACE_S = 600
 
 @dataclass(frozen=True)
 class Mpi(Strict):
-    """MPI ranks, Horovod's among them: ``node_count`` x ``process_count_per_node`` copies of the script."""
+    """MPI ranks, including Horovod's: ``node_count`` x ``process_count_per_node`` copies of the script."""
 
     process_count_per_node: int = 1
-    """How many ranks on each node."""
+    """Number of ranks on each node."""
     transport: Literal["auto", "mpi", "gloo"] = "auto"
-    """'gloo' runs Horovod without any MPI; 'auto' takes MPI where the site has one."""
+    """'gloo' runs Horovod without MPI; 'auto' uses MPI if the site has one."""
     gpus: Literal["all", "each"] = "all"
-    """Which of the node's GPUs a rank sees: all (scripts that pick theirs by local rank), or a share of its own."""
+    """Which of the node's GPUs a rank sees: all (for scripts that choose theirs by local rank), or a share of its own."""
     straggler_grace_s: int = GRACE_S
-    """Seconds that the others may run on after the first rank has ended well."""
+    """Seconds for which the other ranks may continue after the first has succeeded."""
     backend: Literal["mpi"] = "mpi"
 
 
@@ -34,19 +34,19 @@ class ParameterServer(Strict):
     """TensorFlow's parameter-server training: workers that compute, parameter servers that hold the variables."""
 
     worker_count: int = 1
-    """How many workers, beside a chief."""
+    """Number of workers, not counting a chief."""
     parameter_server_count: int = 1
-    """How many parameter servers; 0 leaves workers only."""
+    """Number of parameter servers; with 0, there are only workers."""
     layout: Literal["auto", "original", "chief", "master"] = "auto"
-    """'original' has ps and workers; 'chief' and 'master' add that task; 'auto' reads from the script what it needs."""
+    """'original' has ps and workers; 'chief' and 'master' add that task; 'auto' finds out from the script what it needs."""
     evaluator_count: int = 0
     """1 adds an evaluator (tf.estimator.train_and_evaluate)."""
     evaluator_grace_s: int = 60
-    """Seconds that the evaluator of train_and_evaluate may take for the last evaluation, after the training."""
+    """Seconds that the evaluator of train_and_evaluate may take for the last evaluation after the training."""
     restarts: int = 0
-    """How many dead tasks may be started again in place, where the strategy takes them back."""
+    """How many tasks that died may be restarted within the job, if the strategy lets them rejoin."""
     straggler_grace_s: int = GRACE_S
-    """Seconds that the other workers may run on after the first one has ended well."""
+    """Seconds for which the other workers may continue after the first one has succeeded."""
     backend: Literal["ps"] = "ps"
 
 
@@ -55,27 +55,27 @@ class MultiWorker(Strict):
     """``tf.distribute.MultiWorkerMirroredStrategy``: equal workers, no parameter server."""
 
     worker_count: int = 1
-    """How many workers, a chief included."""
+    """Number of workers, including a chief."""
     chief: bool = False
     """Call the first worker 'chief'."""
     straggler_grace_s: int = GRACE_S
-    """Seconds that the others may run on after the first worker has ended well."""
+    """Seconds for which the others may continue after the first worker has succeeded."""
     backend: Literal["multiworker"] = "multiworker"
 
 
 @dataclass(frozen=True)
 class Jax:
-    """Processes that JAX joins into one, Keras 3 on its JAX backend among them: ``node_count`` x ``process_count_per_node``.
+    """Processes that JAX joins, also for Keras 3 on its JAX backend: ``node_count`` x ``process_count_per_node``.
 
     The script calls ``keras.distribution.initialize()`` or ``jax.distributed.initialize()``, without arguments.
     """
 
     process_count_per_node: int = 1
-    """How many processes on each node."""
+    """Number of processes on each node."""
     gpus: Literal["all", "each"] = "each"
     """Which of the node's GPUs a process sees: a share of its own, as JAX expects, or all of them."""
     straggler_grace_s: int = GRACE_S
-    """Seconds that the others may run on after the first process has ended well."""
+    """Seconds for which the others may continue after the first process has succeeded."""
     backend: Literal["jax"] = "jax"
 
 
@@ -85,20 +85,20 @@ LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "evaluator_grace_s":
 
 
 def numbers(distribution: Distribution) -> dict[str, int]:
-    """Return the distribution's numbers by the name of their parameter."""
+    """Return the distribution's numbers, by parameter name."""
     found = {f.name: getattr(distribution, f.name) for f in fields(distribution)}
     return {name: value for name, value in found.items() if name.endswith(("_count", "_per_node", "_s")) or name == "restarts"}
 
 
 def choices(distribution: Distribution) -> dict[str, tuple[str, tuple[str, ...]]]:
-    """Return for each choice the value and those that are allowed."""
+    """Return the value of each choice, and the values that are allowed."""
     allowed = {"transport": ("auto", "mpi", "gloo"), "gpus": ("all", "each"), "layout": ("auto", "original", "chief", "master")}
     names = {f.name for f in fields(distribution)}
     return {name: (getattr(distribution, name), values) for name, values in allowed.items() if name in names}
 
 
 def from_counts(backend: str, given: dict[str, int]) -> Distribution:
-    """Return the distribution of ``backend`` with the counts that were given and that it knows."""
+    """Return the distribution of ``backend``, with those of the given counts that it knows."""
     kind: Any = KINDS[backend]
     known = {f.name for f in fields(kind)}
     distribution: Distribution = kind(**{name: count for name, count in given.items() if name in known})
@@ -108,7 +108,7 @@ def from_counts(backend: str, given: dict[str, int]) -> Distribution:
 def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Finding]:
     """Yield a finding for each count that was given and that the backend would silently ignore.
 
-    One process on each node is what runs anyway.
+    ``process_count_per_node=1`` is accepted with any backend, because it changes nothing.
     """
     known = {f.name for f in fields(KINDS[backend])} if backend else set()
     for name in [name for name in given if name not in known and (name, given[name]) != ("process_count_per_node", 1)]:
@@ -120,10 +120,10 @@ def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Findi
 
 @dataclass(frozen=True)
 class Asked:
-    """What a user asks for about the distribution: by a backend's name and counts, or as an object, on so many nodes.
+    """The distribution that a user asks for, by a backend's name and counts or as an object, and the number of nodes.
 
-    ``kind`` is the name of the estimator's class, which supports ``backends``; ``training`` is the object, ``counts`` are those
-    that were given one by one.
+    ``kind`` is the name of the estimator's class, which supports ``backends``; ``training`` is the object; ``counts`` were
+    given individually.
     """
 
     kind: str
@@ -181,7 +181,7 @@ def _process_counts(distribution: Distribution | None, nodes: object, gpus: obje
 
 
 def _gpu_for_each(distribution: Distribution, nodes: object, gpus: object) -> Iterable[Finding]:
-    """Check that each process that computes gets a GPU of its own; parameter servers take none."""
+    """Check that each process that computes gets a GPU of its own; parameter servers need none."""
     if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
         return
     if isinstance(distribution, Mpi | Jax):

@@ -1,4 +1,4 @@
-"""The estimator as a job file, and the JSON Schema with which editors complete one."""
+"""The estimator as a job file, and the JSON Schema with which editors complete job files."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator":
 
 
 BESIDE = ("compute_target", "environment_definition", "template")
-"""Settings that name a file, whose relative path begins beside the job file."""
+"""Settings that name a file; a relative path is relative to the job file's folder."""
 SOURCE = ("source_directory", "entry_script")
-"""Without the one, nothing can be said of the other."""
+"""If one of these is wrong, the other can't be checked."""
 VERBATIM = ("script_params", "environment_variables")
-"""What reaches the script byte for byte: there ``2.10`` and ``007`` are texts."""
+"""Settings that reach the script exactly as written: in them, ``2.10`` and ``007`` are strings."""
 
 
 def read_job_file(path: str | Path) -> Document:
@@ -49,10 +49,10 @@ def from_yaml(path: str | Path) -> Estimator:
 def from_document(
     document: Document, base: Path, overrides: dict[str, Any] | None = None, flags: Mapping[str, str] | None = None
 ) -> Estimator:
-    """Return the estimator of a document, with ``overrides`` (parameter to value) in place of what it says.
+    """Return the estimator of a document, with ``overrides`` (parameter to value) instead of the document's values.
 
-    ``flags`` are what the parameters are called by who overrides, for findings to tell. Paths in the
-    document, of the source, a profile, a template, are relative to ``base``. Raises SpecError with everything that is wrong.
+    ``flags`` maps parameters to the names under which they are overridden, for findings. Paths in the document (of the source,
+    a profile, a template) are relative to ``base``. Raises SpecError with everything that is wrong.
     """
     findings = Findings()
     given = overrides or {}
@@ -71,10 +71,10 @@ def from_document(
 def without_what_is_wrong(
     create: Callable[[Collection[str]], Estimator], findings: Findings
 ) -> tuple[Estimator | None, set[str]]:
-    """Return the estimator without the parameters that are wrong, and their names; None when it can't be even so.
+    """Return the estimator without the wrong parameters, and their names; None if it can't be created even then.
 
-    What is known to be wrong is left out until the rest can be an estimator: it hides nothing else. ``create`` returns the
-    estimator without some parameters.
+    Wrong parameters are left out until the others make an estimator, so that no finding hides another. ``create`` returns the
+    estimator without the given parameters.
     """
     wrong: set[str] = set()
     while True:
@@ -109,7 +109,7 @@ def _from_document(document: Document, base: Path, overrides: dict[str, Any], fl
 
 
 def as_written(name: str, text: str) -> Any:
-    """Return a setting's value as a job file that says ``name: text`` has it; the text itself where that is not YAML."""
+    """Return the value that a job file with ``name: text`` gives a setting; the text itself if that is not YAML."""
     try:
         document = Document(f"{name}: {text}", name, SpecError, VERBATIM)
     except SpecError:
@@ -119,7 +119,7 @@ def as_written(name: str, text: str) -> Any:
 
 
 def _with_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, Any]:
-    """Return the inputs of a document with their paths relative to ``base``; none when they are not its own."""
+    """Return the inputs of a document with their paths relative to ``base``; nothing if they were overridden."""
     own = document.data.get("inputs")
     if not isinstance(own, list) or data["inputs"] is not own:
         return {}
@@ -144,24 +144,24 @@ def _kind(document: Document, name: object) -> type[Estimator]:
 
 
 def _sources(document: Document, flags: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
-    """Return where each setting was written: a flag that was given goes before the document, one that was not behind it."""
+    """Return where each setting was written: in a flag that was given, else in the document, else the flag's name."""
     lines = {where: line for where, line in document.sources().items() if parameter_of(where) not in overrides}
     return {**flags, **lines}
 
 
 def _relocate(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
-    """Return a finding about the merged data with the source it came from: an override has no line in the document."""
+    """Return a finding about the merged data with its source: an override has no line in the document."""
     return locate(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
 
 
 def parameter_of(where: str) -> str:
-    """Return the parameter that a finding is about: ``sbatch`` of ``sbatch['wrap']``, ``inputs`` of ``inputs.0.path``."""
+    """Return the parameter that a finding is about: ``sbatch`` for ``sbatch['wrap']``, ``inputs`` for ``inputs.0.path``."""
     return re.split(r"[.\[]", where, maxsplit=1)[0]
 
 
 @contextlib.contextmanager
 def _documented() -> Iterator[None]:
-    """Have pydantic read the texts below the settings from the source: 80 ms that only a schema is worth."""
+    """Have pydantic read the settings' docstrings from the source, which takes 80 ms and only a schema needs."""
     kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, Notice, Restart, *KINDS.values())
     for kind in kinds:
         kind.__pydantic_config__ = {**Strict.__pydantic_config__, "use_attribute_docstrings": True}

@@ -1,4 +1,4 @@
-"""The entry script: a file of the source directory, or a module of it that is run by its name (python -m pkg.train)."""
+"""The entry script: a file in the source directory, or a module there that is run by its name (python -m pkg.train)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*")
 
 
 def module_name(entry: str) -> str:
-    """Return the dotted name when ``entry`` is that of a module ('pkg.train'); empty when it is a path."""
+    """Return ``entry`` if it is a module's dotted name ('pkg.train'); empty if it is a path."""
     return entry if _MODULE.fullmatch(entry) and not entry.endswith(".py") else ""
 
 
@@ -27,7 +27,7 @@ def module_file(module: str) -> str:
 
 
 def findings_of(source_directory: str | Path, entry_script: str | None) -> Iterable[Finding]:
-    """Yield what is wrong with the script that a source directory shall have."""
+    """Yield what is wrong with the source directory or its entry script."""
     source = Path(source_directory)
     if not is_folder(source):
         yield Finding(
@@ -57,11 +57,12 @@ def findings_of(source_directory: str | Path, entry_script: str | None) -> Itera
 
 
 def _program_in(folder: Path) -> Path:
-    """Return what a folder may be meant to run: its ``__main__.py``, which 'python -m' runs, else its first script."""
+    """Return the script that a folder probably stands for: its ``__main__.py``, which 'python -m' runs, else its first
+    script."""
     scripts = sorted(path for path in folder.glob("*.py") if path.name != "__init__.py")
     return next((path for path in scripts if path.name == "__main__.py"), next(iter(scripts), folder / "train.py"))
 
 
 def _name(script: Path) -> str:
-    """Return a script as it is to be named: a package's own program by its module."""
+    """Return the name to suggest for a script: the module, for a package's ``__main__.py``."""
     return ".".join(script.with_suffix("").parts) if script.name == "__main__.py" else str(script)

@@ -18,7 +18,7 @@ from slurmtf.schema import Strict
 from slurmtf.spelling import mark
 
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
-"""The wishes for which an environment is built."""
+"""The settings that cause an environment to be built."""
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
 OF_IMAGES = ("image_registry_details", "shm_size")
 SWITCHES = {
@@ -27,25 +27,25 @@ SWITCHES = {
     "legacy_keras": "true makes tf.keras Keras 2",
 }
 WORDS = ("python", "conda", "modules", "conda_packages", "conda_channels")
-"""What programs get as words of their own. pip's are in a file, whose lines may be options."""
+"""Settings that programs get as separate arguments. pip reads its packages from a file, whose lines may be options."""
 LISTS = ("modules", "pip_packages", "conda_packages", "conda_channels")
 
 
 @dataclass(frozen=True)
 class Environment(Strict):
-    """The software a job runs with. By default: the Python that submits.
+    """The software that a job runs with. Default: the Python that submits it.
 
-    Software that is already installed: ``python``, ``conda``, ``modules``. An environment that slurmtf builds, once for each
-    content: the ``pip_`` and ``conda_`` settings. A container: ``image``.
+    ``python``, ``conda`` and ``modules`` name software that is already installed. With the ``pip_`` and ``conda_`` settings,
+    slurmtf builds an environment, once for each content. ``image`` names a container.
     """
 
     python: str | None = None
-    """The interpreter: a path, the folder of a virtual or conda environment, or a name that the modules put into PATH. With
-    pip packages: the interpreter to build the environment with. With an image: that of the image."""
+    """The interpreter: a path, the folder of a virtual or conda environment, or a name that the modules put into PATH. With pip
+    packages, the environment is built with it; with an image, it is the image's."""
     modules: list[str] = field(default_factory=list)
     """Environment modules to load, in order."""
     conda: str | None = None
-    """A conda environment that exists, by its name or its folder."""
+    """The name or the folder of an existing conda environment."""
     image: str | None = None
     """The container image to run in: a .sif file, an image folder, or docker://..."""
     pip_packages: list[str] = field(default_factory=list)
@@ -55,15 +55,15 @@ class Environment(Strict):
     conda_packages: list[str] = field(default_factory=list)
     """Conda packages of the environment to build."""
     conda_channels: list[str] = field(default_factory=list)
-    """Where they come from. Left out: the site's."""
+    """The channels for conda packages. Default: the site's."""
     conda_dependencies_file: str | None = None
     """A conda environment file, relative to source_directory."""
     variables: dict[str, str] = field(default_factory=dict)
-    """Variables that go with the software. They stand in the batch script: nothing secret."""
+    """Environment variables for the software. They are visible in the batch script, so they must not be secret."""
     name: str | None = None
-    """What to call an environment that is built, in 'slurmtf env list'."""
+    """A name for the environment that is built, for 'slurmtf env list'."""
     build: Literal["login", "job"] | None = None
-    """Where it is built: on this machine (login), or in a job of its own (job). Default: the site's choice."""
+    """Where the environment is built: on this machine (login), or in a job of its own (job). Default: the site's choice."""
 
     def __post_init__(self) -> None:
         for f in fields(self):
@@ -73,7 +73,7 @@ class Environment(Strict):
 
     @property
     def is_to_build(self) -> bool:
-        """Whether an environment has to be built."""
+        """Whether slurmtf builds the environment."""
         return any(getattr(self, name) for name in PACKAGES)
 
     @classmethod
@@ -85,7 +85,7 @@ class Environment(Strict):
 
 
 def findings_of(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
-    """Yield what is wrong with an environment, whose files lie in the source. ``where`` is the parameter that holds it."""
+    """Yield what is wrong with an environment, whose files are in the source. ``where`` is the parameter that holds it."""
     yield from _contradictions(wish, where)
     yield from _words(wish, where)
     yield from variables.findings_of(wish.variables, f"{where}variables")
@@ -93,7 +93,7 @@ def findings_of(wish: Environment, where: str, source_directory: str | Path) -> 
 
 
 def find_excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
-    """Yield what contradicts the environment among the user's parameters, which are given by name."""
+    """Yield contradictions between the environment and the user's parameters, given by name."""
     for name, hint in SWITCHES.items():
         yield from check_switch(name, given.get(name), hint)
     asked = [name for name in PACKAGES if getattr(wish, name)]
@@ -153,7 +153,7 @@ def _files(wish: Environment, where: str, source_directory: str | Path) -> Itera
 
 
 def _own(value: object) -> Any:
-    """Return a copy of a container, which its giver can't change later, and a path as text."""
+    """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
         return dict(value)
     if isinstance(value, list | tuple):

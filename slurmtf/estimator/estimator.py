@@ -1,4 +1,4 @@
-"""The estimators: one training job, described once."""
+"""The estimators: the description of a training job."""
 
 from __future__ import annotations
 
@@ -36,62 +36,61 @@ from slurmtf.paths import absolute
 from slurmtf.schema import Tagged
 
 NAMES = ("compute_target", "framework_version", "template", "resume_from", "source_directory_data_store")
-"""Texts of which none has a meaning of its own."""
+"""String settings that must not be empty if they are given."""
 Flag = str | int | float | bool | list[str | int | float] | None
 ScriptParams = dict[str, Any] | list[Any]
 if TYPE_CHECKING:
     Training = Distribution | Configuration
 else:
-    Training = Annotated[Distribution, Tagged("backend")]  # a job file knows no other spelling
+    Training = Annotated[Distribution, Tagged("backend")]  # a job file has no other spelling
 
 
 @dataclass(frozen=True)
 class Estimator(OlderNames):
-    """A training script, what it runs with, and the resources it asks for.
+    """A training script, the software it runs with, and the resources it requests.
 
-    Everything after ``source_directory`` is passed by keyword. Everything that can be found wrong without a cluster raises
-    one :class:`slurmtf.errors.SpecError` that lists every finding with its remedy. An estimator never changes.
+    All parameters after ``source_directory`` are keywords. Raises one :class:`slurmtf.errors.SpecError` with all findings that
+    need no cluster, each with its remedy. An estimator never changes.
     """
 
     source_directory: str | Path = "."
     """The script's folder. Each run gets a private copy of it as its working directory."""
     _: KW_ONLY
     compute_target: Any = None
-    """The site: a name, the path of a profile, or a Site. Left out: your default site, else 'local', this machine."""
+    """The site: a name, the path of a profile, or a Site. Default: your default site, else 'local', this machine."""
     vm_size: str | None = None
-    """One of the site's presets: a named bundle of partition, GPUs and the like."""
+    """One of the site's presets, which combine a partition, GPUs and the like under a name."""
     vm_priority: Literal["dedicated", "lowpriority"] | None = None
-    """'lowpriority' takes the site's preemptible partition and lets Slurm requeue the job."""
+    """'lowpriority' uses the site's preemptible partition and lets Slurm requeue the job."""
     entry_script: str | None = None
-    """The Python script to run, relative to source_directory, or a module of it ('pkg.train': python -m pkg.train).
-    Left out: train.py."""
+    """The Python script to run, relative to source_directory, or a module in it ('pkg.train': python -m pkg.train). Default:
+    train.py."""
     script_params: ScriptParams | None = None
-    """The script's arguments, name to value: '' or null makes a bare flag, a list is spread. Or the argument list itself."""
+    """The script's arguments, name to value ('' or null: a bare flag; a list: several words), or the argument list itself."""
     node_count: int = 1
-    """How many nodes (--nodes)."""
+    """Number of nodes (--nodes)."""
     process_count_per_node: int | None = None
-    """How many processes on each node, with distributed_backend 'mpi' or 'jax' (1)."""
+    """Number of processes on each node, with distributed_backend 'mpi' or 'jax'. Default: 1."""
     distributed_backend: str | None = None
-    """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers), 'multiworker' or 'jax'; left out: one
-    process."""
+    """'mpi' (Horovod and other MPI programs), 'ps' (parameter servers), 'multiworker' or 'jax'. Default: one process."""
     distributed_training: Training | None = None
-    """The same with its counts in one object: Mpi, ParameterServer, MultiWorker or Jax."""
+    """The backend and its counts as one object: Mpi, ParameterServer, MultiWorker or Jax."""
     use_gpu: bool = False
-    """Ask for GPUs: one for each process of a node, unless gpus_per_node says how many."""
+    """Request GPUs: gpus_per_node of them, or one for each process of a node."""
     gpus_per_node: int | None = None
-    """How many GPUs on each node."""
+    """Number of GPUs on each node."""
     gpu_type: str | None = None
-    """The type of GPU, as the site calls it ('a100')."""
+    """The GPU type, by the site's name for it ('a100')."""
     use_docker: bool | None = None
-    """Run in a container: the one of custom_docker_image, which implies it, else the site's for the framework_version."""
+    """Run in a container, with custom_docker_image (which implies it), or else with the site's image for framework_version."""
     custom_docker_image: str | None = None
-    """The container image to run in: a .sif file or an image folder by its whole path, or docker://NAME:TAG."""
+    """The container image to run in: the full path of a .sif file or an image folder, or docker://NAME:TAG."""
     image_registry_details: dict[str, str] | None = field(default=None, repr=False)
-    """Where the image comes from: address, username, password. Used to fetch it, and written down nowhere."""
+    """The image's registry: address, username, password. Used to fetch the image, and never stored."""
     shm_size: str | None = None
-    """Shared memory of the container (/dev/shm), where it is not the node's ('8g')."""
+    """Size of the container's shared memory (/dev/shm), if it is not the node's ('8g')."""
     user_managed: bool | None = None
-    """Run with software that is already there, install nothing. The default when no packages are asked for."""
+    """Use existing software and install nothing. The default if no packages are requested."""
     conda_packages: list[str] | None = None
     """Conda packages of the environment to build."""
     pip_packages: list[str] | None = None
@@ -101,23 +100,23 @@ class Estimator(OlderNames):
     pip_requirements_file: str | None = None
     """A pip requirements file, relative to source_directory."""
     environment_variables: dict[str, str | int | float | bool] | None = None
-    """Variables of the script's process. They may be secret: they stay in the run's private folder."""
+    """Variables for the script's process. They may be secret: they are stored only in the run's private folder."""
     environment_definition: Environment | str | None = None
     """The whole software environment as one object, or the path of a YAML file that holds it."""
     inputs: list[Input] | None = None
-    """Data by name: where it is, copied to each node's disk before, or copied back after."""
+    """Named data: used where it is, copied to each node's disk before the script starts, or copied back after it has ended."""
     stage: Literal["node-local", "shared"] | None = None
-    """Where software and source lie when the script starts: on each node's own disk, or on the shared file system. Left out:
-    the site's choice, else shared."""
+    """Where software and source are when the script starts: on each node's own disk, or on the shared file system. Default: the
+    site's choice, else shared."""
     source_directory_data_store: str | None = None
-    """The workspace folder of the run, when it is not the site's. All nodes must see it."""
+    """The run's workspace folder, if it is not the site's. All nodes must see it."""
     max_run_duration_seconds: int | None = None
-    """The time limit in seconds; the same as 'time'."""
+    """The time limit in seconds; an alternative to 'time'."""
     resume_from: Any = None
     """What to resume from: a folder, a run (its outputs), a run's name, or 'last'. Passed on as --resume-from FOLDER."""
 
     job_name: str | None = None
-    """The job's name in Slurm. Left out: the experiment's."""
+    """The job's name in Slurm. Default: the experiment's name."""
     partition: str | None = None
     """--partition"""
     account: str | None = None
@@ -125,43 +124,43 @@ class Estimator(OlderNames):
     qos: str | None = None
     """--qos"""
     time: str | int | None = None
-    """The time limit as Slurm writes it ('1:30:00', '2-12', or minutes)."""
+    """The time limit in Slurm's format ('1:30:00', '2-12', or minutes)."""
     memory: str | int | None = None
-    """Memory on each node ('16G'); 0 asks for all of it."""
+    """Memory on each node ('16G'); 0 requests all of it."""
     cpus_per_task: int | None = None
-    """CPUs of each process."""
+    """Number of CPUs for each process."""
     constraint: str | None = None
     """Node features (--constraint)."""
     exclusive: bool | None = None
     """Whole nodes (--exclusive)."""
     mail_type: list[str] | None = None
-    """When Slurm writes mail ('END', 'FAIL' ...)."""
+    """The events for which Slurm sends mail ('END', 'FAIL' ...)."""
     mail_user: str | None = None
-    """Whom Slurm writes to."""
+    """The recipient of Slurm's mail."""
     legacy_keras: bool = False
-    """Have tf.keras be Keras 2 (TF_USE_LEGACY_KERAS=1): TensorFlow 2.16 and later, with the package tf_keras."""
+    """Make tf.keras Keras 2 (TF_USE_LEGACY_KERAS=1), for TensorFlow 2.16 and later with the package tf_keras."""
     azureml: bool = False
-    """Serve Azure ML's Run ('from azureml.core import Run') to the script where the package azureml is not installed."""
+    """Provide Azure ML's Run ('from azureml.core import Run') to the script if the package azureml is not installed."""
     restarts: Restarts | None = None
-    """How often the run starts again, for each cause: a number or 'unlimited' ({'time-limit': 10})."""
+    """How often the run restarts, by cause: a number or 'unlimited' ({'time-limit': 10})."""
     notice: Notice | None = None
-    """How the script is told that it will be ended: {'signal': 'SIGUSR1', 'before': 300}."""
+    """How the script is notified before it is stopped: {'signal': 'SIGUSR1', 'before': 300}."""
     stall: Stall | None = None
-    """When the run counts as stalled, and what is done then: {'minutes': 30, 'action': 'end'}."""
+    """When the run counts as stalled, and what happens then: {'minutes': 30, 'action': 'end'}."""
     primary_metric: str | None = None
-    """The metric whose last value is shown beside the progress of the run."""
+    """The metric whose last value is shown with the run's progress."""
     autolog: Literal["keras"] | None = None
-    """'keras' logs what Keras' fit reports after each epoch as the run's metrics, on rank 0. Left out: the script logs."""
+    """'keras' logs what Keras' fit reports after each epoch on rank 0 as metrics of the run. Default: only the script logs."""
     silence: list[str] = field(default_factory=list)
-    """Warnings not to show, by the code in their brackets."""
+    """Codes of warnings to hide, as shown in brackets."""
     launcher: str | None = None
-    """How the processes are started: 'srun', 'mpirun' ... Left out: the site's choice."""
+    """What starts the processes: 'srun', 'mpirun' ... Default: the site's choice."""
     template: str | None = None
-    """Another template for the batch script: a path, or a name on the template search path."""
+    """A template for the batch script instead of the default: a path, or a name on the template search path."""
     sbatch: dict[str, Flag] = field(default_factory=dict)
-    """Any other flag of sbatch by its long name: {'hint': 'nomultithread', 'requeue': True}. null leaves a flag out."""
+    """Other flags of sbatch by their long names: {'hint': 'nomultithread', 'requeue': True}. null omits a flag."""
     srun: dict[str, Flag] = field(default_factory=dict)
-    """Any other flag of srun."""
+    """Other flags of srun."""
 
     BACKENDS: ClassVar[tuple[str, ...]] = ("mpi",)
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node",)
@@ -185,7 +184,7 @@ class Estimator(OlderNames):
             raise SpecError(*findings)
 
     def _findings(self) -> Iterable[Finding]:
-        """Yield what is known to be wrong before any cluster is asked; each rule is defined next to the value it checks."""
+        """Yield what is wrong as far as can be told without a cluster. Each rule is defined next to the value it checks."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
         yield from images.findings_of(self.image_registry_details, self.shm_size)
         yield from entry.findings_of(self.source_directory, self.entry_script)
@@ -213,7 +212,7 @@ class Estimator(OlderNames):
         return distribution.Asked(kind, self.BACKENDS, backend, training, counts, self.node_count, self.gpus_per_node)
 
     def _settle_texts(self) -> None:
-        """Bring the values that may be spelled in several ways into the one that the document has."""
+        """Convert values that can be written in several ways to the form that a job file has."""
         if isinstance(self.time, datetime.timedelta):
             self._set(time=as_slurm_time(self.time))
         if isinstance(self.distributed_backend, str):
@@ -233,7 +232,7 @@ class Estimator(OlderNames):
 
     @property
     def sources(self) -> Mapping[str, str]:
-        """Where the settings were written: parameter to flag, or to file, line and key. Empty: in Python, as keywords."""
+        """Where the settings were written: parameter to flag, or to file, line and key. Empty for keywords in Python."""
         sources: Mapping[str, str] = self.__dict__.get("_sources", {})
         return sources
 
@@ -257,7 +256,7 @@ class Estimator(OlderNames):
 
     @property
     def environment(self) -> Environment:
-        """The software that is asked for, however it was specified."""
+        """The requested software, whichever settings specify it."""
         if isinstance(self.environment_definition, Environment):
             return self.environment_definition
         return Environment(
@@ -278,7 +277,7 @@ class Estimator(OlderNames):
 
     @property
     def module(self) -> str:
-        """The module to run by its name; empty when the entry script is a file."""
+        """The module to run by its name; empty if the entry script is a file."""
         return module_name(self.entry_script or "")
 
     @property
@@ -288,7 +287,7 @@ class Estimator(OlderNames):
         return (*to_argv(self.script_params), *resume)
 
     def to_document(self) -> dict[str, Any]:
-        """Return all settings that are not the default, as plain data. :func:`from_document` reads them back."""
+        """Return all settings that differ from the default, as plain data. :func:`from_document` reads them back."""
         document: dict[str, Any] = {"estimator": type(self).__name__}
         for f in fields(self):
             value = getattr(self, f.name)
@@ -297,7 +296,7 @@ class Estimator(OlderNames):
         return document
 
     def to_record(self) -> dict[str, Any]:
-        """Return the same without registry credentials, for records."""
+        """Return the document without registry credentials, for records."""
         document = self.to_document()
         details = document.pop("image_registry_details", {})
         address = {name: value for name, value in details.items() if name == "address"}
@@ -312,21 +311,21 @@ class Estimator(OlderNames):
 
 @dataclass(frozen=True, kw_only=True)
 class TensorFlow(Estimator):
-    """An :class:`Estimator` for TensorFlow and Keras: it knows parameter servers and multi-worker training too."""
+    """An :class:`Estimator` for TensorFlow and Keras, with parameter servers and multi-worker training."""
 
     worker_count: int | None = None
-    """How many workers, with distributed_backend 'ps' or 'multiworker' (1)."""
+    """Number of workers, with distributed_backend 'ps' or 'multiworker'. Default: 1."""
     parameter_server_count: int | None = None
-    """How many parameter servers, with distributed_backend 'ps' (1)."""
+    """Number of parameter servers, with distributed_backend 'ps'. Default: 1."""
     framework_version: str | None = None
-    """The TensorFlow version, one of those the site names."""
+    """The TensorFlow version, one of those in the site's profile."""
 
     BACKENDS: ClassVar[tuple[str, ...]] = tuple(KINDS)
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
 
 
 def _own(value: object) -> Any:
-    """Return a copy of a container, which its giver can't change later, and a path as text."""
+    """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
         return {key: _own(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -335,7 +334,7 @@ def _own(value: object) -> Any:
 
 
 def _folder_of(given: object) -> Any:
-    """Return the outputs of a run; anything else as it is."""
+    """Return a run's outputs; other values unchanged."""
     layout = getattr(given, "layout", None)
     return given if layout is None else layout.outputs
 
@@ -346,7 +345,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {name: _plain(item) for name, item in value.items()}
     if hasattr(value, "__dataclass_fields__"):
-        if hasattr(value, "scheduler"):  # a Site: the document names it
+        if hasattr(value, "scheduler"):  # a Site: the document has its name
             return value.source or value.name
         return {f.name: getattr(value, f.name) for f in fields(value) if getattr(value, f.name) not in (None, [], {})}
     return value

@@ -1,4 +1,4 @@
-"""Flags of sbatch and srun that say the same in different ways: one table for all who must not write two of them."""
+"""Flags of sbatch and srun that express the same: of each family, a batch script may have only one."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ FAMILIES = (
     ("hint", "threads-per-core", "ntasks-per-core", "extra-node-info"),
     ("gpu-bind", "tres-bind"),
 )
-"""sbatch(1) says that the flags of a line exclude one another; of (no-)requeue the last wins, and --tres-bind says for GPUs
-what --gpu-bind does. Slurm 22.05 and 24.11 refuse two of memory, of CPUs and of specialised cores."""
+"""Flags of a line exclude one another according to sbatch(1); of (no-)requeue the last one wins, and --tres-bind does for GPUs
+what --gpu-bind does. Slurm 22.05 and 24.11 refuse two flags for memory, for CPUs or for specialized cores."""
 OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "tres-per-task")
-"""They may stand together where they agree. Whether the first and the last are about GPUs, :mod:`slurmtf.plan.gpus` reads."""
+"""These may be combined if they agree. :mod:`slurmtf.plan.gpus` determines whether the first and the last are about GPUs."""
 
 
 def values_of(value: object) -> list[Any]:
-    """Return the values of a flag; none if the flag is left out (None, False)."""
+    """Return the values of a flag; an empty list if the flag is left out (None, False)."""
     values = value if isinstance(value, list | tuple) else [value]
     return [item for item in values if item is not None and item is not False]
 
 
 def family(flag: str, value: object = None) -> tuple[str, ...]:
-    """Return the flags that one of this name excludes, itself among them. --tres-per-task may name CPUs."""
+    """Return the flags that a flag excludes, including itself. --tres-per-task may name CPUs."""
     name = normal_flag(flag)
     items = ",".join(map(str, values_of(value))).split(",")
     if name == "tres-per-task" and any(item.strip().startswith("cpu") for item in items):
@@ -43,13 +43,13 @@ def add_excluded(flags: Mapping[str, object]) -> set[str]:
 
 
 def without(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, Any]:
-    """Return the flags that are not among the excluded, by any spelling."""
+    """Return the flags without the excluded ones, in any spelling."""
     names = set(excluded)
     return {flag: value for flag, value in flags.items() if normal_flag(flag) not in names}
 
 
 def over(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, Any]:
-    """Return flags under a layer that takes the place of what it excludes; what stays keeps its place."""
+    """Return flags overridden by a layer, which replaces what it excludes; the others keep their order."""
     new = {flag_name(flag): value for flag, value in layer.items()}
     old = {flag_name(flag): value for flag, value in flags.items()}
     excluded = add_excluded(new)

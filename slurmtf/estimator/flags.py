@@ -1,4 +1,4 @@
-"""The user's own flags of sbatch and srun: those that slurmtf needs for itself, and those that a parameter says already."""
+"""Check the user's own flags of sbatch and srun: some are reserved for slurmtf, some duplicate a parameter."""
 
 from __future__ import annotations
 
@@ -41,17 +41,17 @@ PARAMETER_OF = {
     "mem": "memory", "cpus-per-task": "cpus_per_task", "constraint": "constraint", "exclusive": "exclusive",
     "mail-type": "mail_type", "mail-user": "mail_user",
 }  # fmt: skip
-"""The estimator's parameter for each flag of sbatch that has one. How GPUs are requested, :mod:`slurmtf.plan.gpus` knows."""
+"""The estimator's parameter for each flag of sbatch that has one; for GPU requests, see :mod:`slurmtf.plan.gpus`."""
 WHOLE = {
     *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *PARAMETER_OF, *LONG_NAMES.values(), *families.OF_GPUS,
     *itertools.chain(*families.FAMILIES), "cluster", "export", "export-file", "gpu-freq", "kill-on-invalid-dep",
     "mem-bind", "sockets-per-node", "time-min", "wait-all-nodes",
 }  # fmt: skip
-"""Flags that slurmtf must know when it sees them, and those whose names only begin like theirs."""
+"""Flags that slurmtf must recognize, and other flags whose names begin like theirs."""
 
 
 def findings_of(sbatch: object, srun: object, given: Mapping[str, object]) -> Iterable[Finding]:
-    """Yield what is wrong with the user's own flags. ``given`` are his parameters, by name."""
+    """Yield what is wrong with the user's own flags. ``given`` are the user's parameters, by name."""
     yield from check_flags("sbatch", sbatch, OWN_SBATCH_FLAGS)
     yield from check_flags("srun", srun, OWN_SRUN_FLAGS)
     if not isinstance(sbatch, Mapping):
@@ -61,7 +61,7 @@ def findings_of(sbatch: object, srun: object, given: Mapping[str, object]) -> It
 
 
 def _beside_parameters(given: Mapping[str, object], flag: str, value: object) -> Iterable[Finding]:
-    """Check a flag of the user's own against his parameters, which would say the same or exclude it."""
+    """Check one of the user's own flags against the parameters that duplicate or exclude it."""
     where = f"sbatch[{flag!r}]"
     fields = {rival: PARAMETER_OF[rival] for rival in families.family(flag, value) if rival in PARAMETER_OF}
     for rival, name in fields.items():
@@ -109,5 +109,5 @@ def _check_value(where: str, value: object) -> Iterable[Finding]:
 
 
 def abbreviates(name: str) -> list[str]:
-    """Return the flags that Slurm may take a name for (getopt_long(3)); none where it is a whole name."""
+    """Return the flags that Slurm may read a name as an abbreviation of (getopt_long(3)); none if the name is complete."""
     return [] if name in WHOLE else sorted(whole for whole in WHOLE if whole.startswith(name))

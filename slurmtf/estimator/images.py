@@ -1,4 +1,4 @@
-"""Settings of a container image other than its name."""
+"""Check the settings of a container image other than its name."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 
 DOCKER = "docker://"
-"""What an image's name in a registry begins with."""
+"""The prefix of an image's name in a registry."""
 LOGIN = ("address", "username", "password")
 
 
 def findings_of(details: object, size: object) -> Iterable[Finding]:
-    """Yield what is wrong with the login of a registry (image_registry_details) and the size of /dev/shm (shm_size)."""
+    """Yield what is wrong with a registry's login (image_registry_details) and the size of /dev/shm (shm_size)."""
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"
         yield Finding("bad-login", "image_registry_details", "is not a mapping of strings", remedy)

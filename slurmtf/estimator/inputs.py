@@ -1,4 +1,4 @@
-"""Data that a script reads, and folders for what it leaves behind, each by a name."""
+"""Data that a script reads, and folders for its results, each with a name."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _REFERENCE = re.compile(r"\$\{?" + PREFIX + r"(\w+)")
 
 @dataclass(frozen=True)
 class Input(Strict):
-    """A folder or a file of data, which the script finds by the variable ``$SLURMTF_INPUT_<NAME>``.
+    """A folder or a file of data, whose path the script gets in ``$SLURMTF_INPUT_<NAME>``.
 
-    As a value in ``script_params`` it is the path at which the script finds it.
+    As a value in ``script_params``, it is replaced with that path.
     """
 
     path: str | Path
-    """Where it is; all nodes must see it."""
+    """The path of the data; all nodes must see it."""
     name: str | None = None
-    """What it is called, in letters, digits and underscores. Left out: the last part of the path."""
+    """Its name, of letters, digits and underscores. Default: the last part of the path."""
     mode: Mode = "mount"
-    """'mount': used where it is. 'download': copied to each node's own disk before the script starts. 'upload': an empty
-    folder there, which is copied to the path after the script has ended."""
+    """'mount': used where it is. 'download': copied to each node's own disk before the script starts. 'upload': an empty folder
+    on that disk, copied to the path after the script has ended."""
 
     def __post_init__(self) -> None:
         path = absolute(self.path)
@@ -48,12 +48,12 @@ class Input(Strict):
 
     @property
     def reference(self) -> str:
-        """The text that a task replaces with the path at which the script finds it."""
+        """The text that a task replaces with the data's path."""
         return f"${self.variable}"
 
 
 def resolve_inputs(inputs: object, params: object) -> Any:
-    """Return the inputs as objects, with those in ``script_params`` among them; what is none is left to the checks."""
+    """Return the inputs as objects, including those in ``script_params``; invalid values are left to the checks."""
     listed = [_build(item) for item in inputs] if isinstance(inputs, list) else inputs
     used = [item for item in _values(params) if isinstance(item, Input)]
     if not isinstance(listed, list | None):
@@ -72,7 +72,7 @@ def _values(params: object) -> Iterable[Any]:
 
 
 def findings_of(inputs: object, params: object) -> Iterable[Finding]:
-    """Yield what is wrong with inputs, without a look at the disk."""
+    """Yield what is wrong with inputs, without looking at the disk."""
     if inputs is not None and not (isinstance(inputs, list) and all(isinstance(item, Input) for item in inputs)):
         yield Finding(
             "bad-inputs", "inputs", f"{inputs!r} is not a list of inputs", "write [Input('/data/mnist', mode='download')]"

@@ -1,4 +1,4 @@
-"""A run's life: after which failures it starts again, when its script is warned of its end, when it counts as stalled."""
+"""A run's life: when it restarts, when its script is notified before it is stopped, when it counts as stalled."""
 
 from __future__ import annotations
 
@@ -27,58 +27,58 @@ _FACTOR = re.compile(r"x([0-9]+(?:\.[0-9]+)?)")
 
 @dataclass(frozen=True)
 class Restart(Strict):
-    """How often a run starts again after one cause, and with how much more memory."""
+    """How often a run restarts after one cause, and with how much more memory."""
 
     times: int | Literal["unlimited"] = 1
-    """How often."""
+    """Number of restarts."""
     memory: str | None = None
-    """By what the memory of a node is multiplied each time ('x1.5'); with the cause 'out-of-memory'."""
+    """The factor by which each restart multiplies a node's memory ('x1.5'); only for the cause 'out-of-memory'."""
     at_most: str | int | None = None
-    """The most memory that is asked for ('128G')."""
+    """The most memory to request ('128G')."""
 
 
 @dataclass(frozen=True)
 class Notice(Strict):
-    """How the script is told that it will be stopped, by the time limit or by preemption."""
+    """How the script is notified before it is stopped by the time limit or by preemption."""
 
     before: int = 300
-    """So many seconds before; at a preemption as soon as Slurm tells."""
+    """Seconds before the time limit; before a preemption, the notice comes as soon as Slurm announces it."""
     signal: str | None = None
-    """A signal to the script of every task ('SIGUSR1'). Left out: the file of $SLURMTF_NOTICE alone."""
+    """The signal to send to the script of every task ('SIGUSR1'). Default: none, only the file of $SLURMTF_NOTICE."""
     exit_code: int | None = None
-    """The exit code by which the script says that it wants to go on. Left out: 0, once it has been told."""
+    """The exit code by which the script says that it wants to continue. Default: 0, once it has been notified."""
     keras: str | None = None
-    """Have Keras's fit save the model in this file ('outputs/last.keras') after the epoch in which it is told, and stop."""
+    """The file in which Keras's fit saves the model ('outputs/last.keras') after the epoch of the notice, before it stops."""
 
 
 @dataclass(frozen=True)
 class Stall(Strict):
-    """When a run counts as stalled: no task writes, logs a metric or computes."""
+    """When a run counts as stalled: no task writes output, logs a metric or computes."""
 
     minutes: int | float = 30
-    """For so many minutes."""
+    """For how many minutes."""
     action: Literal["warn", "end"] = "warn"
-    """'warn' writes down what all tasks do; 'end' ends the run then."""
+    """'warn' records what all tasks are doing; 'end' also ends the run."""
     cpu: bool = True
-    """Whether a task that computes counts as busy; False: MPI and NCCL compute while they wait."""
+    """Whether a task that computes counts as busy. With False it does not, because MPI and NCCL compute while they wait."""
 
 
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
 def resolve_restarts(given: object) -> Any:
-    """Return the restarts with an object for each mapping; what is none is left to the checks."""
+    """Return the restarts with an object for each mapping; invalid values are left to the checks."""
     return {cause: _resolve(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
 
 
 def resolve_notice(given: Any) -> Any:
-    """Return the notice as an object; what is none is left to the checks."""
+    """Return the notice as an object; an invalid value is left to the checks."""
     known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Notice)}
     return Notice(**given) if known else given
 
 
 def resolve_stall(given: Any) -> Any:
-    """Return the stall as an object; what is none is left to the checks."""
+    """Return the stall as an object; an invalid value is left to the checks."""
     known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Stall)}
     return Stall(**given) if known else given
 
@@ -89,19 +89,19 @@ def _resolve(value: Any) -> Any:
 
 
 def as_budgets(restarts: Any) -> tuple[Budget, ...]:
-    """Return the budgets of an estimator."""
+    """Return an estimator's restarts as the job reads them."""
     return tuple(_budget(cause, value) for cause, value in (restarts or {}).items())
 
 
 def as_notice(notice: Any) -> contract.Notice:
-    """Return the notice of an estimator; one of 0 seconds, which is none, where it has none."""
+    """Return an estimator's notice as the job reads it; 0 seconds mean that there is none."""
     if notice is None:
         return contract.Notice()
     return contract.Notice(notice.before, notice.signal or "", notice.exit_code, notice.keras or "")
 
 
 def as_stall(stall: Any) -> contract.Stall:
-    """Return when the run of an estimator counts as stalled; one of 0 minutes, never, where it says nothing."""
+    """Return an estimator's stall as the job reads it; 0 minutes mean that the run never counts as stalled."""
     return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end", stall.cpu)
 
 
@@ -113,7 +113,7 @@ def _budget(cause: str, given: Any) -> Budget:
 
 
 def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
-    """Yield what is wrong with a run's life among the user's parameters, which are given by name."""
+    """Yield what is wrong with the user's parameters for a run's life, given by name."""
     yield from _findings_of_restarts(given.get("restarts"))
     yield from _findings_of_notice(given.get("notice"))
     yield from _findings_of_stall(given.get("stall"))

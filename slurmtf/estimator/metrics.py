@@ -1,4 +1,4 @@
-"""What a script logs: by Azure ML's Run, by a library on its own, and the metric that matters most."""
+"""Check the parameters for metrics: Azure ML's Run, automatic logging, and the primary metric."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ AUTOLOGS = ("keras",)
 
 
 def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
-    """Yield what is wrong with the parameters that say what is logged, which are given by name."""
+    """Yield what is wrong with the user's parameters for metrics, given by name."""
     yield from check_switch("azureml", given.get("azureml"), "true serves Azure ML's Run to the script")
     yield from check_choice("autolog", given.get("autolog"), AUTOLOGS)
     metric = given.get("primary_metric")

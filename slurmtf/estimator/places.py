@@ -1,4 +1,4 @@
-"""Where a job runs, and where its files lie."""
+"""Check where a job runs, and where its files are."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STAGES = ("node-local", "shared")
 
 
 def findings_of(compute_target: object, stage: object) -> Iterable[Finding]:
-    """Yield what is wrong with the site, which may be given itself, and with where software and source are to lie."""
+    """Yield what is wrong with the site (a name, a path or a Site), and with the place of software and source."""
     if compute_target is not None and not isinstance(compute_target, str) and not hasattr(compute_target, "scheduler"):
         what = f"{compute_target!r} is neither a name, a path nor a Site"
         yield Finding("bad-target", "compute_target", what, "use 'local' or a site's name")

@@ -1,4 +1,4 @@
-"""Kinds of values: switches, choices, counts, lists; times, memory sizes and flags as Slurm writes them."""
+"""Check and convert values: switches, choices, counts, lists; times, memory sizes and flags in Slurm's formats."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurmtf.findings import Finding
 
 TIME_FORMATS = "minutes, minutes:seconds, hours:minutes:seconds, days-hours, days-hours:minutes[:seconds], UNLIMITED"
 UNLIMITED_S = 0
-"""No time limit, as Slurm has it (sbatch(1), --time: a limit of zero requests that none be imposed)."""
+"""The number of seconds that means no time limit (sbatch(1), --time: a limit of zero requests that none be imposed)."""
 _WITHOUT_LIMIT = ("unlimited", "infinite")
 _TIME = re.compile(r"(?P<days>\d+)-(?P<dh>\d+)(?::(?P<dm>\d+)(?::(?P<ds>\d+))?)?|(?P<clock>\d+(?::\d+){0,2})", re.ASCII)
 _MEMORY = re.compile(r"(\d+)(?:([KMGT])B?)?", re.IGNORECASE | re.ASCII)
@@ -25,14 +25,14 @@ LONG_NAMES = {
     "s": "oversubscribe", "T": "threads", "t": "time", "u": "unbuffered", "W": "wait", "w": "nodelist", "X": "disable-status",
     "x": "exclude", "Z": "no-allocate",
 }  # fmt: skip
-"""The flags of sbatch and srun that have a letter; in both, a letter is the same flag (sbatch(1), srun(1))."""
+"""The flags of sbatch and srun that have a letter, which means the same in both (sbatch(1), srun(1))."""
 LONGEST_S = 366 * 86400
 
 
 def seconds(time: str | int) -> int:
-    """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes); 0: there is none.
+    """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes); 0 if there is no limit.
 
-    Raises ValueError if it is none of Slurm's formats, or above a year.
+    Raises ValueError if it is not in one of Slurm's formats, or longer than a year.
     """
     if str(time).strip().lower() in _WITHOUT_LIMIT:
         return UNLIMITED_S
@@ -61,22 +61,22 @@ def slurm_time(total: int) -> str:
 
 
 def as_slurm_time(time: str | int | datetime.timedelta) -> str | int:
-    """Return a timedelta as Slurm writes it; none at all stays, to be refused: it would be no limit."""
+    """Return a timedelta in Slurm's format; below a second, as text that is refused later, because 0 would mean no limit."""
     if not isinstance(time, datetime.timedelta):
         return time
     return slurm_time(round(time.total_seconds())) if time.total_seconds() >= 1 else repr(time)
 
 
 def memory_size(count: float) -> str:
-    """Return bytes as Slurm writes memory, in binary units (sbatch(1), ``--mem``)."""
+    """Return a number of bytes in Slurm's format for memory, in binary units (sbatch(1), ``--mem``)."""
     gibibytes = count / (1 << 30)
     return f"{gibibytes:.0f}G" if gibibytes >= 10 else f"{gibibytes:.1f}G" if gibibytes >= 1 else f"{gibibytes * 1024:.0f}M"
 
 
 def mebibytes(memory: str | int) -> float:
-    """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's).
+    """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's memory).
 
-    Raises ValueError if it is none.
+    Raises ValueError if it is not a memory size.
     """
     match = _MEMORY.fullmatch(str(memory))
     if match is None:
@@ -85,7 +85,7 @@ def mebibytes(memory: str | int) -> float:
 
 
 def check_switch(name: str, value: object, hint: str) -> Iterable[Finding]:
-    """Check a switch, which may be left out. ``hint`` says what else the user may have meant."""
+    """Check an optional switch. ``hint`` says what else the user may have meant."""
     if not isinstance(value, bool | None):
         yield Finding("not-a-switch", name, f"{value!r} is neither true nor false", f"use one of them; {hint}")
 
@@ -97,7 +97,7 @@ def check_choice(name: str, value: object, choices: Sequence[str]) -> Iterable[F
 
 
 def check_strings(name: str, value: object, parameter: str) -> Iterable[Finding]:
-    """Check a list of strings. ``parameter`` is the last part of its name, as a remedy spells it."""
+    """Check a list of strings. ``parameter`` is the last part of its name, for the remedy."""
     if value is not None and not (isinstance(value, list) and all(isinstance(item, str) and item.strip() for item in value)):
         yield Finding("bad-list", name, f"{value!r} is not a list of strings", f"set `{parameter}[]=...`")
 
@@ -139,20 +139,20 @@ def check_count(name: str, count: object, least: int, most: int = 1_000_000) -> 
 
 
 def check_given(name: str, value: object) -> Iterable[Finding]:
-    """Check a text that may be left out, but not be empty: it would be taken for left out."""
+    """Check that an optional string is not empty, because then it would count as left out."""
     if isinstance(value, str) and not value.strip():
         yield Finding("empty-value", name, "is empty", "set it, or leave it out; a shell variable that is not set is empty")
 
 
 def check_word(name: str, value: object) -> Iterable[Finding]:
-    """Check what a program gets as a word of its own (``exec WORD``): none that it takes for an option."""
+    """Check that a program won't take an argument (``exec WORD``) for an option."""
     if isinstance(value, str) and value.startswith("-"):
         remedy = f"correct the name; a file or folder in this folder can be written as ./{value}"
         yield Finding("like-an-option", name, f"{value!r} begins with a dash, as an option does", remedy)
 
 
 def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Finding]:
-    """Check a value that must stand on one line of the batch script's header."""
+    """Check a value that must fit on one line of the batch script's header."""
     if text is None:
         return
     if not isinstance(text, str) or not text.strip():
@@ -166,7 +166,7 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Findi
 
 
 def flag_name(name: str) -> str:
-    """Return a flag's long name without its dashes, of ``-M`` too. Underscores stay: flags of site plugins have them."""
+    """Return a flag's long name without its dashes, also for ``-M``. Underscores stay: flags of site plugins have them."""
     letter = re.fullmatch(r"-([A-Za-z])", name)
     return LONG_NAMES.get(letter[1], letter[1]) if letter else name.lstrip("-")
 

@@ -1,4 +1,4 @@
-"""What a job asks for: counts, sizes and names, and what contradicts itself among them."""
+"""Check the resources that a job requests: counts, sizes and names, and contradictions between them."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ COUNTS: dict[str, tuple[int, int]] = {
     "cpus_per_task": (1, 100_000),
     "max_run_duration_seconds": (1, LONGEST_S),
 }
-"""The least and the most of each."""
+"""The lowest and the highest value of each count."""
 WORDS = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "mail_user", "vm_size", "launcher")
 
 PRIORITIES = ("dedicated", "lowpriority")
 
 
 def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
-    """Yield what is wrong with the resources among the user's parameters, which are given by name."""
+    """Yield what is wrong with the user's parameters for resources, given by name."""
     for name, (least, most) in COUNTS.items():
         yield from check_count(name, given.get(name), least, most)
     yield from check_time("time", given.get("time"))

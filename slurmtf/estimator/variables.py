@@ -1,4 +1,4 @@
-"""Environment variables that the user sets."""
+"""Check environment variables that the user sets."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from slurmtf.findings import Finding
 
 
 def variable(value: object) -> object:
-    """Return an environment variable's value as text; what can't be one stays, for the checks to find."""
+    """Return an environment variable's value as text; invalid values are left to the checks."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
 def findings_of(variables: object, parameter: str = "environment_variables") -> Iterable[Finding]:
-    """Yield what is wrong with environment variables. ``parameter`` holds them."""
+    """Yield what is wrong with environment variables. ``parameter`` is the parameter that holds them."""
     if variables is None:
         return
     if not isinstance(variables, Mapping):
