@@ -1,1 +1,1 @@
-"""Sweeps: spaces, samplers, policies, and the sweep from outside."""
+"""Sweeps: spaces, samplers, policies, and the run of a sweep."""

@@ -1,9 +1,9 @@
-"""Run by the Python of the tool environment "sampler", which has Optuna: questions on standard input, points on standard
-output, one line of JSON each, until the input ends.
+"""Ask Optuna for points, as a program in the tool environment "sampler": it reads questions from standard input until that
+ends, and writes points to standard output, one line of JSON each.
 
-The first line has the ``space`` (name to expression and arguments) and the ``goal``. A question has a ``seed``, and in
-``trials`` what is new since the last one: of each its ``number``, its ``values``, its best ``value`` or null, and whether it
-``runs``. The study is in memory alone, so that nothing of Optuna's is kept or shared.
+The first line has the ``space`` (name to expression and arguments) and the ``goal``. A question has a ``seed``, and ``trials``,
+those that have changed since the last question, each with its ``number``, its ``values``, its best ``value`` or null, and
+whether it ``runs``. The study is only in memory, so no data of Optuna's is stored or shared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 
 def main() -> None:
-    answers, sys.stdout = sys.stdout, sys.stderr  # whatever a library prints is no answer
+    answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print something that is no answer
     optuna: Any = importlib.import_module("optuna")
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -28,7 +28,7 @@ def main() -> None:
 
 
 class Study:
-    """What is known of a sweep's trials, as Optuna knows it."""
+    """The trials of a sweep, as an Optuna study."""
 
     def __init__(self, optuna: Any, space: dict[str, Any], goal: str) -> None:
         self._optuna = optuna
@@ -38,7 +38,7 @@ class Study:
         self._numbers: dict[int, int] = {}
 
     def tell(self, number: int, values: dict[str, Any], value: float | None, runs: bool) -> None:
-        """Take in a trial that has begun, or has ended with its best ``value``."""
+        """Record a trial that has started, or that has ended with its best ``value``."""
         states = self._optuna.trial.TrialState
         state = states.RUNNING if runs else states.FAIL if value is None else states.COMPLETE
         value = value if state is states.COMPLETE else None
@@ -52,10 +52,10 @@ class Study:
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
     def ask(self, seed: int) -> dict[str, Any]:
-        """Return a point of the space: where the others run, and what those that have ended reached, counts."""
+        """Return a point of the space, chosen with regard to running trials and the results of ended ones."""
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         asked = self._study.ask(self._known)
-        self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)  # who asked tells of it, if it begins
+        self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)  # if the trial starts, the caller reports it
         return {name: _settle(self._space[name], asked.params[name]) for name in self._space}
 
 
@@ -66,7 +66,7 @@ def _distribution(optuna: Any, name: str, args: list[Any]) -> Any:
 
 
 def _within(distribution: Any, value: Any) -> Any:
-    """Return a value as one of its distribution: what was rounded may lie outside of the bounds."""
+    """Return a value within the bounds of its distribution: rounding may have moved it outside."""
     low = getattr(distribution, "low", None)
     return value if low is None else min(max(float(value), low), distribution.high)
 

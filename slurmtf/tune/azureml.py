@@ -1,4 +1,4 @@
-"""Azure ML's spelling of a sweep, taken for ours."""
+"""Accept Azure ML's spelling of a sweep."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from slurmtf.tune.sweep import LONGEST_MINUTES, PrimaryMetricGoal, Sweep
 
 OF_ESTIMATORS = ("slurmtf runs sweeps of estimators", "pass estimator=")
 NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS}
-"""What Azure ML's has and a sweep has not: what to say, and what to do."""
+"""Parameters of Azure ML that a sweep does not have, each with what to report."""
 
 
 @dataclass(frozen=True)
 class HyperDriveConfig:
-    """Azure ML's spelling of :class:`Sweep`. ``Experiment.submit`` takes it as it is.
+    """Azure ML's spelling of :class:`Sweep`, which ``Experiment.submit`` accepts.
 
-    Raises SpecError with all that is wrong, including what slurmtf does not have: ``run_config``, ``pipeline``.
-    ``resume_from`` is a sweep or a list of them, ``resume_child_runs`` a trial or a list of them.
+    Raises SpecError with everything that is wrong, including what slurmtf does not have: ``run_config``, ``pipeline``.
+    ``resume_from`` is a sweep or a list of sweeps, ``resume_child_runs`` a trial or a list of trials.
     """
 
     hyperparameter_sampling: Sampling
@@ -60,17 +60,17 @@ class HyperDriveConfig:
 
     @property
     def settled(self) -> Sweep:
-        """The sweep that it is."""
+        """The sweep that it describes."""
         sweep: Sweep = self.__dict__["_settled"]
         return sweep
 
     def submit_to(self, *args: Any, **overrides: Any) -> Any:
-        """Submit the sweep that it is: see ``Experiment.submit``, which calls this."""
+        """Submit the sweep that it describes: see ``Experiment.submit``, which calls this."""
         return self.settled.submit_to(*args, **overrides)
 
 
 def _to_tuple(given: object) -> tuple[Any, ...]:
-    """Return runs; a single one need not stand in a list."""
+    """Return runs given as a list, or as a single run."""
     return tuple(given) if isinstance(given, list | tuple) else () if given is None else (given,)
 
 

@@ -1,4 +1,4 @@
-"""A sweep's charts: how its best value grew, each parameter against the metric, and all parameters side by side. Pure."""
+"""A sweep's charts: the best value over time, each parameter against the metric, and all parameters together. Pure."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from slurmtf.plots import Chart, Curve
 from slurmtf.runs.states.sweeps import SweepFacts, TrialState
 
 MOST_LINES = 40
-"""Trials that parallel coordinates show: the best ones."""
+"""The number of trials, the best ones, that parallel coordinates show."""
 LOGARITHMIC = ("loguniform", "qloguniform", "lognormal", "qlognormal")
 
 
 def charts_of(facts: SweepFacts, space: Mapping[str, object]) -> list[Chart]:
-    """Return all charts of a sweep; ``space`` is parameter to expression, as ``SweepRun.space`` has it."""
+    """Return all charts of a sweep; ``space`` maps parameters to expressions, as ``SweepRun.space`` does."""
     return [history(facts), *(slice_of(facts, name, expression) for name, expression in space.items()), parallel(facts)]
 
 
 def history(facts: SweepFacts) -> Chart:
-    """Return the best value of each trial in the order of their ends, and the best one until then."""
+    """Return a chart of each trial's best value, in the order in which the trials ended, and of the best value so far."""
     ended = sorted((one for one in facts.trials if one.result), key=lambda one: one.result.ended if one.result else 0.0)
     values = [(float(number), best) for number, one in enumerate(ended, 1) if (best := _best(facts, one)) is not None]
     sofar: list[tuple[float, float]] = []
@@ -33,7 +33,8 @@ def history(facts: SweepFacts) -> Chart:
 
 
 def slice_of(facts: SweepFacts, name: str, expression: Any) -> Chart:
-    """Return one parameter against the metric; what is no number by its place in the list of all."""
+    """Return a chart of one parameter against the metric; values that are not numbers are placed by their position in the
+    list."""
     known = [(one.point.values.get(name), best) for one in facts.trials if (best := _best(facts, one)) is not None]
     places = _places([value for value, _ in known])
     dots = [(_place(value, places), best) for value, best in known]
@@ -43,7 +44,8 @@ def slice_of(facts: SweepFacts, name: str, expression: Any) -> Chart:
 
 
 def parallel(facts: SweepFacts) -> Chart:
-    """Return the best trials as lines over all parameters, each scaled to its lowest and highest value; last the metric."""
+    """Return a chart of the best trials as lines over all parameters and the metric, each scaled to its lowest and highest
+    value."""
     sign = facts.settings.sign
     known = [(one, best) for one in facts.trials if (best := _best(facts, one)) is not None]
     ranked = sorted(known, key=lambda pair: -sign * pair[1])[:MOST_LINES]
@@ -64,7 +66,7 @@ def _best(facts: SweepFacts, trial: TrialState) -> float | None:
 
 
 def _places(values: Sequence[object]) -> dict[str, int] | None:
-    """Return the place of each value by its text; None where all are numbers."""
+    """Return the position of each value, by its text; None if all are numbers."""
     if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
         return None
     return {text: place for place, text in enumerate(dict.fromkeys(map(_text, values)), 1)}

@@ -1,4 +1,4 @@
-"""What a sweep says of itself to what submits it."""
+"""What the code that submits a sweep needs from its description."""
 
 from __future__ import annotations
 

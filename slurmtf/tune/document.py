@@ -1,4 +1,4 @@
-"""The sweep as a file, and the JSON Schema with which editors complete one."""
+"""The sweep as a file, and the JSON Schema with which editors complete sweep files."""
 
 from __future__ import annotations
 
@@ -25,21 +25,21 @@ from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, check_space
 
 Policy = Annotated[BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy, Tagged("type")]
 PARTS = ("estimator", "sampling", "policy")
-"""The keys whose parts are read by themselves."""
+"""Keys whose parts of the file are read separately."""
 REQUIRED = ("primary_metric_name", "primary_metric_goal", "max_total_runs")
 
 
 @dataclass(frozen=True)
 class SamplingPart(Strict):
-    """How points are chosen."""
+    """How the points to try are chosen."""
 
     parameter_space: dict[str, Any]
-    """Parameter to expression: {learning-rate: {loguniform: [-6, -1]}}. 'environment_variables.NAME' is a variable,
-    'estimator.NAME' a setting of the estimator."""
+    """Parameter to expression: {learning-rate: {loguniform: [-6, -1]}}. 'environment_variables.NAME' is an environment
+    variable, 'estimator.NAME' a setting of the estimator."""
     type: Literal["random", "grid", "bayesian"] = "random"
-    """At random, all combinations, or what Optuna proposes."""
+    """Random points, all combinations, or points that Optuna proposes."""
     seed: int | None = None
-    """The same seed draws the same points."""
+    """The seed of the drawn points: the same seed draws the same points."""
 
 
 @dataclass(frozen=True)
@@ -47,39 +47,39 @@ class SweepFile(Strict):
     """The keys of a sweep file."""
 
     estimator: str | dict[str, Any]
-    """What each trial runs: the path of a job file, beside the sweep's, or its settings."""
+    """What each trial runs: the settings of an estimator, or the path of a job file, relative to the sweep file."""
     sampling: SamplingPart
-    """Which points of which space are tried."""
+    """The space, and how its points are chosen."""
     primary_metric_name: str
-    """The metric, as the script logs it."""
+    """The metric's name, as the script logs it."""
     primary_metric_goal: Literal["maximize", "minimize"]
-    """Which values of it are better."""
+    """Whether higher or lower values are better."""
     max_total_runs: int
-    """How many trials there are (1 to 1000)."""
+    """Number of trials (1 to 1000)."""
     max_concurrent_runs: int | None = None
-    """How many trials run at once (1 to 100). Left out: all."""
+    """Number of trials that run at once (1 to 100). Default: all."""
     max_duration_minutes: int = LONGEST_MINUTES
-    """After so many minutes no trial begins, and those that run are canceled."""
+    """Minutes after which no trial starts and running trials are canceled."""
     policy: Policy | None = None
     """Which trials are stopped early."""
     elements: int | None = None
-    """How many jobs share the trials. Left out: as many as there are trials."""
+    """Number of jobs that share the trials. Default: one for each trial."""
     trials_per_element: int = 1
-    """How many trials a job works on at once: each gets such a part of the estimator's CPUs and GPUs, on one node."""
+    """Number of trials that a job runs at once, on one node: they share the estimator's CPUs and GPUs equally."""
     resume_trials: bool = False
-    """Pass --resume-from with its earlier outputs to a trial that starts again."""
+    """When a trial restarts, pass its earlier outputs to it with --resume-from."""
     warm_start_from: list[str] = field(default_factory=list)
-    """Ids of sweeps that have ended: what they found counts for Bayesian sampling and for policies."""
+    """Ids of sweeps that have ended, whose results Bayesian sampling and policies take into account."""
     resume_child_runs: list[str] = field(default_factory=list)
-    """Ids of trials (SWEEP_3) of sweeps that have ended: they are the first trials, and are told where their outputs are."""
+    """Ids of trials (SWEEP_3) of ended sweeps. This sweep runs them first, and passes each the path of its outputs."""
     same_error_limit: int = 5
-    """So many first trials that fail with the same error stop the sweep; 0: none do."""
+    """The sweep stops if its first trials, this many, fail with the same error; 0: never."""
     retire_after: int = 3
-    """An element whose trials failed so many times in turn, at once, leaves the rest to others; 0: it never does."""
+    """An element leaves the remaining trials to others after this many trials in a row failed at once; 0: never."""
 
 
 LIKE_A_TEXT = re.compile(r"[-+]?0[0-9xo].*|[^eE]*\.[0-9]+0")
-"""Numbers as people write names and versions: 007, 0x1F, 2.10."""
+"""Numbers that look like names or versions: 007, 0x1F, 2.10."""
 
 
 @dataclass(frozen=True)
@@ -90,9 +90,9 @@ class _PolicyPart:
 
 
 def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -> Sweep:
-    """Read a sweep file. ``overrides`` are settings of its estimator that count instead of the file's.
+    """Read a sweep file. ``overrides`` are settings of its estimator that replace the file's.
 
-    Raises SpecError with file, line and key of everything that is wrong: each part is checked, whatever is wrong with others.
+    Raises SpecError with file, line and key of everything that is wrong. Each part is checked even if others are wrong.
     """
     document = read_document(Path(path), SpecError)
     findings = Findings(_sources(document))
@@ -115,7 +115,7 @@ def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -
 
 
 def _sources(document: Document) -> dict[str, str]:
-    """Return where each thing was written, by the name that a finding of it has."""
+    """Return where each setting was written, by its name in findings."""
     inside: dict[str, tuple[str, ...]] = {str(path): ("sampling", str(path)) for path in ("parameter_space", "seed", "type")}
     sampling = document.data.get("sampling")
     space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
@@ -124,20 +124,20 @@ def _sources(document: Document) -> dict[str, str]:
 
 
 def _sampling(part: object, findings: Findings) -> Sampling | None:
-    """Return the sampling, of a file that is wrong elsewhere too."""
+    """Return the sampling, also of a file with errors elsewhere; None if it is wrong itself."""
     if isinstance(part, SamplingPart):
         part = vars(part)
     if not isinstance(part, dict) or not isinstance(space := part.get("parameter_space"), dict):
         return None
     readable = {name: found for name, one in space.items() if (found := _expression(one))}
-    if len(readable) < len(space):  # else the sweep tells
+    if len(readable) < len(space):  # else the sweep reports it
         findings.add(check_space(readable))
     kind = part.get("type", "random")
     return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
 
 
 def _of_numbers(document: Document) -> Iterator[Finding]:
-    """Refuse options that may be meant as texts and would be numbers: the script would get 7 for 007, 2.1 for 2.10."""
+    """Refuse options that may be meant as strings but are numbers in YAML: the script would get 7 for 007, 2.1 for 2.10."""
     sampling = document.data.get("sampling")
     space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
     for name, one in space.items() if isinstance(space, dict) else ():
@@ -156,7 +156,7 @@ def _expression(given: object) -> Expression | None:
 
 
 def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
-    """Return the sweep; what else is wrong with it is added, but for what was told before."""
+    """Return the sweep; None after adding what is wrong with it, except for findings of places that are in ``told``."""
     missing: dict[str, Any] = {name: None for name in REQUIRED if name not in settings}
     try:
         return Sweep(estimator, sampling, **missing, **settings)
@@ -221,7 +221,7 @@ def _expression_schema() -> dict[str, Any]:
 
 
 def _options_schema() -> dict[str, Any]:
-    """Return the schema of an expression whose values are listed: for a setting of the estimator."""
+    """Return the schema of an expression whose values can be listed, for a setting of the estimator."""
     return _one_of({"choice": {"type": "array", "minItems": 1}})
 
 

@@ -16,7 +16,7 @@ from slurmtf.tune.described import Described
 from slurmtf.tune.run import SweepRun, TrialRun
 
 MOST_PARENTS = 5
-"""Azure ML's limit of sweeps to start from."""
+"""Azure ML's limit on the number of sweeps to start from."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Start:
 
 
 def start_of(sweep: Described, workspace: str | Path | None) -> Start:
-    """Return what a sweep starts from. Raises SpecError with every sweep or trial that it can't start from."""
+    """Return what a sweep starts from. Raises SpecError with a finding for each sweep or trial that it can't start from."""
     findings = Findings()
     parents = _find(sweep.warm_start_from, lambda one: _sweep(one, workspace), "warm_start_from", findings)
     resumed = _find(sweep.resume_child_runs, lambda one: _trial(one, workspace), "resume_child_runs", findings)

@@ -1,4 +1,4 @@
-"""Search over settings of the estimator: which may change within an allocation, and how trials are launched with them."""
+"""Search over settings of the estimator: which can change within an allocation, and how trials are launched with them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from slurmtf.tune.spaces import Expression
 
 COUNTS = ("process_count_per_node", "worker_count", "parameter_server_count")
 CHANGES = ("entry_script", "distributed_backend", *COUNTS, "cpus_per_task")
-"""The settings that can change within an allocation, because a launch decides them."""
+"""The settings that can change within an allocation, because they only affect the launch."""
 ARGUMENTS = {
     "script_params": "write each argument as a parameter of its own: '--learning-rate'",
     "environment_variables": "write each variable as a parameter of its own: 'environment_variables.NAME'",
@@ -36,13 +36,13 @@ OF_RUN = (
     "silence", "launcher", "template", "srun", "distributed_training",
 )  # fmt: skip
 OF_SHAPE = ("ntasks-per-node", "cpus-per-task", "distribution")
-"""Flags of sbatch for what a launch may divide otherwise."""
+"""Flags of sbatch for what a launch may divide differently."""
 MOST_LAUNCHES = 64
-"""The most combinations of settings: each is planned before the sweep is submitted."""
+"""The most combinations of settings, each of which is planned before the sweep is submitted."""
 
 
 def findings_of(name: str, expression: Expression, where: str) -> Iterable[Finding]:
-    """Yield what is wrong with a parameter that is called ``estimator.NAME``."""
+    """Yield what is wrong with a parameter named ``estimator.NAME``."""
     setting = name[len(SETTINGS) :]
     if setting not in CHANGES:
         yield Finding("setting-stays", where, f"{setting!r} {_reason(setting)}", _remedy(setting))
@@ -75,8 +75,8 @@ def _remedy(setting: str) -> str:
 
 
 def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:
-    """Return the settings that trials have: all combinations of the space, and those of ``points``. None: a sweep
-    over arguments and variables alone. Raises SpecError for too many."""
+    """Return the settings that trials have: all combinations of the space, and those of ``points``. The list is empty for a
+    sweep over arguments and variables alone. Raises SpecError if there are too many."""
     listed = {name: one.args for name, one in space.items() if name.startswith(SETTINGS)}
     count = math.prod(map(len, listed.values()))
     if count > MOST_LAUNCHES:
@@ -89,9 +89,9 @@ def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> li
 
 
 def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) -> Estimator:
-    """Return the estimator with these settings, in the allocation of ``base``: with its GPUs, by its launcher.
+    """Return the estimator with these settings, for the allocation of ``base``, with its GPUs and its launcher.
 
-    Counts that mean nothing with a backend are left out of its trials. Raises SpecError.
+    Counts that have no effect with a backend are left out. Raises SpecError.
     """
     own = dict(settings)
     training = estimator.distributed_training
@@ -103,7 +103,7 @@ def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) ->
         own["distributed_training"] = None
         known = {one.name for one in fields(KINDS[backend])}
         own |= {name: None for name in estimator.COUNTS if name not in known}
-    if estimator.use_gpu and estimator.gpus_per_node is None:  # else their number would follow that of the processes
+    if estimator.use_gpu and estimator.gpus_per_node is None:  # else their number would depend on that of the processes
         own["gpus_per_node"] = base.resources.gpus_per_node
     return replace(estimator, **{"launcher": estimator.launcher or base.job.launcher, **own})
 
@@ -119,7 +119,7 @@ def order_of(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
 
 
 def misfits(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
-    """Yield what a plan needs that the allocation of another plan lacks. Pure."""
+    """Yield what a plan needs but the allocation of another plan lacks. Pure."""
     wanted, had = plan.resources, base.resources
     processors, room = (one.tasks_per_node * (one.cpus_per_task or 1) for one in (wanted, had))
     if processors > room and not had.exclusive:
@@ -138,9 +138,9 @@ def _shape(plan: LaunchPlan) -> str:
 def launches_of(
     settings: Sequence[dict[str, Any]], estimator: Estimator, base: LaunchPlan, planned: Callable[[Estimator], LaunchPlan]
 ) -> dict[str, LaunchOrder]:
-    """Return the launch of each of these settings, by its key. ``planned`` returns the plan of an estimator.
+    """Return the launch for each of these settings, by its key. ``planned`` returns the plan of an estimator.
 
-    Raises SpecError with everything that speaks against one of them.
+    Raises SpecError with everything that is wrong with any of them.
     """
     findings = Findings()
     found = {}
@@ -157,7 +157,7 @@ def launches_of(
 
 
 def _find_errors(settings: Mapping[str, object], findings: Iterable[Finding]) -> Iterable[Finding]:
-    """Return the errors of a trial as those of its settings."""
+    """Return the errors of a trial, attributed to its settings."""
     said = ", ".join(f"{name}={value}" for name, value in settings.items())
     for finding in findings:
         if finding.is_error:

@@ -1,8 +1,7 @@
-"""Which trials are stopped early, as Azure ML defines it. What decides is ``job/sweep/policies.py``.
+"""Policies that stop trials early, as Azure ML defines them. ``job/sweep/policies.py`` applies them.
 
-One interval is one time that the script logs the primary metric. A policy is applied at each multiple of
-``evaluation_interval``
-from ``delay_evaluation`` on.
+Each time that the script logs the primary metric counts as an interval. A policy is applied at each multiple of
+``evaluation_interval``, starting at ``delay_evaluation``.
 """
 
 from __future__ import annotations
@@ -20,11 +19,11 @@ from slurmtf.schema import Strict
 
 @dataclass(frozen=True)
 class BanditPolicy(Strict):
-    """Stop trials that are behind the best one by more than the slack, a factor or an amount.
+    """Stop trials that are behind the best one by more than the slack, which is a factor or an amount.
 
-    To maximize, a trial stops if its best is below ``best / (1 + slack_factor)`` or ``best - slack_amount``; to
-    minimize, if it is above ``best * (1 + slack_factor)`` or ``best + slack_amount``. The best one is taken over the same
-    number of intervals.
+    When maximizing, a trial stops if its best value is below ``best / (1 + slack_factor)`` or ``best - slack_amount``; when
+    minimizing, if it is above ``best * (1 + slack_factor)`` or ``best + slack_amount``. ``best`` is the best trial's value
+    after the same number of intervals.
     """
 
     evaluation_interval: int = 1
@@ -65,7 +64,8 @@ class MedianStoppingPolicy(Strict):
 
 @dataclass(frozen=True)
 class TruncationSelectionPolicy(Strict):
-    """Stop the lowest ``truncation_percentage`` of all trials at an interval, by what they logged at it; ended ones count."""
+    """Stop the worst ``truncation_percentage`` of all trials at an interval, by what they logged then; ended trials count
+    too."""
 
     truncation_percentage: int = 10
     evaluation_interval: int = 1
@@ -93,7 +93,7 @@ POLICIES = (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, NoTer
 
 
 def stopping_of(policy: Any) -> Stopping:
-    """Return a policy as the job reads it."""
+    """Return a policy in the form that the job reads."""
     return Stopping(
         kind=policy.type if policy else "none",
         interval=getattr(policy, "evaluation_interval", 1),

@@ -1,4 +1,4 @@
-"""Resume a sweep that has ended: with its unfinished trials, and more of them."""
+"""Resume a sweep that has ended, with its unfinished trials and additional ones."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def resume(
 ) -> int:
     """Submit elements for the unfinished trials of a sweep that has ended, and return the number of these trials.
 
-    The points that were drawn stay; additional ones are the next ones of the same seed. Raises SpecError if there is nothing to
-    do or the sweep is still running, RefusedError or SlurmError if it can't be submitted.
+    The points that were drawn stay; additional points come from the same seed. Raises SpecError if nothing is left to do or the
+    sweep is still running, RefusedError or SlurmError if it can't be submitted.
     """
     check_ours(run.folder)
     files = SweepLayout(run.layout.folder)

@@ -22,7 +22,7 @@ class SweepRun(Run):
     """A sweep that was submitted. It is a run: it has a state, can be waited for and canceled."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a sweep's folder. Raises RunNotFoundError if it is none."""
+        """Open a sweep's folder. Raises RunNotFoundError if it is not one."""
         super().__init__(folder)
         if not is_sweep(self.layout):
             raise RunNotFoundError(Finding("not-a-sweep", self.id, "is a run, not a sweep", "'slurmtf ls' lists the runs"))
@@ -34,7 +34,7 @@ class SweepRun(Run):
 
     @property
     def space(self) -> dict[str, Any]:
-        """The space that is searched: parameter to expression, as Azure ML writes it."""
+        """The space that is searched: parameter to expression, in Azure ML's form."""
         with open(SweepLayout(self.layout.folder).settings, encoding="utf-8") as file:
             found: dict[str, Any] = json.load(file).get("space", {})
         return found
@@ -54,7 +54,7 @@ class SweepRun(Run):
 
     @property
     def started_from(self) -> list[SweepRun]:
-        """The sweeps from which it started; those that are gone are left out."""
+        """The sweeps from which it started, except those that have been removed."""
         with open(SweepLayout(self.layout.folder).settings, encoding="utf-8") as file:
             folders = json.load(file).get("warm_start_from", [])
         return [SweepRun(folder) for folder in folders if is_sweep(RunLayout(folder))]
@@ -62,8 +62,8 @@ class SweepRun(Run):
     def get_best_run_by_primary_metric(
         self, include_failed: bool = True, include_canceled: bool = True, include_resume_from_runs: bool = True
     ) -> TrialRun | None:
-        """Return the trial with the best value of the primary metric, also of the sweeps from which it started unless
-        ``include_resume_from_runs`` is False; None while none has logged it."""
+        """Return the trial with the best value of the primary metric; None while none has logged it. Unless
+        ``include_resume_from_runs`` is False, trials of the sweeps from which it started count too."""
         left_out = {status for status, wanted in ((FAILED, include_failed), (CANCELED, include_canceled)) if not wanted}
         earlier = self.started_from if include_resume_from_runs else []
         known = [child for sweep in (self, *earlier) for child in sweep._sort_trials()]
@@ -91,15 +91,15 @@ class SweepRun(Run):
         return {child.id: json.dumps(child.trial.point.values) for child in self.get_children()}
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
-        """Return the metrics of each trial that has begun: trial's id to metric to value, or to a list of them. ``recursive``:
-        of the trials' child runs too, and what stands in the sweep's own folder."""
+        """Return the metrics of each trial that has started: trial's id to metric to value, or to a list of values.
+        ``recursive``: also those of the trials' child runs, and those in the sweep's own folder."""
         if recursive:
             return super().get_metrics(name, recursive, all_ranks)
         return {child.id: child.get_metrics(name, all_ranks=all_ranks) for child in self.get_children()}
 
 
 class TrialRun:
-    """One trial of a sweep: a run with a folder of its own in the sweep's, but no job of its own."""
+    """One trial of a sweep: a run with its own folder inside the sweep's, but no job of its own."""
 
     def __init__(self, parent: SweepRun, trial: TrialState, of_sweep: RunStatus) -> None:
         self.parent = parent
@@ -125,7 +125,7 @@ class TrialRun:
         return dict(self.trial.point.values)
 
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
-        """Return what the trial has logged, as :meth:`slurmtf.Run.get_metrics` does of a run."""
+        """Return the metrics that the trial has logged: see :meth:`slurmtf.Run.get_metrics`."""
         owners = Owners(self.parent.layout, self.trial.point.values)
         own = metrics_of(self.layout, owners, name, all_ranks)
         if not recursive:
@@ -152,7 +152,7 @@ class TrialRun:
         return download_all(self.layout, prefix, Path(output_directory))
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it under Azure ML's names."""
+        """Return the trial's facts under Azure ML's names."""
         return {
             "run_id": self.id,
             "hyperparameters": json.dumps(self.trial.point.values),

@@ -1,4 +1,4 @@
-"""Choose the points of a space to try: drawn at submission, the same ones for the same seed."""
+"""Choose the points of a space to try. They are drawn at submission; the same seed draws the same points."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from slurmtf.tune.spaces import Expression, expression_of
 
 Point = dict[str, Any]
 BAYESIAN = ("choice", "uniform", "quniform")
-"""The expressions that Bayesian sampling knows (Azure ML's list)."""
+"""The expressions that Bayesian sampling supports (Azure ML's list)."""
 SCALARS = (int, float, str)
 
 
@@ -31,7 +31,7 @@ class Sampling:
     parameter_space: Mapping[str, Any]
     seed: int | None = None
     properties: Mapping[str, Any] | None = field(default=None, kw_only=True)
-    """Azure ML's keyword; only its ``seed`` is known."""
+    """Azure ML's keyword; only its ``seed`` is supported."""
 
     kind: ClassVar[str] = ""
 
@@ -59,11 +59,11 @@ class Sampling:
         return ()
 
     def size(self, total: int) -> int:
-        """Return how many points there are, of ``total`` that may be tried."""
+        """Return the number of points, at most ``total``."""
         return total
 
     def points(self, total: int, seed: int) -> list[Point]:
-        """Return the first ``total`` points; a longer list begins with the shorter one."""
+        """Return the first ``total`` points; a longer list begins with the same points."""
         source = random.Random(seed)  # noqa: S311 - no secret
         return [{name: one.draw(source) for name, one in self.parameter_space.items()} for _ in range(total)]
 
@@ -77,7 +77,7 @@ class RandomParameterSampling(Sampling):
 
 @dataclass(frozen=True)
 class GridParameterSampling(Sampling):
-    """All combinations, each once. Every parameter is a ``choice``."""
+    """All combinations, each once. Every parameter must be a ``choice``."""
 
     kind: ClassVar[str] = "grid"
 
@@ -97,7 +97,7 @@ class GridParameterSampling(Sampling):
 
 @dataclass(frozen=True)
 class BayesianParameterSampling(Sampling):
-    """Points that Optuna proposes from the results of earlier trials. If it can't be asked, a point drawn at random takes its
+    """Points that Optuna proposes from the results of earlier trials. If it can't be asked, a randomly drawn point takes its
     place, and the trial says so."""
 
     kind: ClassVar[str] = "bayesian"

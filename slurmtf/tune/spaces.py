@@ -1,8 +1,7 @@
-"""What values a parameter may take: Azure ML's expressions, with its meaning of each.
+"""The values that a parameter may have: Azure ML's expressions, with the same meanings.
 
-The bounds of ``loguniform`` are logarithms: ``loguniform(-6, -1)`` lies between 0.0025 and 0.37. ``quniform(1, 10, 3)`` is
-one of 0, 3, 6, 9: what is
-rounded to a multiple of ``q`` may lie outside of the bounds.
+The bounds of ``loguniform`` are logarithms: ``loguniform(-6, -1)`` is between 0.0025 and 0.37. ``quniform(1, 10, 3)`` is one of
+0, 3, 6, 9: after rounding to a multiple of ``q``, a value may be outside of the bounds.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from slurmtf.errors import SpecError, suggest
 from slurmtf.findings import Finding
 
 Value = Any
-"""What JSON can hold: a text, a number, a truth value, or a list of these."""
+"""A value that JSON can hold: a string, a number, a boolean, or a list of these."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Expression:
 
     @property
     def options(self) -> tuple[Value, ...] | None:
-        """The values that can be listed; None where there are infinitely many."""
+        """The values, if they can be listed; None if there are infinitely many."""
         if self.name == "choice":
             return self.args
         return tuple(range(self.args[0])) if self.name == "randint" else None
@@ -41,18 +40,18 @@ class Expression:
         return _DRAWS[self.name](source, *self.args) if options is None else options[source.randrange(len(options))]
 
     def to_list(self) -> list[Any]:
-        """Return it as Azure ML writes it: ``["choice", [[16, 32]]]``, ``["uniform", [0, 1]]``."""
+        """Return the expression in Azure ML's form: ``["choice", [[16, 32]]]``, ``["uniform", [0, 1]]``."""
         return [self.name, [list(self.args)] if self.name == "choice" else list(self.args)]
 
 
 def choice(*options: object) -> Expression:
-    """Return one of these values, or of one list or range. Raises SpecError."""
+    """Return one of these values, or one from a single list or range. Raises SpecError."""
     listed = options[0] if len(options) == 1 and isinstance(options[0], list | tuple | range) else options
     return _check("choice", tuple(listed))
 
 
 def randint(upper: int) -> Expression:
-    """Return a whole number from 0 to below ``upper``. Raises SpecError."""
+    """Return a whole number from 0 to ``upper`` - 1. Raises SpecError."""
     return _check("randint", (upper,))
 
 
@@ -123,11 +122,12 @@ ARGUMENTS: dict[str, tuple[str, ...]] = {
     "qlognormal": ("mu", "sigma", "q"),
 }
 LARGEST_EXPONENT = 700
-"""Above it, exp() overflows (IEEE 754 double)."""
+"""The exponent above which exp() overflows (IEEE 754 double)."""
 
 
 def expression_of(data: object, where: str = "") -> Expression:
-    """Return the expression of ``{"uniform": [0, 1]}``, of Azure ML's ``["uniform", [0, 1]]``, or itself. Raises SpecError."""
+    """Return the expression for ``{"uniform": [0, 1]}``, Azure ML's ``["uniform", [0, 1]]``, or an Expression. Raises
+    SpecError."""
     if isinstance(data, Expression):
         return data
     if isinstance(data, Mapping) and len(data) == 1:

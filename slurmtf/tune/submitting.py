@@ -63,17 +63,17 @@ def submit(
     def shape(submission: Submission) -> Submission:
         return shape_submission(sweep, start, submission, asker, launches(submission.plan))
 
-    if settings:  # told before anything is built
+    if settings:  # reported before anything is built
         launches(here.plan(training)[0])
     run = here.submit_shaped(training, tags, tell, shape, after)
     return SweepRun(run.folder)
 
 
 def without_step(sweep: Described, estimator: Estimator) -> Estimator:
-    """Return the estimator so that a trial on one node is started by its element, where nobody has named a launcher.
+    """Return the estimator so that an element starts its trials on one node itself, unless a launcher has been named.
 
-    A job step for each trial costs Slurm's controller and accounting more than the sweep's job does, and none starts while the
-    controller is away; nor do several share an allocation.
+    A job step for each trial costs Slurm's controller and accounting more than the sweep's job does, no step starts while the
+    controller is away, and steps can't share an allocation.
     """
     launcher = resolve_target(estimator.compute_target).launcher
     if sweep.per_element > 1:
@@ -85,7 +85,7 @@ def without_step(sweep: Described, estimator: Estimator) -> Estimator:
 
 
 def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]) -> str:
-    """Return the Python that has Optuna, for Bayesian sampling, in its tool environment, which is built once.
+    """Return the Python of the tool environment with Optuna, for Bayesian sampling, building it first if necessary.
 
     If it can't be built, the sweep continues with randomly drawn points, and each of its trials says so.
     """
@@ -103,7 +103,7 @@ def _asker(sweep: Described, experiment: Experiment, tell: Callable[[str], None]
 def shape_submission(
     sweep: Described, start: Start, submission: Submission, asker: str = "", launches: Mapping[str, LaunchOrder] = NO_LAUNCHES
 ) -> Submission:
-    """Return the submission of a sweep's training as the sweep's."""
+    """Turn the submission of a sweep's training job into the submission of the sweep."""
     plan = submission.plan
     job = plan.job._replace(sweep=True)
     if sweep.per_element > 1 and job.uses_disks:
@@ -116,14 +116,14 @@ def shape_submission(
 
 
 def fits_here(plan: LaunchPlan) -> int:
-    """Return how many elements fit on this machine at once, by their CPUs; those with GPUs see all of them, and run alone."""
+    """Return how many elements fit on this machine at once, by their CPUs. One with GPUs sees all of them, so it runs alone."""
     wanted = plan.resources.tasks_per_node * (plan.resources.cpus_per_task or 1)
     return 1 if plan.resources.gpus_per_node else max(1, len(os.sched_getaffinity(0)) // wanted)
 
 
 def write(sweep: Described, start: Start, asker: str, launches: Mapping[str, LaunchOrder], layout: RunLayout) -> None:
-    """Write a sweep's settings and points, what it starts from, and what asks Optuna: as many files for a thousand trials as
-    for one. Raises OSError."""
+    """Write a sweep's settings and points, what it starts from, and the program that asks Optuna. The number of files does not
+    depend on the number of trials. Raises OSError."""
     files = SweepLayout(layout.folder)
     make_private(files.folder)
     make_private(Path(layout.folder, TRIALS))

@@ -1,4 +1,4 @@
-"""A sweep, described once: the training, the space, the goal, the number of trials."""
+"""The description of a sweep: the training job, the space, the goal, the number of trials."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ if TYPE_CHECKING:
     from slurmtf.tune.run import SweepRun
 
 LONGEST_MINUTES = 10080
-"""A week: Azure ML's longest sweep."""
+"""Azure ML's limit, a week."""
 MOST_RUNS, MOST_CONCURRENT = MOST_TRIALS, 100
 RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
 """Azure ML's advice for Bayesian sampling."""
 
 
 class PrimaryMetricGoal(str, Enum):
-    """Which values of the primary metric are better."""
+    """Whether higher or lower values of the primary metric are better."""
 
     MAXIMIZE = "maximize"
     MINIMIZE = "minimize"
@@ -38,11 +38,11 @@ class PrimaryMetricGoal(str, Enum):
 
 @dataclass(frozen=True)
 class Sweep:
-    """A search over a script's arguments. Raises SpecError with all that is wrong; an instance never changes.
+    """A search over a script's arguments. Raises SpecError with everything that is wrong; an instance never changes.
 
-    A parameter becomes an argument of the script (``learning-rate`` and ``--learning-rate`` are the same); named
-    ``environment_variables.NAME`` a variable; named ``estimator.NAME`` a setting of the estimator, of those that can change
-    within an allocation (:mod:`slurmtf.tune.launches`). Where the estimator has it too, the sweep's counts.
+    A parameter is an argument of the script (``learning-rate`` and ``--learning-rate`` are the same), an environment variable
+    (``environment_variables.NAME``), or one of the estimator's settings that can change within an allocation
+    (``estimator.NAME``; :mod:`slurmtf.tune.launches`). It overrides the estimator's own value.
     """
 
     estimator: Estimator
@@ -51,28 +51,28 @@ class Sweep:
     primary_metric_goal: PrimaryMetricGoal | str
     max_total_runs: int
     max_concurrent_runs: int | None = None
-    """How many trials run at once. Left out: all."""
+    """Number of trials that run at once. Default: all."""
     max_duration_minutes: int = LONGEST_MINUTES
-    """After so many minutes from the submission on, no trial begins, and those that run are canceled."""
+    """Minutes after the submission at which trials stop starting and running ones are canceled."""
     policy: Any = None
-    """Which trials are stopped early: BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy; left out: none."""
+    """Which trials are stopped early: BanditPolicy, MedianStoppingPolicy or TruncationSelectionPolicy. Default: none."""
     elements: int | None = field(default=None, kw_only=True)
-    """How many jobs share the trials, as elements of an array. Left out: as many as there are trials; who comes late and finds
-    nothing left ends at once."""
+    """Number of jobs that share the trials, as elements of an array. Default: one for each trial. A job that starts when no
+    trial is left ends at once."""
     trials_per_element: int = field(default=1, kw_only=True)
-    """How many trials an element works on at once: each gets such a part of the estimator's CPUs and GPUs, on one node."""
+    """Number of trials that an element runs at once, on one node: they share the estimator's CPUs and GPUs equally."""
     resume_trials: bool = field(default=False, kw_only=True)
-    """Pass --resume-from with its earlier outputs to a trial that starts again after a preemption or a lost node."""
+    """When a trial restarts after a preemption or a lost node, pass its earlier outputs to it with --resume-from."""
     warm_start_from: Sequence[Any] = field(default=(), kw_only=True)
-    """Sweeps that have ended, or their ids: what they found counts for Bayesian sampling and for policies."""
+    """Sweeps that have ended, or their ids, whose results Bayesian sampling and policies take into account."""
     resume_child_runs: Sequence[Any] = field(default=(), kw_only=True)
-    """Trials of sweeps that have ended, or their ids: they are the first ones of this sweep, with their parameters, and
-    --resume-from with their outputs."""
+    """Trials of ended sweeps, or their ids. This sweep runs them first, with their parameters and with --resume-from for their
+    outputs."""
     same_error_limit: int = field(default=5, kw_only=True)
-    """So many first trials that fail with the same error stop the sweep; 0: none do."""
+    """The sweep stops if its first trials, this many, fail with the same error; 0: never."""
     retire_after: int = field(default=3, kw_only=True)
-    """An element whose trials failed so many times in turn, each in less than a minute, leaves the rest to others; 0: it
-    never does."""
+    """An element leaves the remaining trials to others after this many trials in a row failed, each in less than a minute; 0:
+    never."""
 
     def __post_init__(self) -> None:
         findings = [*self._kinds(), *self._counts()]
@@ -87,24 +87,24 @@ class Sweep:
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """The warnings about it."""
+        """The warnings about the sweep."""
         found: tuple[Finding, ...] = self.__dict__["_warnings"]
         return found
 
     @property
     def total(self) -> int:
-        """The number of trials: including resumed ones, and no more than a grid has points."""
+        """Number of trials, including resumed ones; at most as many as a grid has points."""
         resumed = len(self.resume_child_runs)
         return resumed + self.sampling.size(self.max_total_runs - resumed)
 
     @property
     def concurrent(self) -> int:
-        """How many trials run at once."""
+        """Number of trials that run at once."""
         return min(self.max_concurrent_runs or self.max_total_runs, self.total, MOST_CONCURRENT)
 
     @property
     def per_element(self) -> int:
-        """How many trials an element works on at once."""
+        """Number of trials that an element runs at once."""
         return min(self.trials_per_element, self.concurrent)
 
     @property
@@ -135,7 +135,7 @@ class Sweep:
         return seed, [Point(values, by) for values in self.sampling.points(self.total - len(self.resume_child_runs), seed)]
 
     def settings(self, seed: int, now: float) -> Settings:
-        """Return what the job must know; ``now`` is when the sweep starts."""
+        """Return the settings for the job; ``now`` is when the sweep starts."""
         minutes = min(self.max_duration_minutes, LONGEST_MINUTES)
         return Settings(
             sampling=self.sampling.kind,
@@ -155,7 +155,7 @@ class Sweep:
     def submit_to(
         self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: Any
     ) -> SweepRun:
-        """Submit it: see ``Experiment.submit``, which calls this."""
+        """Submit the sweep: see ``Experiment.submit``, which calls this."""
         from slurmtf.tune.submitting import submit  # noqa: PLC0415 - what only describes a sweep submits nothing
 
         return submit(self, experiment, tags, tell, **overrides)
@@ -246,7 +246,7 @@ class Sweep:
 
 
 def str_of(goal: object) -> str:
-    """Return a goal's name; Azure ML's ``PrimaryMetricGoal.MAXIMIZE`` and ``"MAXIMIZE"`` are ours."""
+    """Return a goal's name. Azure ML's ``PrimaryMetricGoal.MAXIMIZE`` and ``"MAXIMIZE"`` are accepted."""
     value = getattr(goal, "value", goal)
     return value.lower() if isinstance(value, str) else repr(value)
 
@@ -293,6 +293,6 @@ def _plain(name: object) -> str:
 
 
 def _twice(params: object, space: Mapping[str, object]) -> list[str]:
-    """Return the arguments of the estimator that the space has too."""
+    """Return the estimator's arguments that are also in the space."""
     names = {_plain(name) for name in space}
     return [key for key in params if _plain(key) in names] if isinstance(params, Mapping) else []
