@@ -14,11 +14,11 @@ from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.paths import is_folder, is_there
 from slurmtf.sites import Site
 
-OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - of which every machine has its own
+OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - every machine has its own
 
 
 def look(inputs: Sequence[Input], site: Site | None, workspace: Path, known: Sequence[Mount] | None = None) -> list[Finding]:
-    """Return warnings about where inputs are; ``known`` are this machine's mounts. Without a site, data only has to exist.
+    """Return warnings about where inputs are. ``known`` are this machine's mounts. Without a site, data need only exist.
 
     Raises SpecError for data that does not exist, or that compute nodes can't see.
     """
@@ -54,8 +54,7 @@ def _missing(item: Input) -> Iterable[Finding]:
 
 
 def _check_visible(path: str, workspace: Path, known: list[Mount]) -> Iterable[Finding]:
-    """Check that a path is not on a disk that each machine has for itself. Nodes see whatever is on the workspace's file
-    system."""
+    """Check that a path is not on a disk of this machine alone. Nodes see everything on the workspace's file system."""
     mount = mounts.find_mount(path, known)
     if _beside(path, workspace, known) or (mount is not None and mount.shared):
         return

@@ -27,7 +27,7 @@ DEPENDENCY = "dependency"
 def follow(
     estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
 ) -> tuple[Estimator, tuple[Earlier, ...]]:
-    """Return the estimator as one that follows runs, and these runs."""
+    """Return the estimator with the dependency on the runs, and these runs."""
     earlier = [found for one in after if (found := findings.attempt(_earlier, one, workspace))]
     follower = findings.attempt(_follow, estimator, earlier) if earlier else None
     return follower or estimator, tuple(earlier)
@@ -55,7 +55,7 @@ def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
 
 
 def read_followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
-    """Return what a run waits for when it is submitted; None if nothing."""
+    """Return what a run waits for when it is submitted; None if it waits for nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
     told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
     return Followed(told, folders) if folders else None

@@ -66,7 +66,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Target:
-    """Where a run goes: the site, the workspace, the environments there."""
+    """The target's half: the site, the workspace, the environments there."""
 
     site: Site
     workspace: Path
@@ -152,7 +152,7 @@ def prepare(
 
 
 def _is_here(site: Site) -> bool:
-    """Return whether jobs for the site can be submitted from this machine: then its modules and files count."""
+    """Return whether jobs for the site can be submitted from this machine, so that its modules and files are relevant."""
     try:
         scheduler_of(site.scheduler, site.cluster).check()
     except SpecError:

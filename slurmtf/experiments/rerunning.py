@@ -33,7 +33,7 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
 
     ``changes`` are settings of the estimator by name; names that begin with '-' are arguments of the script.
     ``after`` lists runs that it follows, as in :meth:`Experiment.submit`; what it followed the first time has ended.
-    Raises InputError if it can't be had, SlurmError when Slurm does not answer.
+    Raises InputError if this is not possible, SlurmError if Slurm does not answer.
     """
     check_ours(run.folder)
     if is_sweep(run.layout):
@@ -64,7 +64,7 @@ def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings, including those taken from where it was submitted: the default site, and slurmtf's Python."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
     batch = plan["batch"]
-    if plan["provenance"].get("after"):  # jobs that have ended, by their numbers
+    if plan["provenance"].get("after"):  # by job ids; these jobs have ended
         settings["sbatch"] = {name: value for name, value in (settings.get("sbatch") or {}).items() if name not in WAITING}
     own = plan["provenance"]["environment_spec"] or batch["container"] or batch["shell"]["modules"]
     if not own and not (SOFTWARE | {"custom_docker_image"}) & settings.keys() and "/" in batch["python"]:

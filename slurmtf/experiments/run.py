@@ -30,7 +30,7 @@ together query once in that time."""
 
 
 class Growing(Protocol):
-    """What is shown while a run continues: its log, its metrics."""
+    """Something that is shown while a run continues: its log, its metrics."""
 
     def show_new(self) -> None:
         """Show what is new since the last call."""
@@ -43,7 +43,7 @@ class Run(RunFolder):
     """One submission. It needs only the run folder, so it also works in another process, on another day."""
 
     def __init__(self, folder: str | Path) -> None:
-        """Open a run folder. Raises RunNotFoundError if it is none."""
+        """Open a run folder. Raises RunNotFoundError if it is not one."""
         super().__init__(folder)
         self._last_job: SubmittedJob | None = None
 

@@ -1,4 +1,4 @@
-"""Resolve estimator, site, environment and snapshot into a plan: every number is decided, nothing is touched.
+"""Resolve estimator, site, environment and snapshot into a plan, which settles every number and changes nothing.
 
 Pure: no disk, no Slurm, no clock. To find out what slurmtf would do, resolve a plan.
 """
@@ -18,7 +18,7 @@ PLACES = {"LaunchPlan": "model", "RunPlace": "model", "render": "rendering", "re
 
 
 def __getattr__(name: str) -> object:
-    """Import a name when it is first used: readers of a plan do not need the code that makes one."""
+    """Import a name when it is first used: code that reads plans does not need the code that resolves them."""
     if name not in PLACES:
         raise AttributeError(f"module 'slurmtf.plan' has no attribute {name!r}")
     return getattr(import_module(f"slurmtf.plan.{PLACES[name]}"), name)

@@ -26,7 +26,7 @@ GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
 SHARE_MEMORY = ("apptainer", "singularity", "pyxis", "shifter")
 """Runtimes whose containers use the node's /dev/shm, at its own size."""
 NOT_BOUND = {"pyxis": r'[:,\s"$`\\]'}
-"""Characters that a runtime can't take in the path of a bound folder. pyxis writes paths, quoted, into a shell script that
+"""Characters that a runtime can't handle in the path of a bound folder. pyxis writes quoted paths into a shell script that
 turns them into an fstab."""
 
 
@@ -139,8 +139,8 @@ def _singularity(box: Box) -> list[str]:
 
 
 def _podman_hpc(box: Box) -> list[str]:
-    """Run ``podman-hpc run`` (podman-run(1)), which shares nothing of the node unless told to. Setting a size for /dev/shm
-    excludes sharing the node's."""
+    """Run ``podman-hpc run`` (podman-run(1)), which shares nothing of the node by default. Setting a size for /dev/shm excludes
+    sharing the node's."""
     node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
     binds = [_long("--volume=", bind) for bind in box.binds]

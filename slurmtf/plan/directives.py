@@ -196,4 +196,4 @@ def _asked_as(estimator: Estimator, flag: str) -> str:
         return f"sbatch[{flag!r}]"
     name = PARAMETER_OF.get(flag, "")
     asked = getattr(estimator, name) if name else None
-    return name if asked is not None and asked is not False else ""  # 0 is asked for: all of a node's memory
+    return name if asked is not None and asked is not False else ""  # 0 is a request: all of a node's memory

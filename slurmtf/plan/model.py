@@ -18,7 +18,7 @@ Value = str | int | float | bool
 
 @dataclass(frozen=True)
 class RunPlace:
-    """Where a run lives: ``<workspace>/<experiment>/<run id>``."""
+    """The place of a run's folder: ``<workspace>/<experiment>/<run id>``."""
 
     workspace: str
     experiment: str
@@ -31,7 +31,7 @@ class RunPlace:
 
 @dataclass(frozen=True)
 class Resources:
-    """What the job requests, from whatever source. None: not set, the site decides.
+    """What the job requests, whichever setting requests it. None: not set, the site decides.
 
     Memory is that of a node, as Slurm writes it; time is in seconds, 0 for no limit; several GPU types are separated by commas.
     """
@@ -101,10 +101,10 @@ class Container:
 
 @dataclass(frozen=True)
 class Batch:
-    """What the template of a batch script needs, beside the run folder and the job's own part of the plan.
+    """What the template of a batch script needs in addition to the run folder and the job's own part of the plan.
 
-    ``command`` is what the script starts: of a run what each task starts. ``python`` is the interpreter of the tasks, in a
-    container the container's; ``host_python`` that of the supervisor, which runs outside of containers.
+    ``command`` is what the script starts; for a run, what each task starts. ``python`` is the interpreter of the tasks (with a
+    container, the container's); ``host_python`` is the supervisor's, which runs outside of containers.
     """
 
     template: str
@@ -125,12 +125,12 @@ class Awaited(NamedTuple):
 
 @dataclass(frozen=True)
 class Provenance:
-    """Where a run comes from: enough to tell what it was, and to build its environment again.
+    """Where a run comes from: enough to know what it was, and to build its environment again.
 
-    ``environment_spec`` is what the environment is built from, where it is built for the run; ``build_task`` the name, in the
-    store, of the build job's task, empty where the environment was there. ``profile`` is the site's file, ``templates`` are
-    those of the batch script, the plan's own first. ``after`` are the runs that this one was submitted to follow. ``choice``
-    says why the plan is as it is, where something was decided that nobody had asked for.
+    ``environment_spec`` is set if slurmtf builds the run's environment; ``build_task`` is the name, in the store, of the build
+    job's task, empty if the environment existed. ``profile`` is the site's file, ``templates`` are the files of the batch
+    script's templates, the plan's own first. ``after`` are the runs that this one was submitted to follow. ``choice`` gives the
+    reason for anything that was chosen without a request.
     """
 
     snapshot: SnapshotRef
@@ -145,8 +145,8 @@ class Provenance:
 
 @dataclass(frozen=True)
 class LaunchPlan:
-    """Everything that was decided for one run, by who reads it: ``job`` is for the job, ``batch`` for the template of its batch
-    script, ``provenance`` for who asks later where the run comes from.
+    """All decisions for one run, grouped by reader: ``job`` is for the job, ``batch`` for the template of its batch script,
+    ``provenance`` for anyone who later wants to know where the run comes from.
 
     ``script`` is the entry script's file, relative to the source.
     """
@@ -164,11 +164,11 @@ class LaunchPlan:
 
     @property
     def layout(self) -> RunLayout:
-        """The run folder's names."""
+        """The paths in the run folder."""
         return RunLayout(self.run.folder)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return the plan as JSON takes it; the job reads its own part."""
+        """Return the plan as data for JSON. The job reads its own part of it."""
         own = asdict(self)
         return {"schema": SCHEMA, **own, "job": self.job.to_dict(), "run": {**own["run"], "folder": self.run.folder}}
 
@@ -179,7 +179,7 @@ class LaunchPlan:
 
 @dataclass(frozen=True)
 class BuildPlan:
-    """Everything that was decided for a job that builds an environment."""
+    """All decisions for a job that builds an environment."""
 
     name: str
     summary: str

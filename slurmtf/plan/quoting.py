@@ -18,8 +18,8 @@ class Raw(str):
 def quote(value: object) -> Raw:
     """Return a value as one bash word.
 
-    Control and non-ASCII characters are written as ``$'...'`` escapes (bash(1), QUOTING): the script stays ASCII, and
-    sbatch, which refuses a script with carriage returns, takes any value.
+    Control and non-ASCII characters are written as ``$'...'`` escapes (bash(1), QUOTING): the script stays ASCII, and sbatch,
+    which refuses a script with carriage returns, accepts any value.
     """
     if isinstance(value, Raw):
         return value
@@ -48,8 +48,8 @@ def _escape_char(char: str) -> str:
 def directive(flag: str, value: object) -> Raw:
     """Return ``--flag=value`` for an ``#SBATCH`` line.
 
-    sbatch reads these lines with its own rules, not with a shell: a backslash takes the next character as it is, inside
-    quotes too; white space needs quotes, a backslash is not enough (22.05); a bare ``#`` starts a comment.
+    sbatch parses these lines by its own rules, without a shell: a backslash escapes the next character, also inside quotes;
+    white space needs quotes, a backslash is not enough (22.05); a bare ``#`` starts a comment.
     """
     if value is True:
         return Raw(f"--{flag}")

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     import jinja2
 
 GLOBALS = ("dict", "namespace", "range")
-"""The functions of Jinja's that a template may use."""
+"""Jinja's functions that a template may use."""
 
 
 class Rendered(NamedTuple):
@@ -41,9 +41,9 @@ def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
 def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
     """Return the batch script of a plan, and where it comes from.
 
-    ``folders`` is where templates are looked for. A template is Jinja2 with strict names, in Jinja's sandbox: it sees the plan
-    and nothing else. Every ``{{ value }}`` comes out as one quoted bash word unless it goes through ``raw``, so that none can
-    be forgotten.
+    ``folders`` is the search path of templates. A template is Jinja2 with strict names, in Jinja's sandbox: it sees the plan
+    and nothing else. Every ``{{ value }}`` is rendered as one quoted bash word unless it goes through ``raw``, so that quoting
+    can't be forgotten.
 
     Raises TemplateError if the template is missing or wrong, or somebody else could have written it.
     """

@@ -178,7 +178,7 @@ def _variables(estimator: Estimator) -> dict[str, str]:
 
 def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
-    # of what sbatch asked for, so that all nodes have the same room, srun would warn that fewer tasks are started
+    # sbatch requested equal room on all nodes; with this variable, srun would warn that fewer tasks are started
     uneven = [var.SLURM_NTASKS_PER_NODE] if tasks.cyclic and tasks.world_size % estimator.node_count else []
     unchanged = {var.PYTHONDONTWRITEBYTECODE: "1"} if packed or (software.spec and not software.image) else {}
     interface = {var.NCCL_SOCKET_IFNAME: site.network.interface} if site.network.interface else {}

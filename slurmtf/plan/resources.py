@@ -22,8 +22,8 @@ ENDS_OF_JOBS = ("time-limit", "preempted", "node-failure")
 
 
 class Request(NamedTuple):
-    """What the job requests, the flags of sbatch for it, its launcher and who named that. ``choice``: what was chosen for the
-    user and why; empty if nothing was."""
+    """What the job requests, the flags of sbatch for it, its launcher and the setting that named it. ``choice``: what was
+    chosen for the user and why; empty if nothing was."""
 
     resources: Resources
     header: Directives
@@ -118,7 +118,7 @@ def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int,
         for flags in (estimator.sbatch, site.directives)
     )
     asked = _first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
-    is_left_out = own is not None and not own.flag  # the partition may give what was asked for
+    is_left_out = own is not None and not own.flag  # the partition may provide what was requested
     if own is not None and not (is_left_out and asked):
         return own.per_node
     return int(_first(asked, of_site and of_site.per_node, 0))

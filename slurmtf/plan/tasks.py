@@ -87,7 +87,7 @@ def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Distr
         restartable=("worker",) if coordinated else ("worker", "ps"),
         straggler_grace_s=wish.straggler_grace_s,
         stragglers_succeed=True,
-        evaluator_grace_s=wish.evaluator_grace_s if script.uses("train_and_evaluate") else 0,  # others never end
+        evaluator_grace_s=wish.evaluator_grace_s if script.uses("train_and_evaluate") else 0,  # other evaluators never end
     )
     return tasks, why
 

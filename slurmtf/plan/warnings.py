@@ -1,4 +1,4 @@
-"""Warn about what a plan allows but its user should know; each warning has a code to silence it by."""
+"""Warn about what is possible, but probably not intended; each warning has a code by which it can be silenced."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Submit more jobs of a run that has some.
+"""Submit additional jobs of a run.
 
-A note in its folder says so meanwhile: where the client is killed before it could record them, whoever looks at the run finds
-them by it.
+Meanwhile, a note in its folder says so. If the client is killed before it could record the jobs, the note makes the next
+command that looks at the run search for them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from slurmtf.submit.clients import SETTLE_S, has_died, in_hand
 
 @contextmanager
 def submitting(layout: RunLayout) -> Iterator[None]:
-    """Keep the note while more is submitted; also after that if nobody knows whether it was. Raises OSError."""
+    """Keep the note during the submission, and afterwards if its result is not known. Raises OSError."""
     note = Path(layout.submitting)
     write_json(note, {"owner": asdict(identify(os.getpid()))})
     try:
@@ -36,18 +36,18 @@ def submitting(layout: RunLayout) -> Iterator[None]:
 
 def may_lack(layout: RunLayout, known: Sequence[SubmittedJob]) -> bool:
     """Return whether a run may have a job that is not among those known."""
-    return not known or os.path.exists(layout.submitting)  # noqa: PTH110 - of thousands of runs
+    return not known or os.path.exists(layout.submitting)  # noqa: PTH110 - called for thousands of runs
 
 
 def unknown(found: Sequence[SubmittedJob], known: Sequence[SubmittedJob]) -> list[SubmittedJob]:
-    """Return the jobs that are not known yet, numbered as the array of their own that they are."""
+    """Return the jobs that are not known yet, numbered as elements of their own array."""
     ids = {job.ref.job_id for job in known}
     new = [job for job in found if job.ref.job_id not in ids]
     return [replace(job, first=job.first - new[0].first) for job in new]
 
 
 def settle(layout: RunLayout, found: Found) -> None:
-    """Remove the note once no more job can come of the submission: its client has ended, and so has its sbatch. Raises
+    """Remove the note once the submission can't result in another job: its client has ended, and so has its sbatch. Raises
     OSError."""
     note = Path(layout.submitting)
     if found.error is None and note.exists() and _is_left(note) and not in_hand(layout.script):
@@ -55,7 +55,7 @@ def settle(layout: RunLayout, found: Found) -> None:
 
 
 def _is_left(note: Path) -> bool:
-    """Return whether nobody submits any more, for as long as Slurm may need to list a job."""
+    """Return whether the client has ended and the note is older than Slurm may need to list a job."""
     try:
         owner = recognize(read_json(note)["owner"])
     except (OSError, ValueError, LookupError, TypeError):

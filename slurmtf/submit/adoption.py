@@ -26,8 +26,8 @@ class Found:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where the jobs of a run are, according to its plan; ``built``: when its folder was created, or more of it began to be
-    submitted, in seconds since 1970."""
+    """Where the jobs of a run are, according to its plan; ``built``: when its folder was created, or the submission of
+    additional jobs began, in seconds since 1970."""
 
     scheduler: str
     cluster: str | None
@@ -86,7 +86,7 @@ def _place(layout: RunLayout) -> _Place | None:
 
 def _written(path: str) -> float:
     try:
-        return os.stat(path).st_mtime  # noqa: PTH116 - of thousands of runs
+        return os.stat(path).st_mtime  # noqa: PTH116 - called for thousands of runs
     except FileNotFoundError:
         return 0.0
 
@@ -96,7 +96,7 @@ def _in_journal(layout: RunLayout, place: _Place) -> Found:
     starts = [attempt.started for attempt in journal.attempts(layout)]
     try:
         began = tuple(dict.fromkeys(_read_start(start, place) for start in starts if start.job_id))
-    except (LookupError, TypeError, ValueError, OverflowError):  # a line that nobody of ours wrote
+    except (LookupError, TypeError, ValueError, OverflowError):  # a line that slurmtf did not write
         return Found()
     return Found(began if place.sweep else began[:1])
 

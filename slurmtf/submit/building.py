@@ -1,4 +1,4 @@
-"""Build what a run needs, here or in a build job, for which the run's job waits.
+"""Build a run's environment, here or in a build job, for which the run's job waits.
 
 A build job also checks that the environment has everything that the run's script imports; a build here is checked at once. So
 runs of the same script share a build job; for another script, a second build job follows the first and finds the environment

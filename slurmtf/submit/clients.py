@@ -1,4 +1,4 @@
-"""Whether a client that submits is still at it, seen from another one."""
+"""Find out whether another client is still submitting."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from slurmtf.processes import ProcessId
 UNKNOWN_OWNER_S = 3600
 """Seconds after which a submission on another host, whose process can't be seen, counts as dead."""
 SETTLE_S = 30
-"""Seconds that an sbatch which has outlived its client may take."""
+"""Seconds that an sbatch may take after its client has ended."""
 
 
 def has_died(owner: ProcessId | None, note: Path) -> bool:
-    """Return whether the client has ended that left a note of what it is doing."""
+    """Return whether the client that left a note has ended."""
     alive = owner.alive() if owner else None
     return age(note) > UNKNOWN_OWNER_S if alive is None else not alive
 

@@ -63,7 +63,7 @@ class Intent:
             owner, series = recognize(facts["owner"]), Path(facts["folder"]).parent.name
         except (OSError, ValueError, KeyError, TypeError):
             return None
-        folder = path.parents[2] / series / path.stem  # whatever the note says: no other is ever removed
+        folder = path.parents[2] / series / path.stem  # not from the note: no other folder is ever removed
         return cls(path, folder, owner) if owner and _may_be_run(folder) else None
 
     @contextmanager
@@ -81,7 +81,7 @@ class Intent:
             raise
 
     def _claim(self) -> None:
-        """Take the id: by the folder, because whoever finds a note of the same name must not write over it."""
+        """Claim the id by creating the folder: a note can't claim it, because an existing one must not be overwritten."""
         make_private(self.staging.parent)
         try:
             self.staging.mkdir(PRIVATE_FOLDER)

@@ -1,4 +1,4 @@
-"""Fit Slurm's refusals to commands other than ``slurmtf submit``, which have fewer settings or none."""
+"""Adapt Slurm's refusals to commands other than ``slurmtf submit``, which have fewer settings or none."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ ANY = "what it asks for comes from the profile {}{}: leave out what this cluster
 
 @contextlib.contextmanager
 def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
-    """Raise refusals with remedies that fit the command; for the parameters, see :func:`fit_remedy`."""
+    """Raise refusals with remedies that fit the command. For the parameters, see :func:`fit_remedy`."""
     try:
         yield
     except RefusedError as err:

@@ -52,7 +52,7 @@ def submit(submission: Submission) -> RunLayout:
     """Build the run folder and submit the job. Returns the run folder, whose record names the job.
 
     If the process is killed at any moment, there is either a run with its job, or something that :func:`tidy` removes. Raises
-    WorkspaceError, RefusedError or UnreachableError and leaves nothing behind, TakenError where another id would do; raises
+    WorkspaceError, RefusedError or UnreachableError and leaves nothing behind, TakenError if another id would do; raises
     SlurmError if Slurm did not answer: then the job may exist, and the run folder stays until that is known.
     """
     plan = submission.plan

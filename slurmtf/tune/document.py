@@ -73,7 +73,7 @@ class SweepFile(Strict):
     resume_child_runs: list[str] = field(default_factory=list)
     """Ids of trials (SWEEP_3) of ended sweeps. This sweep runs them first, and passes each the path of its outputs."""
     same_error_limit: int = 5
-    """The sweep stops if its first trials, this many, fail with the same error; 0: never."""
+    """The sweep stops if the first trials to end, this many, all fail with the same error; 0: never."""
     retire_after: int = 3
     """An element leaves the remaining trials to others after this many trials in a row failed at once; 0: never."""
 

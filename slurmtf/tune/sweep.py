@@ -69,7 +69,7 @@ class Sweep:
     """Trials of ended sweeps, or their ids. This sweep runs them first, with their parameters and with --resume-from for their
     outputs."""
     same_error_limit: int = field(default=5, kw_only=True)
-    """The sweep stops if its first trials, this many, fail with the same error; 0: never."""
+    """The sweep stops if the first trials to end, this many, all fail with the same error; 0: never."""
     retire_after: int = field(default=3, kw_only=True)
     """An element leaves the remaining trials to others after this many trials in a row failed, each in less than a minute; 0:
     never."""
@@ -156,7 +156,7 @@ class Sweep:
         self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: Any
     ) -> SweepRun:
         """Submit the sweep: see ``Experiment.submit``, which calls this."""
-        from slurmtf.tune.submitting import submit  # noqa: PLC0415 - what only describes a sweep submits nothing
+        from slurmtf.tune.submitting import submit  # noqa: PLC0415 - needed only to submit a sweep
 
         return submit(self, experiment, tags, tell, **overrides)
 
