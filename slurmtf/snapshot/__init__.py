@@ -1,4 +1,4 @@
-"""Take a snapshot of the source: what belongs to it, and the store that keeps each content once."""
+"""Take a snapshot of the source: find what belongs to it, and store each content once."""
 
 from __future__ import annotations
 

@@ -20,13 +20,13 @@ GONE = "gone when it was read"
 
 
 def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
-    """Return what of ``root`` belongs to a snapshot; nothing below the folders ``outside`` does (the workspace).
+    """Return what belongs to a snapshot of ``root``; nothing below the folders ``outside`` does (the workspace).
 
-    Left out are: what ``.slurmtfignore`` names (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs`` and
-    ``logs`` (the run has its own), version control, caches, virtual environments, what may hold a secret by its name
-    (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and what disappears before it is read. Raises SnapshotError
-    if ``root`` can't be read, or exceeds the limits (see :mod:`slurmtf.snapshot.limits`). What can't be read below it is
-    reported later, together with unreadable files.
+    It leaves out: names in ``.slurmtfignore`` (else ``.amlignore``, else ``.gitignore``: gitignore(5) syntax), ``outputs`` and
+    ``logs`` (the run has its own), version control, caches, virtual environments, names that suggest a secret
+    (:mod:`slurmtf.snapshot.secrets`), sockets, pipes and devices, and files that disappear before they are read. Raises
+    SnapshotError if ``root`` can't be read, or exceeds the limits (see :mod:`slurmtf.snapshot.limits`). Folders below it that
+    can't be read are reported later, together with unreadable files.
     """
     walker = _Walker(root, outside)
     if walker.is_outside(root):
@@ -65,7 +65,7 @@ class _Walker:
         return bool(self._outside) and os.path.exists(folder) and _identity(folder) in self._outside  # noqa: PTH110
 
     def walk(self, most_files: int) -> Iterator[Entry]:
-        """Yield what belongs to the snapshot; stop after so many files."""
+        """Yield what belongs to the snapshot; stop after ``most_files`` files."""
         waiting, files = [(self._top, "")], 0
         while waiting and files <= most_files:
             folder, prefix = waiting.pop()
@@ -115,7 +115,7 @@ class _Walker:
         return items
 
     def _entry(self, item: os.DirEntry[str], name: str) -> Entry | None:
-        """Return a file or a link; None for anything else, and for what is gone."""
+        """Return a file or a link; None for anything else, or if it has been removed."""
         try:
             status = item.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
@@ -130,8 +130,7 @@ class _Walker:
         return None
 
     def _inside(self, link: Path) -> str:
-        """Return where a link in the copy points. One that leads out of the source is made absolute, because the copy is
-        elsewhere."""
+        """Return where a link in the copy points. A link out of the source is made absolute, because the copy is elsewhere."""
         target = link.readlink()
         real = Path(os.path.normpath(link.parent.resolve() / target))
         return str(target if not target.is_absolute() and real.is_relative_to(self._root) else real)
@@ -147,5 +146,5 @@ def _add_slash(item: os.DirEntry[str]) -> str:
 
 
 def _identity(path: str | Path) -> tuple[int, int]:
-    status = os.stat(path)  # noqa: PTH116 - 20,000 times
+    status = os.stat(path)  # noqa: PTH116 - called 20,000 times
     return status.st_dev, status.st_ino

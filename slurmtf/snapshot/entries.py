@@ -30,16 +30,16 @@ class Entry(NamedTuple):
 
 
 def stamp_of(status: os.stat_result) -> str:
-    """Return what changes whenever a file's content does: size, times, inode and mode. ctime can't be set back."""
+    """Return a text that changes whenever a file's content does: size, times, inode and mode. ctime can't be set back."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_mode}"
 
 
 @dataclass(frozen=True)
 class Contents:
-    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk did.
+    """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk began.
 
-    ``secrets`` are those left out because they may hold one, ``results`` the source's own ``outputs`` and ``logs``, ``closed``
-    what the walk could not look at: paths, each with the reason.
+    ``secrets`` were left out because they may hold secrets, ``results`` are the source's own ``outputs`` and ``logs``,
+    ``closed`` are the paths that could not be read, each with the reason.
     """
 
     root: Path

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 QUIET = ("--no-optional-locks", "-c", "core.fsmonitor=false")
-"""Without these git-status(1) writes the index, and starts what the repository names as its monitor (git-config(1))."""
+"""Without these, git-status(1) writes the index, and starts the monitor that the repository names (git-config(1))."""
 NAMES_ANOTHER = (
     "GIT_DIR",
     "GIT_WORK_TREE",
@@ -23,27 +23,28 @@ NAMES_ANOTHER = (
     "GIT_NAMESPACE",
     "GIT_PREFIX",
 )
-"""Which repository it is, from outside: git sets them for its hooks (githooks(5)), where it may be another one."""
+"""Variables that select a repository. Git sets them for its hooks (githooks(5)), whose repository may not be the source's."""
 OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
-"""A partial clone fetches what it lacks, by the command that the repository names (partial-clone(7), git(1))."""
+"""Without these, a partial clone fetches missing objects with the command that the repository names (partial-clone(7),
+git(1))."""
 OF_REPOSITORY = ("local", "worktree")
-"""The scopes of git-config(1) that lie in the repository: another one may have come with the source."""
+"""The scopes of git-config(1) whose settings are in the repository, which may have come with the source."""
 LISTED = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^(filter|submodule)\.")
 STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=dirty")
-"""Submodules are not looked into: each has programs of its own that git-status(1) would start."""
+"""Submodules are not inspected, because git-status(1) would start programs that they name."""
 TIMEOUT_S = 10
 NO_ANSWER = f"git did not answer within {TIMEOUT_S} s"
 USAGE = 129
-"""Git's exit code for an option that it does not know (parse-options.c): ``--show-scope`` is of 2.26."""
+"""Git's exit code for an unknown option (parse-options.c): ``--show-scope`` was added in 2.26."""
 
 
 @contextlib.contextmanager
 def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
-    """Ask git for commit, branch and whether there are uncommitted changes; it works while the source is read.
+    """Ask git for commit, branch and whether there are uncommitted changes. It works while the source is read.
 
-    What is yielded waits for the answer: None outside of a git work tree. That of a clean one has the id of the folder's tree;
-    ``dirty`` is None where nobody knows, as there are submodules. Where git does not tell, all of it is None, and ``untold``
-    says why. No program is started that the repository names.
+    Yields a function that waits for the answer, which is None outside of a git work tree. The answer for a clean one has the id
+    of the folder's tree; ``dirty`` is None if it is unknown because of submodules. If git does not answer, all values are None
+    and ``untold`` says why. Programs that the repository names are not started.
     """
     try:
         own = _of_repository(folder)
@@ -60,8 +61,8 @@ def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
 
 
 def _of_repository(folder: Path) -> list[str]:
-    """Return the names of the repository's own settings that name programs, or its submodules. Raises OSError; ValueError where
-    git does not tell."""
+    """Return the names of the repository's own settings that name programs or submodules. Raises OSError, or ValueError if git
+    does not answer."""
     with _start(folder, *LISTED) as git:
         try:
             said = git.communicate(timeout=TIMEOUT_S)[0].decode("utf-8", "surrogateescape").split("\0")
@@ -76,7 +77,7 @@ def _of_repository(folder: Path) -> list[str]:
 
 
 def _without_filters(names: list[str]) -> list[str]:
-    """Return what has git start none of the filters that are named so (gitattributes(5)). Raises ValueError."""
+    """Return the arguments that keep git from starting the filters of these settings (gitattributes(5)). Raises ValueError."""
     filters = sorted({name.rpartition(".")[0] for name in names if name.startswith("filter.")})
     if any("=" in name for name in filters):
         raise ValueError("git's -c can't set what has '=' in its name")
@@ -101,13 +102,13 @@ def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) 
 
 
 def _untold(folder: Path, why: str) -> dict[str, Any] | None:
-    """Return what is known of a work tree of which git does not tell; None of a folder that is in none."""
+    """Return what is known of a work tree if git does not answer; None if the folder is not in one."""
     inside = any((one / ".git").exists() for one in (folder.absolute(), *folder.absolute().parents))
     return {"commit": None, "branch": None, "dirty": None, "untold": why} if inside else None
 
 
 def _tree(folder: Path, name: str) -> str | None:
-    """Return the id of a tree; None when there is none, as of a folder that git ignores."""
+    """Return the id of a tree; None if there is none, for example for a folder that git ignores."""
     with _start(folder, "rev-parse", "--verify", "--quiet", name) as git:
         try:
             said = _answer(git)
@@ -117,7 +118,7 @@ def _tree(folder: Path, name: str) -> str | None:
 
 
 def _answer(git: subprocess.Popen[bytes]) -> list[str] | None:
-    """Return git's lines; None when it fails or takes too long."""
+    """Return git's lines; None if it fails or takes too long."""
     try:
         said = git.communicate(timeout=TIMEOUT_S)[0]
     except subprocess.TimeoutExpired:

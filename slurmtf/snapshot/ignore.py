@@ -1,4 +1,4 @@
-"""Decide which names of a source directory are left out: gitignore(5), and what no snapshot holds."""
+"""Decide which names of a source directory are left out: those that gitignore(5) patterns name, and some in every snapshot."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Ignore:
     def __init__(self, root: Path) -> None:
         self._lines = _lines(root)
         patterns = _expressions(self._lines)
-        texts = [re.sub(r"\(\?P<\w+>/\)", "/", text) for text, _ in patterns]  # a group's name can stand once only
+        texts = [re.sub(r"\(\?P<\w+>/\)", "/", text) for text, _ in patterns]  # a group's name can occur only once
         self._base = _any(text[len(ANYWHERE) :] for text in texts if _is_of_base(text))
         self._whole = _any(text if text[0] == "^" else f".*{text}" for text in texts if not _is_of_base(text))
         self._has_exceptions = not all(include for _, include in patterns)
@@ -59,7 +59,7 @@ class Ignore:
         return bool(found)
 
     def names(self, path: str) -> bool:
-        """Return whether an exception (``!pattern``) names a path, whose user wants it included."""
+        """Return whether an exception (``!pattern``) names a path, so that the user wants it included."""
         return self._has_exceptions and self._spec.check_file(path).include is False
 
 
@@ -79,8 +79,8 @@ def _lines(root: Path) -> list[str]:
 
 
 def _expressions(lines: list[str]) -> list[tuple[str, bool]]:
-    """Return the patterns as regular expressions, and whether each leaves out or takes along. They are kept in the user's
-    cache: pathspec costs a first submission 15 ms."""
+    """Return the patterns as regular expressions, and whether each excludes or includes. They are cached for the user, because
+    pathspec costs a first submission 15 ms."""
 
     def build() -> bytes:
         patterns = [(pattern.regex.pattern, pattern.include) for pattern in _spec(lines).patterns if pattern.regex]
@@ -98,7 +98,7 @@ def _spec(lines: list[str]) -> pathspec.GitIgnoreSpec:
 
 
 def _is_pattern(line: str) -> bool:
-    """Return whether a line can match anything; gitignore(5) keeps one that can't (``[z-a]``, a ``\\`` at its end)."""
+    """Return whether a line can match anything; gitignore(5) accepts lines that can't (``[z-a]``, a ``\\`` at the end)."""
     import pathspec  # noqa: PLC0415
 
     try:
@@ -109,6 +109,7 @@ def _is_pattern(line: str) -> bool:
 
 
 def _inside(line: str) -> str:
-    """Return ``a/**`` as ``a/**/*``: gitignore(5) means what is inside of the folder, pathspec the folder too."""
+    """Return ``a/**`` as ``a/**/*``: in gitignore(5) it matches what is inside the folder, in pathspec also the folder
+    itself."""
     text = line.rstrip()
     return text + "/*" if text.endswith("/**") else text + "*/" if text.endswith("/**/") else line

@@ -1,4 +1,4 @@
-"""The import statements of a file, and how sure it is that each is run."""
+"""The import statements of a file, and how certain it is that each is run."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 CATCHERS = {"ImportError", "ModuleNotFoundError", "Exception", "BaseException"}
 EXITS = {"exit", "quit", "_exit", "fatal", "error"}
 CHOICES = {"version_info", "platform", "find_spec", "system", "machine", "python_version", "hexversion"}
-"""What a condition asks for that chooses between modules, of which only one needs to be there."""
+"""Names in conditions that choose between modules, of which only one must be installed."""
 TRIES: tuple[type[ast.Try], ...] = (ast.Try, getattr(ast, "TryStar", ast.Try))
 
 
@@ -18,9 +18,9 @@ class Need(enum.IntEnum):
     """How much a script needs what it imports."""
 
     HANDLED = 0
-    """It goes on without."""
+    """The script continues without it."""
     POSSIBLE = 1
-    """The import stands in a function or under a condition."""
+    """The import is in a function or under a condition."""
     CERTAIN = 2
 
 
@@ -40,14 +40,14 @@ class Statement:
 
     @property
     def imports(self) -> Iterator[str]:
-        """Yield the modules, and what may be one, by their dotted names."""
+        """Yield the dotted names of the modules, and of names that may be modules."""
         prefix = "." * self.level + self.module
         yield prefix
         yield from (f"{prefix}.{name}".replace("..", ".") for name in self.names)
 
 
 def statements(tree: ast.Module, is_main: bool) -> Iterator[Statement]:
-    """Yield the import statements; those of type checkers, and of a file that runs as another's module, are not among them."""
+    """Yield the import statements, except those for type checkers, and those for ``__main__`` in a file that is not."""
     waiting: list[tuple[ast.stmt, Need]] = [(node, Need.CERTAIN) for node in reversed(tree.body)]
     while waiting:
         node, need = waiting.pop()
@@ -65,7 +65,7 @@ Block = tuple[list[ast.stmt], Need]
 
 
 def _blocks(node: ast.stmt, is_main: bool) -> Iterable[Block]:
-    """Return the blocks of a statement, each with how sure it is that it runs where the statement does."""
+    """Return the blocks of a statement, each with how certain it is that it runs if the statement does."""
     if isinstance(node, ast.If):
         return _of_condition(node, is_main)
     if isinstance(node, TRIES):

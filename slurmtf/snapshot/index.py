@@ -1,4 +1,4 @@
-"""What the files of a source held when they were last read, so that an unchanged file is not read again."""
+"""The index of a source: what its files held when they were last read, so that unchanged files are not read again."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ SETTLED_NS = 2 * 10**9
 
 
 class Index:
-    """One file for each source directory. It may be lost at any time; then everything is read again."""
+    """The index of one source directory, in a file. It may be lost at any time; then everything is read again."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -32,7 +32,7 @@ class Index:
         return cls(folder / f"{name}.index")
 
     def load(self) -> dict[str, Blob]:
-        """Return what is known of each file by its name; nothing when the index can't be read."""
+        """Return what is known of each file, by its name; an empty mapping if the index can't be read."""
         try:
             return {name: Blob(*facts) for name, facts in self._facts()["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -40,22 +40,22 @@ class Index:
 
     @property
     def source(self) -> Path | None:
-        """Whose index it is; None when that can't be read."""
+        """The source directory; None if the index can't be read."""
         try:
             return Path(self._facts()["source"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def save(self, contents: Contents, blobs: Mapping[str, Blob], known: Mapping[str, Blob]) -> None:
-        """Keep what the files held, unless just that is ``known``.
+        """Record what the files held, unless ``known`` is the same.
 
-        A file that changed just before is left out: it may have changed again within its time stamp's precision, and look
-        the same (git calls such an entry racy).
+        A file that has just changed is left out: it may change again within its time stamp's precision without a visible
+        difference (git calls such an entry racy).
         """
         settled = {name: blob for name, blob in blobs.items() if blob == known.get(name) or _is_settled(blob, contents.began)}
         if settled == known:
             return
-        with contextlib.suppress(OSError):  # the next submission reads more, that is all
+        with contextlib.suppress(OSError):  # then the next submission only reads more
             make_private(self.path.parent)
             write_private(self.path, json.dumps({"form": FORM, "source": str(contents.root.resolve()), "files": settled}))
 

@@ -1,4 +1,4 @@
-"""How much a snapshot may be: told from the limits of Azure ML on, refused where the user says."""
+"""Limits of a snapshot: above Azure ML's limits there is a warning, above the user's it is refused."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.ignore import IGNORE_FILES
 
 BIG_MB, BIG_FILES = 300, 2_000
-"""From here on a plan warns: what Azure ML allowed."""
+"""Azure ML's limits, above which a plan warns."""
 LIMIT_MB, LIMIT_FILES = var.SLURMTF_SNAPSHOT_MAX_MB, var.SLURMTF_SNAPSHOT_MAX_FILES
 DEFAULT_MB, DEFAULT_FILES = 10 * BIG_MB, 10 * BIG_FILES
-"""From here on a snapshot is refused, unless the variables say otherwise."""
+"""The limits above which a snapshot is refused, unless the variables set others."""
 
 
 def most_files() -> int:
-    """Return after how many files a walk may stop: it is refused anyway, and a home folder can have millions."""
+    """Return after how many files a walk may stop: the source is refused anyway, and a home folder can have millions."""
     return 5 * _limit(LIMIT_FILES, DEFAULT_FILES)
 
 
 def check_limits(contents: Contents) -> None:
-    """Raise SnapshotError for more than the limits."""
+    """Raise SnapshotError if the contents exceed the limits."""
     files, megabytes = _limit(LIMIT_FILES, DEFAULT_FILES), _limit(LIMIT_MB, DEFAULT_MB)
     findings = []
     if contents.bytes > megabytes * 10**6:
@@ -41,13 +41,13 @@ def check_limits(contents: Contents) -> None:
 
 
 def contents_warnings(contents: Contents) -> Iterator[Finding]:
-    """Yield each warning about what the snapshot holds and lacks."""
+    """Yield warnings about what the snapshot holds and lacks."""
     yield from size_warnings(contents)
     yield from find_left_out(contents)
 
 
 def size_warnings(contents: Contents) -> Iterator[Finding]:
-    """Yield each warning: every run unpacks a copy of its source."""
+    """Yield warnings about the size, because every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
         yield warning("big-snapshot", _describe(contents, f"{_megabytes(contents)} MB", by_size=True))
     if contents.files > BIG_FILES:
@@ -55,7 +55,7 @@ def size_warnings(contents: Contents) -> Iterator[Finding]:
 
 
 def find_left_out(contents: Contents) -> Iterator[Finding]:
-    """Yield code and text of what a user may miss in the run's copy of the source."""
+    """Yield warnings about what a user may miss in the run's copy of the source."""
     if contents.secrets:
         more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
         what = f"left out of the snapshot, since they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
@@ -96,7 +96,7 @@ def _biggest(contents: Contents, by_size: bool) -> str:
     weights: dict[str, int] = {}
     for entry in contents.entries:
         parts = entry.name.split("/")
-        depth = 2 if by_size else max(1, min(2, len(parts) - 1))  # many small files are told by their folder
+        depth = 2 if by_size else max(1, min(2, len(parts) - 1))  # many small files are named by their folder
         top = "/".join(parts[:depth])
         weights[top] = weights.get(top, 0) + (entry.size if by_size else int(entry.kind != "folder"))
     biggest = sorted(filter(weights.get, weights), key=lambda name: -weights[name])[:5]

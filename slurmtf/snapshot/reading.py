@@ -1,4 +1,4 @@
-"""Files read in pieces, whatever their size, and whole: not half before and half after a change."""
+"""Read files of any size in pieces, but consistently: never partly before and partly after a change."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from slurmtf.snapshot.secrets import holds_private_key
 PIECE = 1 << 20
 ATTEMPTS, PAUSE_S = 3, 0.02
 OPENING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-"""Not through a link that took the file's place meanwhile, and not waiting for who writes into a pipe that did."""
+"""Flags that keep open() from following a link, or waiting at a pipe, that has replaced the file meanwhile."""
 CHANGES = "it changes while it is read"
 
 
 class Blob(NamedTuple):
-    """What a file held when it had the stamp."""
+    """What a file held when it had this stamp."""
 
     stamp: str
     sha256: str
@@ -33,7 +33,7 @@ class Blob(NamedTuple):
 
 
 class ReadError(Exception):
-    """A file that can't be read. ``gone``: there is none any more."""
+    """A file can't be read. ``gone``: it no longer exists."""
 
     def __init__(self, reason: str | OSError) -> None:
         number = reason.errno if isinstance(reason, OSError) else None
@@ -45,8 +45,8 @@ class ReadError(Exception):
 def read(entry: Entry, archive: Archive | None = None) -> Blob:
     """Read a file, and copy it into the archive if there is one.
 
-    What changes while it is read is read again. A file that only grows, such as a log, is taken up to where it was.
-    Raises ReadError; OSError when the archive can't be written.
+    A file that changes while it is read is read again. A file that only grows, such as a log, is read up to its former end.
+    Raises ReadError, or OSError if the archive can't be written.
     """
     try:
         descriptor = os.open(entry.path, OPENING)
@@ -84,7 +84,7 @@ def _status(descriptor: int) -> os.stat_result:
 
 
 def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archive | None) -> Blob | None:
-    """Read as many bytes as the file had; None when there are fewer."""
+    """Read as many bytes as the file had; return None if there are fewer."""
     left = status.st_size
     content = hashlib.sha256()
     if archive:

@@ -1,4 +1,4 @@
-"""What the entry script says of itself: what it imports and which names it uses, followed through the source directory."""
+"""Find out what the entry script imports and which names it uses, including its modules in the source directory."""
 
 from __future__ import annotations
 
@@ -15,31 +15,33 @@ from slurmtf.snapshot.imports import Need, Statement, statements
 
 FRAMEWORKS = ("tensorflow", "keras", "horovod", "mpi4py", "tf_keras")
 OTHER_PLACES = ("sys.path", "path.insert", "path.append", "addsitedir")
-"""Names by which a script tells Python where else to look for modules."""
+"""Names with which a script adds places where Python looks for modules."""
 RUNS = ("os.system", "subprocess.run", "subprocess.call", "subprocess.check_call", "check_call", "subprocess.Popen", "pip.main")
 
 
 @dataclass(frozen=True)
 class Import:
-    """A top-level module from outside the source, the statement that needs it most (``file:line``), and how strongly."""
+    """A top-level module from outside the source, the statement that needs it most (``file:line``), and how much."""
 
     module: str
     where: str
     need: Need
     name: str = ""
-    """The dotted name in the statement: 'google.protobuf', of which 'google' is the module."""
+    """The dotted name in the statement: 'google.protobuf' for the module 'google'."""
     beside: str = ""
     """The folder above the source that has a module of this name: the source should begin there."""
 
 
 @dataclass(frozen=True)
 class ScriptFacts:
-    """``imports`` are the modules that are imported, ``names`` the identifiers that occur in code, in the entry script and
-    in the files of the source directory that it imports. ``shadows`` are files there that hide an installed package.
-    ``foreign`` are the modules that must come from elsewhere, ``places`` files of the source that have the name of one.
-    ``relative`` is the line of an import in the entry script that leaves its package, or is relative though the script is run
-    as a file (else 0); ``levels`` how many packages above itself the script must be run in (``from ..x``: 2).
-    ``certain`` is False when something could not be read: then what is absent may be there all the same."""
+    """What is known about the entry script and the files of the source directory that it imports.
+
+    ``imports`` are the imported modules, ``names`` the identifiers in the code, ``shadows`` the files that hide an installed
+    package. ``foreign`` are the modules that must come from outside the source, ``places`` its files with the name of one.
+    ``relative`` is the line of an import in the entry script that leaves its package, or is relative although the script is run
+    as a file (else 0); ``levels`` is the number of packages above it that the script must be run in (``from ..x``: 2).
+    ``certain`` is False if something could not be read: then imports and names may be missing here.
+    """
 
     imports: frozenset[str] = frozenset()
     names: frozenset[str] = frozenset()
@@ -59,9 +61,9 @@ class ScriptFacts:
         return any(module.split(".")[0] in packages for module in self.imports)
 
     def placed(self, missing: Iterable[str], files: Iterable[str]) -> ScriptFacts:
-        """Return the facts with the files that have the name of a missing module. Python does not look for modules there.
+        """Return the facts with ``places``, the files named like a missing module, where Python does not look for modules.
 
-        Unless the script tells it to: then those modules count for found.
+        If the script makes Python look in other places, these modules count as found instead.
         """
         wanted, found = set(missing), dict[str, str]()
         for file in files if wanted else ():
@@ -75,7 +77,7 @@ class ScriptFacts:
 
 
 def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
-    """Read the entry script and what it imports from ``root``. Nothing is run. ``is_module``: Python runs it by its name."""
+    """Read the entry script and what it imports from ``root``. Runs nothing. ``is_module``: it is run by its name."""
     reading = _Reading(root, root / script, is_module)
     reading.follow()
     shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _module_files(reading.bases, name))))
@@ -108,7 +110,7 @@ def _module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
 
 
 class _Reading:
-    """The files that a script's start reads, one after the other; those first that are read for certain."""
+    """The files that a script reads when it starts, one after the other, those that are certain to be read first."""
 
     def __init__(self, root: Path, script: Path, is_module: bool) -> None:
         first = root if is_module else script.parent  # sys.path[0]; the root is on PYTHONPATH
@@ -133,13 +135,13 @@ class _Reading:
                 self._read(path, need)
 
     def is_unsteady(self) -> bool:
-        """Return whether the script changes where modules are found, or installs some."""
+        """Return whether the script changes where modules are found, or installs modules."""
         return any(name in self.names for name in OTHER_PLACES) or (self._installs and any(name in self.names for name in RUNS))
 
     def _read(self, path: Path, need: Need) -> None:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of the script, not of ours
+                warnings.simplefilter("ignore")  # about the script, not about our code
                 tree = ast.parse(path.read_bytes())
             self.names |= set(_names(tree))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
@@ -170,7 +172,7 @@ class _Reading:
 
 
 def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]:
-    """Yield the files below ``base`` that the import of a module runs, and the folder when it is a package without any."""
+    """Yield the files below ``base`` that the import of a module runs, and the folder if it is a package without files."""
     place = base
     for part in parts:
         place = place / part
@@ -191,7 +193,7 @@ def _speaks_of_pip(node: ast.AST) -> bool:
 
 
 def _names(tree: ast.AST) -> Iterator[str]:
-    """Yield identifiers, those of keyword arguments too, and dotted pairs such as ``train.Server``."""
+    """Yield identifiers, including keyword arguments, and dotted pairs such as ``train.Server``."""
     for node in ast.walk(tree):
         yield from _names_of(node)
 

@@ -1,6 +1,6 @@
-"""What may hold a secret, and so is never taken along unless the source's ignore file names it (``!.env``).
+"""Recognize files that may hold a secret: they are left out unless the source's ignore file names them (``!.env``).
 
-Names tell when the source is walked through, the first bytes when its files are read, which is once for each content.
+The walk through the source checks names; reading its files, which happens once for each content, checks the first bytes.
 """
 
 from __future__ import annotations
@@ -14,19 +14,19 @@ FILES = re.compile(
     r"|id_(rsa|dsa|ecdsa|ed25519)(_sk)?|.+\.(pfx|p12|jks|keystore|kdbx)"
 )
 TEMPLATES = re.compile(r"\.env\.(example|sample|template|dist)")
-"""What shows which variables there are, without their values."""
+"""Files that list variables without their values."""
 IN_FOLDER = (
     "/.docker/config.json", "/.config/containers/auth.json", "/.apptainer/remote.yaml", "/.apptainer/docker-config.json",
     "/.singularity/remote.yaml", "/.singularity/docker-config.json", "/.config/gh/hosts.yml", "/.config/rclone/rclone.conf",
     "/.config/pypoetry/auth.toml", "/.huggingface/token", "/huggingface/token", "/huggingface/stored_tokens",
 )  # fmt: skip
-"""Where programs keep what lets their user in, where the file's own name says too little."""
+"""Paths of programs' credentials, if the file's name alone does not show them."""
 BUNDLES = (".pem", ".key", "_rsa", "_ed25519")
-"""Names of what may be a certificate that anybody may see, with or without its private key behind it."""
+"""Endings of files that may hold a public certificate, with or without its private key after it."""
 MARK = rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
 IN_BUNDLE = re.compile(MARK)
 KEY = re.compile(rb"\s*(?:%b|PuTTY-User-Key-File-\d|\{[^{}]*\"private_key\"\s*:\s*\"%b)" % (MARK, MARK))
-"""How a private key begins (RFC 7468, OpenSSH, PuTTY), or the JSON that Google gives out for a service account."""
+"""The beginning of a private key (RFC 7468, OpenSSH, PuTTY), or of Google's JSON for a service account."""
 FIRST_BYTES = 4096
 
 
@@ -40,6 +40,6 @@ def is_secret(prefix: str, name: str) -> bool:
 
 
 def holds_private_key(name: str, begins: bytes) -> bool:
-    """Return whether a file is a private key by how it begins. One that only quotes a key, as a program may, is none."""
+    """Return whether a file is a private key, by its beginning. A file that only quotes a key, as a program may, is not."""
     first = begins[:FIRST_BYTES]
     return KEY.match(first) is not None or (name.endswith(BUNDLES) and IN_BUNDLE.search(first) is not None)

@@ -1,4 +1,4 @@
-"""The content-addressed store: each content once, as one tar file, shared by all runs that have it."""
+"""The content-addressed store: each content is one tar file, shared by all runs that have it."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ from slurmtf.trusted import own_folder
 
 FOLDER = "snapshots"
 READ_ONLY = 0o400
-"""A stored file is the source of many runs: nobody shall write into it by accident."""
+"""The mode of a stored file: as the source of many runs, it must not be overwritten by accident."""
 
 
 class SnapshotStore:
     """The snapshots of a workspace. Raises WorkspaceError if somebody else could have put them there.
 
-    One file for each content keeps the number of files on a shared file system small. Runs hold it by hard links: a run
+    One file for each content keeps the number of files on a shared file system small. Runs have hard links to it, so a run
     keeps its source whatever happens to the store.
     """
 
@@ -43,7 +43,7 @@ class SnapshotStore:
         return self._folder / f"{snapshot.id}.tar"
 
     def read(self, contents: Contents) -> Snapshot:
-        """Return the contents as they are now, without private keys that the ignore file does not name.
+        """Return the contents in their current state, without private keys that the ignore file does not name.
 
         Writes nothing, and reads only files that the index does not know.
 
@@ -60,18 +60,18 @@ class SnapshotStore:
         return _without_keys(_each(Snapshot(contents, {}, known), look))
 
     def take(self, snapshot: Snapshot, path: str) -> Snapshot:
-        """Put the snapshot at ``path``, and into the store unless it is there. Returns the snapshot that it is now.
+        """Put the snapshot at ``path``, and into the store unless it is there. Returns the snapshot as it was written.
 
-        A file that changed since it was read is stored as it is when it is stored, and the id is that of what was written.
-        What others remove from the store meanwhile does no harm: ``path`` is taken from an open or a linked file.
-        Raises SnapshotError if files can't be read, OSError when store or path can't be written.
+        If a file has changed since it was read, its new content is stored, and the id is that of the written content. Removals
+        from the store meanwhile do no harm, because ``path`` is created from an open or a linked file. Raises SnapshotError if
+        files can't be read, OSError if the store or ``path`` can't be written.
         """
         taken = snapshot if self._give(snapshot.ref, path) else self._write(snapshot, path)
         Index.of(self._folder, taken.contents.root).save(taken.contents, taken.blobs, taken.known)
         return taken
 
     def partials(self) -> list[Path]:
-        """Return the files that are being written, or were when their writer was killed."""
+        """Return the files that are being written, or were being written when their writer was killed."""
         return list(self._folder.glob(".*"))
 
     def list_stored(self) -> list[Path]:
@@ -110,7 +110,7 @@ class SnapshotStore:
 
 
 def _holds(path: Path, ref: SnapshotRef) -> bool:
-    """Return whether a file of the store is ours and holds what its name says: a disk may have lost a part of it."""
+    """Return whether a file of the store is ours and has the content that its name says: a disk may have lost a part of it."""
     with open(os.open(path, OPENING), "rb", PIECE) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
@@ -122,15 +122,16 @@ def _holds(path: Path, ref: SnapshotRef) -> bool:
 
 
 def share(source: Path, path: str) -> None:
-    """Put a file at ``path`` too: by hard link, else by a copy, which shares its blocks where the file system can."""
+    """Put a file at ``path`` as well: by hard link, else by a copy, which shares its blocks if the file system supports
+    that."""
     try:
         os.link(source, path)
     except OSError:
         with source.open("rb") as file, open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, READ_ONLY), "wb") as copy:
-            with contextlib.suppress(OSError):  # not on this kernel, or not between these file systems
+            with contextlib.suppress(OSError):  # not supported by this kernel, or between these file systems
                 while os.copy_file_range(file.fileno(), copy.fileno(), 1 << 30):
                     pass
-            shutil.copyfileobj(file, copy)  # what is left, mostly nothing
+            shutil.copyfileobj(file, copy)  # the rest, mostly nothing
 
 
 def _archive(snapshot: Snapshot, archive: Archive) -> Snapshot:
@@ -156,7 +157,7 @@ def _without_keys(snapshot: Snapshot) -> Snapshot:
 
 
 def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
-    """Look at each entry. What is gone is left out, as it is in the source. Raises SnapshotError for what can't be read."""
+    """Look at each entry. Removed files are left out. Raises SnapshotError for files that can't be read."""
     blobs: dict[str, Blob] = {}
     gone: dict[str, str] = {}
     closed = list(snapshot.contents.closed)
