@@ -7,7 +7,7 @@
     run = Experiment("mnist").submit(estimator)
     run.wait_for_completion(show_output=True)
 
-The public names are imported when they are first used, so that ``import slurmtf`` costs nothing.
+The public names are imported when they are first used, so ``import slurmtf`` costs nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from importlib import import_module
 
 from slurmtf._version import __version__
 
-TYPE_CHECKING = False  # typing's own is 9 ms of import; type checkers know the name
+TYPE_CHECKING = False  # importing typing's takes 9 ms; type checkers know the name
 
 _HOMES = {
     "Environment": "slurmtf.estimator",

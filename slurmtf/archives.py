@@ -1,5 +1,5 @@
-"""Our programs for other machines, each one file: that of the job (supervisor, tasks, environment builder), which any
-Python 3.6 runs, and that of the tool environments (conversion, scoring)."""
+"""Pack our programs for other machines into one file each: the job's (supervisor, tasks, environment builder), which runs on
+any Python from 3.6 on, and that of the tool environments (conversion, scoring)."""
 
 from __future__ import annotations
 
@@ -17,19 +17,20 @@ SOURCES = HERE / "job"
 PACKAGE = "slurmtf_job"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 SOURCE_ALONE = ("build", "script")
-"""Rooms of which a start of a job or a task imports nothing. The others are there compiled too, for the Python that submits,
-whose version the job's mostly has; another one compiles the sources (zipimport compares magic numbers), each time anew."""
+"""Rooms that a job or a task does not import when it starts. The others are included in compiled form too, for the version of
+the Python that submits, mostly also the job's. Other versions compile the sources each time (zipimport compares magic
+numbers)."""
 UNCHECKED = (1).to_bytes(4, "little")
-"""The flags of a compiled file that nobody compares with its source (PEP 552)."""
+"""The flags of a compiled file that is not compared with its source (PEP 552)."""
 
 
 HOOK = SOURCES / "script" / "sitecustomize.py"
-"""What a run's Python runs before the script: copied into the run folder."""
+"""The code that a run's Python runs before the script, copied into the run folder."""
 
 
 @functools.cache
 def job_archive() -> bytes:
-    """Return the program of the job as a zip archive, the same bytes for the same program."""
+    """Return the job's program as a zip archive. The same program gives the same bytes."""
     return _archive(SOURCES, PACKAGE, f"from {PACKAGE}.main import guarded_main\n\nguarded_main()\n")
 
 

@@ -1,4 +1,4 @@
-"""Where what can be had again is kept: the user's cache, and the part of it that is on this machine's own disk."""
+"""Cache what can be recomputed: the user's cache, and a folder on this machine's own disk."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from slurmtf.job.contract.system import mounts
 from slurmtf.job.contract.system.trust import doubt
 
 MOST_FILES = 100
-"""In one room of the user's cache: the newest stay."""
+"""The number of files, the newest, that stay in one room of the user's cache."""
 DIGEST_BYTES = 32
 
 
 def kept(room: str, key: object, build: Callable[[], bytes]) -> bytes:
-    """Return what ``build`` returns, which the user's cache keeps under ``key``: see :func:`recall`."""
+    """Return the result of ``build``, which the user's cache keeps under ``key``: see :func:`recall`."""
     data = recall(room, key)
     if data is None:
         data = build()
@@ -29,9 +29,9 @@ def kept(room: str, key: object, build: Callable[[], bytes]) -> bytes:
 
 
 def recall(room: str, key: object) -> bytes | None:
-    """Return what was kept under ``key``, plain data that names everything the result comes from; None when there is none.
+    """Return the data kept under ``key``, plain data that names everything on which the result depends; None if there is none.
 
-    Nothing is what somebody else could have written, and what is not as it was written.
+    A file counts as missing if somebody else could have written it, or if it is damaged.
     """
     path = _place(room, key)
     with contextlib.suppress(OSError):
@@ -42,7 +42,7 @@ def recall(room: str, key: object) -> bytes | None:
 
 
 def keep(room: str, key: object, data: bytes) -> None:
-    """Keep ``data`` under ``key``, if the cache can be written."""
+    """Keep ``data`` under ``key``, if the cache is writable."""
     path = _place(room, key)
     with contextlib.suppress(OSError):
         make_private(path.parent)
@@ -52,7 +52,7 @@ def keep(room: str, key: object, data: bytes) -> None:
 
 
 def stamps(paths: Iterable[str | Path]) -> list[tuple[int, ...]]:
-    """Return what tells that files have not changed, as Python judges those that it has compiled: time and size."""
+    """Return the time and size of each file, by which Python, too, decides whether a compiled file is current."""
     return [(status.st_mtime_ns, status.st_size) for status in map(os.stat, paths)]
 
 
@@ -77,8 +77,8 @@ def user_cache() -> Path:
 
 
 def local_cache() -> Path | None:
-    """Return a folder of ours alone on a disk of this machine, for locks and a database, which are not safe on a file system
-    that is shared: the user's cache, else ``$XDG_RUNTIME_DIR``, else the machine's temporary folder. None: there is none.
+    """Return a private folder on a disk of this machine, for locks and a database, which are not safe on a shared file system:
+    the user's cache, else ``$XDG_RUNTIME_DIR``, else the machine's temporary folder. None if there is no such folder.
     """
     known = mounts.mounts()
     for folder in _places():
@@ -96,6 +96,6 @@ def _places() -> Iterator[Path]:
     yield user_cache()
     if os.environ.get(var.XDG_RUNTIME_DIR):
         yield Path(os.environ[var.XDG_RUNTIME_DIR], "slurmtf")
-    import tempfile  # noqa: PLC0415 - seldom needed, and in every list
+    import tempfile  # noqa: PLC0415 - seldom needed, but always imported otherwise
 
     yield Path(tempfile.gettempdir(), f"slurmtf-{os.getuid()}")

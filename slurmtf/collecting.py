@@ -24,7 +24,7 @@ class Findings:
         self._kinds: set[type[InputError]] = set()
 
     def speak_of(self, sources: Mapping[str, str]) -> None:
-        """Set where the user wrote what, for later findings."""
+        """Set where the user wrote each setting, for later findings."""
         self._sources = sources
 
     def add(self, findings: Iterable[Finding], kind: type[InputError] = SpecError) -> None:
@@ -55,8 +55,8 @@ class Findings:
         return tuple(finding for finding in self._found if not finding.is_error)
 
     def raise_errors(self) -> None:
-        """Raise all findings, warnings too, if one of them is an error: as its class, or InputError if there are several
-        classes."""
+        """Raise all findings, including warnings, if one of them is an error: as its class, or InputError if the errors have
+        several classes."""
         if self._kinds:
             kind = next(iter(self._kinds)) if len(self._kinds) == 1 else InputError
             raise kind(*self._found)

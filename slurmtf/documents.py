@@ -1,7 +1,7 @@
-"""YAML at the edge: text in, typed data out, every error with its file, line and key.
+"""Read YAML into typed data, with file, line and key in every error.
 
-YAML is read with the scalars of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML's own are
-those of YAML 1.1, in which ``time: 1:30:00`` is the number 5400, ``no`` is False and ``1e-3`` is a text.
+Scalars are those of YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#103-core-schema). PyYAML's are those of YAML 1.1, in
+which ``time: 1:30:00`` is the number 5400, ``no`` is False and ``1e-3`` is a string.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CORE_SCALARS = [
 TEXT = "tag:yaml.org,2002:str"
 NULL = "tag:yaml.org,2002:null"
 NOT_TEXT = tuple(f"tag:yaml.org,2002:{kind}" for kind in ("bool", "int", "float"))
-"""The scalars whose text says more than their value: 2.10 and 2.1, 007 and 7, 1e3 and 1000.0."""
+"""The scalars whose text can say more than their value: 2.10 and 2.1, 007 and 7, 1e3 and 1000.0."""
 MOST_VALUES = 200_000
 
 
@@ -68,7 +68,7 @@ def _represent_float(_: object, value: float) -> yaml.ScalarNode:
 
 
 def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
-    """Write bytes of a file name or an argument that are not UTF-8 (surrogateescape, PEP 383) as YAML's !!binary."""
+    """Write a file name or an argument that is not UTF-8 (surrogateescape, PEP 383) as YAML's !!binary."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -95,8 +95,8 @@ _Dumper.add_representer(str, _represent_text)
 class Document:
     """A YAML file: its data, and the line of each key.
 
-    ``verbatim`` are top-level keys in which a number or boolean that says less than its text (2.10, 007, true) stays text.
-    ``below``: only what is below this key.
+    ``verbatim`` are top-level keys below which a number or boolean stays text if its text says more (2.10, 007, true).
+    ``below`` limits the document to what is below this key.
     """
 
     def __init__(
@@ -129,11 +129,11 @@ class Document:
         return data
 
     def text_of(self, path: KeyPath) -> str | None:
-        """Return the text of a number, if it says more than the number does (2.10, 007, 1e3)."""
+        """Return a number's text if it says more than the number (2.10, 007, 1e3)."""
         return self._texts.get(path)
 
     def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
-        """Return what is below a key as a document with the file's line numbers. Raises the document's error class."""
+        """Return the part below a key as a document with the file's line numbers. Raises the document's error class."""
         return Document(self._text, self.source, self._error, verbatim, name)
 
     def without(self, names: Collection[str]) -> Document:
@@ -143,7 +143,7 @@ class Document:
         return found
 
     def _note(self, node: yaml.Node | None, path: KeyPath) -> None:
-        """Record the line of each key, and where a number says less than its text.
+        """Record the line of each key, and the numbers that say less than their text.
 
         A few aliases of aliases can stand for billions of values ("billion laughs"): refused.
         """
@@ -171,12 +171,12 @@ class Document:
             raise self._error(Finding("yaml-duplicate-key", f"{self.source}:{line}", what, "keep one of them"))
         self._lines[where] = line
         if key.tag in (*NOT_TEXT, NULL):
-            key.tag = TEXT  # 2.10 is a version as a key, too
+            key.tag = TEXT  # as a key too, 2.10 is a version
 
     def _note_scalar(self, node: yaml.ScalarNode, path: KeyPath) -> None:
         if path[:1] and path[0] in self._verbatim:
             node.tag = TEXT
-        elif not node.value.lower().endswith((".inf", ".nan")):  # YAML's words alone
+        elif not node.value.lower().endswith((".inf", ".nan")):  # except YAML's own words
             self._texts[path] = node.value
 
     def _syntax_finding(self, err: Exception, text: str) -> Finding:
@@ -190,17 +190,17 @@ class Document:
         return Finding("yaml-syntax", where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
 
     def _known(self, path: KeyPath) -> KeyPath:
-        """Return the longest beginning of ``path`` that the file has."""
+        """Return the longest beginning of ``path`` that exists in the file."""
         return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self._lines), path)
 
     def where(self, path: KeyPath) -> str:
-        """Return ``file:line: key`` for the nearest key above ``path`` that the file has."""
+        """Return ``file:line: key`` for ``path``, or for the nearest key above it that exists in the file."""
         dotted = ".".join(map(str, path))
         line = self._lines.get(self._known(path))
         return ": ".join(part for part in (f"{self.source}:{line}" if line else self.source, dotted) if part)
 
     def sources(self) -> dict[str, str]:
-        """Return file, line and key of each key, by the name that a finding has for it: ``sbatch['wrap']``, ``a.b``."""
+        """Return file, line and key of each key, by its name in findings: ``sbatch['wrap']``, ``a.b``."""
         found = {}
         for path in self._lines:
             name, *inner = path
@@ -228,12 +228,12 @@ class Document:
         return parsed
 
     def plain(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
-        """Return the document's data, or what overrides it, with the text of each number where ``kind`` takes a text."""
+        """Return ``data``, the document's or overridden, with each number as its text if ``kind`` expects a string there."""
         found: dict[str, Any] = self._with_texts(kind, data, ())
         return found
 
     def _with_texts(self, hint: object, data: object, path: KeyPath) -> Any:
-        """Return data in which a number is the text that the file has, wherever ``hint``, its type, takes a text."""
+        """Return data in which each number is the file's text if ``hint``, the data's type, expects a string there."""
         hints = _members(hint)
         if isinstance(data, bool) and bool in hints:
             return data
@@ -250,7 +250,7 @@ class Document:
         return data
 
     def _finding_of(self, kind: object, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
-        """Return what pydantic says of one place as a finding, and the path to it."""
+        """Return one of pydantic's errors as a finding, and the path to its place."""
         context, location = detail.get("ctx", {}), detail["loc"]
         path = _path_in(raw, location)
         if detail["type"] == "unexpected_keyword_argument":
@@ -270,7 +270,7 @@ class Document:
         return path, self._finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
 
     def _findings(self, kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
-        """Return pydantic's complaints, one for each place: the members of a union complain once each, the inmost counts."""
+        """Return pydantic's errors, one for each place. Each member of a union reports its own; the innermost place counts."""
         found: dict[KeyPath, Finding] = {}
         for path, finding in (self._finding_of(kind, detail, raw) for detail in details):
             found.setdefault(path, finding)
@@ -278,7 +278,7 @@ class Document:
 
 
 def rebuilt(hint: object, data: object) -> Any:
-    """Return plain data of a dataclass (``asdict``), once found right, as what its type says; nothing is checked."""
+    """Convert plain data (``asdict``) back to the dataclass that is its type. The data must be valid: nothing is checked."""
     for member in _members(hint):
         if is_dataclass(member) and isinstance(data, Mapping):
             types = _field_types(cast(Hashable, member))
@@ -291,7 +291,7 @@ def rebuilt(hint: object, data: object) -> Any:
 
 
 def _says_all(node: yaml.ScalarNode) -> bool:
-    """Return whether a number, written as Python writes numbers, is the text that the file has."""
+    """Return whether Python writes the number exactly as the file does."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             if repr(kind(node.value)) == node.value:
@@ -307,7 +307,7 @@ def _adapter(kind: Any) -> Any:
 
 
 def _path_in(data: Any, location: Iterable[str | int]) -> KeyPath:
-    """Return the part of pydantic's location that leads through the data; it names types and unions on the way too."""
+    """Return the part of pydantic's location that is a path in the data: the location also names types and unions."""
     path: KeyPath = ()
     for part in location:
         inside = data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()
@@ -323,16 +323,16 @@ def _short(value: object) -> str:
 
 @functools.cache
 def _field_types(kind: Any) -> dict[str, Any]:
-    """Return the types of what the dataclass's constructor takes, fields that it does not keep among them."""
+    """Return the types of the parameters of a dataclass's constructor, including those that it does not store (InitVar)."""
     hints: dict[str, Any] = {}
-    for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 takes neither KW_ONLY nor InitVar
+    for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 supports neither KW_ONLY nor InitVar
         hints |= inspect.get_annotations(base, eval_str=True)
     own = {name: hints[name] for name in inspect.signature(kind).parameters}
     return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 
 
 def _known_keys(kind: object, location: Iterable[str | int]) -> set[str]:
-    """Return the keys that may stand at pydantic's location in a document of a kind."""
+    """Return the keys that are possible at pydantic's location in a document of a kind."""
     return {name for found in _kinds_at(kind, location) for name in _field_types(found)}
 
 
@@ -341,7 +341,7 @@ def _known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
 
 
 def _kinds_at(kind: object, location: Iterable[str | int]) -> list[Any]:
-    """Return the dataclasses that may stand at pydantic's location, which names the member of a union by its tag or name."""
+    """Return the dataclasses that are possible at pydantic's location, which names a union's member by its tag or name."""
     hints = [kind]
     for part in location:
         hints = [inner for hint in hints for inner in _inside(hint, part)]
@@ -349,7 +349,7 @@ def _kinds_at(kind: object, location: Iterable[str | int]) -> list[Any]:
 
 
 def _members(hint: object) -> list[Any]:
-    """Return the types of a union, or the one type that a hint is."""
+    """Return the types in a union, or a list of the single type."""
     if get_origin(hint) is Annotated:
         return _members(get_args(hint)[0])
     return [one for arg in get_args(hint) for one in _members(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
@@ -366,13 +366,13 @@ def _inside(hint: object, part: str | int) -> Iterable[Any]:
 
 
 def _tags(kind: object) -> tuple[str, ...]:
-    """Return the values of a Literal of one value: by it a member of a union is known."""
+    """Return the value of a Literal with one value, which identifies a member of a union."""
     literals = [get_args(hint) for hint in _field_types(kind).values() if get_origin(hint) is Literal]
     return next((values for values in literals if len(values) == 1), ())
 
 
 def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:
-    """Read a YAML file. ``error`` is the class that every finding with it is raised as; see :class:`Document`."""
+    """Read a YAML file. ``error`` is the class with which its findings are raised; see :class:`Document`."""
     try:
         text = read_text(path)
     except OSError as err:

@@ -1,4 +1,4 @@
-"""Everything that slurmtf raises on purpose.
+"""The exceptions that slurmtf raises on purpose.
 
     SlurmtfError
     ├── InputError            the request can't be carried out as it is; nothing was written or submitted
@@ -95,8 +95,7 @@ class RunGoneError(SlurmtfError):
 
 
 class RunFailedError(SlurmtfError):
-    """The run did not complete. ``outcome`` says how it ended (contract/attempt/outcome.py); None if that is
-    not known."""
+    """The run did not complete. ``outcome`` says how it ended (contract/attempt/outcome.py); None if that is not known."""
 
     outcome: Outcome | None = None
 
@@ -126,7 +125,7 @@ class RunCanceledError(RunFailedError):
 
 
 class RunStalledError(RunFailedError):
-    """The run made no progress any more, or some tasks did not end after the others."""
+    """The run stopped making progress, or some tasks did not end after the others."""
 
 
 class LaunchFailedError(RunFailedError):
@@ -151,7 +150,7 @@ class RunLostError(RunFailedError):
 
 def suggest(word: str, known: Iterable[str]) -> str:
     """Return ``did you mean 'x'?`` for the closest of ``known``, or an empty string."""
-    import difflib  # noqa: PLC0415 - for what was misspelled alone
+    import difflib  # noqa: PLC0415 - only for misspelled words
 
     close = difflib.get_close_matches(word, list(known), n=1, cutoff=0.6)
     return f"did you mean {close[0]!r}?" if close else ""

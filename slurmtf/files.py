@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, private to their user."""
+"""Write files that appear whole or not at all, private to their user."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ REMEDIES = {
 
 
 def write_private(path: str | Path, data: str | bytes) -> None:
-    """Write a file under a temporary name beside it, then rename it. Raises OSError."""
+    """Write a file under a temporary name in the same folder, then rename it. Raises OSError."""
     private.write_private(os.fspath(path), data.encode("utf-8", "surrogateescape") if isinstance(data, str) else data)
 
 
@@ -38,7 +38,7 @@ def write_json(path: str | Path, data: object) -> None:
 
 
 def read_json(path: str | Path) -> dict[str, Any]:
-    """Return a JSON object; an empty one when there is no such file. Raises OSError or ValueError."""
+    """Return the JSON object in a file; an empty one if there is no such file. Raises OSError or ValueError."""
     try:
         return load_json(path)
     except FileNotFoundError:
@@ -57,13 +57,13 @@ def load_json(path: str | Path) -> dict[str, Any]:
 
 
 def make_private(folder: str | Path) -> Path:
-    """Create a folder that only its user can enter, and those above it that do not exist. Raises OSError."""
+    """Create a folder that only its user can enter, and missing folders above it. Raises OSError."""
     private.make_private(os.fspath(folder))
     return Path(folder)
 
 
 def close(folder: str | Path) -> None:
-    """Take the files in a folder of ours from others that somebody else's code has written."""
+    """Make files private that other programs have written into one of our folders."""
     for entry in os.scandir(folder):
         if entry.is_file(follow_symlinks=False):
             Path(entry.path).chmod(entry.stat().st_mode & PRIVATE_FOLDER)
@@ -71,7 +71,7 @@ def close(folder: str | Path) -> None:
 
 @contextmanager
 def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[None]:
-    """Raise what the file system refuses as a WorkspaceError that says what to do; ``instead`` is what may be given instead."""
+    """Raise OSErrors as WorkspaceErrors with a remedy; ``instead`` is what the user can set instead."""
     try:
         yield
     except OSError as err:
@@ -81,7 +81,7 @@ def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[No
 
 
 def age(path: Path) -> float:
-    """Return the seconds since a file was written or a folder changed; 0 when there is none."""
+    """Return the seconds since a file was written or a folder changed; 0 if it does not exist."""
     try:
         return time.time() - path.stat().st_mtime
     except FileNotFoundError:
@@ -94,7 +94,7 @@ def user_config() -> Path:
 
 
 def expand(text: str, what: str) -> Path:
-    """Return a path of a profile with '~' and '$NAME' expanded. Raises WorkspaceError if a variable in it is unset."""
+    """Return a path from a profile with '~' and '$NAME' expanded. Raises WorkspaceError if a variable in it is unset."""
     path = os.path.expandvars(Path(text).expanduser())
     unset = re.search(r"\$\{?(\w+)", path)
     if unset:

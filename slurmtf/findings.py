@@ -1,4 +1,4 @@
-"""What is wrong or doubtful in a request."""
+"""Findings: what is wrong or doubtful in a request."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _LAST_KEY = re.compile(r"(\.[^.\[\]]+|\[[^\]]*\])$")
 class Finding:
     """One thing that is wrong (an error: nothing is submitted) or doubtful (a warning).
 
-    ``code`` is what programs and ``silence`` know it by, and stays when the words change. ``where`` names the parameter, file
-    or line, ``what`` says what is wrong with it, ``remedy`` what to do; both mark the settings that they name (see
-    :mod:`slurmtf.spelling`). ``source`` is where the user wrote it, in his words: a flag, ``job.yaml:7``, or empty for the
-    Python keyword that ``where`` is.
+    ``code`` identifies it to programs and ``silence``, and stays the same when the text changes. ``where`` names the parameter,
+    file or line, ``what`` says what is wrong with it, ``remedy`` what to do; both mark the settings that they name (see
+    :mod:`slurmtf.spelling`). ``source`` is where the user wrote it: a flag, ``job.yaml:7``, or empty for a Python keyword,
+    which ``where`` already names.
     """
 
     code: str
@@ -59,8 +59,8 @@ def warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
 
 
 def locate(finding: Finding, sources: Mapping[str, str]) -> Finding:
-    """Return a finding in its user's spelling, with its source: that of what it names, or of the nearest enclosing setting that
-    has one."""
+    """Return a finding in its user's spelling, with the source of the setting that it names, or of the nearest enclosing
+    setting that has one."""
     if sources:
         finding = finding.spell(sources)
     where = finding.where
@@ -73,6 +73,6 @@ def locate(finding: Finding, sources: Mapping[str, str]) -> Finding:
 
 
 def _within(source: str, rest: str) -> str:
-    """Return a source with the name inside it, for a flag that can be repeated: ``--sbatch nodes``."""
+    """Return a source with the name of the inner setting, for a flag that can be repeated: ``--sbatch nodes``."""
     name = _FIRST_NAME.match(rest)
     return f"{source} {name[1]}" if name and source.startswith("-") else source

@@ -1,4 +1,4 @@
-"""Imports that cost a submission less: what only a method of the imported needs, and the garbage collector, wait."""
+"""Make imports cheaper for a submission: defer modules that only some functions need, and pause the garbage collector."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from typing import Any
 
 @contextlib.contextmanager
 def defer(modules: Mapping[str, Collection[str]]) -> Iterator[None]:
-    """Have modules that are imported within it loaded when something of them is used: afterwards, or never.
+    """Defer modules imported in this context until something in them is used, which may be never.
 
-    ``modules`` are their names, each with the types that annotations of the importing code name (they are evaluated at once:
-    a class that stands for the type does). What has been loaded already stays as it is.
+    ``modules`` maps their names to the types that annotations of the importing code name: annotations are evaluated at once,
+    and get placeholder classes. Modules that are already loaded are not affected.
     """
     waiting = [_Later(name, types) for name, types in modules.items() if name not in sys.modules]
     sys.modules.update((module.__name__, module) for module in waiting)
@@ -29,7 +29,7 @@ def defer(modules: Mapping[str, Collection[str]]) -> Iterator[None]:
 
 @contextlib.contextmanager
 def pause_collection() -> Iterator[None]:
-    """Leave garbage alone meanwhile: nearly all that imports build lives on, and is looked through in vain."""
+    """Pause garbage collection in this context: nearly all objects that imports create stay alive, so it would find nothing."""
     if not gc.isenabled():
         yield
         return
@@ -41,7 +41,7 @@ def pause_collection() -> Iterator[None]:
 
 
 class _Later(ModuleType):
-    """Stands for a module: asked for a name, it asks the module itself."""
+    """A placeholder for a module, which loads the module when a name in it is needed."""
 
     def __init__(self, name: str, types: Collection[str]) -> None:
         super().__init__(name)
@@ -54,7 +54,7 @@ class _Later(ModuleType):
         return getattr(import_module(self.__name__), name)
 
     def leave(self) -> None:
-        """Have whoever imports the module from now on get the module itself."""
+        """Make later imports get the module itself."""
         if self._stands():
             sys.modules.pop(self.__name__, None)
 

@@ -1,4 +1,4 @@
-"""Paths as their user spells them: sites link homes and projects from elsewhere, and nodes may know one of the names only."""
+"""Keep paths as the user spells them: home and project folders are often links, and nodes may know only one of the names."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 
 LARGEST_TEXT = 32 << 20
-"""Bytes of a text that a person has written, a job file, requirements or a notebook, and that is read as a whole."""
+"""The most bytes of a file that a person has written (a job file, requirements, a notebook) and that is read as a whole."""
 
 
 def working_directory() -> str:
     """Return the working directory by its logical name ($PWD: pwd(1), -L). Raises InputError if it has been deleted."""
     try:
-        physical = os.getcwd()  # noqa: PTH109 - it is $PWD's rival
+        physical = os.getcwd()  # noqa: PTH109 - to compare with $PWD
     except FileNotFoundError:
         raise InputError(
             Finding("no-working-directory", "", "the working directory has been deleted", "change to another one: cd")
@@ -29,13 +29,13 @@ def working_directory() -> str:
 
 
 def absolute(path: str | os.PathLike[str]) -> str:
-    """Return a path made absolute, '~' expanded, with every link in it kept. Raises InputError: see working_directory."""
+    """Return an absolute path with '~' expanded and all links kept. Raises InputError: see working_directory."""
     expanded = os.path.expanduser(path)  # noqa: PTH111
     return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))  # noqa: PTH117, PTH118
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
-    """Return a text that a person has written. Raises OSError, for one that is too large to be that too, or ValueError."""
+    """Return the text of a file that a person has written. Raises OSError (also if it is too large for that) or ValueError."""
     with open(path, "rb") as file:
         data = file.read(LARGEST_TEXT + 1)
     if len(data) > LARGEST_TEXT:
@@ -44,7 +44,7 @@ def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:
 
 
 def is_file(path: str | os.PathLike[str]) -> bool:
-    """Return whether there is a file. What no file system takes for a name names none, where pathlib raises OSError."""
+    """Return whether a file exists; False for names that no file system accepts, for which pathlib raises OSError."""
     return os.path.isfile(path)  # noqa: PTH113
 
 

@@ -1,4 +1,4 @@
-"""A process that another process can recognize later: host, pid, and the time it started."""
+"""Identify a process so that another process can recognize it later: by host, pid, and start time."""
 
 from __future__ import annotations
 
@@ -11,24 +11,24 @@ from slurmtf.job.contract.system.proc import start_of
 
 @dataclass(frozen=True)
 class ProcessId:
-    """``started`` is the kernel's start time in ticks since boot: a pid is used again, both together are not."""
+    """``started`` is the kernel's start time in ticks since boot: a pid can be reused, but not with the same start time."""
 
     host: str
     pid: int
     started: int
 
     def alive(self) -> bool | None:
-        """Return whether the process runs; None on another host, from where that can't be seen."""
+        """Return whether the process is running; None if it is on another host, which can't be seen from here."""
         if self.host != os.uname().nodename:
             return None
         return start_of(self.pid) == self.started
 
 
 def identify(pid: int) -> ProcessId:
-    """Return the identity of a running process of this host."""
+    """Return the identity of a running process on this host."""
     return ProcessId(os.uname().nodename, pid, start_of(pid) or 0)
 
 
 def recognize(facts: Any) -> ProcessId | None:
-    """Return the identity that was written down as a mapping."""
+    """Return the identity that was stored as a mapping; None if it is invalid."""
     return ProcessId(str(facts["host"]), int(facts["pid"]), int(facts["started"])) if facts else None

@@ -1,4 +1,4 @@
-"""How pydantic reads YAML into dataclasses. It is imported when YAML is read, not here: 40 ms."""
+"""Tell pydantic how to read YAML into dataclasses. It is imported only when YAML is read, because that takes 40 ms."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import Annotated, Any, ClassVar
 
 
 class Strict:
-    """A dataclass whose document may have no other keys than its fields."""
+    """A dataclass whose document may have only its fields as keys."""
 
     __pydantic_config__: ClassVar[Any] = {"extra": "forbid"}
 
 
 @dataclass(frozen=True)
 class Tagged:
-    """Marks a union of dataclasses told apart by a Literal field: ``Annotated[A | B, Tagged("kind")]``."""
+    """Marks a union of dataclasses that a Literal field distinguishes: ``Annotated[A | B, Tagged("kind")]``."""
 
     field: str
 

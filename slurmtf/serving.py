@@ -1,4 +1,4 @@
-"""Serve a model over HTTP, to try it: a run whose script is a server. It runs until its time limit, or until it is canceled."""
+"""Serve a model over HTTP, to try it, as a run whose script is a server, until its time limit or until it is canceled."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ FIRST_STATE_S, LAST_STATE_S = 1.0, 30.0
 USUAL_PORT = 8000
 """The port on the user's own machine, in the ssh command."""
 CUT_SHORT = (BrokenPipeError, ConnectionResetError)
-"""Exceptions raised when the service refuses a request before reading all of it: its response can be read all the same."""
+"""Exceptions raised when the service refuses a request before reading all of it. Its response can still be read."""
 REMEDIES = {
     413: "send fewer rows at a time, or serve the model with a larger --body-megabytes",
     504: "send fewer rows at a time, or serve the model with larger --request-seconds",
@@ -74,7 +74,7 @@ class Service:
 
     @cached_property
     def address(self) -> tuple[str, int]:
-        """Host and port; the host's IP address, if its name can't be resolved here. Raises ServiceError if it is not ready."""
+        """Host and port; the host's IP address if its name can't be resolved here. Raises ServiceError if it is not ready."""
         found = read_json(Path(self.run.layout.outputs, "endpoint.json"))
         if not found:
             raise ServiceError(Finding("not-serving", self.run.id, "does not serve", f"see 'slurmtf status {self.run.word}'"))
@@ -92,7 +92,7 @@ class Service:
 
     @property
     def ssh(self) -> str:
-        """The command that forwards it to ``localhost`` of another machine, through this one."""
+        """The command that forwards the service to ``localhost`` of another machine, through this one."""
         host, port = self.address
         return shlex.join(["ssh", "-N", "-L", f"{USUAL_PORT}:{host}:{port}", f"{getpass.getuser()}@{socket.getfqdn()}"])
 
@@ -108,7 +108,7 @@ class Service:
     def _asked(self, path: str, body: bytes | None) -> Any:
         name, _, value = self.authorization.read_text(encoding="ascii").strip().partition(": ")
         headers = {name: value, "Content-Type": "application/json"}
-        connection = http.client.HTTPConnection(*self.address)  # by no proxy: none reaches nodes
+        connection = http.client.HTTPConnection(*self.address)  # without a proxy, because proxies don't reach nodes
         try:
             with contextlib.suppress(*CUT_SHORT):
                 connection.request("GET" if body is None else "POST", path, body, headers)

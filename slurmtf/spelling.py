@@ -1,6 +1,6 @@
-"""How a setting is spelled by who gives it: ``--partition`` on a command line, ``partition`` in YAML and in Python.
+"""Spell settings as the user gives them: ``--partition`` on a command line, ``partition`` in YAML and in Python.
 
-A text that names a setting marks it, and is spelled when it is known who reads it::
+A text marks the settings that it names; they are spelled once its reader is known::
 
     `partition`  `launcher=srun`  `use_gpu=true`  `pip_packages[]=scikit-learn,keras`  `sbatch[gres]=gpu:1`
     `environment_definition.build=login`  `Mpi.transport=gloo`
@@ -22,18 +22,18 @@ _OBJECTS = {
     "MultiWorker": ("distributed_training", "MultiWorker", "backend: multiworker, "),
     "Jax": ("distributed_training", "Jax", "backend: jax, "),
 }
-"""What holds settings of its own: the parameter that takes it, its class, and how YAML tells it from others."""
+"""Objects with settings of their own: the parameter for the object, its class, and how YAML distinguishes it from others."""
 _SAME = {"custom_docker_image": "image"}
 _WORDS = {"true": "True", "false": "False"}
 
 
 def count(number: int, what: str) -> str:
-    """Return how many there are of something, in English: ``1 node``, ``2 nodes``."""
+    """Return a number with its noun: ``1 node``, ``2 nodes``."""
     return f"{number} {what}" + ("s" if number != 1 else "")
 
 
 class _Setting(NamedTuple):
-    """A setting as it is marked. ``field`` is of an object; ``key`` of a mapping (empty: ``value`` is a list)."""
+    """A marked setting. ``field`` is a field of an object; ``key`` is a key of a mapping (empty: ``value`` is a list)."""
 
     name: str
     field: str | None
@@ -42,7 +42,7 @@ class _Setting(NamedTuple):
 
     @property
     def sought(self) -> tuple[str, ...]:
-        """The names under which its source may be known, the nearest first."""
+        """The names under which its source may be known, the most specific first."""
         alone = self.name if self.field is None else f"{self.name}.{self.field}"
         within = f"{alone}[{self.key!r}]" if self.key else alone
         return within, alone, f"environment_definition.{_SAME.get(self.name, self.name)}"
@@ -65,7 +65,7 @@ def values_in(text: str) -> list[tuple[str, str, str]]:
 
 
 def unmark(text: str) -> str:
-    """Return somebody else's text so that it marks no setting, whatever it holds."""
+    """Return a text from elsewhere so that it marks no setting, whatever it contains."""
     return text.replace("`", "'")
 
 

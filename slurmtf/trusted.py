@@ -1,6 +1,6 @@
-"""Which files are trusted without being named: those of the user and of root that others can't change.
+"""Decide which files are trusted without being named: those of the user and of root that others can't change.
 
-A path that the user gave, on the command line or in a variable, is taken as it is.
+A path that the user gave, on the command line or in a variable, is used without this check.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.system.trust import doubt, doubt_alone, doubt_of_own
 
 OWN = ".slurmtf"
-"""The folder of ours in a workspace, and that of a project in the working directory."""
+"""Our folder in a workspace, and a project's folder in the working directory."""
 
 
 def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
     """Return a file that was found without being named. ``name_it`` says how to name it.
 
-    Raises ``error`` when somebody else could have written it.
+    Raises ``error`` if somebody else could have written it.
     """
     try:
         reason = doubt(str(path))
@@ -34,8 +34,8 @@ def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
 
 
 def own_folder(workspace: str | Path, *below: str) -> Path:
-    """Return our folder in a workspace, or one ``below`` it, whether there is one or not. Raises WorkspaceError if it is not
-    ours alone: what lies in it would be run and removed."""
+    """Return our folder in a workspace, or one ``below`` it, whether it exists or not. Raises WorkspaceError if others could
+    have written to it, because files in it are run and removed."""
     folder = Path(workspace, OWN)
     for part in ("", *below):
         folder = folder / part
@@ -44,7 +44,7 @@ def own_folder(workspace: str | Path, *below: str) -> Path:
 
 
 def check_own(folder: Path, remedy: str) -> None:
-    """Raise WorkspaceError when a folder is there and does not belong to us alone."""
+    """Raise WorkspaceError if a folder exists and others could have written to it."""
     try:
         reason = doubt_of_own(str(folder))
     except NotADirectoryError as err:
@@ -56,7 +56,7 @@ def check_own(folder: Path, remedy: str) -> None:
 
 
 def check_shared(folder: Path, remedy: str) -> None:
-    """Raise WorkspaceError when a folder that we were told of is there, and somebody but its user or root can write to it."""
+    """Raise WorkspaceError if a folder that a setting names exists and anybody but its user or root can write to it."""
     with contextlib.suppress(FileNotFoundError):
         reason = doubt_alone(os.path.realpath(folder))
         if reason:
@@ -64,6 +64,6 @@ def check_shared(folder: Path, remedy: str) -> None:
 
 
 def of_project(paths: Iterable[str | Path]) -> list[str]:
-    """Return which of these files lie in the ``.slurmtf`` of the working directory, as they are seen from there."""
+    """Return which of these files are in the ``.slurmtf`` of the working directory, relative to the latter."""
     folder = os.path.realpath(OWN)
     return [f"{OWN}/{os.path.relpath(path, folder)}" for path in map(os.path.realpath, paths) if path.startswith(folder + "/")]

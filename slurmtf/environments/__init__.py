@@ -16,7 +16,7 @@ __all__ = ["EnvironmentSpec", "EnvironmentStore", "Software", "software_of"]
 
 
 def software_of(estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
-    """Return the software that an estimator requests on a site: where it is, or will be once it is built.
+    """Return the software that an estimator requests on a site: its present place, or its place once it is built.
 
     Raises SpecError if it does not exist and can't be built.
     """

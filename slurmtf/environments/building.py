@@ -39,8 +39,8 @@ def build(
     """Build an environment, unless it exists.
 
     ``tell`` is called with each step. ``lock`` holds the versions of an earlier build. ``secrets`` are variables of the
-    builder's process, written nowhere. Raises SoftwareError with the reason if it can't be built, and then leaves nothing
-    behind.
+    builder's process, which are never stored. Raises SoftwareError with the reason if it can't be built, and then leaves
+    nothing behind.
     """
     if store.record(spec.name):
         return

@@ -26,9 +26,9 @@ CONDA_HOMES = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamb
 
 
 def existing(wish: Environment, of_version: bool = False) -> Software:
-    """Return the software that a user names; else the Python that submits.
+    """Return the software that a user names, or else the Python that submits.
 
-    Modules provide a Python of their own: those that the user names, and the site's for a framework_version (``of_version``).
+    Modules that the user names, and the site's for a framework_version (``of_version``), provide their own Python.
     Raises SpecError if a named interpreter or environment does not exist.
     """
     modules = tuple(wish.modules)
@@ -120,7 +120,7 @@ def _conda_roots() -> Iterable[Path]:
     yield from (Path(os.environ[name]) for name in CONDA_ROOTS if os.environ.get(name))
     active = [Path(os.environ[name]) for name in CONDA_ACTIVE if os.environ.get(name)]
     yield from (path for path in active if is_folder(path / "condabin"))
-    programs = (shutil.which(name) for name in ("conda", "mamba"))  # a module may set PATH alone
+    programs = (shutil.which(name) for name in ("conda", "mamba"))  # a module may set only PATH
     yield from (Path(os.path.realpath(program)).parents[1] for program in programs if program)
     yield from (Path.home() / name for name in CONDA_HOMES)
     if os.environ.get(var.XDG_DATA_HOME):  # for ~/.local/share (libmamba, default root prefix)
@@ -129,7 +129,7 @@ def _conda_roots() -> Iterable[Path]:
 
 def _configured_folders() -> Iterable[Path]:
     """Yield ``envs_dirs`` of conda's configuration (docs.conda.io, "Searching for .condarc")."""
-    import yaml  # noqa: PLC0415 - only for a conda environment that is named
+    import yaml  # noqa: PLC0415 - only if a conda environment is named
 
     own = [Path(os.environ[var.CONDARC])] if os.environ.get(var.CONDARC) else []
     places = [root / ".condarc" for root in _conda_roots()]

@@ -27,14 +27,14 @@ OF_FILES = ("apptainer", "singularity")
 """Runtimes that start images from files: an image in a registry is fetched first, once. The other runtimes fetch it
 themselves."""
 SQUASHFS = b"hsqs"
-"""The first bytes of such a file (the kernel's documentation, filesystems/squashfs)."""
+"""The first bytes of a squashfs file (the kernel's documentation, filesystems/squashfs)."""
 UNPACKED = "create one: enroot import -o IMAGE.sqsh docker://NAME, or name docker://NAME"
 LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
 
 
 def image_of(estimator: Estimator, site: Site) -> str:
-    """Return the image that a run requests, by name or by framework_version; empty if none. Raises SpecError if a container is
-    requested and no image is known."""
+    """Return the image that a run requests, by name or by framework_version; empty if it requests none. Raises SpecError if it
+    requests a container without a known image."""
     wish, version = estimator.environment, getattr(estimator, "framework_version", None)
     if wish.image or estimator.use_docker is False:
         return wish.image or ""
@@ -73,7 +73,7 @@ def _containerize(estimator: Estimator, site: Site, store: EnvironmentStore, whe
     return Software(
         python=wish.python or "python3",
         modules=(*site.containers.modules, *wish.modules),
-        variables={var.PYTHONNOUSERSITE: "1", **wish.variables},  # packages in the home are there inside, of another Python
+        variables={var.PYTHONNOUSERSITE: "1", **wish.variables},  # the home folder's packages are for another Python
         unset=OF_OTHER_ENVIRONMENTS,
         spec=spec,
         image=str(store.image(spec.name)) if spec else source,
@@ -132,7 +132,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
 
 
 def names_file(image: str) -> bool:
-    """Return whether an image is given by its path."""
+    """Return whether an image is named by its path."""
     return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
 
 

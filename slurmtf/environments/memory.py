@@ -1,10 +1,10 @@
-"""What interpreters said, remembered in this process as long as nothing that the answer hangs on has changed.
+"""Remember interpreters' answers in this process until something that they depend on has changed.
 
-An answer hangs on what was asked, in which environment, and on: the interpreter's own file, ``pyvenv.cfg``, and every folder
-in which that interpreter looks for modules, as it tells them, the source's among them. Who installs or removes a package, or
-adds a file to the source, changes the time of one of these folders. Not remembered is what is not sound: an answer that passed
-through environment modules or a container, or in which other import hooks than Python's own had a part; and what changed in
-the last two seconds, within which a file system may give two changes the same time.
+An answer depends on the question, the environment, the interpreter's own file, ``pyvenv.cfg``, and every folder in which the
+interpreter says that it looks for modules, including the source's. Installing or removing a package, or adding a file to the
+source, changes the time of one of these folders. Unreliable answers are not remembered: those obtained through environment
+modules or a container, those that involve import hooks other than Python's own, and those that depend on something that changed
+in the last two seconds, within which a file system may give two changes the same time.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ class Pack:
         return Path(self.path).stem
 
     def is_current(self) -> bool:
-        """Return whether it exists, and nothing has been installed into the environment since."""
+        """Return whether the file exists, and nothing has been installed into the environment since."""
         try:
             packed = Path(self.path).stat().st_mtime
         except FileNotFoundError:
@@ -39,15 +39,14 @@ class Pack:
         return all(folder.stat().st_mtime <= packed for folder in Path(self.prefix).glob("lib/python*/site-packages"))
 
     def to_dict(self) -> dict[str, str]:
-        """Return it as the builder reads it."""
+        """Return the pack in the form that the builder reads."""
         return {"prefix": self.prefix, "pack": self.path}
 
 
 def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
-    """Return the pack of a run's environment, existing or not; else why it can't have one (empty: it needs none).
+    """Return the pack of a run's environment, existing or not, or else why it can't have one (empty: it needs none).
 
-    An environment that slurmtf has not built is identified by the names, sizes and times of its files, which takes reading
-    them.
+    An environment that slurmtf has not built is identified by the names, sizes and times of its files, which have to be read.
     """
     if software.image:
         return None, ""

@@ -45,8 +45,8 @@ def ask_interpreter(
 ) -> Iterator[Callable[[], Software]]:
     """Ask the job's interpreter what is installed. It answers while the caller does other things.
 
-    ``inside`` are the words that run a command in the software's container on this machine. The yielded value returns the
-    software with what is known by then: nothing more if the interpreter can't be run here.
+    ``inside`` are the words that run a command in the software's container on this machine. The yielded function returns the
+    software with what has been found out; unchanged if the interpreter can't be run here.
     """
     version = getattr(estimator, "framework_version", None)
     words = _question(_interpreter(site, software, inside), script)
@@ -86,7 +86,7 @@ def _question(interpreter: list[str] | None, script: Script) -> list[str] | None
 
 
 def _is_foreign(site: Site) -> bool:
-    """Return whether the site's nodes, and their modules, are of another kind than this machine."""
+    """Return whether the site's nodes, with their modules, differ in kind from this machine."""
     return site.arch not in (None, platform.machine())
 
 

@@ -1,4 +1,4 @@
-"""Read pip requirements and join them: files become lines; what can't be part of a shared environment is refused."""
+"""Read pip requirements and combine them, files line by line. Refuse what can't be part of a shared environment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REMEDY = (
 
 @dataclass(frozen=True)
 class Line:
-    """One line of requirements, and where it is from."""
+    """One line of requirements, and where it comes from."""
 
     text: str
     where: str
@@ -47,7 +47,7 @@ class Line:
 
 def requirement(text: str) -> Requirement | None:
     """Return a line as a requirement (PEP 508), without the options after it (--hash=...); None if it is not one."""
-    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only where packages are asked for
+    from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only if packages are requested
 
     try:
         return Requirement(_OPTIONS_BEHIND.sub("", text))
@@ -75,7 +75,7 @@ def normal(name: str) -> str:
 def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
     """Return all requirements, each once: those given one by one, and those of a file and the files that it includes.
 
-    Raises SpecError for what can't be read, and for folders of the user's own (``-e .``, ``./lib``).
+    Raises SpecError for files that can't be read, and for the user's own folders (``-e .``, ``./lib``).
     """
     findings = Findings()
     lines = [Line(text.strip(), f"pip_packages[{text!r}]") for text in packages]

@@ -27,7 +27,7 @@ class HorovodBuild:
     tensorflow: str = ""
     """The version of TensorFlow; empty if it is not known."""
     features: tuple[str, ...] = ()
-    """Which of mpi, gloo and nccl it can use; empty if that is not known."""
+    """Which of mpi, gloo and nccl it can use; empty if unknown."""
 
 
 @dataclass(frozen=True)
@@ -47,9 +47,9 @@ class Software:
     unknown_modules: frozenset[str] = frozenset()
     """The environment modules that ``module`` does not know on this machine."""
     gpu_build: bool | None = None
-    """Whether its TensorFlow can use GPUs; None if that is not known."""
+    """Whether its TensorFlow can use GPUs; None if unknown."""
     horovod: HorovodBuild | None = None
-    """Its Horovod; None if there is none, or that is not known."""
+    """Its Horovod; None if there is none, or if that is unknown."""
     prefix: str = ""
     """The folder of the environment to activate; empty if none."""
     kind: Literal["", "venv", "conda"] = ""
@@ -66,12 +66,12 @@ class Software:
 
     @property
     def is_to_build(self) -> bool:
-        """Whether it has yet to be built."""
+        """Whether the software has yet to be built."""
         return self.spec is not None and not (self.packages or self.executable)
 
     @property
     def is_untold(self) -> bool:
-        """Whether it stands for software that could not be determined, while everything else is checked: nothing is reported
+        """Whether it stands for software that could not be determined: everything else is checked, and nothing is reported
         about it."""
         return self.image == UNTOLD
 

@@ -1,4 +1,4 @@
-"""Specify completely what has to be built, and the name by which everybody finds it."""
+"""Specify completely what to build, and the name by which it is found."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class EnvironmentSpec:
     """An environment or an image to build.
 
     Two specs with the same content have the same name, and are built once. ``bare`` packages are installed without their
-    dependencies. ``python`` is the interpreter to build with; ``identity`` is whatever else decides about the content: the
+    dependencies. ``python`` is the interpreter to build with; ``identity`` is everything else that determines the content: the
     Python's version, the modules, the kind of machine.
     """
 
@@ -69,7 +69,7 @@ class EnvironmentSpec:
 
     @property
     def tensorflow(self) -> tuple[str, str]:
-        """The TensorFlow that is asked for: its package, and its version where one is named. Both may be empty."""
+        """The requested TensorFlow: its package, and its version if one is named. Both may be empty."""
         of_conda = (SINGLE_EQUALS.sub("==", text) for text in self.conda.get("packages", ()))
         asked = ((found, text) for text in (*of_conda, *self.requirements) if (found := requirement(text)))
         named = ((normal(found.name), str(pinned_version(text) or "")) for found, text in asked)
@@ -119,7 +119,7 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
     findings.add(versions.check_horovod(horovod, lines, bool(conda)))
     python = _base(wish)
     version = () if conda else findings.attempt(_version, python, wish, site) or ()
-    if not wish.modules:  # whose sites have wheels of their own
+    if not wish.modules:  # sites with modules have wheels of their own
         findings.add(versions.check_python(next(iter(version), ""), lines))
     findings.raise_errors()
     return EnvironmentSpec(
@@ -175,8 +175,8 @@ def _base(wish: Environment) -> str:
 
 
 def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
-    """Return version and home of the interpreter; its name if it can't be run here. Raises SpecError if it is a path, but not
-    of an interpreter."""
+    """Return version and home of the interpreter; its name if it can't be run here. Raises SpecError for a path that is not an
+    interpreter's."""
     if python == sys.executable:
         return platform.python_version(), sys.base_prefix
     if "/" in python and not is_file(python):
@@ -194,7 +194,8 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
 
 
 def _machine(site: Site) -> tuple[str, ...]:
-    """Return the kind of machine on which the environment runs: the site's processor, else this machine with its C library."""
+    """Return the kind of machine on which the environment runs: the site's processor, or else this machine's and its C
+    library."""
     return site.arch or platform.machine(), *([] if site.arch else [sysconfig.get_platform(), *platform.libc_ver()])
 
 

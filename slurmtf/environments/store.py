@@ -1,4 +1,4 @@
-"""Find, list and remove the environments that were built."""
+"""Find, list and remove built environments."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Failure:
 
 
 def store_of(site: Site, workspace: Path) -> EnvironmentStore:
-    """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, else one beside the runs.
+    """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, or else one in the workspace.
 
     Raises WorkspaceError if a variable in its path is unset, or somebody else could have put programs into it.
     """
@@ -47,7 +47,7 @@ def store_of(site: Site, workspace: Path) -> EnvironmentStore:
 
 
 def store_beside(workspace: Path) -> EnvironmentStore:
-    """Return the store beside the runs of a workspace. Raises WorkspaceError if others can write to it."""
+    """Return the store in a workspace. Raises WorkspaceError if others can write to it."""
     return EnvironmentStore(own_folder(workspace, FOLDER))
 
 
@@ -120,7 +120,7 @@ class EnvironmentStore:
         raise InputError(Finding("unknown-environment", name, f"there is no such environment in {self.root}", hint))
 
     def size(self, name: str) -> int:
-        """Return the bytes that it takes on the disk."""
+        """Return the size of an environment on the disk, in bytes."""
         return sum(_sizes(self.folder(name).resolve()))
 
     def remove(self, name: str) -> None:
@@ -130,7 +130,7 @@ class EnvironmentStore:
         for folder in (self.layout.packs, self.layout.specs, self.layout.failures, self.layout.jobs, self.layout.logs):
             for path in Path(folder).glob(f"{name}.*"):
                 shutil.rmtree(path, ignore_errors=True) if is_folder(path) else path.unlink(missing_ok=True)
-        built = [target] if target.parent == Path(self.layout.built).resolve() else []  # else a link of somebody's own
+        built = [target] if target.parent == Path(self.layout.built).resolve() else []  # else it is somebody's own link
         for folder_of_it in (Path(self.layout.download(name)), *built):
             shutil.rmtree(folder_of_it, ignore_errors=True)
 
@@ -142,7 +142,7 @@ class EnvironmentStore:
         return [path for path in found if not self._is_claimed(path.name)]
 
     def needless_downloads(self) -> list[Path]:
-        """Return downloads for environments that exist by now, or that could not be built from them."""
+        """Return downloads for environments that have been built since, or that could not be built from them."""
         folder = Path(self.layout.downloads)
         found = sorted(folder.iterdir()) if is_folder(folder) else []
         return [path for path in found if self.record(path.name) or self.failure(path.name)]
@@ -153,7 +153,7 @@ class EnvironmentStore:
 
 
 def trouble_with(plan: Mapping[str, Any]) -> str:
-    """Return why a run can't have the environment that was to be built for it, by its plan; empty if nothing is known."""
+    """Return why the environment for a run could not be built, by the run's plan; empty if nothing is known."""
     folder = environment_of(plan)
     if folder is None:
         return ""

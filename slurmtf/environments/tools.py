@@ -1,7 +1,7 @@
-"""Tool environments: software of slurmtf's own, with fixed versions, by name. A job's environment is never changed for them.
+"""Tool environments: slurmtf's own software, with fixed versions, by name. They never change a job's environment.
 
-The versions are those with which conversions were verified (tests/system/models); what pip would choose by itself breaks
-TensorFlow 2.15 to 2.17 (onnx 1.19 needs a newer ml_dtypes) or the converter. What 2.16 to 2.20 saved, the newest converts
+Conversions were verified with these versions (tests/system/models); those that pip would choose break TensorFlow 2.15 to 2.17
+(onnx 1.19 needs a newer ml_dtypes) or the converter. Models saved by 2.16 to 2.20 are converted by the newest
 (docs/decisions.md).
 """
 
@@ -39,7 +39,7 @@ def _tensorflow(version: str) -> tuple[str, ...]:
 
 
 KERAS_2, NEWEST, SCORING, SCORING_GPU, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "scoring-gpu", "sampler"
-"""What TensorFlow up to 2.15, or Keras 2, has saved is converted by the first, the rest by the second."""
+"""The first converts models saved by TensorFlow up to 2.15 or by Keras 2, the second all others."""
 OF_SCORING = ("numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1", "waitress==3.0.2")
 TOOLS = {
     tool.name: tool
@@ -80,7 +80,7 @@ def tool(name: str) -> Tool:
 def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence[str] = ()) -> EnvironmentSpec:
     """Return the environment spec of a tool.
 
-    ``likely`` are interpreters that are tried last; ``more`` packages are the user's. Raises SoftwareError if no suitable
+    ``likely`` are interpreters that are tried last; ``more`` are packages of the user. Raises SoftwareError if no suitable
     Python is found.
     """
     python = _interpreter(wanted, likely)
@@ -89,7 +89,7 @@ def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence
 
 
 def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
-    """Return a Python for a tool: the running one, one in PATH, else a likely one."""
+    """Return a Python for a tool: the running one, one in PATH, or else one of ``likely``."""
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if running in wanted.pythons:
         return sys.executable

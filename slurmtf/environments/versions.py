@@ -1,5 +1,4 @@
-"""Which versions of Python, TensorFlow and Horovod work together: what can't be built is refused before anything is
-installed."""
+"""Check that versions of Python, TensorFlow and Horovod work together, before anything is installed."""
 
 from __future__ import annotations
 
@@ -96,13 +95,13 @@ def _pythons(line: Line) -> tuple[Release, ...]:
 
 
 def release_of(version: str) -> Release:
-    """Return major and minor number of a version as a program reports its own, even ``3.15.0a2+``; nothing if it has none."""
+    """Return major and minor number of a version that a program reports, even ``3.15.0a2+``; empty if it has none."""
     parts = version.split(".")[:2]
     return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdecimal() for part in parts) else ()
 
 
 def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
-    """Yield what is too old; versions that are not named are not checked."""
+    """Yield what is too old; unspecified versions are not checked."""
     versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned_version(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
     release = versions.get("horovod")
@@ -116,5 +115,5 @@ def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
 
 
 def text(numbers: Release) -> str:
-    """Return version numbers as people write them."""
+    """Return version numbers as text."""
     return ".".join(map(str, numbers))

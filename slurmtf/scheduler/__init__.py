@@ -11,7 +11,7 @@ __all__ = ["Array", "JobRef", "JobState", "Observation", "Scheduler", "Submitted
 
 
 def _slurm(cluster: str | None) -> Scheduler:
-    from slurmtf.scheduler.slurm.scheduler import SlurmScheduler  # noqa: PLC0415 - what has ended is listed without one
+    from slurmtf.scheduler.slurm.scheduler import SlurmScheduler  # noqa: PLC0415 - not needed to list ended runs
 
     return SlurmScheduler(cluster)
 

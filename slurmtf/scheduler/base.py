@@ -1,4 +1,4 @@
-"""What every scheduler does: check, submit, observe, cancel; and what is known about a job."""
+"""The interface of a scheduler (check, submit, observe, cancel), and what is known about a job."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ class JobState(Enum):
 
     @property
     def _step(self) -> int:
-        """How far one start of a job has come: of two observations of it, the later one is further."""
+        """How far one start of a job has progressed: the later of two observations has the higher step."""
         return _STEPS.get(self, len(_STEPS))
 
 
@@ -66,7 +66,7 @@ _STEPS = {
 
 @dataclass(frozen=True)
 class JobRef:
-    """One job, or one element of an array. ``cluster``: the one to query; None if there is only one."""
+    """One job, or one element of an array. ``cluster`` is the cluster to query; None if there is only one."""
 
     cluster: str | None
     job_id: str
@@ -118,7 +118,7 @@ class SubmittedJob:
 
     @property
     def each(self) -> list[SubmittedJob]:
-        """Its elements, each as a job of its own; itself, if it is no array."""
+        """Its elements, each as a job of its own; the job itself if it is not an array."""
         if not self.elements or self.ref.element is not None:
             return [self]
         return [replace(self, ref=replace(self.ref, element=element)) for element in range(self.elements)]
@@ -143,7 +143,7 @@ class SubmittedJob:
 
 @dataclass(frozen=True)
 class Canceler:
-    """Who had a job canceled; ``uid`` is None if the scheduler did so by itself. ``is_owner``: it was the job's own user."""
+    """Who canceled a job; ``uid`` is None if the scheduler did so by itself. ``is_owner``: it was the job's own user."""
 
     uid: int | None = None
     user: str = ""
@@ -154,8 +154,9 @@ class Canceler:
 class Observation:
     """A scheduler's facts about one job.
 
-    Times in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory. ``canceler`` is
-    None if it was not canceled, or the scheduler does not say by whom. ``untold``: accounting did not answer; it may know more.
+    Times are in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory.
+    ``canceler`` is None if it was not canceled, or the scheduler does not say by whom. ``untold``: accounting, which may know
+    more, did not answer.
     """
 
     ref: JobRef
@@ -182,7 +183,8 @@ class Observation:
         return bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(folder)
 
     def hints_at(self, job: SubmittedJob) -> bool:
-        """Return whether this may be that job: its folder is not known yet. slurmdbd may learn it seconds after the end."""
+        """Return whether this may be that job, as its folder is not known yet: slurmdbd may learn it only seconds after the
+        end."""
         return not self.folder and self._may_be(job)
 
     def _may_be(self, job: SubmittedJob) -> bool:
@@ -208,7 +210,7 @@ def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[Sub
 
 @dataclass(frozen=True)
 class Array:
-    """A job with so many ``elements``, of which ``at_once`` run at the same time; None: as many as the scheduler allows."""
+    """An array of ``elements`` elements, of which ``at_once`` run at the same time; None: as many as the scheduler allows."""
 
     elements: int
     at_once: int | None = None
@@ -226,7 +228,7 @@ class Scheduler(Protocol):
     cancel_command: str
     """The command that cancels a job by hand; the job's name follows."""
     ends_unnoted: bool
-    """Whether a job that could not be recorded is ended at once: then a failed submission has left none."""
+    """Whether a job that could not be recorded is ended at once, so that a failed submission leaves no job behind."""
 
     def check(self) -> None:
         """Raise UnreachableError if no job can be submitted from this machine."""
@@ -236,18 +238,18 @@ class Scheduler(Protocol):
     ) -> list[SubmittedJob]:
         """Submit a batch script with the working directory ``folder`` through submitit, whose files go to ``submitit/`` in it.
 
-        ``environ`` is the environment that it is submitted from, which may be that of a run or a job itself. ``array``: as so
-        many elements, in as few jobs as the scheduler allows; the script's first argument is the number of its job's first
-        element. If nothing queues, each element is a job of its own, and all start at once. ``note`` is called with each job
-        before anything else is done. Raises RefusedError or UnreachableError if there is no job, another SlurmError if that is
-        not known.
+        ``environ`` is the submitting environment, which may be that of a run or a job itself. ``array`` submits as many
+        elements, in as few jobs as the scheduler allows; the script's first argument is the number of its job's first element.
+        If jobs do not queue, each element is a job of its own, and all start at once. ``note`` is called with each job before
+        anything else is done. Raises RefusedError or UnreachableError if there is no job, another SlurmError if that is not
+        known.
         """
 
     def observe(self, jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-        """Return what is known about these jobs, elements of arrays one by one.
+        """Return what is known about these jobs, individually for elements of arrays.
 
-        A job that is not known is left out, and so is one whose id another job has. ``max_age_s``: accept an answer that
-        another process of the user got so long ago. Raises SlurmError if the scheduler can't be queried.
+        Unknown jobs are left out, and so are jobs whose ids other jobs have now. ``max_age_s``: accept answers of up to this
+        age, in seconds, that another process of the user got. Raises SlurmError if the scheduler can't be queried.
         """
 
     def find(self, folders: Mapping[str, float], max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
@@ -258,7 +260,7 @@ class Scheduler(Protocol):
         """
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
-        """Cancel these jobs, and no other job that has one of their ids by now.
+        """Cancel these jobs, but no other job that has one of their ids now.
 
         Those that have ended are left as they are. Raises SlurmtfError if they can't be canceled, SlurmError if the scheduler
         does not answer.
@@ -274,13 +276,13 @@ class Scheduler(Protocol):
         """Return what is ahead of a waiting job in the queue; None if it is not waiting, or that is not known."""
 
     def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
-        """Return the resources that jobs have used, by the accounting; nothing for a job that it does not know, or without
-        accounting."""
+        """Return the resources that jobs have used, according to accounting; jobs that it does not know are left out, and
+        without accounting all are."""
 
     def job(self, job: SubmittedJob, folder: Path) -> Any:
         """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""
 
 
 def started(folder: str) -> str:
-    """The function that submitit's pickle names: a job is started by its batch script, from its folder."""
+    """The function that submitit's pickle names. It is never used: the batch script starts the job, from its folder."""
     return folder

@@ -1,4 +1,4 @@
-"""The environment that a job is submitted from, which may be that of a job or a run itself."""
+"""Clean the environment that a job is submitted from, which may be that of a job or a run itself."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.schedulers import outside_of_a_job
 
 OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
-"""The agent's own variables, which identify a task. The user's settings begin with SLURMTF_ too."""
+"""The agent's own variables, which identify a task. The user's settings also begin with SLURMTF_."""
 
 
 def without_run(environ: Mapping[str, str]) -> dict[str, str]:
@@ -22,7 +22,7 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
         return kept
     launch = RunLayout(environ.get(var.SLURMTF_LAUNCH_FOLDER) or folder)
     own = (RunLayout(folder).work, RunLayout(folder).hook, launch.work)
-    on_node = f"/{os.path.basename(folder)}/work"  # noqa: PTH119 - a name, no path of this machine
+    on_node = f"/{os.path.basename(folder)}/work"  # noqa: PTH119 - a name, not a path on this machine
     entries = kept.pop(var.PYTHONPATH, "").split(os.pathsep)
     path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]
     others = {name: value for name, value in kept.items() if name not in var.OF_LIBRARIES}
@@ -30,6 +30,6 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a run on this machine: without those of the allocation that we may be in, except for its
-    cluster's name."""
+    """Return the environment of a run on this machine: without the variables of the allocation that we may be in, except for
+    its cluster's name."""
     return {name: value for name, value in without_run(environ).items() if outside_of_a_job(name)}

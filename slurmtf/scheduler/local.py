@@ -25,7 +25,7 @@ class LocalScheduler:
     ends_unnoted = True
 
     def __init__(self, cluster: str | None = None) -> None:
-        """Take no cluster: there is one machine."""
+        """Ignore the cluster: there is only this machine."""
 
     def check(self) -> None:
         """Do nothing: this machine is always available."""
@@ -33,7 +33,7 @@ class LocalScheduler:
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
-        from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms, for a submission alone
+        from slurmtf.scheduler.local_executor import LocalRunExecutor  # noqa: PLC0415 - 60 ms that only a submission needs
 
         if array is None:
             return [LocalRunExecutor(folder / SUBMITIT, script, environ, why, note).start()]

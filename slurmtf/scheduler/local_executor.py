@@ -56,7 +56,7 @@ class LocalRunExecutor(local.LocalExecutor):
     def __init__(
         self, folder: str | Path, script: Path, environ: Mapping[str, str], why: str, note: Note, number: int | None = None
     ) -> None:
-        """``number``: of an array's elements this one is started; the script's argument says so."""
+        """``number`` is that of the array's element to start, which the script gets as its argument."""
         super().__init__(folder)
         self._number = number
         self._throttling = 0.0

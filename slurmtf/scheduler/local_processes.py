@@ -1,4 +1,4 @@
-"""The jobs of this machine are processes, their supervisors: find them, and ask them to end."""
+"""Observe and cancel the jobs of this machine, which are processes: their supervisors."""
 
 from __future__ import annotations
 

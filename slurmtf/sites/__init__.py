@@ -1,4 +1,4 @@
-"""Where a training job may run: site profiles."""
+"""Site profiles, which describe where a training job may run."""
 
 from __future__ import annotations
 

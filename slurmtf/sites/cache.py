@@ -1,7 +1,7 @@
-"""Cache valid profiles for the user: pydantic and its schema of a profile cost a submission 80 ms.
+"""Cache valid profiles for the user, because pydantic and its schema of a profile cost a submission 80 ms.
 
-The result for a content is stored under the content's hash. A cache file that somebody else could have written is ignored, and
-failure to write one does no harm. An invalid profile is not cached: it is reported with its lines each time.
+Each result is stored under the hash of the profile's content. A cache file that somebody else could have written is ignored,
+and failing to write one does no harm. An invalid profile is not cached: it is reported with its lines each time.
 """
 
 from __future__ import annotations

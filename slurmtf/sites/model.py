@@ -1,7 +1,7 @@
 """The model of a site profile.
 
-``None`` and an empty list mean "not known", which differs from ``False``: a check that needs an unknown fact is silent. Flags
-are named as in sbatch(1), without the leading dashes.
+``None`` and an empty list mean "unknown", unlike ``False``: checks that need an unknown fact are skipped. Flags are named as in
+sbatch(1), without the leading dashes.
 """
 
 from __future__ import annotations
@@ -21,49 +21,49 @@ class Gpu(Strict):
     """How GPUs are requested, and how they appear."""
 
     request: Literal["gres", "gpus-per-node", "gpus-per-task", "gpus", "none"] = "gres"
-    """The flag that requests GPUs. 'none': the partition decides, and no flag is written."""
+    """The flag that requests GPUs. 'none': no flag, the partition decides."""
     type: str | None = None
-    """The type to name when the user names none; left out: untyped."""
+    """The GPU type to request if the user names none. Default: no type."""
     types: list[str] = field(default_factory=list)
-    """The types that can be requested."""
+    """The GPU types that can be requested."""
     per_node: int | None = None
-    """How many GPUs a node has."""
+    """Number of GPUs of a node."""
     vendor: Literal["nvidia", "amd"] = "nvidia"
-    """Decides the variable that names the visible devices (CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES)."""
+    """The vendor, which determines the variable of visible devices (CUDA_VISIBLE_DEVICES, ROCR_VISIBLE_DEVICES)."""
     constraint: str | None = None
     """A node feature that a GPU job must request."""
     sbatch: dict[str, Value] = field(default_factory=dict)
-    """More flags of sbatch for a GPU job."""
+    """Additional flags of sbatch for a GPU job."""
     srun: dict[str, Value] = field(default_factory=dict)
-    """More flags of srun for a GPU job ({'gpu-bind': 'closest'})."""
+    """Additional flags of srun for a GPU job ({'gpu-bind': 'closest'})."""
     whole_nodes_when_multinode: bool = False
-    """A job of several nodes must take all GPUs of each."""
+    """Whether a job with several nodes must request all GPUs of each."""
 
 
 @dataclass(frozen=True)
 class Partition(Strict):
-    """What is known about one partition. Time limits as Slurm writes them."""
+    """What is known about one partition. Time limits are in Slurm's format."""
 
     max_time: str | int | None = None
     default_time: str | int | None = None
     max_nodes: int | None = None
     max_gpus: int | None = None
     gpus: bool | None = None
-    """Whether its nodes have GPUs; False refuses a GPU job."""
+    """Whether its nodes have GPUs. With False, GPU jobs are refused."""
     gpu_type: str | None = None
     gpus_per_node: int | None = None
     qos: str | None = None
-    """A QOS that goes with the partition."""
+    """The QOS to use with the partition."""
     note: str | None = None
 
 
 @dataclass(frozen=True)
 class Defaults(Strict):
-    """What a job gets if the user does not say otherwise."""
+    """The values that a job gets if the user sets no others."""
 
     partition: str | None = None
     gpu_partition: str | None = None
-    """The partition of a GPU job, when it is another one."""
+    """The partition of a GPU job, if it is a different one."""
     account: str | None = None
     qos: str | None = None
     time: str | int | None = None
@@ -71,12 +71,12 @@ class Defaults(Strict):
     memory_per_gpu: str | int | None = None
     cpus_per_task: int | None = None
     cpus_per_gpu: int | None = None
-    """CPUs for each GPU of a process, when the user gives no cpus_per_task."""
+    """Number of CPUs for each GPU of a process, if the user does not set cpus_per_task."""
 
 
 @dataclass(frozen=True)
 class Preset(Strict):
-    """A named bundle of settings (an estimator's ``vm_size``)."""
+    """A named combination of settings (an estimator's ``vm_size``)."""
 
     partition: str | None = None
     qos: str | None = None
@@ -95,13 +95,13 @@ class Launcher(Strict):
     default: str = "srun"
     """The launcher: srun, mpirun, ibrun, none ..."""
     single: str | None = None
-    """The launcher of a single process, when it is another one ('none' starts it without a step)."""
+    """The launcher of a single process, if it is a different one ('none' starts it without a step)."""
     forbidden: list[str] = field(default_factory=list)
     """Launchers that the site refuses or advises against."""
     mpi: str | None = None
     """The value of srun's --mpi for MPI programs (pmix, pmi2, cray_shasta)."""
     args: list[str] = field(default_factory=list)
-    """More arguments of the launcher."""
+    """Additional arguments of the launcher."""
 
 
 @dataclass(frozen=True)
@@ -109,18 +109,18 @@ class JobEnvironment(Strict):
     """The shell in which the job runs."""
 
     shebang: str = "#!/bin/bash"
-    """The script's first line; bash."""
+    """The first line of the batch script. It must name bash."""
     export: str | None = None
-    """The value of --export; left out: Slurm's default, the submitting shell's environment."""
+    """The value of --export. Default: Slurm's, the submitting shell's environment."""
     unset: list[str] = field(default_factory=list)
     """Variables to unset before anything else (SLURM_EXPORT_ENV)."""
     variables: dict[str, str] = field(default_factory=dict)
-    """Variables to set. They are written as they are: '$' is not expanded."""
+    """Variables to set. They are used literally: '$' is not expanded."""
     prologue: list[str] = field(default_factory=list)
     """Lines of shell to run before anything else."""
     python: str | None = None
-    """An interpreter, 3.6 or later, that every node has: it runs slurmtf's own program where the job's Python is in a
-    container. Left out: the one that submits."""
+    """An interpreter, 3.6 or later, that every node has. It runs slurmtf's own program if the job's Python is in a container.
+    Default: the one that submits."""
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Modules(Strict):
     load: list[str] = field(default_factory=list)
     """Modules that every job loads."""
     tensorflow: dict[str, list[str]] = field(default_factory=dict)
-    """Modules for each framework_version."""
+    """The modules for each framework_version."""
 
 
 @dataclass(frozen=True)
@@ -143,13 +143,13 @@ class Containers(Strict):
     """Container images."""
 
     runtime: Literal["apptainer", "singularity", "pyxis", "shifter", "podman-hpc", "none"] | None = None
-    """What runs them. Left out: apptainer or singularity, when it is in PATH. 'none': the site has nothing."""
+    """The container runtime. Default: apptainer or singularity, if it is in PATH. 'none': the site has none."""
     modules: list[str] = field(default_factory=list)
-    """Modules that bring it."""
+    """Modules that provide the runtime."""
     binds: list[str] = field(default_factory=list)
-    """Folders that every container sees, beside the run's own: PATH or PATH:PATH-INSIDE. '$NAME' is expanded in the job."""
+    """Folders that every container sees, in addition to the run's: PATH or PATH:PATH-INSIDE. '$NAME' is expanded in the job."""
     args: list[str] = field(default_factory=list)
-    """More arguments of the runtime."""
+    """Additional arguments of the runtime."""
     tensorflow: dict[str, str] = field(default_factory=dict)
     """The image for each framework_version."""
 
@@ -159,15 +159,15 @@ class Environments(Strict):
     """Environments that slurmtf builds."""
 
     folder: str | None = None
-    """Where they are kept; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: beside the runs."""
+    """Their folder; all nodes must see it. '$NAME' and '~' are expanded on the login node. Default: one in the workspace."""
     build: Literal["login", "job"] = "login"
     """Where they are built: on the login node, or in a job of their own."""
     job: dict[str, Value] = field(default_factory=dict)
-    """Flags of sbatch for such a job ({'partition': 'cpu', 'time': '1:00:00'})."""
+    """Flags of sbatch for a build job ({'partition': 'cpu', 'time': '1:00:00'})."""
     conda: str | None = None
     """The program that builds conda environments. Default: the first of micromamba, mamba and conda in PATH."""
     channels: list[str] = field(default_factory=lambda: ["conda-forge"])
-    """Where conda packages come from."""
+    """The channels for conda packages."""
 
 
 @dataclass(frozen=True)
@@ -175,13 +175,13 @@ class Requeue(Strict):
     """Preemption and requeueing."""
 
     default: Known = "unknown"
-    """Whether Slurm requeues a job without being asked."""
+    """Whether Slurm requeues a job by default."""
     partition: str | None = None
     """The preemptible partition (vm_priority 'lowpriority')."""
     qos: str | None = None
     """The preemptible QOS."""
     grace_s: int | None = None
-    """Seconds between the notice and the kill."""
+    """Seconds between the notice of a preemption and the kill."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +190,7 @@ class Network(Strict):
 
     internet: Known | Literal["proxy"] = "unknown"
     host_suffix: str = ""
-    """What to append to a node's name to reach it on the fast network."""
+    """The suffix of a node's name on the fast network."""
     interface: str | None = None
     """The fast network's interface (NCCL_SOCKET_IFNAME)."""
 
@@ -200,13 +200,13 @@ class Storage(Strict):
     """Folders."""
 
     workspace: str | None = None
-    """Where runs go; all nodes must see it. '$NAME' and '~' are expanded on the login node. Left out: ~/slurmtf-runs."""
+    """The folder of runs; all nodes must see it. '$NAME' and '~' are expanded on the login node. Default: ~/slurmtf-runs."""
     local: str | None = None
-    """Fast storage of a node, for the life of a job. '$NAME' is expanded in the job."""
+    """A node's fast storage, which lasts as long as the job. '$NAME' is expanded in the job."""
     local_in_ram: bool | None = None
-    """Whether that is memory and counts as the job's."""
+    """Whether the storage is memory, which counts as the job's."""
     stage: Literal["shared", "node-local"] | None = None
-    """Where software and source are when a script starts, unless the user says otherwise. Left out: shared."""
+    """Where software and source are when a script starts, unless the user sets 'stage'. Default: shared."""
     pack: Literal["tar", "squashfs"] = "tar"
     """How software gets to a node's disk: 'tar' is unpacked there; 'squashfs', created by mksquashfs 4.5 or later, is mounted
     there by squashfuse, in a second instead of twenty."""
@@ -216,20 +216,20 @@ class Storage(Strict):
 
 @dataclass(frozen=True)
 class Site(Strict):
-    """One cluster, or this machine: everything about it that a job depends on."""
+    """Everything that a job depends on about one cluster, or about this machine."""
 
     name: str = ""
     description: str = ""
     scheduler: Literal["slurm", "local"] = "slurm"
     status: Literal["live", "retired"] = "live"
     verified: bool = False
-    """Whether somebody ran slurmtf there. False: written from the documentation."""
+    """Whether somebody ran slurmtf there. False: the profile is based on documentation alone."""
     documented_on: str | None = None
     """The age of the documentation, as YYYY-MM or YYYY-MM-DD."""
     sources: dict[str, str] = field(default_factory=dict)
-    """The page of each fact."""
+    """The documentation page of each fact."""
     notes: list[str] = field(default_factory=list)
-    """What a user of the site should know."""
+    """Hints for users of the site."""
     slurm_version: str | None = None
     arch: str | None = None
     cluster: str | None = None
@@ -241,13 +241,13 @@ class Site(Strict):
     required: list[str] = field(default_factory=list)
     """Flags that a job must have: account, partition, time, qos ..."""
     forbidden: list[str] = field(default_factory=list)
-    """Flags that the site refuses; they are never written."""
+    """Flags that the site refuses; they are never used."""
     account_pattern: str | None = None
     """A regular expression that an account must match."""
     directives: dict[str, Value] = field(default_factory=dict)
     """Flags of sbatch that every job gets."""
     max_cpus_per_node: int | None = None
-    """The CPUs of a node that a job can use."""
+    """Number of CPUs of a node that a job can use."""
     min_time: str | int | None = None
     launcher: Launcher = field(default_factory=Launcher)
     environment: JobEnvironment = field(default_factory=JobEnvironment)

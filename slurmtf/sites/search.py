@@ -2,8 +2,8 @@
 
 The search path, first match wins: an explicit path; the folders of ``$SLURMTF_SITE_PATH`` (``$SLURMTF_TEMPLATE_PATH`` for
 templates); ``.slurmtf/site_configs`` of the working directory; ``~/.config/slurmtf/site_configs``;
-``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf. A file in the three folders that nobody has named is
-read only if nobody else could have written it: see :mod:`slurmtf.trusted`.
+``/etc/slurmtf/site_configs``; and the profiles that come with slurmtf. A file in one of the three folders that no setting names
+is read only if nobody else could have written it: see :mod:`slurmtf.trusted`.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from slurmtf.sites.model import Site
 from slurmtf.trusted import OWN, check_unnamed
 
 THIS_MACHINE = "local"
-"""The site that exists without a profile of the user's: the submitting machine."""
+"""The site that needs no profile: the submitting machine."""
 
 
 @dataclass(frozen=True)
@@ -77,19 +77,19 @@ def available() -> dict[str, Path]:
     """Return the known profiles by name, with their files."""
     found: dict[str, Path] = {}
     for folder in site_path():
-        with contextlib.suppress(PermissionError):  # a home that this user may not look into holds no profiles for him
+        with contextlib.suppress(PermissionError):  # a home folder that this user can't read has no profiles for them
             for path in sorted(folder.glob("*.yaml")):
                 found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 
 
 def usable(path: Path) -> Path:
-    """Return a profile that was found. Raises SiteError if no setting names it and somebody else could have written it."""
+    """Return the path of a profile. Raises SiteError if no setting names it and somebody else could have written it."""
     return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed_folders("site_configs") else path
 
 
 def load(name: str | Path, where: str = "site") -> Site:
-    """Return the site of that name or path (anything with a slash, or ending in ``.yaml``).
+    """Return the site with this name or path (anything with a slash, or ending in ``.yaml``).
 
     ``where`` is the setting that names it. Raises SiteError with file, line and key of everything that is wrong.
     """
@@ -145,14 +145,14 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     document = read_document(path, SiteError)
     own = dict(document.data)
     parent = own.pop("extends", None)
-    parse(document, Site, own)  # on its own first: each finding is told with this file's lines
+    parse(document, Site, own)  # by itself first, so that findings have this file's lines
     own = document.plain(Site, own)
     if parent is None:
         return document, own
     chain = (*chain, path.resolve())
     origin = _find(str(parent), document.where(("extends",)), path.parent)
     if origin.resolve() in chain:
-        shipped = find_data("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of its name
+        shipped = find_data("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of the same name
         origin = shipped if shipped.is_file() else origin
     if origin.resolve() in chain:
         raise SiteError(
@@ -206,7 +206,7 @@ def _quantities(site: Site) -> Iterable[Finding]:
 
 
 def _words(site: Site) -> Iterable[Finding]:
-    """Check values that become words of their own in a command."""
+    """Check values that become separate arguments of a command."""
     modules, containers = site.modules, site.containers
     words: dict[str, Sequence[str | None]] = {
         "modules.init": [modules.init],
