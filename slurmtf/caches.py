@@ -96,6 +96,6 @@ def _places() -> Iterator[Path]:
     yield user_cache()
     if os.environ.get(var.XDG_RUNTIME_DIR):
         yield Path(os.environ[var.XDG_RUNTIME_DIR], "slurmtf")
-    import tempfile  # noqa: PLC0415 - seldom needed, but always imported otherwise
+    import tempfile  # noqa: PLC0415 - seldom needed, but this module is always imported
 
     yield Path(tempfile.gettempdir(), f"slurmtf-{os.getuid()}")

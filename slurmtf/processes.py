@@ -30,5 +30,5 @@ def identify(pid: int) -> ProcessId:
 
 
 def recognize(facts: Any) -> ProcessId | None:
-    """Return the identity that was stored as a mapping; None if it is invalid."""
+    """Return the identity that was stored as a mapping; None if there is none."""
     return ProcessId(str(facts["host"]), int(facts["pid"]), int(facts["started"])) if facts else None

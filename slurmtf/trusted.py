@@ -34,8 +34,8 @@ def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
 
 
 def own_folder(workspace: str | Path, *below: str) -> Path:
-    """Return our folder in a workspace, or one ``below`` it, whether it exists or not. Raises WorkspaceError if others could
-    have written to it, because files in it are run and removed."""
+    """Return our folder in a workspace, or one ``below`` it, whether it exists or not. Raises WorkspaceError if it is not ours
+    alone, because files in it are run and removed."""
     folder = Path(workspace, OWN)
     for part in ("", *below):
         folder = folder / part
@@ -44,7 +44,7 @@ def own_folder(workspace: str | Path, *below: str) -> Path:
 
 
 def check_own(folder: Path, remedy: str) -> None:
-    """Raise WorkspaceError if a folder exists and others could have written to it."""
+    """Raise WorkspaceError if a folder exists but does not belong to us alone."""
     try:
         reason = doubt_of_own(str(folder))
     except NotADirectoryError as err:
@@ -64,6 +64,6 @@ def check_shared(folder: Path, remedy: str) -> None:
 
 
 def of_project(paths: Iterable[str | Path]) -> list[str]:
-    """Return which of these files are in the ``.slurmtf`` of the working directory, relative to the latter."""
+    """Return those of these files that are in ``.slurmtf`` of the working directory, by their paths relative to that."""
     folder = os.path.realpath(OWN)
     return [f"{OWN}/{os.path.relpath(path, folder)}" for path in map(os.path.realpath, paths) if path.startswith(folder + "/")]

@@ -284,5 +284,5 @@ class Scheduler(Protocol):
 
 
 def started(folder: str) -> str:
-    """The function that submitit's pickle names. It is never used: the batch script starts the job, from its folder."""
+    """The function that submitit's pickle names. The job itself is started by its batch script, from its folder."""
     return folder

@@ -1,1 +1,1 @@
-"""Each Slurm command as "arguments out, text in". No other package calls Slurm."""
+"""Each Slurm command as a function that returns its arguments and one that parses its output. Nothing else calls Slurm."""

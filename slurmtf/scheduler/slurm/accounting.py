@@ -1,4 +1,4 @@
-"""What Slurm's accounting, if there is any, and jobstats, if the site has it, know about the resources that jobs have used.
+"""The resources that jobs have used, according to Slurm's accounting and jobstats, if the site has them.
 Pure.
 
 jobstats (github.com/PrincetonUniversity/jobstats) stores a job's summary in AdminComment: ``JS1:``, then base64 of gzipped
@@ -25,13 +25,13 @@ LONGEST = 1 << 22
 
 
 def usage(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """Return the call that asks what jobs have used, with their steps, all at once (sacct(1))."""
+    """Return the command that lists what jobs and their steps have used, for all jobs at once (sacct(1))."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["sacct", *clusters, "--noheader", "--parsable2", f"--format={FIELDS}", f"--jobs={','.join(job_ids)}"]
 
 
 def parse_usage(text: str) -> dict[str, JobUsage]:
-    """Parse the output of :func:`usage`, by job name; a job's steps are added to it."""
+    """Parse the output of :func:`usage`, by job name. A job's usage includes its steps."""
     found: dict[str, JobUsage] = {}
     for line in text.splitlines():
         if line.count("|") < 5:
@@ -45,13 +45,13 @@ def parse_usage(text: str) -> dict[str, JobUsage]:
 
 
 def parse_size(text: str) -> int:
-    """Return the bytes of ``1234K``; 0 for anything else."""
+    """Return the number of bytes of a size such as ``1234K``; 0 for anything else."""
     match = SIZE.fullmatch(text.strip())
     return round(float(match[1]) * UNITS[match[2]]) if match else 0
 
 
 def _seconds(text: str) -> float:
-    """Return the seconds of ``[DD-[HH:]]MM:SS[.mmm]`` (sacct(1), TotalCPU); 0 for anything else."""
+    """Return the number of seconds of ``[DD-[HH:]]MM:SS[.mmm]`` (sacct(1), TotalCPU); 0 for anything else."""
     days, _, rest = text.rpartition("-")
     total = 0.0
     for part in rest.split(":"):
@@ -64,7 +64,7 @@ def _float(text: str) -> float:
 
 
 def parse_jobstats(comment: str) -> tuple[NodeBooks, ...]:
-    """Return the nodes in a job's jobstats summary; none if the comment holds none."""
+    """Return the nodes in a job's jobstats summary; none if the comment has no summary."""
     if not comment.startswith(JOBSTATS):
         return ()
     try:

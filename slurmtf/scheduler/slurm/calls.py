@@ -14,7 +14,7 @@ from slurmtf.job.contract import variables as var
 TIMEOUT_S = 60
 TRIES = 3
 PATIENCE_S = 5
-"""A command that fails after more seconds is not repeated: it has retried by itself (slurm.conf(5), MessageTimeout)."""
+"""Seconds after which a failed command is not repeated, because it has retried by itself (slurm.conf(5), MessageTimeout)."""
 TRANSIENT = (
     "Socket timed out",
     "Unable to contact slurm controller",
@@ -26,16 +26,16 @@ NO_WAY = re.compile(
     r"Unable to resolve|establish a configuration source|Temporary failure in name resolution|Name or service not known"
     r"|No route to host|Network is unreachable|Unable to process configuration"
 )
-"""Messages of a command on a machine that can't reach the controller, or does not know where it is."""
+"""Messages of a command if the machine can't reach the controller, or does not know where it is."""
 NO_ANSWER = re.compile(
     r"Unable to contact slurm|Socket timed out|Connection refused|Connection timed out|Connection reset|standby mode"
     r"|Zero Bytes were transmitted|Unexpected message received|Protocol authentication error|Unable to establish contr"
 )
-"""Messages of a command when the controller did not answer, or its answer was not understood."""
+"""Messages of a command if the controller did not answer, or its answer was not understood."""
 
 
 def words(text: str) -> str:
-    """Return a command's output in one line, without the command's name in front of each."""
+    """Return a command's output joined to one line, without the command's name at the beginning of each line."""
     return "; ".join(
         re.sub(r"^(sbatch|squeue|sacct|scancel|scontrol): ((error|fatal): )?", "", line.strip())
         for line in text.splitlines()
@@ -44,7 +44,7 @@ def words(text: str) -> str:
 
 
 def failure_of(command: str, text: str) -> SlurmError | None:
-    """Return the error of a command that did not get through, with the line that says so; None if it did."""
+    """Return the error of a command that did not reach Slurm, with the line that says so; None if it did."""
     for pattern, error, code, remedy in (
         (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
         (NO_ANSWER, SlurmError, "slurm-failed", "try again; 'sinfo' tells whether Slurm answers"),
@@ -82,7 +82,7 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
         argv,
         capture_output=True,
         encoding="utf-8",
-        errors="surrogateescape",  # the folder of any other job of the user may stand in the answer
+        errors="surrogateescape",  # the output may have the folders of the user's other jobs
         timeout=TIMEOUT_S,
         env=_environment(),
         check=False,
@@ -90,10 +90,10 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return our environment, but for what the user prefers to read, and which cluster he prefers: a job's is written down.
+    """Return our environment without the user's output preferences and preferred cluster: a job's cluster is recorded.
 
-    Slurm's times are seconds since 1970, and the elements of an array are all named: by default their list is cut after 64
-    characters (squeue(1), SLURM_BITSTR_LEN).
+    It makes Slurm print times in seconds since 1970, and all elements of an array, whose list is truncated to 64 characters by
+    default (squeue(1), SLURM_BITSTR_LEN).
     """
     mine = {name: value for name, value in os.environ.items() if not name.startswith(("SQUEUE_", "SACCT_", var.SLURM_CLUSTERS))}
     return {**mine, var.SLURM_TIME_FORMAT: "%s", var.SLURM_BITSTR_LEN: "0"}

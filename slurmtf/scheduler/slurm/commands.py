@@ -1,4 +1,4 @@
-"""The arguments of the Slurm commands that are called, and parsers of what they print: squeue, sacct, sbatch, scontrol."""
+"""The arguments of Slurm's commands, and parsers of their output: squeue, sacct, sbatch, scontrol."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ VARIABLES_OF_FLAG = {
     "clusters": (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS),
     "hint": (var.SBATCH_HINT, var.SLURM_HINT),
 }
-"""The variables of a flag, if they are not named after it, or are several."""
+"""The variables of each flag that has several, or one that is not named after it."""
 MAX_ARRAY_SIZE, MOST_ELEMENTS = 1001, 4_000_001
-"""The number of elements that an array may have by default, and at most (slurm.conf(5), MaxArraySize)."""
+"""The most elements of an array, by default and at the highest setting (slurm.conf(5), MaxArraySize)."""
 NOT_YET = "0:0"
-"""The exit code of a failed job that slurmdbd knows only in part: so it is for a moment after it was down."""
+"""The exit code of a failed job that slurmdbd knows only in part, as it does briefly after it was down."""
 CLUSTER_LINE = "CLUSTER: "
 SUBMITTED = re.compile(r"Submitted batch job ([0-9]{1,10})(?: on cluster ([\w.-]+))?")
 PARSABLE = re.compile(r"^([0-9]{1,10})(?:;([\w.-]+))?$", re.ASCII)
@@ -50,10 +50,10 @@ def sbatch(
     elements: range | None = None,
     at_once: int | None = None,
 ) -> list[str]:
-    """Submit a script, with variables taken out of the environment, and others changed (env(1)).
+    """Return the command that submits a script, with variables removed from the environment and others changed (env(1)).
 
-    ``elements`` make an array. It begins at 0, since MaxArraySize limits the numbers too (slurm.conf(5)); the script is told
-    by its argument which element of all is its first.
+    ``elements`` are submitted as an array. It begins at 0, because MaxArraySize also limits the numbers (slurm.conf(5)); the
+    script's argument is the number of its first element in the whole array.
     """
     words = [word for name in drop for word in ("-u", name)]
     words += [f"{name}={value}" for name, value in (change or {}).items()]
@@ -65,9 +65,9 @@ def sbatch(
 def find_inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str]:
     """Return the variables that sbatch must not see.
 
-    Its ``SBATCH_*`` variables win over the script's own lines (sbatch(1), INPUT ENVIRONMENT VARIABLES): those of flags that
-    the script gives are dropped, the others are the user's defaults. Inside a job all of Slurm's and of its
-    MPI launcher's are dropped.
+    ``SBATCH_*`` variables override the script's own lines (sbatch(1), INPUT ENVIRONMENT VARIABLES), so those of flags that the
+    script sets are removed; the others are the user's defaults. Inside a job, all variables of Slurm and of the job's MPI
+    launcher are removed.
     """
     if var.SLURM_JOB_ID in environ:
         return sorted(name for name in environ if not outside_of_a_job(name))
@@ -76,7 +76,7 @@ def find_inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str
 
 
 def _variables(flag: str) -> Iterable[str]:
-    """Yield the variables that say the same as a flag, or that it excludes."""
+    """Yield the variables of a flag and of the flags that it excludes."""
     from slurmtf.estimator import families  # noqa: PLC0415 - only who submits needs them
     from slurmtf.estimator.quantities import normal_flag  # noqa: PLC0415
 
@@ -87,10 +87,10 @@ def _variables(flag: str) -> Iterable[str]:
 
 
 def parse_sbatch(text: str) -> JobRef | None:
-    """Return the job that sbatch says it submitted, or a site's wrapper of it; None when that can't be read.
+    """Return the job that was submitted, according to sbatch or a site's wrapper of it; None if the output can't be read.
 
-    ``123`` or ``123;wice`` on a line of its own (``--parsable``), or ``Submitted batch job 123 on cluster wice``, among
-    whatever else a wrapper says. Two different jobs are none.
+    It is ``123`` or ``123;wice`` on a line of its own (``--parsable``), or ``Submitted batch job 123 on cluster wice``; other
+    lines, of a wrapper, are skipped. Returns None if the output names two different jobs.
     """
     lines = [line.strip() for line in text.splitlines()]
     for pattern in (SUBMITTED, PARSABLE):
@@ -101,15 +101,15 @@ def parse_sbatch(text: str) -> JobRef | None:
 
 
 def squeue(cluster: str | None = None) -> list[str]:
-    """Return the call that lists all jobs of the user that slurmctld remembers, ended ones too (MinJobAge, 300 s by
+    """Return the command that lists all jobs of the user that slurmctld remembers, including ended ones (MinJobAge, 300 s by
     default)."""
     return ["squeue", *_clusters(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
 
 
 def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
-    """Read what :func:`squeue` prints. The folder stands last since it may hold anything.
+    """Parse the output of :func:`squeue`. The folder is the last field, because it may contain any character.
 
-    Of several clusters, a line names the one of the jobs below it.
+    With several clusters, a line names the cluster of the jobs below it.
     """
     found: list[Observation] = []
     here = cluster
@@ -136,15 +136,15 @@ def _from_squeue(cells: Sequence[str], cluster: str | None) -> Iterable[Observat
 
 
 def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """Ask the accounting for jobs by id, all in one call.
+    """Return the command that asks accounting for jobs by id, all in one call.
 
-    ``--duplicates``: for all jobs that ever had the number; without it the last one hides ours (sacct(1)).
+    ``--duplicates`` includes all jobs that ever had an id; without it, the last one hides ours (sacct(1)).
     """
     return [*_sacct(cluster), f"--jobs={','.join(job_ids)}"]
 
 
 def sacct_since(hours: int, cluster: str | None = None) -> list[str]:
-    """Return the call that asks accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
+    """Return the command that asks accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
     return [*_sacct(cluster), f"--starttime=now-{hours}hours"]
 
 
@@ -171,9 +171,9 @@ def _from_sacct(cells: Sequence[str], cluster: str | None) -> Iterable[Observati
 
 
 def parse_name(text: str, cluster: str | None = None) -> list[JobRef]:
-    """Return the jobs of a name that squeue or sacct prints: ``33``, ``33_4``, or ``33_[1,5-7%2]``, which are four elements.
+    """Return the jobs in a name from squeue or sacct: ``33``, ``33_4``, or ``33_[1,5-7%2]``, which means four elements.
 
-    Steps as in ``33_[0-8:4]`` are of both programs; ``76+1``, a part of a heterogeneous job, is a name of its own.
+    Both programs print steps as in ``33_[0-8:4]``. ``76+1``, a part of a heterogeneous job, is returned as one name.
     """
     job_id, _, elements = text.partition("_")
     if not elements:
@@ -192,7 +192,7 @@ def _range(text: str) -> range:
 
 
 def _number(text: str | None) -> int | None:
-    """Return a number as Slurm writes one; None for anything else. str.isdigit() takes ``²``, int() no 5,000 digits."""
+    """Parse a number in Slurm's format; None for anything else. str.isdigit() accepts ``²``, int() refuses 5,000 digits."""
     return int(text) if text and NUMBER.fullmatch(text) else None
 
 
@@ -202,19 +202,19 @@ def _time(text: str) -> float | None:
 
 
 def show_config(cluster: str | None = None) -> list[str]:
-    """Return the call that asks for the cluster's configuration."""
+    """Return the command that shows the cluster's configuration."""
     return ["scontrol", *_clusters(cluster), "show", "config"]
 
 
 def parse_max_array_size(text: str) -> int:
     """Return how many elements a job array may have; Slurm's default if the configuration does not say (slurm.conf(5))."""
     found = re.search(r"^MaxArraySize\s*=\s*([0-9]{1,9})\s*$", text, re.MULTILINE)
-    return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0: there are none, and sbatch will say so
+    return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0 means no arrays: sbatch will report it
 
 
 def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
-    """Return the elements of an array in slices of at most ``size``, with how many of each run at once: together no more than
-    the array allows. Where even one of each would be more, there are fewer slices, and elements."""
+    """Return the elements of an array in slices of at most ``size``, with how many of each run at once, in total no more than
+    the array allows. If one of each would already be more, there are fewer slices, and so fewer elements."""
     parts = [range(first, min(first + size, array.elements)) for first in range(0, array.elements, size)][: array.at_once]
     if array.at_once is None:
         return [(part, None) for part in parts]
@@ -223,10 +223,10 @@ def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
 
 
 def wait_for(job_id: str, dependency: str, cluster: str | None = None) -> list[str]:
-    """Have a job that has not started, an array with all its elements, wait for others."""
+    """Return the command that makes a job that has not started, or all elements of an array, wait for others."""
     return ["scontrol", *_clusters(cluster), "update", f"jobid={job_id}", f"dependency={dependency}"]
 
 
 def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
-    """Return the call that cancels jobs; scancel says nothing about those that have ended already."""
+    """Return the command that cancels jobs. scancel does not report those that have ended."""
     return ["scancel", *_clusters(cluster), *job_ids]

@@ -29,9 +29,9 @@ logger = logging.getLogger(__name__)
 
 
 class JobWatcher(core.InfoWatcher):
-    """submitit's view of job states, from squeue first: it works on clusters without accounting, and it ends.
+    """submitit's watcher of job states, which asks squeue first, so it also works on clusters without accounting.
 
-    A job that Slurm has forgotten is ``LOST``, which is an end; submitit's own watcher would wait for it for ever.
+    A job that Slurm has forgotten has ended: it is ``LOST``. submitit's own watcher would wait for it forever.
     """
 
     def __init__(self, cluster: str | None = None, delay_s: int = 60) -> None:
@@ -41,7 +41,7 @@ class JobWatcher(core.InfoWatcher):
         self._born: dict[str, float] = {}
 
     def takes(self, job: SubmittedJob) -> bool:
-        """Return whether it watches this job, or no other job with that id."""
+        """Return whether this watcher watches this job, or no other job with the same id."""
         return self._jobs.get(job.ref.name, job).folder == job.folder
 
     def register(self, job: SubmittedJob) -> None:
@@ -83,7 +83,7 @@ WATCHERS: dict[str | None, list[JobWatcher]] = {}
 
 
 def watcher_of(job: SubmittedJob) -> JobWatcher:
-    """Return the watcher of a cluster, so that all its jobs are queried together; a new one if a job id is reused."""
+    """Return the cluster's watcher, which queries all its jobs together; a new one if a job id is reused."""
     watchers = WATCHERS.setdefault(job.ref.cluster, [])
     found = next((watcher for watcher in watchers if watcher.takes(job)), None)
     if found is None:
@@ -145,13 +145,13 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._submitted = SubmittedJob(JobRef(cluster, ""), SLURM, "", 0.0)
 
     def submit_script(self, why: str, note: Note, elements: range | None = None, at_once: int | None = None) -> SubmittedJob:
-        """Submit the script, as an array of these elements of a larger one; ``note`` is told the job at once.
+        """Submit the script, as an array of these elements of a larger one. ``note`` is called with the job at once.
 
         Raises RefusedError or SlurmError.
         """
         self._why, self._note, self._elements, self._at_once = why, note, elements, at_once
         try:
-            with contextlib.redirect_stderr(io.StringIO()):  # submitit prints what it raises
+            with contextlib.redirect_stderr(io.StringIO()):  # submitit also prints the errors that it raises
                 self.submit(started, str(self.folder.parent))
         except FailedJobError as err:
             said = str(getattr(err.__cause__, "output", None) or "")
@@ -174,7 +174,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
         return commands.sbatch(str(self._script), *self._changes, self._elements, self._at_once)
 
-    def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # the cluster, too
+    def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # with the cluster
         ref = self._ref(string if isinstance(string, str) else string.decode())
         self._submitted = SubmittedJob(ref, SLURM, str(self.folder.parent), time.time(), self._why)
         if self._elements is not None:
@@ -209,7 +209,7 @@ def flags_of(script: str) -> list[str]:
 
 
 def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
-    """Return the variables to drop for sbatch, and those to change. The GPUs of the job that we are in stay with it."""
+    """Return the variables to remove for sbatch, and those to change, so that it does not inherit the GPUs of our own job."""
     kept = without_run(environ)
     inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
     gpus = environ.keys() & set(var.GPUS.values()) if inside else set()

@@ -21,17 +21,17 @@ from slurmtf.scheduler.slurm.calls import output
 from slurmtf.scheduler.slurm.sharing import share
 
 QUEUE_AGE_S = 30.0
-"""The oldest answer, in seconds, that may be used to count the jobs ahead of ours."""
+"""The maximum age, in seconds, of an answer from which the jobs ahead of ours are counted."""
 AWAY = re.compile(r"Connection refused|persistent connection|talking to the database|[Tt]imed out|not answer|is missing")
-"""Messages of or about sacct while there is accounting, but no answer (sacct(1): slurmdbd may be down)."""
+"""Messages of or about sacct if accounting exists but does not answer (sacct(1): slurmdbd may be down)."""
 CLUSTERS = (var.SBATCH_CLUSTERS, var.SLURM_CLUSTERS)
 
 
 def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float = 0.0) -> dict[SubmittedJob, Observation]:
-    """Ask squeue, and sacct for those that it has forgotten, who canceled them, and the exit code of those that failed: two
-    calls at most, whatever their number.
+    """Query jobs with squeue, and then with sacct for jobs that squeue has forgotten, for who canceled them, and for the exit
+    codes of failed ones: at most two calls for any number of jobs.
 
-    An answer from before one of them was submitted is none.
+    Answers from before one of them was submitted are not used.
     """
     asked = [one for job in jobs for one in job.each]
     age = younger_than((job.submitted for job in asked), max_age_s, time.time())
@@ -43,13 +43,13 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
 
 
 def _lacks(seen: Observation) -> bool:
-    """Return whether squeue leaves open how a job ended. Elements of an array only need to have ended."""
+    """Return whether squeue does not say how a job ended. For elements of an array, it is enough that they have ended."""
     failed = seen.state is JobState.FAILED and seen.ref.element is None
     return failed or seen.state is JobState.CANCELLED
 
 
 def _complete(seen: Observation, accounted: Observation) -> Observation:
-    """Return what squeue says of a job, with what the accounting adds: seconds after the end it may say nothing of it yet."""
+    """Return squeue's facts about a job, completed from accounting, which may not know them yet seconds after the end."""
     if not accounted.state.final:
         return replace(seen, untold=accounted.state is JobState.UNKNOWN)
     return replace(seen, canceler=accounted.canceler, exit_code=accounted.exit_code, signal=accounted.signal)
@@ -64,25 +64,25 @@ def _name_canceler(seen: Observation, job: SubmittedJob) -> Observation:
 
 
 def _owner(folder: str) -> int:
-    """Return the owner of a folder; for one that is gone, the current user, because only own jobs are queried."""
+    """Return the owner of a folder; the current user if it has been removed, because only own jobs are queried."""
     try:
-        return os.stat(folder).st_uid  # noqa: PTH116 - of thousands of jobs
+        return os.stat(folder).st_uid  # noqa: PTH116 - called for thousands of jobs
     except OSError:
         return os.getuid()
 
 
 def younger_than(moments: Iterable[float], max_age_s: float, now: float) -> float:
-    """Return how old an answer may be: ``max_age_s``, but younger than each of these moments."""
+    """Return the maximum age of an answer: at most ``max_age_s``, and no older than any of these moments."""
     return max(0.0, min([max_age_s, *(now - moment for moment in moments)]))
 
 
 def list_mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
-    """Return all of the user's jobs that slurmctld remembers, or remembered at most so long ago. Raises SlurmError."""
+    """Return all of the user's jobs that slurmctld remembers, or remembered at most ``max_age_s`` ago. Raises SlurmError."""
     return commands.parse_squeue(share(commands.squeue(cluster), output, max_age_s), cluster)
 
 
 def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
-    """Return what accounting knows; nothing on a cluster without it. While it does not answer, states are unknown."""
+    """Return what accounting knows; nothing on a cluster without it. If it does not answer, states are unknown."""
     ids = sorted({job.ref.job_id for job in jobs})
     if not ids or shutil.which("sacct") is None:
         return {}
@@ -115,9 +115,9 @@ def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJo
 
 
 def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:
-    """Look in the queue, of the clusters that sbatch takes by default, and in the accounting for what the queue has forgotten:
-    two calls at most. An answer from before one of the folders was built is none. Raises SlurmError, also while accounting does
-    not answer."""
+    """Find jobs in the queue of sbatch's default clusters, and in accounting if the queue has forgotten them, with at most two
+    calls. Answers from before one of the folders was built are not used. Raises SlurmError, also if accounting does not
+    answer."""
     clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
     age = younger_than(folders.values(), max_age_s, time.time())
     found = working_in(folders, list_mine(clusters, age))
@@ -126,7 +126,7 @@ def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0
 
 
 def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:
-    """Return what accounting knows about the user's jobs since then; nothing on a cluster without accounting."""
+    """Return what accounting knows about the user's jobs since ``built``; nothing on a cluster without accounting."""
     if shutil.which("sacct") is None:
         return []
     hours = int(max(0.0, time.time() - built + SUBMIT_SLACK_S) // 3600) + 1
@@ -150,7 +150,7 @@ def working_in(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str,
 
 
 def _in_order(folder: str, jobs: Mapping[JobRef, Sequence[Observation]]) -> list[SubmittedJob]:
-    """Return the jobs of a folder by what was seen of each; several arrays are slices of one, and each begins at 0."""
+    """Return the jobs of a folder in order. Several arrays are slices of one array, and each begins at 0."""
     found = [_job(ref, folder, seen) for ref, seen in jobs.items()]
     found.sort(key=lambda job: (job.submitted, len(job.ref.job_id), job.ref.job_id))
     begins = accumulate((job.elements for job in found), initial=0)
@@ -163,10 +163,10 @@ def _job(ref: JobRef, folder: str, seen: Sequence[Observation]) -> SubmittedJob:
 
 
 def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:
-    """Look for the jobs, then cancel those that are there and ours: one question and one order, whatever their number.
+    """Query the jobs, then cancel those that still exist and are ours, with two calls for any number of jobs.
 
-    Between the two no number changes hands: slurmctld gives it to another job only when it has forgotten ours, MinJobAge
-    after its end, which is no less than two seconds; and scancel's filters would have it send the whole queue first.
+    An id can't be reused between the two calls: slurmctld gives it to another job only after it has forgotten ours, MinJobAge
+    after its end, which is at least two seconds. scancel's filters would make slurmctld send the whole queue first.
     """
     names = cancellable(jobs, list_mine(cluster), time.time()) if jobs else []
     if names:
@@ -174,9 +174,9 @@ def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:
 
 
 def cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
-    """Return the names of the jobs that may be canceled: of ours that have not ended, and of those too young to be listed.
+    """Return the names of the jobs that may be canceled: our jobs that have not ended, and those too young to be listed.
 
-    Some sites answer squeue from a cache. A job whose number is listed in another folder is not ours any more, however young.
+    Some sites answer squeue from a cache. A job whose id is listed with another folder is no longer ours, even if it is young.
     """
     alive = {job for job, seen in match([one for job in jobs for one in job.each], queue).items() if not seen.state.final}
     listed = {seen.ref.job_id for seen in queue}

@@ -9,7 +9,7 @@ from slurmtf.scheduler.books import Ahead
 
 FIELDS = "%i|%Q|%P|%u|%r"
 NOT_COMPETING = ("Dependency", "JobHeld", "BeginTime", "DependencyNeverSatisfied")
-"""Reasons of jobs that would not start before ours, whatever their priority."""
+"""Pending reasons of jobs that would not start before ours, whatever their priority."""
 
 
 class Waiting(NamedTuple):
@@ -27,7 +27,7 @@ class Waiting(NamedTuple):
 
 
 def list_waiting(cluster: str | None = None) -> list[str]:
-    """Return the call that lists all waiting jobs of all visible users (squeue(1); slurm.conf(5), PrivateData)."""
+    """Return the command that lists all waiting jobs of all visible users (squeue(1); slurm.conf(5), PrivateData)."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["squeue", *clusters, "--noheader", "--states=PENDING", f"--format={FIELDS}"]
 
@@ -45,8 +45,8 @@ def _parse(text: str) -> Iterator[Waiting]:
 
 
 def find_ahead(queue: list[Waiting], job_id: str) -> Ahead | None:
-    """Return what stands before a job: jobs of higher priority in its partitions that may start, and of the same those that
-    were submitted before it (job_scheduler.c, sort_job_queue2). None: it does not wait.
+    """Return what is ahead of a job: jobs in its partitions that may start and have a higher priority, or the same and were
+    submitted earlier (job_scheduler.c, sort_job_queue2). None if the job is not waiting.
     """
     own = next((one for one in queue if one.job_id == job_id), None)
     if own is None:

@@ -45,9 +45,9 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
 
 
 def refusal(errors: str, said: str, script: str) -> SlurmtfError:
-    """Return the error for what sbatch, or a site's wrapper of it, said before it failed: its words, our line, what to change.
+    """Return the error for a failure of sbatch, or a site's wrapper of it, with its message, our line, and what to change.
 
-    ``errors`` is its standard error, ``said`` its standard output: some sites' filters refuse there.
+    ``errors`` is its standard error, ``said`` its standard output, to which some sites' filters write refusals.
     """
     failed = failure_of("sbatch", errors)
     if failed is not None:
@@ -61,7 +61,7 @@ def refusal(errors: str, said: str, script: str) -> SlurmtfError:
 
 
 def _telling(said: str) -> list[str]:
-    """Return the lines that may say why a filter refused: without rulers, and checks that passed."""
+    """Return the lines that may say why a filter refused, without rulers and passed checks."""
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     return [line for line in lines if not re.search(r"\.\.\.\s*(OK|PASSED)$", line, re.IGNORECASE)][-LAST_LINES:]
 

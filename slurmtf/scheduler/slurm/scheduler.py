@@ -1,4 +1,4 @@
-"""Slurm."""
+"""The scheduler Slurm."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def max_array_size(cluster: str | None) -> int:
 
 
 class SlurmScheduler:
-    """One cluster's Slurm."""
+    """Slurm on one cluster."""
 
     name = SLURM
     queues = True

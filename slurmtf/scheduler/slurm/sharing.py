@@ -1,7 +1,7 @@
 """Share Slurm's answers among all terminals and notebooks of a user on this machine.
 
-A process that finds the last answer too old queries Slurm under a lock; others that come meanwhile wait for that answer, even
-if it is an error. If there is no place for a lock, each process queries.
+A process that finds the last answer too old queries Slurm under a lock; meanwhile, others wait for that answer, even if it is
+an error. If there is no place for a lock, each process queries.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from slurmtf.job.contract import variables as var
 
 FOLDER = "slurm"
 LONGEST_ERROR_S = 30
-"""An error is reused for at most so many seconds."""
+"""The most seconds for which an error is reused."""
 KEPT_S = 86400
 
 
 @dataclass(frozen=True)
 class _Told:
-    """A command's output when it was ``asked``, in seconds since 1970; or why it failed."""
+    """A command's output, or why it failed. ``asked`` is when it was called, in seconds since 1970."""
 
     asked: float
     text: str = ""
@@ -51,13 +51,13 @@ class _Told:
         return cls(float(facts["asked"]), text.decode("utf-8", "surrogateescape"), error)
 
     def answers(self, since: float, now: float) -> bool:
-        """Return whether it is recent enough for a process that accepts answers since ``since``."""
+        """Return whether the answer is recent enough for a process that accepts answers since ``since``."""
         least = max(since, now - LONGEST_ERROR_S) if self.error else since
         return least <= self.asked <= now
 
 
 def share(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -> str:
-    """Return what ``ask`` says of a command, or said to another process of the user at most ``max_age_s`` ago.
+    """Return ``ask``'s answer to a command, or the one that another process of the user got at most ``max_age_s`` ago.
 
     Raises SlurmError as ``ask`` does.
     """

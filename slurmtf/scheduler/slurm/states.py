@@ -1,4 +1,4 @@
-"""Job states as Slurm names them (squeue(1), JOB STATE CODES)."""
+"""Job states by Slurm's names (squeue(1), JOB STATE CODES)."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ CANCELED_BY = re.compile(r"CANCELLED by ([0-9]{1,10})", re.ASCII)
 
 
 def parse_state(text: str) -> JobState:
-    """Return the state for Slurm's word (``CANCELLED by 0``, ``NODE_FAIL`` ...).
+    """Return the state with Slurm's name (``CANCELLED by 0``, ``NODE_FAIL`` ...).
 
-    An unknown word of a newer Slurm is ``UNKNOWN``: one job in such a state must not hide all others.
+    An unknown name of a newer Slurm is ``UNKNOWN``, so that one job in such a state does not hide all others.
     """
     word = text.split(maxsplit=1)[0].rstrip("+") if text.split() else ""
     return _OTHER_NAMES.get(word) or _NAMES.get(word, JobState.UNKNOWN)
 
 
 def parse_canceler(text: str) -> Canceler | None:
-    """Return who canceled a job, of sacct's word for its state: ``CANCELLED by 1000``, and ``CANCELLED`` where nobody asked for
-    it (src/sacct/print.c). Of squeue's word nothing can be told: it is the same for all."""
+    """Return who canceled a job, from sacct's name of its state: ``CANCELLED by 1000``, or ``CANCELLED`` if nobody requested it
+    (src/sacct/print.c). squeue's name does not say it."""
     found = CANCELED_BY.fullmatch(text)
     if found:
         return Canceler(int(found[1]))
