@@ -19,7 +19,7 @@ def tensorflow_of(software: Software) -> str:
 
 
 def home(software: Software) -> str:
-    """Return where a software's packages are, for a message."""
+    """Return where the software's packages are, for a message."""
     if software.spec and not software.image:
         return f"the environment {software.spec.name} ({software.spec.summary})"
     named = software.python if "/" in software.python else software.executable or software.python

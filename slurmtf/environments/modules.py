@@ -1,4 +1,4 @@
-"""Find environment modules that do not exist, with this machine's ``module``, if the site's modules can be loaded here."""
+"""Find environment modules that do not exist, using this machine's ``module``, if the site's modules can be loaded here."""
 
 from __future__ import annotations
 

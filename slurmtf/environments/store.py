@@ -79,7 +79,7 @@ class EnvironmentStore:
         return read_json(self.layout.record(name)) if self.layout.is_whole(name) else {}
 
     def failure(self, name: str) -> Failure | None:
-        """Return why its last build failed; None if it has not failed, or the environment exists by now."""
+        """Return why its last build failed; None if it has not failed, or if the environment has been built since."""
         facts = {} if self.record(name) else read_json(self.layout.failure(name))
         return Failure(**facts) if facts else None
 

@@ -18,7 +18,7 @@ from slurmtf.schema import Strict
 
 @dataclass(slots=True)
 class MpiConfiguration:
-    """Azure ML's spelling of :class:`Mpi`. Counts may be set until an estimator is created with it, which reads them then."""
+    """Azure ML's spelling of :class:`Mpi`. Counts can be changed until an estimator is created with it."""
 
     process_count_per_node: int = 1
     node_count: int | None = None

@@ -64,7 +64,7 @@ def read_followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | No
 def settle(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
     """Make a submitted run wait for the current jobs of the runs that it follows.
 
-    Raises SlurmError if Slurm refuses that by now, or does not answer; then the run's job is canceled.
+    If Slurm no longer allows that or does not answer, cancels the run's job and raises SlurmError.
     """
     from slurmtf.runs.status import current_job_of  # noqa: PLC0415
 

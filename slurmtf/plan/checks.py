@@ -33,7 +33,7 @@ JAX_MODULES = ("jax", "keras")
 JOINS_JAX = ("jax.distributed", "keras.distribution", "distribution.initialize", "distributed.initialize")
 """Names whose use shows that a script has JAX join its processes."""
 STARTS_JAX = ("distribution.initialize", "distributed.initialize")
-"""The names that fail, or leave the process alone, if nothing tells JAX about the job."""
+"""The names that fail, or do not join the processes, if JAX has no information about the job."""
 OF_JOINING = ("jax.distributed", "keras.distribution")
 """The modules that define these names."""
 KERAS_3 = (2, 16)
@@ -143,7 +143,7 @@ def _find_unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding
 
 
 def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
-    """Yield a warning for whatever the script may lack where it runs."""
+    """Yield a warning for everything that the script may lack when it runs."""
     if software.is_untold:
         yield from _find_unasked(estimator, script)
     yield from _perhaps_lacking(estimator, tasks, script, software)

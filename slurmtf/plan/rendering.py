@@ -112,7 +112,7 @@ class _Finder(threading.local):
         self.found: list[str] = []
 
     def load(self, name: str) -> tuple[str, str, Callable[[], bool]] | None:
-        """Return a template's text, its file, and a function that tells whether that file is still current (Jinja's loader
+        """Return a template's text, its file, and a function that returns whether that file is still current (Jinja's loader
         interface)."""
         path = self._find(name)
         if path is None:

@@ -57,8 +57,8 @@ def note_found(layout: RunLayout, jobs: Iterable[SubmittedJob]) -> None:
 def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunLayout, Found]:
     """Find the jobs of runs by their journals, or else by their working directory, the run folder.
 
-    Each scheduler is queried once. ``max_age_s``: accept an answer that another process of the user got so many seconds ago.
-    The journals of a sweep know only the elements that have started.
+    Each scheduler is queried once. ``max_age_s``: accept answers of up to this age, in seconds, that another process of the
+    user got. The journals of a sweep know only the elements that have started.
     """
     places = {layout: place for layout in layouts if (place := _place(layout))}
     found = {layout: _in_journal(layout, place) for layout, place in places.items()}

@@ -44,7 +44,7 @@ BUILD = "build"
 
 @dataclass(frozen=True)
 class Building:
-    """How an environment is to be built: from what, where, for which user."""
+    """How to build an environment: from what, where, for which user."""
 
     spec: EnvironmentSpec
     store: EnvironmentStore

@@ -14,7 +14,7 @@ from slurmtf.job.contract.sweep.records import MOST_TRIALS
 from slurmtf.scheduler import SubmittedJob
 
 SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"
-"""Why there is a job: the run was submitted; it was, but its client died before it could record that; somebody ran sbatch."""
+"""Why a job exists: the run was submitted; or its client died before it could record the job; or somebody ran sbatch."""
 
 
 def note(layout: RunLayout, job: SubmittedJob) -> None:

@@ -1,4 +1,4 @@
-"""Run slurmtf's own programs in their tool environments, which are built once by name, here or in a job, as the site says."""
+"""Run slurmtf's own programs in tool environments, which are built once by name, here or in a job, as the profile says."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from slurmtf.submit.refused import refusals_for
 POLL_S = (1.0, 15.0)
 """The first and the longest pause between two queries about a job, in seconds."""
 FORGOTTEN = 3
-"""After so many queries in a row in which Slurm does not know a job, it has ended and been forgotten."""
+"""The number of consecutive queries without a job after which it counts as ended and forgotten by Slurm."""
 PROGRAM, LOG, JOBS = "tool.pyz", "tool.log", "jobs.json"
 SETTINGS = ("partition", "account", "time")
 """The settings of :meth:`Toolbox.run_each` that remedies may name."""
@@ -68,7 +68,7 @@ class Toolbox:
 
     @property
     def by_job(self) -> bool:
-        """Whether the site wants this kind of work in jobs; the setting for builds applies."""
+        """Whether such work is done in jobs, by the site's setting for builds."""
         return self.site.environments.build == "job" and self.scheduler.queues
 
     def python(self, name: str, likely: Sequence[str] = (), more: Sequence[str] = ()) -> str:
@@ -105,9 +105,9 @@ class Toolbox:
     ) -> list[Ended]:
         """Run our program on each of several elements, and return how each ended.
 
-        On a cluster they are the elements of an array, whose program is told the number of its job's first element; here, as
-        many processes run as :func:`shares` says. ``asked`` are flags of sbatch; ``tick`` is called meanwhile. Raises
-        SlurmError if Slurm does not answer.
+        On a cluster, they are the elements of an array, and the program's argument is the number of its job's first element;
+        here, :func:`shares` determines the number of processes. ``asked`` are flags of sbatch; ``tick`` is called meanwhile.
+        Raises SlurmError if Slurm does not answer.
         """
         command = (python, "-I", put_program(folder), *words)
         if not self.scheduler.queues:
@@ -174,10 +174,11 @@ def _note_jobs(folder: Path, jobs: Iterable[SubmittedJob], began: float | None =
 
 
 def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
-    """Return the additional arguments of each process that does its share of the elements on a machine with so many CPUs.
+    """Return the additional arguments of each process, which does a share of the elements, on a machine with ``of_machine``
+    CPUs.
 
-    With ``cpus`` per process, as many run at once as fit, each with the arguments ``part NUMBER PROCESSES CPUS``; otherwise one
-    does all.
+    With ``cpus`` per process, as many processes as fit run at once, each with the arguments ``part NUMBER PROCESSES CPUS``;
+    otherwise, one process does all elements.
     """
     if not cpus:
         return [()]
@@ -274,5 +275,5 @@ def reasons_to_wait(seen: Iterable[Observation]) -> str:
 
 
 def _asking_nothing(site: Site) -> Estimator:
-    """Return an estimator that requests nothing: a job of our own gets what the site gives to builds."""
+    """Return an estimator that requests nothing: our own jobs get the site's settings for builds."""
     return Estimator(HERE.parent, entry_script=HERE.name, compute_target=site)

@@ -59,7 +59,7 @@ class SweepFile(Strict):
     max_concurrent_runs: int | None = None
     """Number of trials that run at once (1 to 100). Default: all."""
     max_duration_minutes: int = LONGEST_MINUTES
-    """Minutes after which no trial starts and running trials are canceled."""
+    """The time limit in minutes; after it, no trial starts and running trials are canceled."""
     policy: Policy | None = None
     """Which trials are stopped early."""
     elements: int | None = None
@@ -156,7 +156,7 @@ def _expression(given: object) -> Expression | None:
 
 
 def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
-    """Return the sweep; None after adding what is wrong with it, except for findings of places that are in ``told``."""
+    """Return the sweep; None if it is wrong, after adding the findings, except for those about places in ``told``."""
     missing: dict[str, Any] = {name: None for name in REQUIRED if name not in settings}
     try:
         return Sweep(estimator, sampling, **missing, **settings)

@@ -53,7 +53,7 @@ class Sweep:
     max_concurrent_runs: int | None = None
     """Number of trials that run at once. Default: all."""
     max_duration_minutes: int = LONGEST_MINUTES
-    """Minutes after the submission at which trials stop starting and running ones are canceled."""
+    """The time limit in minutes from the submission on; after it, no trial starts and running trials are canceled."""
     policy: Any = None
     """Which trials are stopped early: BanditPolicy, MedianStoppingPolicy or TruncationSelectionPolicy. Default: none."""
     elements: int | None = field(default=None, kw_only=True)

@@ -1,5 +1,4 @@
-"""The resources that jobs have used, according to Slurm's accounting and jobstats, if the site has them.
-Pure.
+"""The resources that jobs have used, according to Slurm's accounting and jobstats, if the site has them. Pure.
 
 jobstats (github.com/PrincetonUniversity/jobstats) stores a job's summary in AdminComment: ``JS1:``, then base64 of gzipped
 JSON.
