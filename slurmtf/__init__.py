@@ -150,7 +150,7 @@ if TYPE_CHECKING:
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module 'slurmtf' has no attribute {name!r}")
-    from slurmtf.loading import pause_collection  # noqa: PLC0415 - with the first name that is used
+    from slurmtf.loading import pause_collection  # noqa: PLC0415 - only when the first name is used
 
     with pause_collection():
         return getattr(import_module(_HOMES[name]), name)

@@ -218,7 +218,7 @@ class Document:
 
         Raises the document's error class with one finding for each wrong key or value.
         """
-        import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
+        import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
         raw = self.plain(kind, self.data if data is None else data)
         try:

@@ -34,7 +34,7 @@ def follow(
 
 
 def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
-    from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - here and below: for a run that follows another
+    from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - here and below: only for a run that follows another
 
     name, condition = (given.id, "ok") if isinstance(given, Run) else parse(given)
     run = given if isinstance(given, Run) else Run.find(name, workspace)

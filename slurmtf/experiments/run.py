@@ -51,7 +51,7 @@ class Run(RunFolder):
     def get_context() -> Any:
         """Return the run whose script this process is, with ``log(name, value, step=None)`` and the like. Outside a run it
         prints what it would log."""
-        from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - for scripts alone
+        from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - only scripts need it
 
         return ScriptRun.get_context()
 
@@ -226,7 +226,7 @@ class Run(RunFolder):
         See :func:`slurmtf.models.exporting.export` for the options. ``model`` chooses one of several. Raises SlurmtfError if no
         exported file matches the model.
         """
-        from slurmtf.models.exporting import export  # noqa: PLC0415 - a room above: the method stands here for users
+        from slurmtf.models.exporting import export  # noqa: PLC0415 - a room above: the method is here for users
 
         return export(self, model=model, **options)
 
@@ -258,7 +258,7 @@ class Run(RunFolder):
         ``follow``: until the run has ended. ``all_ranks``: the metrics of the other tasks too, as ``<task>/<name>``. Raises
         InputError if no MLflow is configured or installed, MirrorError if it can't be reached.
         """
-        from slurmtf.runs.mlflow.mirroring import Following, Mirror  # noqa: PLC0415 - for the few that have MLflow
+        from slurmtf.runs.mlflow.mirroring import Following, Mirror  # noqa: PLC0415 - only with MLflow
 
         with Mirror(self, all_ranks) as mirror:
             view = Following([mirror])

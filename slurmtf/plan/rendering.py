@@ -47,7 +47,7 @@ def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rend
 
     Raises TemplateError if the template is missing or wrong, or somebody else could have written it.
     """
-    import jinja2  # noqa: PLC0415 - 50 ms that only a renderer pays
+    import jinja2  # noqa: PLC0415 - 50 ms that only rendering needs
 
     environment, finder = _environment((*_own_folder(plan.batch.template), *folders))
     finder.found.clear()

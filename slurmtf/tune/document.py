@@ -178,7 +178,7 @@ def _training(document: Document, path: Path, overrides: dict[str, Any]) -> Esti
 
 def json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a sweep file (https://json-schema.org/draft/2020-12)."""
-    import pydantic  # noqa: PLC0415 - 40 ms that only a reader of YAML pays
+    import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
     kinds: tuple[Any, ...] = (
         SweepFile,

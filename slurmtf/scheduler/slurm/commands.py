@@ -77,7 +77,7 @@ def find_inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str
 
 def _variables(flag: str) -> Iterable[str]:
     """Yield the variables of a flag and of the flags that it excludes."""
-    from slurmtf.estimator import families  # noqa: PLC0415 - only who submits needs them
+    from slurmtf.estimator import families  # noqa: PLC0415 - only a submission needs them
     from slurmtf.estimator.quantities import normal_flag  # noqa: PLC0415
 
     name = normal_flag(flag)

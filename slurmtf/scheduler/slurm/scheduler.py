@@ -49,7 +49,7 @@ class SlurmScheduler:
     def submit(
         self, script: Path, folder: Path, environ: Mapping[str, str], array: Array | None = None, *, why: str, note: Note
     ) -> list[SubmittedJob]:
-        from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415 - 60 ms, which only a submission pays
+        from slurmtf.scheduler.slurm.executor import SlurmtfExecutor  # noqa: PLC0415 - 60 ms that only a submission needs
 
         executor = SlurmtfExecutor(folder / SUBMITIT, script=script, cluster=self.cluster, environ=environ)
         if array is None:
