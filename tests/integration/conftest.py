@@ -1,4 +1,4 @@
-"""Every Python that our programs in a job must run on."""
+"""Every Python on which our programs in a job must run."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tests.environments import interpreters
 
 @pytest.fixture(params=interpreters.MINORS)
 def interpreter(request: pytest.FixtureRequest) -> str:
-    """The path of a Python, of each version in turn."""
+    """The path of a Python interpreter, one for each version in turn."""
     found = interpreters.installed(request.param)
     if found is None:
         pytest.skip(f"no working python{request.param} in PATH")

@@ -1,4 +1,4 @@
-"""Runs on this machine that log metrics, for what shows them."""
+"""Runs on this machine that log metrics, for the tests of the commands that show them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def workspace(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def submit(tmp_path: Path, workspace: Path) -> Iterator[Submit]:
-    """Submits a script to this machine; whatever is left of it is ended after the test."""
+    """Submits a script to this machine; what is still running after the test is ended."""
     runs: list[Run] = []
 
     def submit_script(text: str, **settings: object) -> Run:

@@ -1,4 +1,4 @@
-"""The page "From Azure ML": its commands, run as they are shown on the example that it names, one after the other."""
+"""The page "From Azure ML": its commands, run one after the other on the example that it names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SLURMTF = str(Path(sys.executable).with_name("slurmtf"))
 
 @pytest.fixture(scope="module")
 def shown(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """The folder in which the commands were run, and what each printed."""
+    """The folder in which the commands were run, and the output of each."""
     folder = tmp_path_factory.mktemp("page")
     shutil.copytree(ROOT / "examples/azureml", folder / "azureml")
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "COLUMNS": "80"}
@@ -52,7 +52,7 @@ def test_the_script_runs_unchanged(shown: tuple[Path, dict[str, str]]) -> None:
     assert (metrics["loss"][0], len(metrics["loss"])) == (16.0, 20)
 
 
-def test_its_curve_is_seen(shown: tuple[Path, dict[str, str]]) -> None:
+def test_the_metric_curve_is_shown(shown: tuple[Path, dict[str, str]]) -> None:
     _, printed = shown
     rows = printed["metrics last"].splitlines()[1:]
     assert [" ".join(row.split()[1:]) for row in rows] == ["learning rate 0.1 1 0.1 0.1", "loss 0.00332307 19 0.00332307 16"]

@@ -1,4 +1,4 @@
-"""Metrics of a run that goes on, as a terminal and a pipe see them."""
+"""The metrics of a running run, in a terminal and in a pipe."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def watched(run: Run, *words: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_each_new_value_is_a_line(submit: Submit) -> None:
+def test_each_new_value_is_printed_as_a_line(submit: Submit) -> None:
     lines = watched(submit(FIVE))
     assert [line.split(maxsplit=1)[1] for line in lines] == [
         "loss 1 at 0", "loss 0.5 at 1", "loss 0.333333 at 2", "loss 0.25 at 3", "loss 0.2 at 4"]  # fmt: skip
 
 
-def test_each_new_value_is_a_row(submit: Submit) -> None:
+def test_each_new_value_is_printed_as_a_row(submit: Submit) -> None:
     run = submit(FIVE)
     heading, *rows = watched(run, "--csv")
     assert heading == "run,task,name,step,time,value"
@@ -61,7 +61,7 @@ def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:
 
     def let_go(text: str) -> None:
         for step in range(2):
-            if text.rstrip().endswith(f"at {step}"):  # the legend tells the last value and its step
+            if text.rstrip().endswith(f"at {step}"):  # the legend shows the last value and its step
                 (run.folder / f"outputs/shown-{step}").touch()
 
     text = seen_in_a_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"], on_text=let_go)
@@ -81,7 +81,7 @@ log("loss", 0.25, 1)
 """
 
 
-def test_the_primary_metric_is_told_beside_the_log(submit: Submit) -> None:
+def test_the_primary_metric_is_shown_along_with_the_log(submit: Submit) -> None:
     run = submit(TOLD, primary_metric="loss")
     command = [SLURMTF, "logs", "-f", str(run.folder) + "/"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:

@@ -1,4 +1,4 @@
-"""A run in MLflow, a real server's and a real database's: while the run goes on, after, and again; nothing is there twice."""
+"""A run mirrored to a real MLflow server and database: while it runs, afterwards, and again; nothing is duplicated."""
 
 from __future__ import annotations
 
@@ -75,14 +75,14 @@ class Mlflow:
         self.python, self.folder, self.uri = python, folder, uri or f"sqlite:///{folder}/mlflow.db"
 
     def mirror(self, run: Run, *words: str) -> dict[str, Any]:
-        """What `slurmtf mirror` says of one run."""
+        """Run `slurmtf mirror` on one run and return its output."""
         done = called(self.python, self.uri, self.folder, "-c", MIRROR, "mirror", str(run.folder), *words, "--json")
         assert done.returncode == 0, done.stdout + done.stderr
         (found,) = json.loads(done.stdout)["data"]["runs"]
         return dict(found)
 
     def runs(self, experiment: str = "views") -> dict[str, Any]:
-        """All that MLflow has of an experiment, by the runs' names."""
+        """Return all that MLflow has of an experiment, by run name."""
         done = called(self.python, self.uri, self.folder, "-c", ASK, f"{self.folder}/got-", experiment)
         assert done.returncode == 0, done.stderr
         return dict(json.loads(done.stdout))
@@ -102,7 +102,7 @@ def served(mlflow: Path, tmp_path: Path) -> Iterator[Mlflow]:
         server.kill()
 
 
-def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(served: Mlflow, submit: Submit) -> None:
+def test_a_run_is_mirrored_while_it_runs_and_afterwards_without_duplicates(served: Mlflow, submit: Submit) -> None:
     tracked = served
     run = submit(TRAINS, script_params={"--lr": 0.1})
     until((run.folder / "outputs/model.txt").exists, "what was logged")
@@ -136,7 +136,7 @@ def test_a_run_is_mirrored_while_it_goes_on_and_after_and_never_twice(served: Ml
 
 
 @pytest.mark.parametrize(("listens", "told"), [(False, "Connection refused"), (True, "timed out")], ids=["away", "silent"])
-def test_a_server_that_does_not_answer_is_an_error_and_later_has_all(
+def test_an_unreachable_server_is_an_error_and_a_later_mirror_completes_it(
     tracked: Mlflow, submit: Submit, listens: bool, told: str
 ) -> None:
     run = submit("log('loss', 1.0, 0)")
@@ -173,7 +173,7 @@ run.child_run("fold").log("inner", 10 * float(sys.argv[2]))
 """
 
 
-def test_a_sweep_from_python_with_its_trials_and_their_child_runs(tracked: Mlflow, tmp_path: Path) -> None:
+def test_a_sweep_is_mirrored_from_python_with_its_trials_and_their_child_runs(tracked: Mlflow, tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(SCORES)
     wanted = TensorFlow(tmp_path, entry_script="train.py", compute_target="local")
     sweep = Sweep(wanted, GridParameterSampling({"x": choice(1, 2)}), "score", "maximize", 2)

@@ -1,4 +1,4 @@
-"""A Run in a notebook, executed by nbclient in a real kernel: it grows while the cell waits, and leaves no thread."""
+"""A Run in a notebook, executed by nbclient in a real kernel: its output grows while the cell waits, and no thread is left."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ for step in range(6):
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, list[Any]]:
-    """The notebook after it was run, and all outputs of the first cell in the order in which they came."""
+    """The executed notebook, and all outputs of the first cell in the order in which they came."""
     folder = tmp_path_factory.mktemp("notebook")
     source = folder / "source"
     source.mkdir()
@@ -61,7 +61,7 @@ def html(output: Any) -> str:
     return str(output["data"]["text/html"])
 
 
-def test_it_grows_while_the_cell_waits(executed: tuple[Any, list[Any]]) -> None:
+def test_the_output_grows_while_the_cell_waits(executed: tuple[Any, list[Any]]) -> None:
     notebook, drawn = executed
     assert [message["msg_type"] for message in drawn[:2]] == ["display_data", "update_display_data"]
     assert len({message["content"]["transient"]["display_id"] for message in drawn}) == 1
@@ -74,12 +74,12 @@ def test_it_grows_while_the_cell_waits(executed: tuple[Any, list[Any]]) -> None:
     assert "0.166667 at 5" in html(output)
 
 
-def test_it_leaves_no_thread(executed: tuple[Any, list[Any]]) -> None:
+def test_no_thread_is_left(executed: tuple[Any, list[Any]]) -> None:
     notebook, _ = executed
     assert notebook.cells[1].outputs[0]["text"] == "Completed []\n"
 
 
-def test_a_run_shows_itself(executed: tuple[Any, list[Any]]) -> None:
+def test_a_run_is_displayed_as_html(executed: tuple[Any, list[Any]]) -> None:
     notebook, _ = executed
     (output,) = notebook.cells[2].outputs
     assert output["data"]["text/plain"].startswith("Run('views-")
@@ -93,14 +93,14 @@ def test_without_output_nothing_is_drawn(executed: tuple[Any, list[Any]]) -> Non
     assert len(notebook.cells[3].outputs) == 1
 
 
-def test_elsewhere_it_is_plain_text(submit: Submit, capsys: pytest.CaptureFixture[str]) -> None:
+def test_outside_a_notebook_it_is_plain_text(submit: Submit, capsys: pytest.CaptureFixture[str]) -> None:
     run: Run = submit("print('trains', flush=True)")
     run.wait_for_completion(show_output=True)
     assert capsys.readouterr().out == "trains\n"
     assert repr(run) == f"Run({run.id!r})"
 
 
-def test_a_run_that_is_gone_has_no_html(submit: Submit) -> None:
+def test_a_removed_run_has_no_html(submit: Submit) -> None:
     run = submit("")
     run.wait_for_completion()
     run.folder.rename(Path(f"{run.folder}-away"))

@@ -1,4 +1,4 @@
-"""A run's receipt, the run again without its source, what differs, and how it is cited; on this machine."""
+"""A run's receipt, a repeat without its source, their differences, and the citation; on this machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def data(environ: dict[str, str], *words: str) -> Any:
 
 
 def complete(run: Run) -> dict[str, Any]:
-    """The receipt of a run that has ended, once the job has had its last say."""
+    """Return the receipt of an ended run, once the job has written its part."""
     run.wait_for_completion()
     until(lambda: read_json(run.layout.receipt).get("attempts"), "the job's last say in the receipt")
     return run.receipt

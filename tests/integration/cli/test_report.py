@@ -1,4 +1,4 @@
-"""'slurmtf report' of runs on this machine: sampled by the agent, with GPUs that a stand-in for nvidia-smi tells of."""
+"""'slurmtf report' of runs on this machine, sampled by the agent, with GPUs that a fake nvidia-smi reports."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def one(environ: dict[str, str], run: Run) -> dict[str, Any]:
     return found
 
 
-def test_what_a_run_used(submit: Submit, environ: dict[str, str]) -> None:
+def test_the_report_shows_what_a_run_used(submit: Submit, environ: dict[str, str]) -> None:
     run = submit(BUSY, memory="64G")
     run.wait_for_completion()
     found = one(environ, run)
@@ -73,7 +73,7 @@ def test_what_a_script_holds_as_it_ends(submit: Submit, environ: dict[str, str])
     assert 300 << 20 <= one(environ, run)["memory_used"] < 400 << 20
 
 
-def test_gpus_while_the_run_goes_on(
+def test_gpus_are_reported_while_the_run_is_going(
     submit: Submit, environ: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "bin").mkdir()

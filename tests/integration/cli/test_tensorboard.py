@@ -1,4 +1,4 @@
-"""``slurmtf tensorboard`` with the real one: it serves the runs' events, and ends without a trace."""
+"""``slurmtf tensorboard`` with the real TensorBoard: it serves the runs' events, and leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def run(submit: Submit) -> Run:
-    """A run that wrote TensorBoard's events into its outputs."""
+    """A run that wrote TensorBoard events into its outputs."""
     from tensorboard.compat.proto.event_pb2 import Event
     from tensorboard.compat.proto.summary_pb2 import Summary
     from tensorboard.summary.writer.event_file_writer import EventFileWriter
@@ -46,7 +46,7 @@ def run(submit: Submit) -> Run:
 
 
 def children(pid: int) -> list[int]:
-    """Return the processes that descend from one."""
+    """Return the descendants of a process."""
     own = [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
     return [*own, *(one for child in own for one in children(child))]
 
@@ -60,7 +60,7 @@ def board(run: Run, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
         env={**os.environ, "TMPDIR": str(scratch)},
     )  # fmt: skip
     yield process
-    process.terminate()  # killed, it could not end TensorBoard
+    process.terminate()  # if it were killed, it could not end TensorBoard
     process.wait(HANG_S)
 
 
@@ -73,7 +73,7 @@ def told(board: subprocess.Popen[str]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
-def test_it_serves_until_it_is_ended(board: subprocess.Popen[str], run: Run, tmp_path: Path, number: int) -> None:
+def test_it_serves_until_it_is_terminated(board: subprocess.Popen[str], run: Run, tmp_path: Path, number: int) -> None:
     data = told(board)
     assert data["ssh"].startswith(f"ssh -N -L 6006:localhost:{data['port']} ")
 
@@ -93,7 +93,7 @@ def test_it_serves_until_it_is_ended(board: subprocess.Popen[str], run: Run, tmp
         assert one.connect_ex(("localhost", int(data["port"]))) != 0
 
 
-def test_a_port_that_is_taken_is_told(run: Run) -> None:
+def test_a_port_in_use_is_reported(run: Run) -> None:
     with socket.socket() as taken:
         taken.bind(("localhost", 0))
         taken.listen()

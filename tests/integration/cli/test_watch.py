@@ -1,4 +1,4 @@
-"""'slurmtf watch' in a terminal: what it shows, what keys do, and what twenty of them cost Slurm."""
+"""'slurmtf watch' in a terminal: what it shows, what keys do, and how often twenty of them query Slurm."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def environ(tmp_path: Path, workspace: Path) -> dict[str, str]:
     return {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache"), "SLURMTF_WORKSPACE": str(workspace)}
 
 
-def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict[str, str]) -> None:
+def test_a_run_is_watched_opened_and_canceled(submit: Submit, environ: dict[str, str]) -> None:
     done = submit("print('all done')\n")
     done.wait_for_completion()
     wait_for(
@@ -76,7 +76,7 @@ def test_a_run_is_watched_looked_into_and_canceled(submit: Submit, environ: dict
 
 def test_it_gives_the_terminal_back_while_it_is_suspended(environ: dict[str, str], pending: RunLayout) -> None:
     name = Path(pending.folder).name
-    shell = Terminal("/bin/bash", "--norc", "-i", environ=environ)  # the kernel stops no job that has no shell to come back to
+    shell = Terminal("/bin/bash", "--norc", "-i", environ=environ)  # the kernel does not stop a job without a shell to return to
     shell.press(f"PATH=/nonexistent {SLURMTF} watch\r")
     shell.shows(name, "q: quit")
     shell.press("\x1a")
@@ -90,14 +90,14 @@ def test_it_gives_the_terminal_back_while_it_is_suspended(environ: dict[str, str
     assert shell.end() == 0
 
 
-def test_a_narrow_terminal_has_names_states_and_keys(environ: dict[str, str], pending: RunLayout) -> None:
+def test_a_narrow_terminal_still_shows_names_states_and_keys(environ: dict[str, str], pending: RunLayout) -> None:
     terminal = Terminal(SLURMTF, "watch", environ={**environ, "PATH": "/nonexistent"}, lines=5, columns=20)
     terminal.shows("…", Path(pending.folder).name[-6:], "no log yet", "q: quit")
     terminal.press("q")
     assert terminal.end() == 0
 
 
-def test_a_terminal_that_can_not_be_drawn_upon_is_refused(environ: dict[str, str]) -> None:
+def test_a_dumb_terminal_is_refused(environ: dict[str, str]) -> None:
     terminal = Terminal(SLURMTF, "watch", environ=environ, term="dumb")
     terminal.shows("$TERM is dumb", "slurmtf ls")
     assert terminal.end() == 2
@@ -120,7 +120,7 @@ def pending(workspace: Path) -> RunLayout:
 
 
 def test_keys_are_taken_while_slurm_does_not_answer(environ: dict[str, str], pending: RunLayout, tmp_path: Path) -> None:
-    answers = tmp_path / "answers"  # nobody writes into it at first
+    answers = tmp_path / "answers"  # nothing is written into it at first
     os.mkfifo(answers)
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "squeue").write_text(f"#!/bin/sh\nread line < {answers}\nexit 1\n")
@@ -153,7 +153,7 @@ def test_it_goes_on_when_a_folder_vanishes(gone: str, environ: dict[str, str], p
 
 @pytest.fixture
 def twenty(environ: dict[str, str], pending: RunLayout, tmp_path: Path) -> Iterator[tuple[float, list[Terminal]]]:
-    """Twenty terminals, and a squeue that notes its calls; and when the first one was started."""
+    """Start twenty terminals, with a squeue that records its calls; yields also when the first one started."""
     (tmp_path / "bin").mkdir()
     line = f"77|PENDING|{round(time.time())}|N/A|N/A||Priority|{pending.folder}"
     (tmp_path / "bin" / "squeue").write_text(f"#!/bin/sh\necho >> {tmp_path}/calls\necho '{line}'\n")

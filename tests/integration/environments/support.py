@@ -1,4 +1,4 @@
-"""Environments that hold next to nothing, made of wheels that the tests write: no network has a part in it."""
+"""Nearly empty environments, built from wheels that the tests write, without a network."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def build_wheel(folder, settings=None, metadata=None):
 
 
 def write_wheel(folder: Path, name: str, version: str = "1.0", *, needs: str = "", filler: int = 0) -> Path:
-    """A package with a module of its name, which says its version."""
+    """Write a wheel with one module, named after the package, that holds its version."""
     folder.mkdir(parents=True, exist_ok=True)
     wheel = folder / f"{name}-{version}-py3-none-any.whl"
     info = f"{name}-{version}.dist-info"
@@ -76,7 +76,7 @@ def write_wheel(folder: Path, name: str, version: str = "1.0", *, needs: str = "
 
 
 def write_sources(folder: Path, name: str, version: str = "1.0", *, compiler: str = "pass") -> Path:
-    """A package of which there are only sources; ``compiler`` is the statement that compiles them."""
+    """Write a package as sources only; ``compiler`` is the statement that compiles them."""
     sources = folder / f"{name}-{version}.tar.gz"
     project = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-path = ["."]\n'
     backend = BACKEND.format(name=name, version=version, compiler=compiler)
@@ -90,7 +90,7 @@ def write_sources(folder: Path, name: str, version: str = "1.0", *, compiler: st
 
 
 def meant(printed: str) -> str:
-    """Return what it means that an installer prints this, in the builder's words."""
+    """Return the builder's explanation of an installer's output."""
     return explain_failure(StepError("installing", 1, printed)).what.partition(" (")[0]
 
 
@@ -101,7 +101,7 @@ NOT_COMPILED = meant("Failed to build x")
 
 @dataclass
 class Lab:
-    """A store, wheels, and what was told meanwhile."""
+    """A store, wheels, and the messages printed so far."""
 
     root: Path
     wheels: Path
@@ -116,13 +116,13 @@ class Lab:
         return of_packages(wish, LOCAL, self.wheels)
 
     def build(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
-        """The environment's folder."""
+        """Build an environment and return its folder."""
         spec = self.spec(*packages)
         build(spec, self.store, LOCAL, self.told.append, lock)
         return self.store.folder(spec.name)
 
     def start(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """The same in another process, in a session of its own."""
+        """Start a build in another process, in its own session."""
         return subprocess.Popen(
             [*before, sys.executable, "-c", DRIVER, str(self.root), str(self.wheels), *packages],
             cwd=ROOT,
@@ -133,11 +133,11 @@ class Lab:
         )
 
     def fetch(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
-        """The folder of what was fetched."""
+        """Fetch packages and return their folder."""
         return Path(fetch(self.spec(*packages), self.store, LOCAL, self.told.append, lock))
 
     def start_fetched(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
-        """Build an environment of what was fetched, as a job does; returns the builder."""
+        """Start building an environment from fetched packages, as a job does; return the builder process."""
         spec = self.spec(*packages)
         path = write_spec(spec, self.store, wheelhouse=self.store.layout.download(spec.name))
         command = [*before, sys.executable, "-I", program(self.store), "build", path]
@@ -145,7 +145,7 @@ class Lab:
 
     @property
     def builds(self) -> list[str]:
-        """What lies where environments are built."""
+        """Return what is in the folder where environments are built."""
         return sorted(path.name for path in Path(self.store.layout.built).iterdir())
 
 
@@ -155,7 +155,7 @@ def version_of(folder: Path, module: str) -> str:
 
 
 def children(pid: int) -> list[int]:
-    """The processes that a process has started."""
+    """Return the children of a process."""
     text = Path(f"/proc/{pid}/task/{pid}/children").read_text()
     return [int(child) for child in text.split()]
 

@@ -1,4 +1,4 @@
-"""Environments are built: what comes out, when nothing is done, what a failure says."""
+"""Building environments: the result, when nothing has to be done, and what a failure says."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .support import LOCAL, Lab, version_of, write_wheel
 
 
 @pytest.mark.parametrize("tool", ["uv", "pip"])
-def test_packages_are_installed_compiled_and_written_down(lab: Lab, tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_are_installed_compiled_and_recorded(lab: Lab, tool: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(lab.wheels))
     if tool == "pip":
@@ -37,7 +37,7 @@ def test_packages_are_installed_compiled_and_written_down(lab: Lab, tool: str, m
     assert any(line.startswith("installing") for line in lab.told)
 
 
-def test_the_second_time_nothing_is_done(lab: Lab) -> None:
+def test_a_second_build_does_nothing(lab: Lab) -> None:
     folder = lab.build("speck")
     before = folder.resolve()
     lab.told.clear()
@@ -45,12 +45,12 @@ def test_the_second_time_nothing_is_done(lab: Lab) -> None:
     assert lab.told == []
 
 
-def test_the_same_packages_are_the_same_environment_and_others_are_not(lab: Lab) -> None:
+def test_only_the_same_packages_give_the_same_environment(lab: Lab) -> None:
     assert lab.spec("speck").name == lab.spec("speck", "speck").name
     assert lab.spec("speck").name != lab.spec("speck==1.0").name
 
 
-def test_a_lock_brings_the_versions_back(lab: Lab) -> None:
+def test_a_lock_restores_the_versions(lab: Lab) -> None:
     first = lab.build("speck")
     lock = tuple(line for line in lab.store.record(first.name)["lock"] if line.startswith("speck"))
     write_wheel(lab.wheels, "speck", "2.0")
@@ -60,7 +60,7 @@ def test_a_lock_brings_the_versions_back(lab: Lab) -> None:
     assert version_of(lab.build("speck"), "speck") == "2.0"
 
 
-def test_an_environment_whose_interpreter_is_gone_is_built_again(lab: Lab) -> None:
+def test_an_environment_without_its_interpreter_is_rebuilt(lab: Lab) -> None:
     folder = lab.build("speck")
     before = folder.resolve()
     (folder / "bin" / "python").unlink()
@@ -86,7 +86,7 @@ def test_a_package_that_does_not_exist(lab: Lab) -> None:
     assert failure.log == str(log)
 
 
-def test_a_failure_is_tried_again(lab: Lab) -> None:
+def test_a_failed_build_is_retried(lab: Lab) -> None:
     with pytest.raises(SoftwareError):
         lab.build("later")
     write_wheel(lab.wheels, "later")
@@ -102,7 +102,7 @@ def test_packages_that_do_not_go_together(lab: Lab) -> None:
 
 
 def test_a_package_without_its_dependencies(lab: Lab) -> None:
-    """tf-keras asks for "tensorflow", which would come over the files of "tensorflow-cpu"."""
+    """tf-keras requires "tensorflow", which would overwrite the files of "tensorflow-cpu"."""
     write_wheel(lab.wheels, "tensorflow_cpu")
     write_wheel(lab.wheels, "tf_keras", needs="tensorflow")
     folder = lab.build("tensorflow-cpu", "tf-keras")
@@ -111,13 +111,13 @@ def test_a_package_without_its_dependencies(lab: Lab) -> None:
     assert "tensorflow" not in packages
 
 
-def test_a_python_that_is_not_there(lab: Lab) -> None:
+def test_a_missing_python_is_named(lab: Lab) -> None:
     spec = EnvironmentSpec(kind="pip", python="python3.99", requirements=("speck",))
     with refusing(SoftwareError, "build-failed", "python3.99"):
         build(spec, lab.store, LOCAL, lab.told.append)
 
 
-def test_what_is_built_can_be_used_from_a_login_shell_without_activation(lab: Lab) -> None:
+def test_a_built_environment_works_in_a_login_shell_without_activation(lab: Lab) -> None:
     folder = lab.build("speck")
     done = subprocess.run(
         [folder / "bin" / "python", "-c", "import sys; print(sys.prefix)"], capture_output=True, text=True, check=True

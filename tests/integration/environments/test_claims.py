@@ -1,4 +1,4 @@
-"""One builder at a time, and nobody waits for a dead one."""
+"""There is one builder at a time, and no process waits for a dead one."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def held(path: Path, by: dict[str, object], silent_s: float = 0.0) -> Path:
     return path
 
 
-def test_a_claim_is_one_builder_s(path: Path) -> None:
+def test_only_one_builder_holds_a_claim(path: Path) -> None:
     first, second = Claim(str(path)), Claim(str(path))
     assert first.take()
     assert not second.take()
@@ -42,25 +42,25 @@ def test_a_claim_is_one_builder_s(path: Path) -> None:
     assert list(path.parent.iterdir()) == []
 
 
-def test_the_claim_of_a_process_that_has_ended_is_broken(path: Path) -> None:
+def test_the_claim_of_an_ended_process_is_broken(path: Path) -> None:
     held(path, DEAD)
     assert not Claim(str(path)).alive()
     assert Claim(str(path)).take()
 
 
-def test_a_pid_that_is_used_again_is_another_process(path: Path) -> None:
+def test_a_reused_pid_is_another_process(path: Path) -> None:
     held(path, {**DEAD, "pid": os.getpid(), "started": (start_of(os.getpid()) or 0) - 1})
     assert Claim(str(path)).take()
 
 
-def test_a_builder_on_another_host_is_dead_when_it_has_been_silent(path: Path) -> None:
+def test_a_silent_builder_on_another_host_is_dead(path: Path) -> None:
     held(path, ELSEWHERE, silent_s=SILENT_S / 2)
     assert not Claim(str(path)).take()
     held(path, ELSEWHERE, silent_s=SILENT_S + 5)
     assert Claim(str(path)).take()
 
 
-def test_a_beat_keeps_it_alive(path: Path) -> None:
+def test_a_heartbeat_keeps_the_claim_alive(path: Path) -> None:
     claim = Claim(str(path))
     assert claim.take()
     os.utime(path, (0, 0))
@@ -68,7 +68,7 @@ def test_a_beat_keeps_it_alive(path: Path) -> None:
     assert time.time() - path.stat().st_mtime < 60
 
 
-def test_nobody_gives_back_what_another_has_taken(path: Path) -> None:
+def test_a_claim_taken_over_by_another_is_not_released(path: Path) -> None:
     claim = Claim(str(path))
     assert claim.take()
     held(path, ELSEWHERE)
@@ -81,7 +81,7 @@ def told(process: subprocess.Popen[str]) -> str:
     return process.stdout.readline().strip()
 
 
-def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, path: Path) -> None:
+def test_only_one_of_many_processes_gets_a_dead_claim(tmp_path: Path, path: Path) -> None:
     held(path, DEAD)
     taker = (
         "import sys; from pathlib import Path; from slurmtf.job.contract.environments.claim import Claim\n"
@@ -98,7 +98,7 @@ def test_many_processes_that_break_a_dead_claim_at_once_get_one(tmp_path: Path, 
     ]
     assert [told(process) for process in takers] == ["here"] * 8
     gate.touch()
-    answers = [told(process) for process in takers]  # all of them live still
+    answers = [told(process) for process in takers]  # all of them are still alive
     for process in takers:
         process.communicate()
     assert answers.count("True") == 1, answers

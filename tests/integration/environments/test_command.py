@@ -1,4 +1,4 @@
-"""``slurmtf env``, as it is typed."""
+"""``slurmtf env``, as typed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ SLURMTF = Path(sys.executable).with_name("slurmtf")
 
 
 class Desk:
-    """A source, wheels, and the command with a workspace of its own."""
+    """A source, wheels, and the command with its own workspace."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -43,7 +43,7 @@ class Desk:
         return json.loads(done.stdout)["data"]
 
     def findings(self, *argv: str | Path) -> list[dict[str, str]]:
-        """What speaks against a command."""
+        """Return the findings that a command prints."""
         done = self.slurmtf(*argv, "--json")
         assert done.returncode == 2, done.stderr
         found: list[dict[str, str]] = json.loads(done.stdout)["error"]["findings"]
@@ -58,7 +58,7 @@ def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path)
 
 
-def test_from_build_to_remove(desk: Desk) -> None:
+def test_an_environment_is_managed_from_build_to_remove(desk: Desk) -> None:
     assert desk.data("env", "list") == []
     before = desk.slurmtf("plan", desk.job).stdout
     built = desk.slurmtf("env", "build", desk.job)
@@ -81,7 +81,7 @@ def test_from_build_to_remove(desk: Desk) -> None:
     assert list((folder.parent / ".built").iterdir()) == []
 
 
-def test_a_run_s_environment_is_built_again_with_its_versions(desk: Desk) -> None:
+def test_the_environment_of_a_run_is_rebuilt_with_its_versions(desk: Desk) -> None:
     run = desk.slurmtf("run", desk.job)
     assert (run.returncode, run.stdout) == (0, "1.0\n"), run.stderr
     assert desk.slurmtf("env", "remove", "--unused").stdout.startswith("removed pip-")
@@ -91,7 +91,7 @@ def test_a_run_s_environment_is_built_again_with_its_versions(desk: Desk) -> Non
     assert version_of(Path(again.stdout.strip()), "speck") == "1.0"
 
 
-def test_from_a_record_elsewhere(desk: Desk) -> None:
+def test_an_environment_is_built_from_a_record_elsewhere(desk: Desk) -> None:
     folder = Path(desk.slurmtf("env", "build", desk.job).stdout.strip())
     record = desk.folder / "record.json"
     record.write_text((folder / "slurmtf-environment.json").read_text())
@@ -101,7 +101,7 @@ def test_from_a_record_elsewhere(desk: Desk) -> None:
     assert desk.codes("env", "rebuild", record) == ["bad-record"]
 
 
-def test_what_a_job_lacks(desk: Desk) -> None:
+def test_what_a_job_lacks_is_reported(desk: Desk) -> None:
     assert "slurmtf env build" in desk.data("env", "check", desk.job)["there"]
     folder = desk.slurmtf("env", "build", desk.job).stdout.strip()
     after = desk.data("env", "check", desk.job)
@@ -119,7 +119,7 @@ def test_a_job_that_needs_no_environment(desk: Desk) -> None:
     assert desk.codes("env", "build", script) == ["nothing-to-build"]
 
 
-def test_options_add_to_the_job_file(desk: Desk) -> None:
+def test_options_are_added_to_the_job_file(desk: Desk) -> None:
     write_wheel(desk.wheels, "more")
     packages = ["--no-index", f"--find-links {desk.wheels}", "speck", "more"]
     words = [word for package in packages for word in ("--pip", package)]

@@ -1,4 +1,4 @@
-"""conda environments are built: solved and linked for real, of a channel that is a folder."""
+"""Building conda environments: really solved and linked, from a channel that is a folder."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.unit.support import refusing, tells
 from .support import LOCAL, Lab, alive, children, version_of, write_wheel
 
 SLURMTF = Path(sys.executable).with_name("slurmtf")
-# What they print where no package can be had, as issues of mamba and conda show it.
+# What they print if packages are unavailable, as issues of mamba and conda show it.
 MICROMAMBA = """
 error    libmamba Could not solve for environment specs
     The following packages are incompatible
@@ -65,7 +65,7 @@ def says(program: Path) -> str:
     return subprocess.run([program], capture_output=True, text=True, check=True).stdout.strip()
 
 
-def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> None:
+def test_packages_are_solved_and_hold_their_own_path(lab: Lab, conda: Conda) -> None:
     folder = built(lab, of_channel(conda, "python", "wants_old", "paths"))
     assert says(folder / "bin" / "speck") == f"1.0 {folder.resolve()}"
     assert says(folder / "bin" / "prefix") == str(folder.resolve())
@@ -75,7 +75,7 @@ def test_packages_are_solved_and_know_where_they_are(lab: Lab, conda: Conda) -> 
     assert any("(micromamba)" in line for line in lab.told)
 
 
-def test_pip_packages_after_conda_s(lab: Lab, conda: Conda) -> None:
+def test_pip_packages_are_installed_after_conda_packages(lab: Lab, conda: Conda) -> None:
     write_wheel(lab.wheels, "more")
     pip = ["--no-index", f"--find-links {lab.wheels}", "more"]
     folder = built(lab, of_channel(conda, "python", "speck <2", pip=pip))
@@ -83,7 +83,7 @@ def test_pip_packages_after_conda_s(lab: Lab, conda: Conda) -> None:
     assert "pip" in lab.store.record(folder.name)["packages"]
 
 
-def test_a_conda_file_with_pip_inside(lab: Lab, conda: Conda) -> None:
+def test_a_conda_file_may_list_pip_packages(lab: Lab, conda: Conda) -> None:
     write_wheel(lab.wheels, "more")
     folder = built(lab, file_with_pip(lab, conda))
     assert [version_of(folder, name) for name in ("speck", "more")] == ["1.0", "1.0"]
@@ -98,8 +98,8 @@ def file_with_pip(lab: Lab, conda: Conda) -> Environment:
 
 
 @pytest.mark.parametrize("by_file", [False, True])
-def test_a_record_brings_all_versions_back(lab: Lab, conda: Conda, by_file: bool, tmp_path: Path) -> None:
-    """Those of conda and of pip, though there are newer ones since."""
+def test_a_record_restores_all_versions(lab: Lab, conda: Conda, by_file: bool, tmp_path: Path) -> None:
+    """Of both conda and pip packages, even if newer ones have appeared since."""
     write_wheel(lab.wheels, "more")
     pip = ["--no-index", f"--find-links {lab.wheels}", "more"]
     folder = built(lab, file_with_pip(lab, conda) if by_file else of_channel(conda, "python", "speck <2", pip=pip))
@@ -146,7 +146,7 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
         (CONDA_LIBMAMBA, NO_PACKAGE, "nothing provides requested tensorfow"),
     ],
 )
-def test_what_other_solvers_say(output: str, what: str, reason: str) -> None:
+def test_the_messages_of_other_solvers_are_understood(output: str, what: str, reason: str) -> None:
     told = _explain(StepError("solving", 1, output))
     assert told.what.startswith(what)
     assert reason in told.what
@@ -155,7 +155,7 @@ def test_what_other_solvers_say(output: str, what: str, reason: str) -> None:
 
 
 def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first time, micromamba stays when it has linked all; its builder is killed then."""
+    """The first time, micromamba does not exit after linking; its builder is killed then."""
     here, slow, job = tmp_path / "here", tmp_path / "bin" / "micromamba", tmp_path / "job.yaml"
     slow.parent.mkdir()
     slow.write_text(f'#!/bin/sh\n{conda.program} "$@" || exit\n[ -e {here} ] || {{ touch {here}; exec sleep 3600; }}\n')

@@ -1,4 +1,4 @@
-"""Builders that are killed, that meet, and that find a full or a read-only disk, or no network."""
+"""Builders that are killed, that run at once, or that find a full or read-only disk, or no network."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of
 
 @pytest.fixture
 def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
-    """A uv that stays for long in one phase; returns the file that says that it is there."""
+    """Write a uv that stays in one phase for long; return the file that it creates on reaching it."""
     real = specs._uv()
     assert real, "uv comes with the development tools"
 
@@ -46,7 +46,7 @@ def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], 
 
 
 def started_in(lab: Lab, phase: str, slow_uv: Callable[[str], Path]) -> subprocess.Popen[str]:
-    """A builder that is in that phase now."""
+    """Start a builder and wait until it is in that phase."""
     here = slow_uv(phase)
     process = lab.start("speck")
     until(here.exists, f"the phase {phase}")
@@ -69,7 +69,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     assert lab.store.leftovers() == []
 
 
-def test_what_a_killed_builder_leaves_is_collected_and_what_is_being_built_is_not(
+def test_gc_removes_what_a_killed_builder_left_but_no_build_in_progress(
     tmp_path: Path, lab: Lab, slow_uv: Callable[[str], Path]
 ) -> None:
     lab = Lab(tmp_path / OWN / FOLDER, lab.wheels)
@@ -95,7 +95,7 @@ def test_an_interrupted_build_leaves_nothing(lab: Lab, number: int, slow_uv: Cal
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
-def test_a_builder_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+def test_ctrl_c_ends_a_builder_and_all_that_it_started(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, "install", slow_uv)
     (builder,) = children(process.pid)
     steps = children(builder)
@@ -105,7 +105,7 @@ def test_a_builder_whose_user_presses_ctrl_c_ends_with_all_it_started(lab: Lab, 
     assert (lab.builds, list(Path(lab.store.layout.claims).iterdir())) == ([], [])
 
 
-def test_two_builders_at_once_build_it_once(lab: Lab) -> None:
+def test_two_concurrent_builders_build_once(lab: Lab) -> None:
     builders = [lab.start("speck") for _ in range(3)]
     answers = [builder.communicate(timeout=HANG_S) for builder in builders]
     assert {builder.returncode for builder in builders} == {0}, answers
@@ -114,7 +114,7 @@ def test_two_builders_at_once_build_it_once(lab: Lab) -> None:
 
 
 @ROOT_ONLY
-def test_a_full_disk(lab: Lab) -> None:
+def test_a_full_disk_fails_the_build_with_the_reason(lab: Lab) -> None:
     write_wheel(lab.wheels, "huge", filler=4_000_000)
     lab.root.mkdir()
     script = f'mount -t tmpfs -o size=2m tmpfs {lab.root} && exec "$@"'
@@ -126,7 +126,7 @@ def test_a_full_disk(lab: Lab) -> None:
 
 
 @ROOT_ONLY
-def test_a_read_only_store_serves_what_it_has(lab: Lab) -> None:
+def test_environments_in_a_read_only_store_are_usable(lab: Lab) -> None:
     folder = lab.build("speck")
     read_only = f'mount --bind {lab.root} {lab.root} && mount -o remount,ro,bind {lab.root} && exec "$@"'
     before = ("unshare", "--mount", "sh", "-c", read_only, "sh")
@@ -138,8 +138,8 @@ def test_a_read_only_store_serves_what_it_has(lab: Lab) -> None:
 
 
 @ROOT_ONLY
-def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is there no wheel of is looked for on an index, on a host that nothing leads to."""
+def test_a_build_failure_names_the_missing_network(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A package without a wheel is looked for on an index, on an unreachable host."""
     monkeypatch.setenv("UV_HTTP_RETRIES", "0")
     wish = ("--index-url https://packages.invalid/simple", "nowhere")
     script = (
@@ -157,7 +157,7 @@ def test_without_a_network_the_reason_says_so(lab: Lab, monkeypatch: pytest.Monk
     assert "slurmtf env build" in done.stderr
 
 
-def test_the_builders_of_other_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
+def test_builders_of_different_environments_do_not_wait_for_each_other(lab: Lab, slow_uv: Callable[[str], Path]) -> None:
     process = started_in(lab, "install", slow_uv)
     assert version_of(lab.build("speck==1.0"), "speck") == "1.0"
     assert process.poll() is None

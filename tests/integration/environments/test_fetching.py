@@ -1,4 +1,4 @@
-"""Environments for nodes without a network: fetched where there is one, built of that alone."""
+"""Environments for nodes without a network: fetched on a machine that has one, and built from that alone."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from .support import LOCAL, UNCONNECTED, Lab, version_of, write_sources, write_w
 
 
 def built(lab: Lab, *packages: str) -> Path:
-    """The folder of an environment that is built without a network."""
+    """Build an environment without a network and return its folder."""
     builder = lab.start_fetched(*packages, before=UNCONNECTED)
     said, _ = builder.communicate(timeout=HANG_S)
     assert builder.returncode == 0, said
     return lab.store.folder(lab.spec(*packages).name)
 
 
-def test_packages_are_fetched_with_what_they_need_and_built_without_a_network(lab: Lab) -> None:
+def test_packages_are_fetched_with_dependencies_and_installed_offline(lab: Lab) -> None:
     write_wheel(lab.wheels, "more", needs="speck")
     wheels = lab.fetch("more")
     assert sorted(file.name.partition("-")[0] for file in wheels.iterdir()) == ["more", "speck"]
@@ -42,13 +42,13 @@ def test_packages_are_fetched_with_what_they_need_and_built_without_a_network(la
     assert not wheels.exists()
 
 
-def test_versions_of_an_earlier_build_are_fetched(lab: Lab) -> None:
+def test_the_versions_of_an_earlier_build_are_fetched(lab: Lab) -> None:
     write_wheel(lab.wheels, "speck", "2.0")
     (wheel,) = lab.fetch("speck", lock=("speck==1.0",)).iterdir()
     assert wheel.name == "speck-1.0-py3-none-any.whl"
 
 
-def test_a_package_without_what_it_asks_for_is_fetched_without(lab: Lab) -> None:
+def test_a_package_with_no_deps_is_fetched_without_dependencies(lab: Lab) -> None:
     write_wheel(lab.wheels, "tensorflow_cpu")
     write_wheel(lab.wheels, "tf_keras", needs="tensorflow")
     lab.fetch("tensorflow-cpu", "tf-keras")
@@ -56,8 +56,8 @@ def test_a_package_without_what_it_asks_for_is_fetched_without(lab: Lab) -> None
     assert {"tensorflow_cpu", "tf_keras"} <= record["packages"].keys()
 
 
-def test_sources_are_compiled_where_they_are_fetched(lab: Lab) -> None:
-    """What builds them can't be had on a node, and may not be asked for again: '--no-binary' holds where they are fetched."""
+def test_sources_are_compiled_when_they_are_fetched(lab: Lab) -> None:
+    """Build tools are unavailable on a node and may not be required again: '--no-binary' applies only when fetching."""
     write_sources(lab.wheels, "raw")
     wish = ("--no-binary raw", "raw")
     lab.fetch(*wish)
@@ -65,7 +65,7 @@ def test_sources_are_compiled_where_they_are_fetched(lab: Lab) -> None:
     assert version_of(built(lab, *wish), "raw") == "1.0"
 
 
-def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
+def test_sources_that_do_not_compile_are_refused_at_once(lab: Lab) -> None:
     write_sources(lab.wheels, "raw", compiler="raise SystemExit('raw.c:1: fatal error: ucc.h: No such file or directory')")
     with pytest.raises(SoftwareError) as caught:
         lab.fetch("speck", "raw")
@@ -76,7 +76,7 @@ def test_sources_that_can_not_be_compiled_are_refused_at_once(lab: Lab) -> None:
     assert (lab.builds, list(Path(lab.store.layout.downloads).iterdir())) == ([], [])
 
 
-def test_sources_whose_needs_can_not_be_told_are_named() -> None:
+def test_sources_with_unknown_dependencies_are_named() -> None:
     printed = (
         "Collecting six==1.17.0\n  Downloading six-1.17.0-py2.py3-none-any.whl\nCollecting mysqlclient==2.2.4\n"
         "  Getting requirements to build wheel: started\n  error: subprocess-exited-with-error\n"
@@ -85,7 +85,7 @@ def test_sources_whose_needs_can_not_be_told_are_named() -> None:
     assert why == f"{NOT_COMPILED} (Collecting mysqlclient==2.2.4)"
 
 
-def test_a_package_that_can_not_be_had_is_refused_at_once(lab: Lab) -> None:
+def test_an_unavailable_package_is_refused_at_once(lab: Lab) -> None:
     with refusing(SoftwareError, "build-failed", NO_PACKAGE, "specck"):
         lab.fetch("speck", "specck")
 
@@ -96,7 +96,7 @@ def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
     assert not lab.root.exists()
 
 
-def test_fetched_packages_that_were_removed_before_the_job_started(lab: Lab) -> None:
+def test_the_removal_of_fetched_packages_before_the_job_is_reported(lab: Lab) -> None:
     shutil.rmtree(wheels := lab.fetch("speck"))
     said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=HANG_S)
     assert builder.returncode == 1
@@ -104,12 +104,12 @@ def test_fetched_packages_that_were_removed_before_the_job_started(lab: Lab) -> 
     assert lab.store.names() == []
 
 
-# Horovod, of sources that stand in for it: they are compiled in a moment, once it may end.
+# Fake sources of Horovod: they compile in a moment, once they are allowed to finish.
 
 
 @pytest.fixture
 def index(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A package index with Horovod, and what builds it; the real pip among it."""
+    """A package index with Horovod and its build tools, including the real pip."""
     import ensurepip
 
     for name, version in {"setuptools": "80.0", "wheel": "1.0", "packaging": "1.0", "cmake": "3.0"}.items():
@@ -132,7 +132,7 @@ def compilations(index: Path) -> int:
     return len((index / "started").read_text()) if (index / "started").exists() else 0
 
 
-def test_horovod_is_compiled_without_a_network_nor_uv(lab: Lab, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_horovod_is_compiled_without_a_network_or_uv(lab: Lab, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(specs, "_uv", lambda: "")
     monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
     (index / "gate").touch()
@@ -146,7 +146,7 @@ def test_horovod_is_compiled_without_a_network_nor_uv(lab: Lab, index: Path, mon
 
 @pytest.mark.parametrize("killed", [False, True])
 def test_two_environments_that_need_the_same_horovod_compile_it_once(lab: Lab, index: Path, killed: bool) -> None:
-    """The second waits for the wheel, says so, and goes on when its compiler is killed."""
+    """The second waits for the wheel, says so, and continues if the process that compiles it is killed."""
     wishes = (("tensorflow", "horovod"), ("tensorflow", "horovod", "speck"))
     for wish in wishes:
         lab.fetch(*wish)

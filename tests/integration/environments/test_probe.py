@@ -1,4 +1,4 @@
-"""Real interpreters, asked what they have: of venvs, of modules, of every version, and those that can't be asked."""
+"""Probing real interpreters: of venvs, of modules, of every version, and those that can't be probed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ EXAMPLES = Path(__file__).parents[3] / "examples"
 
 @dataclass
 class Lab:
-    """A source, and a venv that holds what a test puts there."""
+    """A source, and a venv that holds the files that a test writes."""
 
     source: Path
     prefix: Path
@@ -74,7 +74,7 @@ def test_an_empty_environment_has_the_standard_library(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("minor", interpreters.MINORS)
-def test_every_python_can_be_asked(lab: Lab, minor: str) -> None:
+def test_every_python_can_be_probed(lab: Lab, minor: str) -> None:
     found = interpreters.installed(minor)
     if found is None:
         pytest.skip(f"no working python{minor} in PATH")
@@ -90,14 +90,14 @@ def test_packages_are_known_by_their_metadata(lab: Lab, tmp_path: Path) -> None:
     assert told.packages == {"some_thing_x": "1.2", "old": "3.0"}
 
 
-def test_who_asks_finds_modules_as_before() -> None:
-    """An interactive Python has the folder in which it was started in sys.path."""
+def test_probing_does_not_change_where_modules_are_found() -> None:
+    """An interactive Python has its working folder in sys.path."""
     code = "import slurmtf.environments.probe, sys; print(sys.path[0] == '')"
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert said == "True\n"
 
 
-def test_nothing_is_imported(lab: Lab, tmp_path: Path) -> None:
+def test_probing_imports_nothing(lab: Lab, tmp_path: Path) -> None:
     trap = "raise SystemExit('imported')"
     lab.put({"json.py": trap, "re.py": trap}, lab.source)
     lab.put({"tensorflow/__init__.py": trap, "horovod/__init__.py": trap, "other.py": trap}, tmp_path / "lib")
@@ -116,7 +116,7 @@ def test_nothing_is_imported(lab: Lab, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("package", ["tensorflow", "tensorflow_core"])
-def test_tensorflow_says_whether_it_can_use_gpus(lab: Lab, tmp_path: Path, package: str, text: str, build: bool | None) -> None:
+def test_tensorflow_gpu_support_is_detected(lab: Lab, tmp_path: Path, package: str, text: str, build: bool | None) -> None:
     lab.put({"tensorflow/__init__.py": "", f"{package}/python/platform/build_info.py": text}, tmp_path / "lib")
     assert lab.ask(environment_variables={"PYTHONPATH": str(tmp_path / "lib")}).gpu_build is build
 
@@ -129,7 +129,7 @@ def test_tensorflow_says_whether_it_can_use_gpus(lab: Lab, tmp_path: Path, packa
         (b"", ()),
     ],
 )
-def test_horovod_says_what_it_was_built_for(lab: Lab, tmp_path: Path, library: bytes, features: tuple[str, ...]) -> None:
+def test_the_frameworks_of_horovod_are_detected(lab: Lab, tmp_path: Path, library: bytes, features: tuple[str, ...]) -> None:
     metadata = '{\n"tensorflow": "2.15.1",\n"dummy": "none"\n}'
     files: dict[str, str | bytes] = {"__init__.py": "", "metadata.json": metadata, "tensorflow/mpi_lib.abi3.so": library}
     lab.put(files, tmp_path / "lib" / "horovod")
@@ -155,7 +155,7 @@ def test_a_folder_of_the_source_is_a_module_only_if_it_is_a_package(lab: Lab) ->
         (Site(name="here"), {}, {"environment_variables": {"PYTHONPATH": "other"}}, False),
     ],
 )
-def test_modules_are_looked_for_where_the_job_does(
+def test_modules_are_looked_for_where_the_job_finds_them(
     lab: Lab, site: Site, software: Any, settings: Any, found: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lab.put({"helper.py": ""}, lab.source / "lib")
@@ -164,7 +164,7 @@ def test_modules_are_looked_for_where_the_job_does(
     assert told.missing == (set() if found else {"helper"})
 
 
-# --- those that can't be asked
+# --- interpreters that can't be probed
 
 
 @pytest.mark.parametrize(
@@ -175,7 +175,7 @@ def test_modules_are_looked_for_where_the_job_does(
         "echo 'Lmod has detected the following error: gone' >&2; exec {python} \"$@\"",
     ],
 )
-def test_an_answer_that_can_not_be_relied_on_is_none(lab: Lab, script: str) -> None:
+def test_an_unreliable_answer_is_discarded(lab: Lab, script: str) -> None:
     fake = lab.source / "python"
     fake.write_text(f"#!/bin/sh\n{script.format(python=lab.python)}\n", encoding="utf-8")
     fake.chmod(0o755)
@@ -192,11 +192,11 @@ def test_an_answer_that_can_not_be_relied_on_is_none(lab: Lab, script: str) -> N
         Software("/store/pip-0123/bin/python", spec=EnvironmentSpec("pip", "python3")),
     ],
 )
-def test_what_is_not_here_is_not_asked(lab: Lab, software: Software) -> None:
+def test_an_interpreter_that_is_not_here_is_not_probed(lab: Lab, software: Software) -> None:
     assert lab.ask("gone", software=software) == software
 
 
-def test_noise_around_the_answer_does_no_harm(lab: Lab) -> None:
+def test_noise_around_the_answer_is_ignored(lab: Lab) -> None:
     fake = lab.source / "python"
     fake.write_text(f'#!/bin/sh\nprintf "Welcome to the cluster"\n{lab.python} "$@"\necho Bye\n', encoding="utf-8")
     fake.chmod(0o755)
@@ -216,7 +216,7 @@ def test_an_interpreter_that_hangs_is_not_waited_for(lab: Lab) -> None:
     assert time.monotonic() - began < 60
 
 
-def test_the_words_of_a_container_stand_before_its_interpreter(lab: Lab) -> None:
+def test_the_container_command_precedes_its_interpreter(lab: Lab) -> None:
     software = Software(lab.python, image="/images/tf.sif")
     with ask_interpreter(TensorFlow(lab.source), Site(name="here"), software, Script(["gone"], []), ["env", "A=B"]) as answer:
         assert answer().missing == {"gone"}
@@ -242,7 +242,7 @@ def module_site(lab: Lab) -> Callable[..., Site]:
     return make
 
 
-def test_the_python_of_modules_is_asked(lab: Lab, module_site: Callable[..., Site]) -> None:
+def test_the_python_of_modules_is_probed(lab: Lab, module_site: Callable[..., Site]) -> None:
     told = lab.ask("gone", site=module_site(), software=Software("python3"), framework_version="2.15")
     assert told.missing == {"gone"}
     assert told.executable == f"{lab.prefix}/bin/python3"
@@ -258,12 +258,12 @@ def test_without_the_modules_nothing_is_known_of_the_software(
 
 
 @pytest.mark.parametrize("python", ["python3", "/not/yet/built/bin/python"])
-def test_modules_that_there_are_not_are_told_each(lab: Lab, module_site: Callable[..., Site], python: str) -> None:
+def test_each_missing_module_is_reported(lab: Lab, module_site: Callable[..., Site], python: str) -> None:
     software = Software(python, modules=("nosuch/1.0", "tf/2.15", "gone/2"))
     assert lab.ask(site=module_site(), software=software).unknown_modules == {"nosuch/1.0", "gone/2"}
 
 
-def test_modules_of_another_kind_of_machine_are_not_asked(lab: Lab) -> None:
+def test_modules_for_another_machine_type_are_not_probed(lab: Lab) -> None:
     site = Site(name="here", arch="sparc", modules=Modules(load=["tf"]))
     assert lab.ask("gone", site=site, software=Software("python3")) == Software("python3")
 
@@ -273,7 +273,7 @@ def test_modules_of_another_kind_of_machine_are_not_asked(lab: Lab) -> None:
 
 @pytest.mark.tensorflow
 @pytest.mark.parametrize(("fixture", "version"), [("tf_classic", "2.15.1"), ("tf_newest", "2.21.0")])
-def test_tensorflow_and_horovod_tell_what_they_are(
+def test_real_tensorflow_and_horovod_are_recognized(
     lab: Lab, fixture: str, version: str, request: pytest.FixtureRequest
 ) -> None:
     python = request.getfixturevalue(fixture)
@@ -285,7 +285,7 @@ def test_tensorflow_and_horovod_tell_what_they_are(
 
 
 @pytest.mark.tensorflow
-def test_the_examples_raise_no_alarm(tf_classic: Path, tf_newest: Path, jax: Path, tmp_path: Path) -> None:
+def test_the_examples_give_no_findings(tf_classic: Path, tf_newest: Path, jax: Path, tmp_path: Path) -> None:
     codes = ("missing-import", "horovod-", "cpu-tensorflow", "framework-version")
     for job in sorted(EXAMPLES.glob("*/job.yaml")):
         name = job.parent.name
@@ -299,7 +299,7 @@ def test_the_examples_raise_no_alarm(tf_classic: Path, tf_newest: Path, jax: Pat
 # --- before anything is written
 
 
-def test_a_run_that_can_not_start_leaves_nothing_behind(lab: Lab) -> None:
+def test_a_run_that_could_not_start_leaves_nothing_behind(lab: Lab) -> None:
     lab.put({"train.py": "import no_such_thing\n"}, lab.source)
     workspace = lab.source.parent / f"{lab.source.name}-workspace"
     with pytest.raises(SpecError) as caught:

@@ -1,4 +1,4 @@
-"""The builder, in every Python that a job may have: all its modes, and all that it runs in an environment."""
+"""The builder, on every Python that a job may have: all its modes, and all that it runs in an environment."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def spec_of(lab: Lab, interpreter: str, *packages: str, **settings: Any) -> Envi
 
 def run(interpreter: str, lab: Lab, mode: str, *files: Path | str) -> subprocess.CompletedProcess[str]:
     command = [interpreter, "-I", program(lab.store), mode, *map(str, files)]
-    bare = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}  # no uv: it would do what the interpreter has to do here
+    bare = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}  # without uv, which would do the interpreter's work
     return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False, env=bare)
 
 
@@ -72,7 +72,7 @@ def test_an_environment_is_built_packed_and_checked(interpreter: str, lab: Lab) 
 
 @SOME
 def test_packages_are_fetched_and_installed_without_an_index(interpreter: str, lab: Lab) -> None:
-    write_wheel(lab.wheels, "wheel")  # pip of Python 3.6 asks for it before it brings wheels together
+    write_wheel(lab.wheels, "wheel")  # the pip of Python 3.6 requires it to collect wheels
     spec = spec_of(lab, interpreter, "speck")
     name = f"{spec.name}.fetch"
     asked = Path(lab.store.layout.spec(name))
@@ -88,7 +88,7 @@ def test_packages_are_fetched_and_installed_without_an_index(interpreter: str, l
 
 
 @SOME
-def test_horovod_without_tensorflow_is_refused_in_a_sentence(interpreter: str, lab: Lab) -> None:
+def test_horovod_without_tensorflow_is_refused_with_one_sentence(interpreter: str, lab: Lab) -> None:
     write_wheel(lab.wheels, "tensorflow-estimator")
     write_sources(lab.wheels, "horovod")
     spec = spec_of(lab, interpreter, "speck", horovod="horovod==0.28.1")
@@ -99,7 +99,7 @@ def test_horovod_without_tensorflow_is_refused_in_a_sentence(interpreter: str, l
     assert "TensorFlow" in line
 
 
-def test_what_an_environment_holds(interpreter: str, tmp_path: Path) -> None:
+def test_the_packages_of_an_environment_are_listed(interpreter: str, tmp_path: Path) -> None:
     for name, text in ENTRIES.items():
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_bytes(text.encode())
@@ -111,7 +111,7 @@ def test_what_an_environment_holds(interpreter: str, tmp_path: Path) -> None:
     assert found["lock"] == ["PyYAML==6.0", "old==3.0", "scikit-learn==1.3.0"]
 
 
-def test_it_is_what_importlib_says() -> None:
+def test_the_package_list_agrees_with_importlib() -> None:
     from importlib import metadata
 
     def normal(name: str) -> str:
