@@ -76,7 +76,7 @@ def test_a_run_is_watched_opened_and_canceled(submit: Submit, environ: dict[str,
 
 def test_it_gives_the_terminal_back_while_it_is_suspended(environ: dict[str, str], pending: RunLayout) -> None:
     name = Path(pending.folder).name
-    shell = Terminal("/bin/bash", "--norc", "-i", environ=environ)  # the kernel does not stop a job without a shell to return to
+    shell = Terminal("/bin/bash", "--norc", "-i", environ=environ)  # the kernel stops no job without a shell to return to
     shell.press(f"PATH=/nonexistent {SLURMTF} watch\r")
     shell.shows(name, "q: quit")
     shell.press("\x1a")

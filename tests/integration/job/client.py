@@ -1,6 +1,6 @@
-"""``python -m tests.integration.job.client MODE SOURCE FOLDER``: submissions in a process that may be killed, or denied things.
+"""``python -m tests.integration.job.client MODE SOURCE FOLDER``: submissions in a process that may be killed or denied access.
 
-What came of them is printed as JSON.
+It prints the result as JSON.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ PAGES = range(0, 252, 12)
 
 
 def submit(source: Path, workspace: Path) -> Run:
-    through_path = Environment(python="python3")  # another user may not see the Python that runs us
+    through_path = Environment(python="python3")  # another user may have no access to the Python that runs this
     estimator = Estimator(str(source), compute_target="local", environment_definition=through_path)
     return Experiment("killed", workspace).submit(estimator)
 
@@ -52,7 +52,7 @@ def ended(pid: int) -> int:
 
 
 def die_before_change(number: int) -> None:
-    """Be killed just before the file system would be changed, or a process started, for that many times."""
+    """Get killed just before the file system is changed, or a process is started, for that many times."""
     seen = 0
 
     def look(event: str, arguments: tuple[Any, ...]) -> None:
@@ -66,7 +66,7 @@ def die_before_change(number: int) -> None:
 
 
 def kill_at_each_change(source: Path, folder: Path) -> list[str]:
-    """Return the workspaces, one for each moment at which the client was killed."""
+    """Return one workspace for each moment at which the client was killed."""
     workspaces: list[str] = []
     while True:
         workspace = folder / f"change-{len(workspaces)}"
@@ -93,7 +93,7 @@ def kill_at_times(source: Path, folder: Path) -> list[str]:
 
 
 def outcome(source: Path, workspace: Path) -> dict[str, Any]:
-    """Submit, wait, and tell what became of it: the error and what is left in the workspace, or the status."""
+    """Submit, wait, and return the result: the error and what is left in the workspace, or the status."""
     try:
         run = submit(source, workspace)
     except SlurmtfError as err:
@@ -103,13 +103,13 @@ def outcome(source: Path, workspace: Path) -> dict[str, Any]:
 
 
 def left_in(workspace: Path) -> list[str]:
-    """Everything in a workspace but folders, what the store keeps, and the filler of a disk."""
+    """Return all files of a workspace except the store's and the one that fills the disk."""
     found = [path.relative_to(workspace) for path in workspace.rglob("*") if not path.is_dir()]
     return [str(path) for path in found if not (path.match(".slurmtf/snapshots/[!.]*") or path.name == "filler")]
 
 
 def fill_up(source: Path, folder: Path) -> list[dict[str, Any]]:
-    """Submit into a small file system with ever more room. We must be in a mount namespace of our own."""
+    """Submit into a small file system with ever more room. Requires a private mount namespace."""
     subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=700", "tmpfs", str(folder)], check=True, timeout=HANG_S)
     found = []
     for pages in PAGES:
@@ -136,9 +136,9 @@ def fill(filler: Path, pages: int) -> None:
 
 
 def main(mode: str, source: Path, folder: Path) -> None:
-    os.environ["XDG_CACHE_HOME"] = str(source.parent / "cache")  # one that keeps nothing yet, else some would not be imported
+    os.environ["XDG_CACHE_HOME"] = str(source.parent / "cache")  # an empty one, else some modules would not be imported
     if mode != "refused":
-        warm = submit(source, source.parent / "warm")  # what is imported late is imported now
+        warm = submit(source, source.parent / "warm")  # late imports happen now
         warm.wait_for_completion()
     modes: dict[str, Callable[[Path, Path], Any]] = {
         "changes": kill_at_each_change, "times": kill_at_times, "refused": outcome, "full": fill_up

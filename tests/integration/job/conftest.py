@@ -17,7 +17,7 @@ from .jobs import Job, NewJob, new_job
 
 @pytest.fixture
 def job(tmp_path: Path) -> Iterator[NewJob]:
-    """Makes a job with a script; whatever is left of it is ended after the test."""
+    """Makes a job with a script; what is still running after the test is ended."""
     made: list[Job] = []
 
     def make(train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
@@ -33,7 +33,7 @@ def job(tmp_path: Path) -> Iterator[NewJob]:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Path:
-    """The node's own disk."""
+    """The node's local disk."""
     folder = tmp_path / "disk"
     folder.mkdir()
     return folder
@@ -48,7 +48,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 @contextmanager
 def mounted(folder: Path, options: str) -> Iterator[Path]:
-    """A file system in memory with these limits; the test is skipped where none can be mounted."""
+    """A file system in memory with these limits; the test is skipped if it can't be mounted."""
     folder.mkdir()
     command = ["mount", "-t", "tmpfs", "-o", f"mode=700,{options}", "tmpfs", str(folder)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)

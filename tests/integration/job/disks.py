@@ -1,4 +1,4 @@
-"""Jobs whose source lies on a disk of their node."""
+"""Jobs whose source is on the local disk of their node."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from .jobs import Job
 
 
 def on(disk: Path, job: Job) -> Job:
-    """The job with its source and, if it has one, its environment on a disk."""
+    """Put the source of a job and its environment, if any, on a disk."""
     job.change_plan(stage__where="node-local", stage__local=str(disk))
     return job
 
 
 def inside(disk: Path) -> list[str]:
-    """What of ours is on the disk, our own two folders left out."""
+    """Return what slurmtf has on the disk, without its own two folders."""
     return sorted(path.name for path in disk.glob("slurmtf-*/*/*"))
 
 

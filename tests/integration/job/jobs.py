@@ -1,4 +1,4 @@
-"""Runs of the real agent without Slurm: a run folder as a submission makes it, and its supervisor as a process of ours."""
+"""The real agent without Slurm: a run folder as a submission creates it, and its supervisor as a child process."""
 
 from __future__ import annotations
 
@@ -43,13 +43,13 @@ sys.exit(Allocation(plan, RunLayout(os.path.dirname(sys.argv[2])), os.environ, o
 
 
 def environment(**more: str) -> dict[str, str]:
-    """This process's, less what would tell the agent of another job, in a locale that everybody has."""
+    """Return this process's environment without the variables of another job, in a locale that always exists."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith(FOREIGN)}
     return {**kept, "LC_ALL": "C.UTF-8", **more}
 
 
 def age(folder: Path, since: float) -> None:
-    """Have all in a folder last changed at that time. Runs may go on there, and remove what has just been listed."""
+    """Set the time of the last change of all in a folder, where running runs may remove files meanwhile."""
     for place, folders, names in os.walk(folder):
         for path in (Path(place), *(Path(place, name) for name in (*folders, *names))):
             with suppress(FileNotFoundError):
@@ -58,7 +58,7 @@ def age(folder: Path, since: float) -> None:
 
 @dataclass
 class Job:
-    """A run folder, and how its supervisor is called."""
+    """A run folder, and how its supervisor is started."""
 
     layout: RunLayout
     python: str = sys.executable
@@ -131,29 +131,29 @@ class Job:
 
     @property
     def end(self) -> dict[str, Any]:
-        """The last word of the journal."""
+        """The last event of the journal, which ends the attempt."""
         last = self.events()[-1]
         assert last["event"] == "ended", (last, self.log())
         return last
 
     @property
     def outcome(self) -> Outcome:
-        """How the attempt ended, by its journal."""
+        """The outcome of the attempt, by its journal."""
         return Outcome.from_dict(self.end)
 
     @property
     def error(self) -> tuple[str, str]:
-        """The failure that submitit would read, if it is the one that the journal tells."""
+        """The failure that submitit would read; it must be the one in the journal."""
         return "error", result.error(self.outcome)
 
     def result(self, job_id: str | None = None) -> tuple[str, Any]:
-        """What submitit would read."""
+        """Return what submitit would read."""
         name = job_id or self.events("started")[-1]["job_id"]
         outcome, value = pickle.loads(Path(self.layout.submitit_file(name, "result.pkl")).read_bytes())
         return outcome, value
 
     def change_plan(self, **values: Any) -> None:
-        """Change settings of the plan's part for the job: ``size__tasks=2`` changes a nested one."""
+        """Change settings of the plan's "batch" part: ``size__tasks=2`` changes a nested one."""
         plan = json.loads(Path(self.layout.plan).read_text())
         for name, value in values.items():
             *outer, last = name.split("__")
@@ -164,7 +164,7 @@ class Job:
         Path(self.layout.plan).write_text(json.dumps(plan))
 
     def processes(self) -> list[int]:
-        """The live processes of this run: agents by their command, scripts and what they started by their variables."""
+        """Return the live processes of this run: agents by their command, scripts and their children by their variables."""
         return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit() and self._owns(entry)]
 
     def _owns(self, entry: Path) -> bool:
@@ -179,12 +179,12 @@ class Job:
         until(lambda: not self.processes(), f"processes outlive {self.layout.folder}")
 
     def agent_of_task(self) -> int:
-        """The pid of the task's agent."""
+        """Return the pid of the task's agent."""
         words = [b"-I", os.fsencode(self.layout.agent), b"task"]
         return next(pid for pid in self.processes() if Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")[1:4] == words)
 
     def clean_up(self) -> None:
-        """End whatever a failed test left."""
+        """End all processes that a failed test left."""
         for pid in self.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -196,7 +196,7 @@ NewJob = Callable[..., Job]
 
 
 def new_job(folder: Path, train: str = "", files: Mapping[str, str] | None = None, **settings: Any) -> Job:
-    """Make a run folder as a submission does, up to the point where the job would be started."""
+    """Create a run folder as a submission does, up to the start of the job."""
     source = folder / "source"
     source.mkdir()
     for name, text in {"train.py": train, **(files or {})}.items():
@@ -219,6 +219,6 @@ def many(job: Job, count: int) -> None:
 
 
 def say_hello(key: str, rank: Any, challenge: str, **more: Any) -> bytes:
-    """What a task answers to the supervisor's challenge."""
+    """Return a task's answer to the supervisor's challenge."""
     facts = {"event": "hello", "rank": rank, "proof": wire.proof(key, challenge), "challenge": "00", "host": "h", "pid": 1}
     return wire.encode({**facts, **more})

@@ -1,4 +1,4 @@
-"""A point of a Bayesian sweep: proposed by whatever Python has Optuna, or drawn, with the reason."""
+"""A point of a Bayesian sweep: proposed by any Python that has Optuna, or drawn at random, with the reason."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ Asks = Callable[..., Asker]
 
 @pytest.fixture
 def asks(tmp_path: Path) -> Iterator[Asks]:
-    """Returns who asks this program for the points of a sweep of four trials."""
+    """Returns an asker that gets the points of a sweep of four trials from this program."""
     started: list[Asker] = []
 
     def start(program: str, python: str = sys.executable, points: tuple[Point, ...] = (), earlier: str = "") -> Asker:
@@ -62,7 +62,7 @@ def asks(tmp_path: Path) -> Iterator[Asks]:
 
 
 def take(asker: Asker, trial: int, best: float | None = None) -> Point:
-    """Have a trial begin at the point that is proposed, and end where a best value is given."""
+    """Start a trial at the proposed point; if a best value is given, end it."""
     ledger = asker._ledger
     ledger.leases.claim(trial, 0)
     point = asker.ask(trial)
@@ -77,16 +77,16 @@ def facts(point: Point) -> tuple[float, int, int]:
     return point.values["ended"], point.values["known"], point.values["new"]
 
 
-def test_a_point_is_proposed_from_what_the_others_reached_and_only_news_are_told(asks: Asks) -> None:
+def test_points_follow_from_earlier_results_and_each_result_is_sent_once(asks: Asks) -> None:
     asker = asks(PROPOSES, earlier=json.dumps(Earlier({"lr": 0.5}, (1.0,), 1.0)._asdict()) + "\n")
     assert facts(take(asker, 0)) == (1.0, 1, 1)
     assert facts(take(asker, 1, best=0.25)) == (1.0, 2, 1)
-    assert facts(take(asker, 2)) == (1.25, 3, 1)  # the first one runs still
+    assert facts(take(asker, 2)) == (1.25, 3, 1)  # the first one is still running
     asker._ledger.finish(Result(0, "Failed", best=float("nan")))
     assert facts(take(asker, 3)) == (1.25, 4, 2)
 
 
-def test_a_trial_whose_point_is_not_known_yet_is_told_later_and_a_resumed_one_has_its_own(asks: Asks) -> None:
+def test_a_trial_without_a_point_is_sent_later_and_a_resumed_one_keeps_its_point(asks: Asks) -> None:
     asker = asks(PROPOSES, points=(Point({"lr": 0.9}, "resumed", resumes="/earlier/outputs"),))
     ledger = asker._ledger
     ledger.leases.claim(0, 0)
@@ -107,7 +107,7 @@ def test_a_trial_whose_point_is_not_known_yet_is_told_later_and_a_resumed_one_ha
         (sys.executable, "import sys\nfor line in sys.stdin: print(1, flush=True)", "could not be asked"),
     ],
 )
-def test_a_drawn_point_takes_its_place_and_says_why(asks: Asks, python: str, program: str, why: str) -> None:
+def test_a_random_point_is_used_instead_with_the_reason(asks: Asks, python: str, program: str, why: str) -> None:
     asker = asks(program, python)
     for trial in (2, 3):
         point = asker.ask(trial)
@@ -126,11 +126,11 @@ def test_a_drawn_point_takes_its_place_and_says_why(asks: Asks, python: str, pro
         + PROPOSES,
     ],
 )
-def test_one_that_has_died_is_started_anew(asks: Asks, program: str) -> None:
+def test_a_dead_proposer_is_started_again(asks: Asks, program: str) -> None:
     assert facts(take(asks(program), 0)) == (0, 0, 0)
 
 
-def test_one_that_is_killed_between_two_questions_is_told_all_again(asks: Asks) -> None:
+def test_a_proposer_killed_between_questions_gets_all_results_again(asks: Asks) -> None:
     asker = asks(PROPOSES)
     first = take(asker, 0, best=0.5).values["pid"]
     take(asker, 1, best=0.25)
@@ -140,7 +140,7 @@ def test_one_that_is_killed_between_two_questions_is_told_all_again(asks: Asks) 
     assert point.values["pid"] != first
 
 
-def test_one_that_is_silent_is_given_up_and_the_next_question_has_another(asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_silent_proposer_is_replaced_for_the_next_question(asks: Asks, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(asking, "TIMEOUT_S", 0.2)
     asker = asks(ONCE + "time.sleep(3600)" + PROPOSES)
     until(Path(asker._ledger.layout.ask + ".was-here").exists, "its start")
@@ -166,8 +166,8 @@ asker.close()
 """
 
 
-def test_it_stays_when_a_launch_ends(asks: Asks) -> None:
-    """In a process of its own: the end of a launch is that of all children, also of the test Slurm's."""
+def test_the_proposer_outlives_a_launch(asks: Asks) -> None:
+    """Runs in its own process: the end of a launch ends all children, including the test Slurm."""
     folder = Path(asks(PROPOSES)._ledger.layout.folder).parent
     done = subprocess.run([sys.executable, "-c", STAYS, folder], stdout=subprocess.PIPE, text=True, check=True)
     first, second = done.stdout.split()
@@ -184,7 +184,7 @@ os.kill(os.getpid(), 9)
 """
 
 
-def test_it_dies_with_its_element(asks: Asks) -> None:
+def test_the_proposer_dies_with_its_element(asks: Asks) -> None:
     folder = Path(asks(PROPOSES)._ledger.layout.folder).parent
     died = subprocess.run([sys.executable, "-c", DIES, folder], stdout=subprocess.PIPE, text=True, check=False)
     helper = int(died.stdout)

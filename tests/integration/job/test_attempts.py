@@ -1,4 +1,4 @@
-"""A job that Slurm starts again, and a run folder that was left half made or can't be written."""
+"""A job that Slurm starts again, and a run folder that is incomplete or can't be written."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_the_next_attempt_finds_what_the_first_one_left(job: NewJob) -> None:
     assert Path(one.layout.task_log("main-0", "out")).read_text() == "attempt 1\nattempt 2\n"
 
 
-def test_the_result_of_an_earlier_attempt_is_none_while_the_next_one_runs(job: NewJob) -> None:
+def test_the_result_of_an_earlier_attempt_does_not_count_while_the_next_one_runs(job: NewJob) -> None:
     one = job(COUNTS.replace("sys.exit(3", "import time; time.sleep(3600 if times == 2 else 0); sys.exit(3"))
     one.change_plan(scheduler="slurm", launcher="srun")
     one.run(SLURM_JOB_ID="4711")
@@ -68,7 +68,7 @@ else:
 
 
 def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
-    """Its node was cut off from Slurm alone, which has started the job on another one."""
+    """Its node lost only the connection to Slurm, which has started the job on another one."""
     one = job(GIVES_WAY)
     one.change_plan(scheduler="slurm", launcher="srun")
     first = one.start(SLURM_JOB_ID="4711")
@@ -81,7 +81,7 @@ def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
 
 
 def test_an_attempt_that_unpacks_its_source_gives_way_too(job: NewJob) -> None:
-    """The next one begins in the middle: its journal is unpacked, through a link."""
+    """The next one begins during the unpacking: its journal is unpacked, through a link."""
     one = job("pass")
     one.change_plan(scheduler="slurm", launcher="srun", snapshot="", timings__look=0.0)
     with tarfile.open(one.layout.source, "a") as archive:
@@ -99,7 +99,7 @@ def test_an_attempt_that_unpacks_its_source_gives_way_too(job: NewJob) -> None:
 
 FAILS_LATE = """\
 import os, pathlib, sys
-pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next one does at its start
+pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next attempt does at its start
 sys.exit(3)
 """
 
@@ -122,14 +122,14 @@ FOLLOWED = ": > journal/4711.1.jsonl\n"
 
 
 def unheard(job: NewJob, launcher: str) -> Job:
-    """A job whose launcher is never answered, and would be started again in an hour."""
+    """A job whose launcher gets no answer, and would be started again in an hour."""
     one = job("pass")
     one.change_plan(scheduler="slurm", launcher="srun", timings__ask_again=3600, timings__unheard=7200, timings__look=0.1)
     one.launcher = ["sh", "-c", launcher, "srun"]
     return one
 
 
-def test_an_attempt_whose_launcher_is_not_heard_gives_way_too(job: NewJob) -> None:
+def test_an_attempt_whose_launcher_gets_no_answer_gives_way_as_well(job: NewJob) -> None:
     one = unheard(job, FOLLOWED + UNHEARD)
     one.run(SLURM_JOB_ID="4711")
     assert [event["cause"] for event in one.events("ended")] == ["requeued"]
@@ -137,7 +137,7 @@ def test_an_attempt_whose_launcher_is_not_heard_gives_way_too(job: NewJob) -> No
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
 
 
-def test_a_stop_while_a_launcher_is_not_heard_starts_no_other_one(job: NewJob) -> None:
+def test_a_stop_while_the_launcher_gets_no_answer_starts_no_other_launcher(job: NewJob) -> None:
     one = unheard(job, UNHEARD)
     process = one.start(SLURM_JOB_ID="4711")
     one.await_file("outputs/launcher")
@@ -146,7 +146,7 @@ def test_a_stop_while_a_launcher_is_not_heard_starts_no_other_one(job: NewJob) -
     assert (one.end["cause"], len(one.events("launched"))) == ("canceled", 1)
 
 
-def test_a_launcher_that_is_not_heard_is_asked_again(job: NewJob) -> None:
+def test_a_launcher_without_an_answer_is_started_again(job: NewJob) -> None:
     one = unheard(job, 'if [ -e outputs/launcher ]; then exec "$@"; fi\n' + UNHEARD)
     one.change_plan(timings__ask_again=0.1)
     assert one.run(SLURM_JOB_ID="4711") == 0, one.log()
@@ -154,7 +154,7 @@ def test_a_launcher_that_is_not_heard_is_asked_again(job: NewJob) -> None:
     assert len(one.events("launched")) == 2
 
 
-def test_a_launcher_is_not_asked_again_for_ever(job: NewJob) -> None:
+def test_a_launcher_is_not_started_again_forever(job: NewJob) -> None:
     one = unheard(job, UNHEARD)
     one.change_plan(timings__ask_again=0.1, timings__unheard=0)
     assert one.run(SLURM_JOB_ID="4711") == 1
@@ -170,8 +170,8 @@ exec "$@"
 """
 
 
-def test_an_attempt_that_clears_up_gives_way_too(job: NewJob, tmp_path: Path) -> None:
-    """It would hold the node's disk for the tasks of an attempt that runs there again."""
+def test_an_attempt_that_cleans_up_gives_way_as_well(job: NewJob, tmp_path: Path) -> None:
+    """Otherwise it would block the node's disk for the tasks of the next attempt there."""
     one = on(tmp_path, job("raise SystemExit(3)", restarts={"node-failure": 1}))
     one.change_plan(scheduler="slurm", launcher="srun", timings__look=0.1, timings__grace=1)
     one.launcher = ["sh", "-c", CLEARS, "srun"]
@@ -182,7 +182,7 @@ def test_an_attempt_that_clears_up_gives_way_too(job: NewJob, tmp_path: Path) ->
     assert one.processes() == []
 
 
-def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob) -> None:
+def test_an_incomplete_copy_is_neither_used_nor_kept(job: NewJob) -> None:
     one = job("import os; assert not os.path.exists('half')")
     half = one.folder / "work.partial-dead"
     half.mkdir()
@@ -192,7 +192,7 @@ def test_a_copy_that_was_left_half_written_is_not_used_and_not_kept(job: NewJob)
 
 
 def killed_half_way(job: Job) -> bool:
-    """Start the supervisor, and kill it when there is half a copy; tell whether that was so, else all is as before."""
+    """Start the supervisor, and kill it when half of the copy exists; return whether it did, else undo everything."""
     process = job.start()
     while not partials(job) and process.poll() is None:
         time.sleep(0.001)
@@ -204,7 +204,7 @@ def killed_half_way(job: Job) -> bool:
     return bool(partials(job)) and not whole
 
 
-def test_a_kill_while_the_copy_is_written(job: NewJob, tmp_path: Path) -> None:
+def test_a_job_killed_during_the_copy_can_be_started_again(job: NewJob, tmp_path: Path) -> None:
     one = job("import os; assert len(os.listdir('many')) == 2000")
     (tmp_path / "many").mkdir()
     for number in range(2000):
@@ -227,7 +227,7 @@ def test_two_supervisors_at_once_share_one_copy(job: NewJob) -> None:
     assert partials(one) == []
 
 
-def test_links_modes_and_folders_of_the_source_come_back(job: NewJob, tmp_path: Path) -> None:
+def test_links_modes_and_folders_of_the_source_are_restored(job: NewJob, tmp_path: Path) -> None:
     one = job(files={"run.sh": "exit 0", "deep/er/file.txt": "text"})
     with tarfile.open(one.layout.source, "a") as archive:
         for name, target in (("inside", "deep/er"), ("outside", "/etc/hostname"), ("dangling", "nowhere")):
@@ -242,7 +242,7 @@ def test_links_modes_and_folders_of_the_source_come_back(job: NewJob, tmp_path: 
     assert (work / "outputs").readlink() == Path("../outputs")
 
 
-def test_a_snapshot_that_is_gone(job: NewJob) -> None:
+def test_a_missing_snapshot_fails_the_attempt(job: NewJob) -> None:
     one = job("pass")
     Path(one.layout.source).unlink()
     assert one.run() == 1
@@ -251,7 +251,7 @@ def test_a_snapshot_that_is_gone(job: NewJob) -> None:
     assert partials(one) == []
 
 
-def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: NewJob) -> None:
+def test_an_unwritable_journal_does_not_end_the_training(job: NewJob) -> None:
     one = job("raise SystemExit(3)")
     Path(one.layout.journals).touch()
     assert one.run() == 3
@@ -260,7 +260,7 @@ def test_a_journal_that_can_not_be_written_is_no_reason_to_end_a_training(job: N
     assert Path(one.layout.task_log("main-0", "out")).exists()
 
 
-def test_a_run_folder_that_somebody_removes_does_not_end_the_training(job: NewJob) -> None:
+def test_the_removal_of_the_run_folder_does_not_end_the_training(job: NewJob) -> None:
     one = job("import os, time\nopen('outputs/ready', 'w').close()\nwhile os.path.exists('train.py'): time.sleep(0.02)")
     one.start_and_await()
     moved = one.folder.with_name("moved")
@@ -320,7 +320,7 @@ def test_a_full_disk_is_no_reason_to_lie(job: NewJob, small_disk: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [True, False])
-def test_a_source_that_has_changed_is_not_run(job: NewJob, cut: bool) -> None:
+def test_a_changed_source_is_not_run(job: NewJob, cut: bool) -> None:
     one = job("print('mine')")
     archive = Path(one.layout.source).read_bytes()
     Path(one.layout.source).unlink()  # it may be the store's too

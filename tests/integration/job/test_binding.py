@@ -1,4 +1,4 @@
-"""The CPUs of a node in shares: who may be bound, and to what."""
+"""Dividing the CPUs of a node: which tasks may be bound, and to what."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), bind=True)
 
 @pytest.fixture
 def cpus(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
-    """Of a process that may use CPUs 0 to 7: two sockets, two cores each, hyperthreads numbered from 4 on."""
+    """A process that may use CPUs 0 to 7: two sockets with two cores each, hyperthreads numbered from 4."""
     kept = [set(range(8))]
     places = {"physical_package_id": lambda cpu: cpu % 4 // 2, "core_id": lambda cpu: cpu % 2}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: kept[-1])
@@ -32,7 +32,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
         (8, [{0}, {4}, {1}, {5}, {2}, {6}, {3}, {7}]),
     ],
 )
-def test_whole_cores_next_to_each_other(sharers: int, expected: list[set[int]], cpus: list[set[int]]) -> None:
+def test_a_share_is_whole_adjacent_cores(sharers: int, expected: list[set[int]], cpus: list[set[int]]) -> None:
     found = []
     for turn in range(sharers):
         binding.bind(turn, sharers)
@@ -52,5 +52,5 @@ def test_whole_cores_next_to_each_other(sharers: int, expected: list[set[int]], 
         (PLAN._replace(distribution=Distribution((("rank", 2),))), {"SLURM_CPUS_ON_NODE": "8"}, ""),
     ],
 )
-def test_only_what_is_the_jobs_alone(plan: JobPlan, environ: dict[str, str], expected: str) -> None:
+def test_only_cpus_that_are_the_jobs_alone_are_bound(plan: JobPlan, environ: dict[str, str], expected: str) -> None:
     assert binding.mask(plan, environ) == expected

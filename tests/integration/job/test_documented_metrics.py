@@ -1,4 +1,4 @@
-"""The script of docs/metrics.md, run as a job; what the page says of its metrics."""
+"""The script of docs/metrics.md, run as a job; what the page says about its metrics."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SLURMTF = Path(sys.executable).with_name("slurmtf")
 PAGE = Path(__file__).parents[3] / "docs/metrics.md"
 
 
-def test_the_script_of_the_page_and_its_metrics(job: NewJob) -> None:
+def test_the_script_of_the_page_logs_the_metrics_shown(job: NewJob) -> None:
     script, *_ = re.findall(r"```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
     one = job(script)
     assert one.run() == 0, one.log()

@@ -1,4 +1,4 @@
-"""The commands of docs/sweeps.md, one after the other, on the sweep file of the page; its trials run on this machine."""
+"""The commands of docs/sweeps.md, run one after the other on its sweep file, with trials on this machine."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def page(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_commands_of_the_page(page: Path) -> None:
+def test_the_commands_of_the_page_work_as_shown(page: Path) -> None:
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(page / "runs")}
 
     def call(words: str) -> str:

@@ -1,4 +1,4 @@
-"""Jobs that are ended from outside, by a signal, a time limit or a kill: nothing of them stays, and the journal says why."""
+"""Jobs ended from outside, by a signal, a time limit or a kill: no process is left, and the journal gives the cause."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ time.sleep(3600)
 """
 FAMILY = """\
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the children inherit it
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # inherited by the children
 sleep = [sys.executable, "-S", "-c", "import time; time.sleep(3600)"]
 subprocess.Popen(sleep)
 subprocess.Popen(sleep, start_new_session=True)
@@ -104,7 +104,7 @@ def test_a_second_stop_changes_nothing(job: NewJob) -> None:
     assert (one.folder / "outputs" / "checkpoint").exists()
 
 
-def test_a_stop_that_whoever_submitted_has_blocked(job: NewJob) -> None:
+def test_a_stop_signal_blocked_by_the_client_is_unblocked(job: NewJob) -> None:
     one = job(WAITS)
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
     try:
@@ -116,19 +116,19 @@ def test_a_stop_that_whoever_submitted_has_blocked(job: NewJob) -> None:
     assert one.wait() == 143
 
 
-def test_a_notice_ends_nothing(job: NewJob) -> None:
-    """Slurm sends one some time before the limit; a script that knows nothing of it goes on."""
+def test_a_notice_does_not_end_the_script(job: NewJob) -> None:
+    """Slurm sends one some time before the limit; a script that does not handle it goes on."""
     one = job(UNTIL_TOLD)
     process = one.start_and_await()
     for count, number in enumerate((signal.SIGUSR1, signal.SIGUSR2), 1):
         process.send_signal(number)
-        until(lambda: one.events("signal")[count - 1 :], number.name)  # noqa: B023 - it is asked at once
+        until(lambda: one.events("signal")[count - 1 :], number.name)  # noqa: B023 - called at once
     (one.folder / "outputs" / "go").touch()
     assert one.wait() == 0
 
 
 @pytest.mark.parametrize("how", ["ended", "stopped", "task killed"])
-def test_nobody_whom_the_script_started_stays(job: NewJob, how: str) -> None:
+def test_no_process_of_the_script_is_left(job: NewJob, how: str) -> None:
     one = job(FAMILY)
     one.change_plan(timings__grace=0.3)
     one.script = [one.python, "train.py", "0" if how == "ended" else "600"]
@@ -141,7 +141,7 @@ def test_nobody_whom_the_script_started_stays(job: NewJob, how: str) -> None:
     assert one.processes() == []
 
 
-def test_ended_orphans_do_not_pile_up(job: NewJob) -> None:
+def test_ended_orphans_are_reaped(job: NewJob) -> None:
     one = job(
         "import subprocess, time\n"
         "for _ in range(20): subprocess.Popen(['setsid', '-f', 'true']).wait()\n"
@@ -162,7 +162,7 @@ def test_a_killed_supervisor_takes_all_with_it_in_order(job: NewJob) -> None:
     assert "ended" not in one.names()
 
 
-def test_a_killed_supervisor_takes_the_stubborn_with_it(job: NewJob) -> None:
+def test_a_killed_supervisor_ends_processes_that_ignore_signals(job: NewJob) -> None:
     one = job(FAMILY)
     one.change_plan(timings__grace=0.5)
     one.script = [one.python, "train.py", "600"]
@@ -191,7 +191,7 @@ def test_a_killed_task_ends_the_job(job: NewJob) -> None:
     ],
     ids=["false", "true", "boom", "killed"],
 )
-def test_a_launcher_that_starts_nothing_is_to_blame(job: NewJob, launcher: list[str], status: int, end: End, tail: str) -> None:
+def test_a_launcher_without_tasks_is_the_cause(job: NewJob, launcher: list[str], status: int, end: End, tail: str) -> None:
     one = job(WAITS)
     one.launcher = launcher
     assert one.run() == status
@@ -202,7 +202,7 @@ def test_a_launcher_that_starts_nothing_is_to_blame(job: NewJob, launcher: list[
     assert one.events("task-started") == []
 
 
-def test_a_launcher_that_does_not_exist(job: NewJob) -> None:
+def test_a_missing_launcher_is_named_as_the_cause(job: NewJob) -> None:
     one = job(WAITS)
     one.launcher = ["no-such-launcher"]
     assert one.run() == 1
@@ -223,7 +223,7 @@ def test_a_launcher_that_is_killed_takes_its_tasks_with_it(job: NewJob) -> None:
     assert one.processes() == []
 
 
-def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(job: NewJob) -> None:
+def test_the_exit_code_of_the_launcher_does_not_hide_that_of_the_script(job: NewJob) -> None:
     one = job("raise SystemExit(3)")
     one.launcher = ["sh", "-c", '"$@"; exit 0', "sh"]
     assert one.run() == 3
@@ -234,7 +234,7 @@ def test_what_the_launcher_ends_with_does_not_hide_what_the_script_ended_with(jo
     "launcher",
     [["sh", "-c", "exec sleep 3600"], ["sh", "-c", DEAF_UNTIL_TOLD, "sh"]],
 )
-def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> None:
+def test_a_stop_before_the_first_task_cancels_the_run(job: NewJob, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
     one.change_plan(timings__grace=2)
     one.launcher = launcher
@@ -248,7 +248,7 @@ def test_a_stop_before_any_task_is_there(job: NewJob, launcher: list[str]) -> No
     assert one.processes() == []
 
 
-def test_the_time_limit_is_held_where_no_scheduler_does(job: NewJob) -> None:
+def test_the_supervisor_enforces_the_time_limit_without_a_scheduler(job: NewJob) -> None:
     one = job(WAITS)
     one.change_plan(size__time_s=1)
     assert one.run() == 143
@@ -258,7 +258,7 @@ def test_the_time_limit_is_held_where_no_scheduler_does(job: NewJob) -> None:
     one.await_nobody()
 
 
-def test_a_slurm_job_is_slurms_to_limit(job: NewJob) -> None:
+def test_the_time_limit_of_a_slurm_job_is_left_to_slurm(job: NewJob) -> None:
     one = job("import time; time.sleep(1.5)")
     one.change_plan(size__time_s=1, scheduler="slurm", launcher="srun")
     assert one.run(SLURM_JOB_ID="4711") == 0
@@ -272,7 +272,7 @@ def test_a_slurm_job_is_slurms_to_limit(job: NewJob) -> None:
         ("*** JOB 47110 ON n1 CANCELLED AT 2026-01-01T00:00:00 DUE TO TIME LIMIT ***", "canceled"),
     ],
 )
-def test_slurm_tells_in_the_log_why_it_kills(job: NewJob, notice: str, cause: str) -> None:
+def test_the_cause_is_read_from_slurms_line_in_the_log(job: NewJob, notice: str, cause: str) -> None:
     one = job(WAITS)
     one.change_plan(scheduler="slurm", launcher="srun")
     process = one.start(SLURM_JOB_ID="4711")
@@ -290,9 +290,9 @@ WITHOUT_END = {"SLURM_JOB_ID": "4711"}
 @pytest.mark.parametrize(
     ("limit_s", "environ", "left"),
     [
-        (30, WITHOUT_END, range(31, 61)),  # Slurm's limits are whole minutes
+        (30, WITHOUT_END, range(31, 61)),  # Slurm's limits are in whole minutes
         (None, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(60, 101)),
-        (3600, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(60, 101)),  # what Slurm says counts
+        (3600, {**WITHOUT_END, "SLURM_JOB_END_TIME": "100"}, range(60, 101)),  # Slurm's end time takes precedence
     ],
 )
 def test_a_warning_before_the_time_limit_needs_no_signal(
@@ -314,8 +314,8 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
 
 
 @pytest.mark.parametrize(("limit_s", "left"), [(None, [None]), (150, range(140, 181)), (3600, [])])
-def test_a_warning_that_comes_as_a_signal(job: NewJob, limit_s: int | None, left: Sequence[int | None]) -> None:
-    """Slurm's may come a minute early; hours before the limit it is somebody else's."""
+def test_only_a_signal_near_the_time_limit_is_its_warning(job: NewJob, limit_s: int | None, left: Sequence[int | None]) -> None:
+    """Slurm's may come a minute early; one that comes hours before the limit is not Slurm's."""
     one = job(UNTIL_TOLD)
     one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
     process = one.start(**WITHOUT_END)
@@ -339,7 +339,7 @@ echo "JobId=4711 JobName=x JobState=RUNNING PreemptTime={}"
 def test_a_preemption_shortly_before_the_limit_is_announced(
     job: NewJob, tmp_path: Path, told: str, noticed: list[str], restarts: list[object]
 ) -> None:
-    """Slurm's signal may be its warning of the limit, which comes as early; Slurm is asked which it is."""
+    """Slurm's signal may also be its warning of the limit, which comes as early; Slurm is asked which it is."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
     scontrol.write_text(SCONTROL.format(told))
@@ -360,7 +360,7 @@ def test_a_preemption_shortly_before_the_limit_is_announced(
     assert len(one.events("time-warning")) == 1
 
 
-def test_the_error_is_told_before_the_array_that_its_message_prints(job: NewJob) -> None:
+def test_the_error_is_reported_ahead_of_the_array_in_its_message(job: NewJob) -> None:
     one = job("raise ValueError('can not convert {\\n' + '\\n'.join(f'  [{row}. 0.123],' for row in range(60)))")
     one.start()
     assert one.wait() == 1

@@ -1,4 +1,4 @@
-"""Collecting garbage while others submit: no run misses its source, and no submission fails."""
+"""Garbage collection during submissions: no run loses its source, and no submission fails."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from slurmtf.runs.workspaces import garbage
 
-garbage.YOUNG_S = 0  # nothing is spared for its youth
+garbage.YOUNG_S = 0  # recent files are not spared
 workspace, stop = map(Path, sys.argv[1:])
 removed = 0
 print("collects", flush=True)
@@ -42,7 +42,7 @@ print(removed)
 
 @contextmanager
 def collecting(workspace: Path, stop: Path) -> Iterator[list[int]]:
-    """Collect in another process, without a pause; in the end tell how many snapshots it removed."""
+    """Collect in another process, without a pause; at the end yield how many snapshots it removed."""
     removed: list[int] = []
     argv = [sys.executable, "-c", COLLECT, str(workspace), str(stop)]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
@@ -65,7 +65,7 @@ def stored_text(source: Path) -> str:
 
 
 def late(link: Callable[[Path, str], None], doomed: list[Path]) -> Callable[[Path, str], None]:
-    """Just before a stored file is linked, remove the run that had it, and give the collector time."""
+    """Just before a stored file is linked, remove the run that used it, and give the collector time."""
 
     def remove_and_link(source: Path, target: str) -> None:
         while doomed:
@@ -82,7 +82,7 @@ def refuse(*_: object) -> None:
 
 @pytest.mark.parametrize("links", [True, False])
 def test_runs_are_built_while_garbage_is_collected(tmp_path: Path, links: bool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two contents in turn. Whenever one is taken again, nobody else has it any more, and it is about to be removed."""
+    """Two contents alternate. When one is used again, no run has it any more, and it is about to be removed."""
     doomed: list[Path] = []
     monkeypatch.setattr("os.link", late(os.link if links else refuse, doomed))
     source, workspace = tmp_path / "source", tmp_path / "workspace"

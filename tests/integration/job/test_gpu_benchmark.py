@@ -1,4 +1,4 @@
-"""benchmarks.gpu on a machine whose GPUs are none, or only said to be there."""
+"""benchmarks.gpu on a machine with no GPUs, or with simulated ones."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def outcomes(folder: Path, *path: Path) -> dict[str, tuple[str, str]]:
     return {name: (outcome, detail) for name, outcome, detail in rows}
 
 
-def test_without_a_gpu_it_says_what_it_could_not_try(tmp_path: Path) -> None:
+def test_without_a_gpu_the_untested_checks_are_listed(tmp_path: Path) -> None:
     found = outcomes(tmp_path)
     assert {name for name, (outcome, _) in found.items() if outcome == "ok"} == NAMES
     assert found["names by role"][1] == "ps, worker, worker: ['', '0', '1']"
@@ -42,7 +42,7 @@ def test_without_a_gpu_it_says_what_it_could_not_try(tmp_path: Path) -> None:
     assert "nvidia-smi" in untried
 
 
-def test_with_one_it_says_what_else_is_lacking(tmp_path: Path) -> None:
+def test_with_a_gpu_other_missing_requirements_are_listed(tmp_path: Path) -> None:
     program = tmp_path / "nvidia-smi"
     program.write_text(PROGRAM)
     program.chmod(0o755)
@@ -61,6 +61,6 @@ def test_with_one_it_says_what_else_is_lacking(tmp_path: Path) -> None:
         ("", []),
     ],
 )
-def test_what_nvidia_smi_says_is_read(text: str, cards: list[Any]) -> None:
+def test_the_output_of_nvidia_smi_is_parsed(text: str, cards: list[Any]) -> None:
     assert list(cards_of(text)) == cards
     assert MIG.findall("  MIG 3g.20gb Device 0: (UUID: MIG-GPU-aa/1/0)\nGPU 0: A100 (UUID: GPU-a)") == ["MIG-GPU-aa/1/0"]

@@ -1,4 +1,4 @@
-"""A file system that has room but no more files: the run says so, and whose."""
+"""A file system with free space but no free inodes: the run says so, and names it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Supervisors that can't say how it ended: one that is killed, in whatever phase, and one whose disk stays full."""
+"""Supervisors that can't write the outcome: one killed in any phase, and one whose disk stays full."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ import os, time
 while not os.path.exists("outputs/gate"):
     time.sleep(0.05)
 """
-# Fills the disk, and the room that the journal's last block still has.
+# Fills the disk, and the free space of the journal's last block.
 FILLS = """\
 import glob, os, sys
 journal = glob.glob(os.environ["SLURMTF_RUN_FOLDER"] + "/journal/*")[0]
@@ -39,7 +39,7 @@ def on_slurm(one: Job) -> None:
 
 @pytest.mark.parametrize("phase", ["started", "prepared", "launched", "task-started"])
 def test_killed_in_every_phase(job: NewJob, phase: str) -> None:
-    """Nobody stays, nothing counts as ended, and the next start does the work."""
+    """No process is left, nothing counts as ended, and the next start does the work."""
     one = job(GATED)
     on_slurm(one)
     process = one.start(SLURM_JOB_ID="4711")
@@ -59,7 +59,7 @@ def test_killed_in_every_phase(job: NewJob, phase: str) -> None:
 
 @pytest.mark.parametrize("status", [0, 3])
 def test_a_disk_that_is_full_when_the_verdict_is_written(job: NewJob, small_disk: Path, status: int) -> None:
-    """The exit status alone tells it, to Slurm; no half of a verdict is taken for one."""
+    """Only the exit status tells Slurm the outcome; a partly written outcome does not count."""
     one = job(FILLS)
     on_slurm(one)
     one.script = [one.python, "train.py", str(status)]
@@ -78,7 +78,7 @@ def test_a_disk_that_is_full_when_the_verdict_is_written(job: NewJob, small_disk
     assert [attempt.outcome is not None for attempt in read_history(one.layout).attempts] == [False, True]
 
 
-# The first rank fails; the other one stays until there is a gate, whoever asks it to end.
+# The first rank fails; the other one ignores signals and runs until the gate file exists.
 STAYS = """\
 import os, signal, sys, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -91,7 +91,7 @@ sys.exit(3)
 """
 
 
-def test_an_outcome_that_is_certain_is_told_once_and_no_kill_changes_it(job: NewJob) -> None:
+def test_a_final_outcome_is_written_once_and_survives_a_kill(job: NewJob) -> None:
     one = job(STAYS)
     many(one, 2)
     one.change_plan(launcher="spawn", timings__at_once=0, timings__grace=HANG_S, timings__peer_grace=HANG_S)

@@ -1,4 +1,4 @@
-"""Several launches in one allocation, one after the other; and a job that Slurm starts again though its work is done."""
+"""Several launches in one allocation, one after the other; and a job that Slurm starts again although its work is done."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ with open("outputs/{}-{}.json".format(os.environ["TRIAL"], os.environ["SLURMTF_R
     json.dump({"arguments": sys.argv[1:], "environ": seen}, file)
 print("trial", os.environ["TRIAL"], flush=True)
 while "TF_CONFIG" in os.environ and not os.path.exists("outputs/{}-0.json".format(os.environ["TRIAL"])):
-    time.sleep(0.01)  # a parameter server is ended when the workers are done, whether it has begun or not
+    time.sleep(0.01)  # parameter servers are ended when the workers are done, even if they have not begun
 if os.environ.get("SLURMTF_ROLE") == "ps":
     time.sleep(3600)
 """
@@ -67,7 +67,7 @@ def check(job: Job, labels: list[str]) -> None:
     assert job.processes() == []
 
 
-def test_three_launches_with_parameter_servers(job: NewJob) -> None:
+def test_parameter_servers_run_in_three_launches(job: NewJob) -> None:
     one = job(TELLS)
     one.change_plan(distribution__roles=[["ps", 1], ["worker", 2]], distribution__backend="ps", distribution__cluster=True)
     one.change_plan(distribution__cyclic=True, distribution__straggler_grace_s=60, size__tasks=3, size__tasks_per_node=3)
@@ -78,8 +78,8 @@ def test_three_launches_with_parameter_servers(job: NewJob) -> None:
     assert [{role: len(hosts) for role, hosts in cluster.items()} for cluster in clusters] == [{"ps": 1, "worker": 2}] * 3
 
 
-def test_three_launches_with_horovods_rendezvous(job: NewJob) -> None:
-    """Each has a store of its own: what a launch has left there would lead the next one astray."""
+def test_horovods_rendezvous_runs_in_three_launches(job: NewJob) -> None:
+    """Each launch has its own store: what an earlier one left there would mislead the next."""
     one = job(LEAVES_A_PORT + TELLS)
     many(one, 2)
     one.change_plan(distribution__backend="mpi", distribution__gloo=True)
@@ -90,7 +90,7 @@ def test_three_launches_with_horovods_rendezvous(job: NewJob) -> None:
     assert len(set(ports)) == 3
 
 
-def test_one_that_fails_does_not_keep_the_next_from_starting(job: NewJob) -> None:
+def test_a_failed_launch_does_not_prevent_the_next(job: NewJob) -> None:
     one = job(TELLS + "sys.exit(int(os.environ.get('FAIL', 0)))")
     one.change_plan(launches=[order(0), order(1, FAIL="3"), order(2)])
     assert one.run() == 3
@@ -100,7 +100,7 @@ def test_one_that_fails_does_not_keep_the_next_from_starting(job: NewJob) -> Non
     assert one.result() == one.error
 
 
-def test_a_stop_ends_all_launches_to_come(job: NewJob) -> None:
+def test_a_stop_cancels_all_later_launches(job: NewJob) -> None:
     one = job(TELLS + "open('outputs/ready', 'w').close(); import time; time.sleep(3600)")
     one.change_plan(launches=[order(0), order(1)])
     one.start_and_await("trial-0/outputs/ready").terminate()
@@ -147,8 +147,8 @@ def facts(job: Job, trial: int) -> Any:
     return json.loads((job.folder / f"trials/{trial}/outputs/facts.json").read_text())
 
 
-def test_what_comes_next_is_decided_during_the_job(job: NewJob) -> None:
-    """The first fails, the second is called off by a policy; each has arguments, variables, logs and outputs of its own."""
+def test_the_next_launch_is_decided_during_the_job(job: NewJob) -> None:
+    """The first fails, a policy ends the second; each has its own arguments, variables, logs and outputs."""
     one = job(TRIES, {"helper.py": ""})
     one.orders = DECIDES.format(count=3)
     assert one.run() == 0, (one.log(), [path.read_text() for path in one.folder.glob("trials/*/logs/*.err")])
@@ -172,14 +172,14 @@ def test_what_comes_next_is_decided_during_the_job(job: NewJob) -> None:
     assert {path.stat().st_mode & 0o777 for path in one.folder.glob("trials/*/*")} == {0o700}
 
 
-def test_nothing_to_launch(job: NewJob) -> None:
+def test_a_job_without_launches_ends_at_once(job: NewJob) -> None:
     one = job(TRIES, {"helper.py": ""})
     one.orders = DECIDES.format(count=0)
     assert one.run() == 0, one.log()
     assert one.names() == ["started", "prepared", "finalizing", "ended"]
 
 
-def test_a_stop_while_it_is_decided_what_comes_next(job: NewJob) -> None:
+def test_a_stop_while_the_next_launch_is_decided_cancels_the_job(job: NewJob) -> None:
     one = job(TRIES, {"helper.py": ""})
     wait = "import time; open('outputs/ready', 'w').close(); time.sleep(1.5)"
     one.orders = DECIDES.format(count=1).replace("if number == 1:", f"if number == 1:\n            {wait}")
@@ -209,8 +209,8 @@ class orders(Orders):
 """
 
 
-def test_other_tasks_and_another_command(job: NewJob) -> None:
-    """A health check by two tasks, then the training, then one worker alone: the same thing with another order."""
+def test_launches_may_differ_in_tasks_and_command(job: NewJob) -> None:
+    """A health check by two tasks, then the training, then one worker alone: each is a launch with its own order."""
     one = job(TELLS, {"check.py": TELLS})
     one.change_plan(distribution__roles=[["ps", 1], ["worker", 2]], distribution__backend="ps", distribution__cluster=True)
     one.change_plan(distribution__cyclic=True, distribution__straggler_grace_s=60, size__tasks=3, size__tasks_per_node=3)
@@ -238,7 +238,7 @@ COUNTS = "import sys\nopen('outputs/count', 'a').write('x')\nsys.exit(int(sys.ar
 
 @pytest.mark.parametrize(("status", "times"), [(0, 1), (3, 2)])
 def test_a_requeued_job_whose_work_is_done_ends_at_once(job: NewJob, status: int, times: int) -> None:
-    """slurmstepd of the batch step was killed, the supervisor lived on and ended well, and Slurm requeued the job."""
+    """The batch step's slurmstepd was killed, the supervisor survived and succeeded, and Slurm requeued the job."""
     one = job(COUNTS)
     one.script = [one.python, "train.py", str(status)]
     one.change_plan(scheduler="slurm", launcher="srun")

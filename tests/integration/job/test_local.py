@@ -1,4 +1,4 @@
-"""Runs on this machine through the public interface, from the process that submitted and from others."""
+"""Runs on this machine through the public interface, from the submitting process and from others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ time.sleep(3600)
 
 @pytest.fixture
 def submit(tmp_path: Path) -> Iterator[Submit]:
-    """Submits a script to this machine; whatever is left of it is ended after the test."""
+    """Submits a script to this machine; what is still running after the test is ended."""
     runs: list[Run] = []
 
     def submit_script(train: str, **settings: Any) -> Run:
@@ -90,7 +90,7 @@ def await_end(run: Run) -> str:
 
 
 def seen_elsewhere(run: Run) -> list[Any]:
-    """What another process knows of the run."""
+    """Return what another process sees of the run."""
     done = subprocess.run(
         [sys.executable, "-c", STATE, str(run.folder)],
         env=environment(),
@@ -103,7 +103,7 @@ def seen_elsewhere(run: Run) -> list[Any]:
     return found
 
 
-def test_a_run_that_ends_well(submit: Submit) -> None:
+def test_a_successful_run_completes(submit: Submit) -> None:
     run = submit("print('to the log')\nopen('outputs/model', 'w').write('weights')")
     output = io.StringIO()
     states: list[str] = []
@@ -120,7 +120,7 @@ def test_a_run_that_ends_well(submit: Submit) -> None:
     assert seen_elsewhere(run) == ["Completed", "script", 0, True]
 
 
-def test_a_run_that_fails(submit: Submit) -> None:
+def test_a_failed_run_reports_its_failure(submit: Submit) -> None:
     run = submit("import sys; sys.exit('no such data')")
     with pytest.raises(ScriptFailedError) as caught:
         run.wait_for_completion()
@@ -137,7 +137,7 @@ def test_a_run_that_fails(submit: Submit) -> None:
     assert seen_elsewhere(run) == ["Failed", "script", 1, True]
 
 
-def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
+def test_another_process_sees_the_run_while_it_runs(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
     until(lambda: run.get_status() == "Running", "the report of the task")
     assert seen_elsewhere(run) == ["Running", None, None, False]
@@ -146,7 +146,7 @@ def test_a_run_seen_from_outside_while_it_runs(submit: Submit) -> None:
     assert await_end(run) == "Completed"
 
 
-def test_a_run_that_is_canceled(submit: Submit) -> None:
+def test_a_canceled_run_ends(submit: Submit) -> None:
     run = ready(submit(UNTIL_TOLD))
     Run(run.folder).cancel()
     assert await_end(run) == "Canceled"
@@ -160,7 +160,7 @@ def test_a_run_that_is_canceled(submit: Submit) -> None:
 
 
 @pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2])
-def test_a_run_that_is_canceled_before_it_has_begun(submit: Submit, pause_s: float) -> None:
+def test_a_run_canceled_before_it_has_begun_never_starts(submit: Submit, pause_s: float) -> None:
     run = submit(UNTIL_TOLD)
     time.sleep(pause_s)
     run.cancel()
@@ -170,7 +170,7 @@ def test_a_run_that_is_canceled_before_it_has_begun(submit: Submit, pause_s: flo
     Job(run.layout).await_nobody()
 
 
-def test_a_run_that_has_ended_stays_as_it_is(submit: Submit) -> None:
+def test_canceling_an_ended_run_changes_nothing(submit: Submit) -> None:
     run = submit("pass")
     await_end(run)
     run.cancel()
@@ -178,7 +178,7 @@ def test_a_run_that_has_ended_stays_as_it_is(submit: Submit) -> None:
     assert not (run.folder / "cancel-requested").exists()
 
 
-def test_a_run_with_a_time_limit(submit: Submit) -> None:
+def test_a_run_ends_at_its_time_limit(submit: Submit) -> None:
     run = submit(UNTIL_TOLD, max_run_duration_seconds=1)
     assert await_end(run) == "Canceled"
     assert (run.state.cause, run.state.exit_status) == ("time-limit", 124)
@@ -229,7 +229,7 @@ def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None
     assert run.get_status() != "CancelRequested"
 
 
-def test_a_run_that_is_started_again_by_hand(submit: Submit) -> None:
+def test_a_run_can_be_started_again_by_hand(submit: Submit) -> None:
     run = submit(UNTIL_TOLD)
     run.cancel()
     assert await_end(run) == "Canceled"
@@ -241,7 +241,7 @@ def test_a_run_that_is_started_again_by_hand(submit: Submit) -> None:
     assert run.get_status() == "Completed"
 
 
-def test_a_run_from_inside_a_slurm_job_does_not_take_it_for_its_own(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_submitted_in_a_slurm_job_does_not_adopt_that_job(submit: Submit, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in {"SLURM_JOB_ID": "4711", "SLURM_PROCID": "3", "PMIX_RANK": "3", "SLURMTF_TASK": "3"}.items():
         monkeypatch.setenv(name, value)
     run = submit("import os; print(sorted(name for name in os.environ if name.startswith(('SLURM_', 'PMI'))))")
@@ -306,13 +306,13 @@ print(json.dumps(states))
 """
 
 
-def test_a_folder_that_a_script_closes(submit: Submit, tmp_path: Path) -> None:
-    """What can be read is taken, what can't is named."""
+def test_a_folder_made_inaccessible_by_a_script_is_named(submit: Submit, tmp_path: Path) -> None:
+    """What can be read is used, what can't is named."""
     run = ready(submit(UNTIL_TOLD))
     until(lambda: run.get_status() == "Running", "the report of the task")
     for path in (run.folder, *run.folder.rglob("*")):
         if not path.is_symlink():
-            with suppress(FileNotFoundError):  # the run goes on
+            with suppress(FileNotFoundError):  # the run is still writing
                 os.chown(path, *([65534, 65534] if os.geteuid() == 0 else [-1, -1]))
     for path in tmp_path.parents:
         if path.stat().st_uid == os.geteuid() and len(path.parts) > 2:

@@ -43,7 +43,7 @@ SCORE = LOG + 'Run.get_context().log("score", arguments.x)\n'
 
 @pytest.fixture
 def tune(tmp_path: Path) -> Tune:
-    """Submits a sweep of a script to this machine, and waits for its end."""
+    """Submits a sweep of a script to this machine and waits until it has ended."""
 
     def submit(script: str, sampling: Any, total: int, estimator: dict[str, Any] | None = None, **settings: Any) -> SweepRun:
         source = tmp_path / "source"
@@ -80,7 +80,7 @@ while sum(name.startswith("begun-") for name in os.listdir(folder)) < 2 and time
 """
 
 
-def test_trials_side_by_side_have_their_part_each(tune: Tune) -> None:
+def test_concurrent_trials_get_a_share_of_the_cpus_each(tune: Tune) -> None:
     script = SCORE + 'print(os.environ["OMP_NUM_THREADS"], time.time())\n' + WAITS_FOR_THE_OTHER + "print(time.time())\n"
     run = tune(script, GridParameterSampling({"x": choice(1, 2)}), 2, {"cpus_per_task": 4}, trials_per_element=2)
     assert [trial.result and trial.result.status for trial in run.facts.trials] == [COMPLETED] * 2
@@ -102,7 +102,7 @@ run.child_run("late").log("inner", 10 * arguments.x)
 )
 
 
-def test_child_runs_that_trials_open_later_are_followed_and_each_trials_own(tmp_path: Path) -> None:
+def test_child_runs_opened_later_are_followed_and_belong_to_their_trial(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text(CHILDREN)
     sweep = Sweep(
         TensorFlow(tmp_path, entry_script="train.py", compute_target="local"),
@@ -144,7 +144,7 @@ def test_settings_of_the_estimator_change_from_trial_to_trial(tune: Tune) -> Non
     assert run.get_metrics()[f"{run.id}_3"] == {"score": 11.0}
 
 
-def test_a_sweep_goes_on_with_what_earlier_ones_left(tune: Tune, tmp_path: Path) -> None:
+def test_a_sweep_continues_from_earlier_sweeps(tune: Tune, tmp_path: Path) -> None:
     script = LOG + (
         'found = os.path.join(arguments.resume_from, "state") if arguments.resume_from else "outputs/none"\n'
         'before = float(open(found).read()) if os.path.exists(found) else 0.0\n'
@@ -163,7 +163,7 @@ def test_a_sweep_goes_on_with_what_earlier_ones_left(tune: Tune, tmp_path: Path)
     assert [json.loads(line)["best"] for line in lines] == [1.0, 2.0]
 
 
-def test_the_metric_of_a_script_that_writes_for_tensorboard_alone(tune: Tune, tmp_path: Path) -> None:
+def test_the_metric_is_read_from_tensorboard_files_alone(tune: Tune, tmp_path: Path) -> None:
     lines = b"".join(record(event(step, "accuracy", simple(0.25 * step))) for step in range(3))
     script = (
         "import os, sys\n"
@@ -177,12 +177,12 @@ def test_the_metric_of_a_script_that_writes_for_tensorboard_alone(tune: Tune, tm
     assert (best.best, best.get_metrics()) == (0.5, {"validation/accuracy": [0.0, 0.25, 0.5]})
 
 
-def test_an_element_whose_trials_fail_at_once_leaves_the_rest_to_others(tune: Tune) -> None:
+def test_an_element_stops_after_trials_that_fail_at_once(tune: Tune) -> None:
     script = LOG + 'sys.exit(f"no data for {arguments.x}")\n'
     run = tune(
         script, RandomParameterSampling({"x": uniform(0, 1)}, seed=1), 20, same_error_limit=0, retire_after=3, elements=2
     )
     assert run.state.status is RunStatus.FAILED
-    elements = min(2, len(os.sched_getaffinity(0)))  # as many as fit here at once
+    elements = min(2, len(os.sched_getaffinity(0)))  # as many as can run here at once
     assert run.facts.count(FAILED) == run.facts.done == 3 * elements  # each has tried three
     assert [text for _, text, _ in run.facts.elements.values()] == ["retired"] * elements

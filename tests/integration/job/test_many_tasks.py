@@ -1,4 +1,4 @@
-"""A job of many tasks, started by a launcher of the test's that does what srun does: a rank for each process."""
+"""A job of many tasks, started by a test launcher that gives each process a rank, as srun does."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def ranks(job: Job, name: str) -> list[int]:
     return sorted(event["rank"] for event in job.events(name))
 
 
-def test_tasks_start_together_and_end_well(job: NewJob) -> None:
+def test_tasks_start_together_and_succeed(job: NewJob) -> None:
     one = crowd(job, 12, 'echo "$SLURMTF_RANK $SLURMTF_ROLE $SLURMTF_INDEX $SLURMTF_WORLD_SIZE"')
     assert one.run() == 0, one.log()
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(12))
@@ -52,7 +52,7 @@ def test_tasks_start_together_and_end_well(job: NewJob) -> None:
     assert one.processes() == []
 
 
-def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
+def test_one_failed_task_of_64_ends_all(job: NewJob) -> None:
     one = crowd(
         job,
         64,
@@ -73,14 +73,14 @@ def test_one_of_64_fails_and_all_are_ended(job: NewJob) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL])
-def test_one_of_four_is_killed_by_a_signal(job: NewJob, number: signal.Signals) -> None:
+def test_one_task_of_four_killed_by_a_signal_ends_the_job(job: NewJob, number: signal.Signals) -> None:
     one = crowd(job, 4, f'[ "$SLURMTF_RANK" = 2 ] && kill -{int(number)} $$; exec sleep 3600')
     assert one.run() == 128 + number, one.log()
     assert (one.end["exit_code"], one.end["signal"]) == (None, number)
     assert (one.outcome.cause, one.outcome.task) == (Cause.SCRIPT, "worker-2")
 
 
-def test_the_agent_of_one_of_four_is_killed(job: NewJob) -> None:
+def test_the_killed_agent_of_one_task_of_four_ends_the_job(job: NewJob) -> None:
     one = crowd(job, 4, "echo $PPID > outputs/agent-$SLURMTF_RANK; exec sleep 3600")
     one.start()
     agent = one.await_file("outputs/agent-1")
@@ -92,7 +92,7 @@ def test_the_agent_of_one_of_four_is_killed(job: NewJob) -> None:
     one.await_nobody()
 
 
-def test_no_script_starts_before_all_tasks_are_there(job: NewJob) -> None:
+def test_no_script_starts_before_all_tasks_have_connected(job: NewJob) -> None:
     one = crowd(job, 4, "touch outputs/ran")
     one.environ["ABSENT"] = "3"
     process = one.start()
@@ -105,7 +105,7 @@ def test_no_script_starts_before_all_tasks_are_there(job: NewJob) -> None:
     assert one.processes() == []
 
 
-def test_a_stop_reaches_all(job: NewJob) -> None:
+def test_a_stop_reaches_all_tasks(job: NewJob) -> None:
     one = crowd(job, 4, f"trap 'touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}")
     process = one.start()
     for rank in range(4):
@@ -116,7 +116,7 @@ def test_a_stop_reaches_all(job: NewJob) -> None:
     assert one.end["cause"] == "canceled"
 
 
-def test_our_own_launcher_of_several_tasks_on_this_machine(job: NewJob) -> None:
+def test_our_launcher_starts_several_tasks_on_this_machine(job: NewJob) -> None:
     one = crowd(job, 3, "echo $SLURMTF_RANK; exit $SLURMTF_RANK")
     one.launcher = [sys.executable, "-I", one.layout.agent, "spawn", "3", "--"]
     assert one.run() in (1, 2)
@@ -125,8 +125,8 @@ def test_our_own_launcher_of_several_tasks_on_this_machine(job: NewJob) -> None:
 
 
 @pytest.mark.parametrize(("backend", "grace_s"), [("multiworker", 600), ("ps", 10)])
-def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, grace_s: float) -> None:
-    """One fails, the other is deaf to TERM: a worker of parameter servers may be saving, one of a collective can't."""
+def test_a_task_waiting_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: str, grace_s: float) -> None:
+    """One fails, the other ignores TERM: with parameter servers a worker may be saving, in a collective it can't."""
     fails = "while [ ! -e outputs/listens-0 ]; do sleep 0.1; done; exit 5"
     one = crowd(job, 2, f'if [ "$SLURMTF_RANK" = 1 ]; then {fails}; fi; trap "" TERM; {LISTENS}', grace_s=grace_s)
     one.change_plan(distribution__backend=backend, timings__peer_grace=1)
@@ -135,7 +135,7 @@ def test_who_only_waits_for_a_dead_peer_is_killed_sooner(job: NewJob, backend: s
     assert (last - first < grace_s / 2) is (backend == "multiworker")
 
 
-def test_a_stop_leaves_the_whole_grace_also_to_collectives(job: NewJob) -> None:
+def test_a_stop_gives_collectives_the_full_grace_time(job: NewJob) -> None:
     one = crowd(job, 2, f"trap 'sleep 3; touch outputs/saved-$SLURMTF_RANK; exit 0' TERM; {LISTENS}", grace_s=20)
     one.change_plan(distribution__backend="multiworker", timings__peer_grace=1)
     process = one.start()

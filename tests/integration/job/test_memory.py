@@ -1,4 +1,4 @@
-"""The kernel kills a script for its memory, in the cgroup that it shares with its supervisor."""
+"""The kernel kills a script for its memory use, in the cgroup that it shares with its supervisor."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ held = []
 while True:
     held.append(b"x" * 10_000_000)
 """
-# As in the batch step: the supervisor, and what it starts from then on.
+# As in the batch step: moves the supervisor, and so all that it starts afterwards.
 MOVED = 'echo $PPID >"$0" && echo $$ >"$0" && exec "$@"'
 
 
 @pytest.fixture
 def cgroup() -> Iterator[Path]:
-    """A cgroup as Slurm's of job 4711, with a limit; of version 1 or 2."""
+    """A cgroup like Slurm's for job 4711, with a limit; of version 1 or 2."""
     lines = [line.split(":", 2) for line in Path("/proc/self/cgroup").read_text().splitlines()]
     mine = {kinds: path for _, kinds, path in lines}
     first = next((name for name in mine if "memory" in name.split(",")), "")
@@ -52,7 +52,7 @@ def removed(folder: Path) -> bool:
 
 
 def test_a_script_that_the_kernel_killed_ran_out_of_memory(job: NewJob, cgroup: Path) -> None:
-    """Slurm says so when the batch step has ended, which is when the supervisor has."""
+    """Slurm reports it only when the batch step has ended, which is after the supervisor."""
     one = job(GREEDY)
     one.change_plan(scheduler="slurm", launcher="none")
     one.launcher = ["sh", "-c", MOVED, str(cgroup / "cgroup.procs")]
@@ -60,7 +60,7 @@ def test_a_script_that_the_kernel_killed_ran_out_of_memory(job: NewJob, cgroup: 
     assert (one.outcome.cause, one.outcome.signal) == (Cause.OUT_OF_MEMORY, 9)
 
 
-def test_a_script_that_is_killed_otherwise_did_not(job: NewJob, cgroup: Path) -> None:
+def test_a_script_killed_otherwise_did_not_run_out_of_memory(job: NewJob, cgroup: Path) -> None:
     one = job("import os; os.kill(os.getpid(), 9)")
     one.change_plan(scheduler="slurm", launcher="none")
     one.launcher = ["sh", "-c", MOVED, str(cgroup / "cgroup.procs")]

@@ -1,4 +1,4 @@
-"""The script is told that it will be ended: by a signal, once, and by a file; and what its end then means."""
+"""The script gets notice that it will be ended, once by a signal and by a file; how its exit is then judged."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def told(job: Job, rank: int = 0) -> list[Any]:
     return [json.loads(line) for line in (job.folder / f"outputs/told-{rank}").read_text().splitlines()]
 
 
-def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: NewJob) -> None:
+def test_a_script_that_exits_on_notice_has_not_succeeded(job: NewJob) -> None:
     one = job(
         LISTENS.replace("while not", "assert not run.should_stop()\nwhile not"), **NOTICE | {"max_run_duration_seconds": 75}
     )
@@ -48,7 +48,7 @@ def test_a_script_that_ends_itself_when_it_is_told_has_not_succeeded(job: NewJob
     assert one.result()[0] == "error"
 
 
-def test_it_goes_on_in_another_attempt(job: NewJob) -> None:
+def test_a_script_that_exits_on_notice_continues_in_another_attempt(job: NewJob) -> None:
     again = "if os.environ['SLURMTF_ATTEMPT'] == '2':\n    sys.exit()\n"
     one = job("import os, sys\n" + again + LISTENS, restarts={"time-limit": 3}, **NOTICE)
     assert one.run() == 0
@@ -58,14 +58,14 @@ def test_it_goes_on_in_another_attempt(job: NewJob) -> None:
 
 
 @pytest.mark.parametrize(("code", "cause"), [(85, "time-limit"), (0, "script"), (3, "script")])
-def test_the_exit_code_of_the_users_choice_alone_asks_to_go_on(job: NewJob, code: int, cause: str) -> None:
+def test_only_the_configured_exit_code_asks_to_continue(job: NewJob, code: int, cause: str) -> None:
     one = job(LISTENS + f"sys.exit({code})", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
     assert one.run() == (code or 0)
     assert told(one) == [[[], "time-limit", "1"]]
     assert (one.end["cause"], one.end["exit_code"]) == (cause, code)
 
 
-def test_every_task_is_told_once(job: NewJob) -> None:
+def test_every_task_gets_the_notice_once(job: NewJob) -> None:
     one = job(LISTENS, **NOTICE)
     many(one, 3)
     one.change_plan(launcher="spawn")
@@ -75,14 +75,14 @@ def test_every_task_is_told_once(job: NewJob) -> None:
     assert one.end["cause"] == "time-limit"
 
 
-def test_a_script_that_knows_nothing_of_it_goes_on(job: NewJob) -> None:
+def test_a_script_that_ignores_the_notice_goes_on(job: NewJob) -> None:
     one = job("import time; time.sleep(8); print('done')", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
     one.change_plan(notice__signal="SIGUSR1")
     assert one.run() == 0
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 0)
 
 
-def test_a_launch_that_begins_after_the_notice_is_told_too(job: NewJob) -> None:
+def test_a_launch_after_the_notice_gets_it_as_well(job: NewJob) -> None:
     one = job("open('outputs/ready', 'w').close()\n" + LISTENS, notice={"before": 60, "signal": "SIGUSR1", "exit_code": 85})
     one.change_plan(launches=[{"arguments": [], "variables": {}, "folder": folder} for folder in ("first", "second")])
     one.start_and_await("first/outputs/ready").send_signal(signal.SIGUSR2)
@@ -93,8 +93,8 @@ def test_a_launch_that_begins_after_the_notice_is_told_too(job: NewJob) -> None:
     assert len(one.events("noticed")) == 1
 
 
-def test_what_fills_a_nodes_disk_is_not_told_and_goes_on(job: NewJob, disk: Path, tmp_path: Path) -> None:
-    """It knows nothing of the signal, and would end by it."""
+def test_the_process_that_copies_to_a_nodes_disk_gets_no_notice(job: NewJob, disk: Path, tmp_path: Path) -> None:
+    """It does not handle the signal, which would end it."""
     data = tmp_path / "data"
     data.mkdir()
     for number in range(5000):

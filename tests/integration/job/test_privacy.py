@@ -1,4 +1,4 @@
-"""Everything that a build, runs and gc leave is private to its user, whatever the umask."""
+"""All that a build, runs and gc leave is private to the user, whatever the umask."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def call(folder: Path, umask: int, *argv: str | Path) -> None:
 
 
 def exposed(folder: Path) -> list[str]:
-    """What others could read or write if they reached it; a link has no mode."""
+    """Return what others could read or write if they could reach it; a link has no mode."""
     found = [(path, path.lstat().st_mode) for path in [folder, *folder.rglob("*")]]
     return [f"{mode:o} {path}" for path, mode in found if mode & 0o077 and not stat.S_ISLNK(mode)]
 
 
 def of_others(line: str) -> bool:
-    """Tell whether the script wrote a file, or it is a lock of uv's, which makes them everybody's whatever the umask."""
+    """Return whether the script wrote a file or it is a lock of uv, which makes its locks public whatever the umask."""
     return "/outputs/" in line or line.endswith("/.lock") or "/.cache/uv/" in line
 
 

@@ -1,4 +1,4 @@
-"""The program inside the job: one file, Python 3.6, nothing but the standard library and itself."""
+"""The program inside the job: one file, for Python 3.6, that imports only the standard library and itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def imports(path: Path) -> Iterator[tuple[int, str]]:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(SOURCES)))
-def test_syntax_is_that_of_python_3_6(path: Path) -> None:
+def test_the_syntax_is_python_3_6(path: Path) -> None:
     ast.parse(path.read_text(encoding="utf-8"), feature_version=OLDEST)
 
 
@@ -64,7 +64,7 @@ def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: P
     assert (done.returncode, done.stderr) == (0, "")
 
 
-def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours() -> None:
+def test_the_archive_is_reproducible_and_holds_no_path_of_this_machine() -> None:
     first = job_archive()
     job_archive.cache_clear()
     assert job_archive() == first
@@ -75,8 +75,8 @@ def test_the_archive_is_the_same_for_the_same_program_and_holds_no_path_of_ours(
         assert not any(str(SOURCES).encode() in zipped.read(name) for name in zipped.namelist())
 
 
-def test_the_python_that_submits_compiles_nothing(tmp_path: Path) -> None:
-    """The code of a compiled file says where that was compiled: not in the archive."""
+def test_the_archive_holds_no_code_compiled_by_the_submitting_python(tmp_path: Path) -> None:
+    """The code of a compiled file holds the path where it was compiled, which is not in the archive."""
     file = tmp_path / "agent.pyz"
     file.write_bytes(job_archive())
     imported = f"import sys; sys.path.insert(0, sys.argv[1]); from {PACKAGE}.task import task"
@@ -86,7 +86,7 @@ def test_the_python_that_submits_compiles_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("arguments", [[], ["supervise"], ["supervise", "plan.json"], ["task"], ["task", "train.py"], ["no"]])
-def test_wrong_arguments_get_the_usage(arguments: list[str], tmp_path: Path) -> None:
+def test_wrong_arguments_print_the_usage(arguments: list[str], tmp_path: Path) -> None:
     oldest = interpreters.find(["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
     (tmp_path / "agent.pyz").write_bytes(job_archive())
     command = [str(oldest.path), "-I", str(tmp_path / "agent.pyz"), *arguments]

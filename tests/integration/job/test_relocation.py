@@ -1,4 +1,4 @@
-"""A conda environment on the node's own disk: all that names its folder names the new one."""
+"""A conda environment on the node's local disk: all files that name its folder name the new one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.environments import interpreters
 
 from .jobs import Job, NewJob
 
-# What names its folder: Python, a console script, a program, a script of a package, and one that pip has made.
+# Files that name the folder: Python, a console script, a program, a package's script, and one written by pip.
 TELLS = """
 import json, os, subprocess, sys
 paths = __import__("paths")
@@ -34,7 +34,7 @@ with open("outputs/facts.json", "w") as file:
 
 @pytest.fixture(scope="module")
 def environment(built_conda: Conda, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A conda environment, known by a link too, with a script that pip has made when it was called by that."""
+    """A conda environment that also has a link to it, and a script that pip wrote when called through the link."""
     folder = tmp_path_factory.mktemp("envs")
     built_conda.create(folder / "tf", "python", "speck <2", "paths")
     (folder / "link").symlink_to("tf")
@@ -62,7 +62,7 @@ def staged(prefix: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 
 
 @pytest.mark.parametrize("form", ["tar", "squashfs"])
-def test_it_works_in_its_new_place(job: NewJob, environment: Path, tmp_path: Path, form: str) -> None:
+def test_the_environment_works_in_its_new_place(job: NewJob, environment: Path, tmp_path: Path, form: str) -> None:
     one = staged(environment, job(TELLS), tmp_path / "disk", form)
     oldest = interpreters.installed(interpreters.MINORS[0])
     one.agent_python = str(oldest.path) if oldest else one.agent_python
@@ -81,7 +81,7 @@ def test_it_works_in_its_new_place(job: NewJob, environment: Path, tmp_path: Pat
     assert list((tmp_path / "disk").glob("slurmtf-*/*/*")) == []
 
 
-def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
+def test_an_environment_without_room_for_the_new_path_is_used_in_place(
     job: NewJob, built_conda: Conda, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     prefix = tmp_path_factory.mktemp("tight") / "tf"
@@ -96,7 +96,7 @@ def test_without_room_for_the_new_name_it_is_used_from_where_it_is(
     assert ("bin/cramped" in warning, f"{CRAMPED} bytes" in warning) == (True, True)
 
 
-def test_base_is_packed_without_the_other_environments(environment: Path, tmp_path: Path) -> None:
+def test_base_is_packed_without_other_environments(environment: Path, tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path / "store")
     before = pack_in(store, environment)
     for name in ("pkgs", "envs"):
@@ -111,7 +111,7 @@ def test_base_is_packed_without_the_other_environments(environment: Path, tmp_pa
         (environment / name).rmdir()
 
 
-def test_what_is_listed_names_the_folder(environment: Path) -> None:
+def test_the_listed_files_name_the_folder(environment: Path) -> None:
     found = mentions(str(environment))
     assert found["prefixes"] == sorted([str(environment), str(environment.with_name("link"))])
     assert found["programs"] == {"bin/prefix": 255}
@@ -125,7 +125,7 @@ def test_what_is_listed_names_the_folder(environment: Path) -> None:
     ]
 
 
-def test_what_was_moved_out_of_the_environment_stays_as_it_is(built_conda: Conda, tmp_path: Path) -> None:
+def test_files_linked_from_outside_the_environment_are_not_listed(built_conda: Conda, tmp_path: Path) -> None:
     built_conda.create(tmp_path / "tf", "paths")
     before = mentions(str(tmp_path / "tf"))["texts"]
     (tmp_path / "tf" / "share").rename(tmp_path / "share")
@@ -134,7 +134,7 @@ def test_what_was_moved_out_of_the_environment_stays_as_it_is(built_conda: Conda
     assert "share/paths/home.txt" in before
 
 
-def test_a_string_keeps_its_length(tmp_path: Path) -> None:
+def test_a_replaced_string_keeps_its_length(tmp_path: Path) -> None:
     program = tmp_path / "program"
     before = b"\1/old/a:/old/b" + bytes(40) + b"\2/older\0/old\0\3"
     program.write_bytes(before)
