@@ -153,7 +153,7 @@ class Job:
         return outcome, value
 
     def change_plan(self, **values: Any) -> None:
-        """Change settings of the plan's "batch" part: ``size__tasks=2`` changes a nested one."""
+        """Change settings of the plan's "job" part: ``size__tasks=2`` changes a nested one."""
         plan = json.loads(Path(self.layout.plan).read_text())
         for name, value in values.items():
             *outer, last = name.split("__")

@@ -99,7 +99,7 @@ def test_an_attempt_that_unpacks_its_source_gives_way_too(job: NewJob) -> None:
 
 FAILS_LATE = """\
 import os, pathlib, sys
-pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next attempt does at its start
+pathlib.Path(os.environ["SLURMTF_RUN_FOLDER"], "journal/4711.1.jsonl").touch()  # as the next one does at its start
 sys.exit(3)
 """
 

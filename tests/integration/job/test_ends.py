@@ -34,7 +34,7 @@ time.sleep(3600)
 """
 FAMILY = """\
 import os, signal, subprocess, sys, time
-signal.signal(signal.SIGTERM, signal.SIG_IGN)  # inherited by the children
+signal.signal(signal.SIGTERM, signal.SIG_IGN)  # the children inherit it
 sleep = [sys.executable, "-S", "-c", "import time; time.sleep(3600)"]
 subprocess.Popen(sleep)
 subprocess.Popen(sleep, start_new_session=True)

@@ -27,7 +27,7 @@ import sys
 from pathlib import Path
 from slurmtf.runs.workspaces import garbage
 
-garbage.YOUNG_S = 0  # recent files are not spared
+garbage.YOUNG_S = 0  # nothing is spared for its youth
 workspace, stop = map(Path, sys.argv[1:])
 removed = 0
 print("collects", flush=True)

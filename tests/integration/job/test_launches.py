@@ -18,7 +18,7 @@ with open("outputs/{}-{}.json".format(os.environ["TRIAL"], os.environ["SLURMTF_R
     json.dump({"arguments": sys.argv[1:], "environ": seen}, file)
 print("trial", os.environ["TRIAL"], flush=True)
 while "TF_CONFIG" in os.environ and not os.path.exists("outputs/{}-0.json".format(os.environ["TRIAL"])):
-    time.sleep(0.01)  # parameter servers are ended when the workers are done, even if they have not begun
+    time.sleep(0.01)  # a parameter server is ended when the workers are done, whether it has begun or not
 if os.environ.get("SLURMTF_ROLE") == "ps":
     time.sleep(3600)
 """

@@ -1,4 +1,4 @@
-"""The meeting of tasks and supervisor, with strangers, fools and the slow at the same door."""
+"""The rendezvous of tasks and supervisor, with strangers, broken clients and slow ones on the same port."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DEEP = b"[" * 3000 + b"\n"
 
 
 class Hall:
-    """A rendezvous and its loop, in this process; clients are sockets of the test's."""
+    """A rendezvous and its loop in this process; the clients are sockets of the test."""
 
     def __init__(self, world_size: int = WORLD) -> None:
         self.selector = selectors.DefaultSelector()
@@ -58,7 +58,7 @@ class Hall:
         return self.guests[-1]
 
     def task(self, rank: int) -> Guest:
-        """A guest that has been taken in."""
+        """Return a guest that has been accepted as a task."""
         guest = self.guest()
         guest.send(say_hello(self.meeting.key, rank, guest.challenge))
         self.until(lambda: rank in self.meeting.present)
@@ -72,7 +72,7 @@ class Hall:
 
 
 class Guest:
-    """A connection to the hall, whose first line it has read."""
+    """A connection to the rendezvous that has read its first line."""
 
     def __init__(self, hall: Hall, connection: socket.socket | None = None) -> None:
         self.hall = hall
@@ -83,7 +83,7 @@ class Guest:
         self.challenge = str(self.said[0]["challenge"])
 
     def hears(self) -> bool:
-        """Read what has arrived; tell whether there is anything. Raises ConnectionError when the hall has hung up."""
+        """Read what has arrived and return whether there is anything. Raises ConnectionError if the other side has hung up."""
         self.socket.setblocking(False)
         try:
             while True:
@@ -117,7 +117,7 @@ def hall() -> Iterator[Hall]:
     one.close()
 
 
-def test_a_task_is_taken_in_and_the_supervisor_proves_itself(hall: Hall) -> None:
+def test_a_task_is_accepted_and_the_supervisor_proves_itself(hall: Hall) -> None:
     guest = hall.task(2)
     assert hall.heard[0][0] == 2
     assert hall.heard[0][1]["event"] == "hello"
@@ -155,7 +155,7 @@ STRANGERS: dict[str, Callable[[Hall, Guest], bytes]] = {
 
 
 @pytest.mark.parametrize("kind", STRANGERS)
-def test_a_stranger_is_thrown_out_and_disturbs_nobody(hall: Hall, kind: str) -> None:
+def test_a_stranger_is_disconnected_without_effect_on_tasks(hall: Hall, kind: str) -> None:
     known = hall.task(1)
     heard = len(hall.heard)
     stranger = hall.guest()
@@ -169,7 +169,7 @@ def test_a_stranger_is_thrown_out_and_disturbs_nobody(hall: Hall, kind: str) -> 
     hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
 
 
-def test_a_rank_is_taken_once(hall: Hall) -> None:
+def test_a_rank_is_accepted_only_once(hall: Hall) -> None:
     first = hall.task(0)
     second = hall.guest()
     second.send(say_hello(hall.meeting.key, 0, second.challenge))
@@ -180,7 +180,7 @@ def test_a_rank_is_taken_once(hall: Hall) -> None:
     hall.task(0)
 
 
-def test_a_task_that_talks_nonsense_is_lost(hall: Hall) -> None:
+def test_a_task_that_sends_garbage_is_lost(hall: Hall) -> None:
     guest = hall.task(3)
     guest.send(DEEP)
     assert guest.is_thrown_out()
@@ -188,7 +188,7 @@ def test_a_task_that_talks_nonsense_is_lost(hall: Hall) -> None:
 
 
 @pytest.mark.parametrize("sent", [0, 1, 20])
-def test_a_guest_that_leaves_in_the_middle_of_its_hello(hall: Hall, sent: int) -> None:
+def test_a_client_may_leave_during_its_hello(hall: Hall, sent: int) -> None:
     guest = hall.guest()
     guest.send(say_hello(hall.meeting.key, 0, guest.challenge)[:sent])
     guest.socket.close()
@@ -197,7 +197,7 @@ def test_a_guest_that_leaves_in_the_middle_of_its_hello(hall: Hall, sent: int) -
     hall.task(0)
 
 
-def test_a_guest_that_leaves_without_hearing_the_answer(hall: Hall) -> None:
+def test_a_client_may_leave_without_reading_the_answer(hall: Hall) -> None:
     guest = hall.guest()
     guest.send(say_hello(hall.meeting.key, 0, guest.challenge))
     guest.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
@@ -208,7 +208,7 @@ def test_a_guest_that_leaves_without_hearing_the_answer(hall: Hall) -> None:
     hall.task(0)
 
 
-def test_a_hello_in_single_bytes(hall: Hall) -> None:
+def test_a_hello_may_arrive_in_single_bytes(hall: Hall) -> None:
     guest = hall.guest()
     for byte in say_hello(hall.meeting.key, 0, guest.challenge):
         guest.send(bytes([byte]))
@@ -216,7 +216,7 @@ def test_a_hello_in_single_bytes(hall: Hall) -> None:
     hall.until(lambda: hall.meeting.present == [0])
 
 
-def test_those_who_say_nothing_hold_up_nobody_and_are_shown_out(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_silent_clients_delay_no_task_and_are_disconnected(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     silent = [hall.guest() for _ in range(50)]
     began = time.monotonic()
     hall.task(0)
@@ -229,7 +229,7 @@ def test_those_who_say_nothing_hold_up_nobody_and_are_shown_out(hall: Hall, monk
     assert hall.meeting.present == [0, 1]
 
 
-def test_a_message_may_be_long_once_its_sender_is_known(hall: Hall) -> None:
+def test_a_known_task_may_send_long_messages(hall: Hall) -> None:
     guest = hall.task(0)
     message = {"event": "task-ended", "words": "x" * 3_000_000}
     data = wire.encode(message)
@@ -241,8 +241,8 @@ def test_a_message_may_be_long_once_its_sender_is_known(hall: Hall) -> None:
     assert hall.heard[1] == (0, message)
 
 
-def test_a_line_without_end_costs_no_time(hall: Hall) -> None:
-    """A stranger is shown out after a few thousand bytes; bytes of one that is known are put together once."""
+def test_an_endless_line_costs_no_time(hall: Hall) -> None:
+    """A stranger is disconnected after a few thousand bytes; the bytes of a known task are joined once."""
     lines = wire.Lines()
     began = time.process_time()
     for _ in range(900):
@@ -253,8 +253,8 @@ def test_a_line_without_end_costs_no_time(hall: Hall) -> None:
             lines.feed(b"x" * (1 << 16))
 
 
-def test_no_descriptor_left_for_a_guest(hall: Hall) -> None:
-    """One that knocks then waits, without CPU time of ours, until there is a descriptor again."""
+def test_a_client_waits_if_no_descriptor_is_left(hall: Hall) -> None:
+    """The client waits until a descriptor is free again, which uses no CPU time here."""
     known = hall.task(0)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     late = socket.create_connection(("127.0.0.1", hall.port), timeout=HANG_S)
@@ -288,7 +288,7 @@ FEW_DESCRIPTORS = 300
 
 @contextmanager
 def flooded(hall: Hall) -> Iterator[None]:
-    """A rendezvous with few descriptors, to which many have come that say nothing."""
+    """A rendezvous with few descriptors and many silent clients."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     command = [sys.executable, "-c", SILENT, str(hall.port), str(FLOOD)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as silent:
@@ -314,7 +314,7 @@ def test_a_flood_costs_no_cpu_time_and_keeps_no_task_out(
             hall.turn(1)
             assert hall.meeting._listener.strangers <= min(WORLD + most, FEW_DESCRIPTORS - listener.RESERVED)
             (tmp_path / "journal").write_text("there is always a descriptor for our own files")
-        assert time.process_time() - used < 1  # a loop that spins takes all 4 s, however slow the machine is
+        assert time.process_time() - used < 1  # a busy loop takes all 4 s, however slow the machine is
         late.connect(("127.0.0.1", hall.port))
         guest = Guest(hall, late)
         guest.send(say_hello(hall.meeting.key, 0, guest.challenge))
@@ -322,18 +322,18 @@ def test_a_flood_costs_no_cpu_time_and_keeps_no_task_out(
     late.close()
 
 
-def test_one_that_has_spoken_is_not_shown_out_for_another(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_client_that_has_sent_its_hello_is_not_dropped_for_another(hall: Hall, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(listener, "SPARE", -WORLD + 1)
     monkeypatch.setattr(listener, "GRACE_S", 0.0)
     first = hall.guest()
     first.send(say_hello(hall.meeting.key, 0, first.challenge))
     second = socket.create_connection(("127.0.0.1", hall.port), timeout=HANG_S)
-    hall.meeting._listener._accept()  # before what the first one said is looked at
+    hall.meeting._listener._accept()  # before the first one's hello is read
     assert hall.meeting.present == [0]
     second.close()
 
 
-def test_one_that_hears_nothing_is_lost_and_the_others_are_told(hall: Hall) -> None:
+def test_an_unreachable_task_is_lost_and_the_others_get_their_orders(hall: Hall) -> None:
     gone, there = hall.task(0), hall.task(1)
     gone.socket.shutdown(socket.SHUT_RDWR)
     gone.socket.close()
@@ -349,7 +349,7 @@ import json, os, socket, subprocess, sys
 host, port = os.environ["SLURMTF_RENDEZVOUS"].split(",")[0].split()
 def connect():
     return socket.create_connection((host, int(port)), timeout=10)
-kept = [connect() for _ in range(20)]  # and never a word
+kept = [connect() for _ in range(20)]  # that send nothing
 deep = b"[" * 4000 + b"\\n"
 for data in (b"GET / HTTP/1.0\\r\\n\\r\\n", deep, b'{"proof": "\\\\u00e9"}\\n', b"x" * 100000, b"\\xff\\n", b""):
     one = connect()
@@ -367,7 +367,7 @@ sys.exit(subprocess.call(sys.argv[1:]))
 """
 
 
-def test_a_job_whose_port_is_scanned(job: NewJob) -> None:
+def test_a_job_survives_a_scan_of_its_port(job: NewJob) -> None:
     one = job("pass", {"attack.py": ATTACKS})
     one.launcher = [one.python, "work/attack.py"]
     assert one.run() == 0, one.log()
@@ -385,8 +385,8 @@ def test_a_task_with_a_wrong_key_runs_nothing(job: NewJob, key: str) -> None:
     assert not (one.folder / "outputs" / "ran").exists()
 
 
-def test_a_task_does_not_believe_just_any_supervisor(job: NewJob) -> None:
-    """Somebody who took over the port of a supervisor that has ended."""
+def test_a_task_does_not_trust_another_supervisor(job: NewJob) -> None:
+    """Another process has taken over the port of a supervisor that has ended."""
     impostor = socket.socket()
     impostor.bind(("127.0.0.1", 0))
     impostor.listen()
@@ -410,7 +410,7 @@ def test_a_task_does_not_believe_just_any_supervisor(job: NewJob) -> None:
     impostor.close()
 
 
-def test_one_that_does_not_listen_holds_up_nobody(hall: Hall) -> None:
+def test_a_task_that_does_not_read_delays_no_other(hall: Hall) -> None:
     deaf, there = hall.task(0), hall.task(1)
     for _ in range(30):
         hall.meeting.tell_all({"cluster": "x" * 1_000_000})
@@ -421,7 +421,7 @@ def test_one_that_does_not_listen_holds_up_nobody(hall: Hall) -> None:
     assert len(deaf.said) == 33
 
 
-def test_what_a_deaf_one_was_told_is_forgotten_with_it(hall: Hall) -> None:
+def test_unread_messages_are_dropped_with_their_task(hall: Hall) -> None:
     deaf = hall.task(0)
     hall.meeting.tell_all({"cluster": "x" * 30_000_000})
     deaf.socket.close()
@@ -429,7 +429,7 @@ def test_what_a_deaf_one_was_told_is_forgotten_with_it(hall: Hall) -> None:
     hall.turn(0.05)
 
 
-def test_room_for_the_connections_of_a_large_job() -> None:
+def test_a_large_job_has_room_for_its_connections() -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     hall = Hall(world_size=2000)
     try:

@@ -1,4 +1,4 @@
-"""Runs that start again on a machine without a scheduler: a new launch for each, decided by the plan's budgets."""
+"""Restarts on a machine without a scheduler: each is a new launch, limited by the plan's budgets."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: NewJ
     assert one.processes() == []
 
 
-def test_the_same_failure_twice_ends_it(job: NewJob) -> None:
+def test_the_same_failure_twice_ends_the_run(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit('always the same')", restarts={"script": 9})
     assert one.run() == 1
     assert attempts(one) == ["1", "2"]
     assert [event["why"] for event in one.events("restart")] == ["script", "same-failure"]
 
 
-def test_an_attempt_that_says_nothing_did_not_fail_as_the_one_before_it(job: NewJob) -> None:
+def test_a_silent_failure_differs_from_one_with_an_error(job: NewJob) -> None:
     one = job(COUNTS + "if attempt == 1:\n    raise ValueError('mine')\nos._exit(3)", restarts={"script": 9})
     assert one.run() == 3
     assert attempts(one) == ["1", "2", "3"]
@@ -55,14 +55,14 @@ sys.exit("an error")
 """
 
 
-def test_the_steps_of_an_earlier_attempt_are_no_place_of_a_later_one(job: NewJob) -> None:
+def test_the_step_of_a_failure_is_from_its_own_attempt(job: NewJob) -> None:
     one = job(COUNTS + LOGS_AT_FIRST, restarts={"script": 9})
     assert one.run() == 1
     assert [event["place"] for event in one.events("restart")] == ["an error (step 7)", "an error", "an error"]
     assert attempts(one) == ["1", "2", "3"]
 
 
-def test_each_attempt_took_its_own_time(job: NewJob) -> None:
+def test_each_attempt_has_its_own_duration(job: NewJob) -> None:
     one = job(COUNTS + "time.sleep(3 if attempt == 1 else 0); sys.exit('error {}'.format(attempt))", restarts={"script": 1})
     assert one.run() == 1
     first, second = (event["seconds"] for event in one.events("restart"))
@@ -70,21 +70,21 @@ def test_each_attempt_took_its_own_time(job: NewJob) -> None:
     assert first + second <= one.events("ended")[0]["seconds"]
 
 
-def test_a_later_attempt_that_succeeds_is_the_run(job: NewJob) -> None:
+def test_the_run_succeeds_if_a_later_attempt_does(job: NewJob) -> None:
     one = job(COUNTS + "sys.exit(0 if attempt == 2 else 'not yet')", restarts={"script": 9})
     assert one.run() == 0
     assert attempts(one) == ["1", "2"]
     assert one.result()[0] == "success"
 
 
-def test_a_time_limit_that_nobody_else_holds_begins_anew(job: NewJob) -> None:
+def test_a_time_limit_of_our_own_begins_anew_for_each_attempt(job: NewJob) -> None:
     one = job(COUNTS + "time.sleep(0 if attempt == 3 else 60)", restarts={"time-limit": 5}, max_run_duration_seconds=4)
     assert one.run() == 0
     assert attempts(one) == ["1", "2", "3"]
     assert [event["how"] for event in one.events("restart")] == ["launch", "launch"]
 
 
-def test_nothing_starts_again_after_a_cancellation(job: NewJob) -> None:
+def test_no_attempt_follows_a_cancellation(job: NewJob) -> None:
     one = job(COUNTS + "open('outputs/ready', 'w').close(); time.sleep(60)", restarts={"script": 9, "time-limit": 9})
     one.start_and_await().terminate()
     assert one.wait() == 143
@@ -104,13 +104,13 @@ def seen(job: Any) -> list[Any]:
     return [json.loads(line) for line in (job.folder / "outputs/seen").read_text().splitlines()]
 
 
-def test_a_later_attempt_resumes_from_what_the_earlier_one_left(job: NewJob) -> None:
+def test_a_later_attempt_resumes_from_the_earlier_one(job: NewJob) -> None:
     one = job(RESUMES, restarts={"script": 1})
     assert one.run() == 0
     assert seen(one) == [[[], "1", None, None], [[], "2", one.layout.outputs, None]]
 
 
-def test_what_the_user_resumes_from_is_for_the_first_attempt(job: NewJob, tmp_path: Path) -> None:
+def test_only_the_first_attempt_resumes_from_the_users_choice(job: NewJob, tmp_path: Path) -> None:
     earlier = str(tmp_path / "earlier")
     Path(earlier).mkdir()
     given = ["--resume-from", "mine"]

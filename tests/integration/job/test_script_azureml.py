@@ -1,4 +1,4 @@
-"""Scripts that were written for Azure ML, unchanged, in real jobs on every Python: its Run is served where it is asked for."""
+"""Unchanged scripts for Azure ML in real jobs on every Python: its Run is served on request."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ except AttributeError as err:
 
 
 def streams(one: Job) -> str:
-    """Return what the script wrote."""
+    """Return the script's output."""
     return "".join(Path(one.layout.task_log("main-0", stream)).read_text(errors="replace") for stream in ("out", "err"))
 
 
@@ -73,7 +73,7 @@ def test_a_script_runs_unchanged(job: NewJob, interpreter: str) -> None:
     assert "Run.fail('why') changes nothing" in streams(one)
 
 
-def test_what_is_not_served_says_so_by_its_name(job: NewJob, interpreter: str) -> None:
+def test_what_is_not_served_is_named_in_the_error(job: NewJob, interpreter: str) -> None:
     one = job(REFUSED, azureml=True, silence=["missing-import"])
     one.agent_python = one.python = interpreter
     assert one.run() == 0, streams(one)
@@ -89,7 +89,7 @@ def test_what_is_not_served_says_so_by_its_name(job: NewJob, interpreter: str) -
         assert any(told in line for line in lines), name
 
 
-def test_it_is_not_there_unless_asked_for(job: NewJob) -> None:
+def test_azureml_is_served_only_on_request(job: NewJob) -> None:
     one = job("import azureml.core\n", silence=["missing-import"])
     assert one.run() == 1
     assert "No module named 'azureml'" in streams(one)
@@ -106,7 +106,7 @@ except ImportError as err:
 """
 
 
-def test_an_installed_azureml_is_the_one(job: NewJob) -> None:
+def test_an_installed_azureml_takes_precedence(job: NewJob) -> None:
     one = job(ASKS, INSTALLED, azureml=True)
     assert one.run() == 0, streams(one)
     assert streams(one) == "No module named 'azureml.train'\n"

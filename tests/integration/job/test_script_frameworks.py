@@ -1,4 +1,4 @@
-"""Keras logs and stops for a script that knows nothing of slurmtf; TensorBoard's files are read as TensorBoard reads them."""
+"""Keras logs and stops for a script without slurmtf; TensorBoard's files are read as TensorBoard reads them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ json.dump([len(history.epoch), same], open("outputs/end.json", "w"))
 """
 ORACLE = """\
 import json, os, sys, types
-sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # TensorBoard's own reader: TensorFlow need not start
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # TensorBoard's own reader, without the start of TensorFlow
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 found = {}
@@ -92,14 +92,14 @@ json.dump(found, sys.stdout)
 
 
 def with_python(job: NewJob, python: Path, script: str, **settings: Any) -> Job:
-    """A job of that Python, from a client that has no framework itself."""
+    """A job with that Python, from a client without a framework."""
     one = job(script, autolog="keras", environment_definition=Environment(python=str(python)), **settings)
     one.python = str(python)
     return one
 
 
 @ENVIRONMENTS
-def test_fit_is_logged_as_tensorboard_reads_it_and_stops_with_its_model_saved_when_it_is_told(
+def test_fit_is_logged_as_tensorboard_reads_it_and_saves_its_model_when_stopped(
     job: NewJob, request: pytest.FixtureRequest, environment: str, keras: str
 ) -> None:
     python = request.getfixturevalue(environment)
@@ -173,7 +173,7 @@ slurmtf.Run.get_context = classmethod(lambda cls: 1 / 0)
 """
 
 
-def test_what_goes_wrong_in_autolog_does_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
+def test_errors_in_autolog_do_not_reach_the_script(job: NewJob, tf_newest: Path) -> None:
     one = with_python(job, tf_newest, BROKEN + PLAIN.format(keras="from tensorflow import keras"))
     one.start(CUDA_VISIBLE_DEVICES="", TF_CPP_MIN_LOG_LEVEL="3")
     assert one.wait() == 0

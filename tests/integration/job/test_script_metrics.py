@@ -1,4 +1,4 @@
-"""A script logs from within real jobs, on every Python, without an installed slurmtf; from outside its metrics are read."""
+"""A script logs in real jobs, on every Python, without slurmtf installed; its metrics are read from outside."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ SHAPES = {
 }
 
 
-def test_what_a_script_logs_is_read_in_azure_mls_shapes(job: NewJob, interpreter: str) -> None:
+def test_logged_metrics_are_read_in_the_shapes_of_azure_ml(job: NewJob, interpreter: str) -> None:
     one = job(LOG)
     one.agent_python = one.python = interpreter
     assert one.run(LC_ALL="C", PYTHONIOENCODING="utf-8") == 0, errors(one.layout)
@@ -119,7 +119,7 @@ def bare(one: Job) -> Job:
     return one
 
 
-def test_a_wrong_type_is_an_error_in_the_scripts_own_line(job: NewJob) -> None:
+def test_a_wrong_type_is_an_error_in_the_line_of_the_script(job: NewJob) -> None:
     one = bare(job(WRONG))
     assert one.run() == 1
     told = errors(one.layout)
@@ -136,7 +136,7 @@ def test_an_installed_slurmtf_is_not_hidden(job: NewJob) -> None:
     assert Path(one.layout.task_log("main-0", "out")).read_text() == "installed\n"
 
 
-def test_the_installed_one_logs_the_same(job: NewJob) -> None:
+def test_an_installed_slurmtf_logs_the_same(job: NewJob) -> None:
     one = job("from slurmtf import Run\nRun.get_context().log('loss', 1)\nimport slurmtf; print(slurmtf.__file__)")
     package = Path(__file__).parents[3]
     assert one.run(PYTHONPATH=str(package)) == 0, errors(one.layout)
@@ -154,7 +154,7 @@ print([entry for entry in sys.path if entry.endswith("agent.pyz")])
 """
 
 
-def test_what_slurmtf_does_not_serve_is_missing_and_the_path_is_the_scripts(job: NewJob) -> None:
+def test_names_not_served_are_missing_and_sys_path_stays_the_scripts(job: NewJob) -> None:
     one = bare(job(MORE))
     assert one.run() == 0, errors(one.layout)
     refused, path = Path(one.layout.task_log("main-0", "out")).read_text().splitlines()
@@ -165,7 +165,7 @@ def test_what_slurmtf_does_not_serve_is_missing_and_the_path_is_the_scripts(job:
 CUSTOM = {"sitecustomize.py": "import builtins\nbuiltins.customized = 'by the source'\n"}
 
 
-def test_a_sitecustomize_of_the_scripts_own_runs_too(job: NewJob) -> None:
+def test_the_scripts_own_sitecustomize_runs_as_well(job: NewJob) -> None:
     one = bare(job("from slurmtf import Run\nRun.get_context().log('who', customized)", CUSTOM))
     assert one.run() == 0, errors(one.layout)
     assert Run(one.folder).get_metrics() == {"who": "by the source"}
@@ -185,7 +185,7 @@ run.upload_file("outputs/a", "nowhere")
 """
 
 
-def test_a_folder_that_is_gone_ends_no_training(job: NewJob) -> None:
+def test_a_missing_run_folder_does_not_end_the_training(job: NewJob) -> None:
     one = bare(job(GONE))
     assert one.run() == 0, errors(one.layout)
     assert errors(one.layout).count(f"main-0.jsonl: {os.strerror(errno.ENOTDIR)}") == 1
@@ -200,7 +200,7 @@ def test_a_later_attempt_appends(job: NewJob) -> None:
 @pytest.mark.parametrize(
     "code", [LOG.partition("assert")[0] + LOG[LOG.index("for step") : LOG.index("assert run.get_metrics")]]
 )
-def test_outside_of_a_run_it_prints(code: str, tmp_path: Path) -> None:
+def test_outside_a_run_metrics_are_printed(code: str, tmp_path: Path) -> None:
     done = outside(code, tmp_path)
     assert (done.returncode, done.stderr) == (0, "")
     lines = done.stdout.splitlines()

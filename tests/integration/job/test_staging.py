@@ -1,4 +1,4 @@
-"""What is brought to the node's own disk, what comes back from it, and that nothing stays there."""
+"""Staging to the node's local disk: what is copied there and back, and that nothing is left."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ FORMS = pytest.mark.parametrize("form", ["tar", "squashfs"])
 
 @pytest.fixture
 def few_files(tmp_path: Path) -> Iterator[Path]:
-    """A disk with room, but not for many files: what is copied to it fails half way. Needs root."""
+    """A disk with space but few inodes: a copy to it fails half way. Needs root."""
     with mounted(tmp_path / "few", "size=64m,nr_inodes=40") as folder:
         yield folder
 
@@ -58,7 +58,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
-    """The same with an environment."""
+    """Return the job with a packed environment on the disk."""
     store = EnvironmentStore(venv.parent / "store")
     pack, reason = pack_of(Software(f"{venv}/bin/python"), store, form)
     assert pack is not None, reason
@@ -71,7 +71,7 @@ def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 
 
 @FORMS
-def test_software_and_source_are_used_from_the_disk_and_leave_it(job: NewJob, venv: Path, disk: Path, form: str) -> None:
+def test_software_and_source_are_used_from_the_disk_and_removed(job: NewJob, venv: Path, disk: Path, form: str) -> None:
     one = packed(venv, job(TELLS), disk, form)
     assert one.run() == 0, one.log()
     facts, place = facts_of(one), next(path for path in disk.glob("slurmtf-*/*"))
@@ -89,7 +89,7 @@ def test_software_and_source_are_used_from_the_disk_and_leave_it(job: NewJob, ve
     assert staged["warnings"] == []
 
 
-def test_a_node_that_can_not_mount_uses_what_is_shared(job: NewJob, venv: Path, disk: Path) -> None:
+def test_a_node_that_can_not_mount_uses_the_shared_environment(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(TELLS), disk, "squashfs")
     one.environ["PATH"] = f"{venv}/bin"
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
@@ -101,10 +101,10 @@ def test_a_node_that_can_not_mount_uses_what_is_shared(job: NewJob, venv: Path, 
 
 
 @FORMS
-def test_the_pack_has_bytecode_that_python_takes(job: NewJob, venv: Path, disk: Path, form: str) -> None:
+def test_the_pack_has_bytecode_that_python_accepts(job: NewJob, venv: Path, disk: Path, form: str) -> None:
     shows = "import os; gift = __import__('gift'); open('outputs/stat', 'w').write(str(os.path.getsize(gift.__cached__)))"
     one = packed(venv, job(shows), disk, form)
-    for compiled in venv.glob("lib/python*/site-packages/__pycache__/gift.*"):  # by another test
+    for compiled in venv.glob("lib/python*/site-packages/__pycache__/gift.*"):  # left by another test
         compiled.unlink()
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
     assert int((one.folder / "outputs" / "stat").read_text()) > 0
@@ -112,21 +112,21 @@ def test_the_pack_has_bytecode_that_python_takes(job: NewJob, venv: Path, disk: 
     assert "matches" in next(line for line in errors(one).splitlines() if "gift" in line and "pyc matches" in line)
 
 
-def test_without_a_venv_in_the_shell_nothing_is_invented(job: NewJob, venv: Path, disk: Path) -> None:
+def test_without_a_venv_in_the_shell_virtual_env_stays_unset(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job("import os; assert 'VIRTUAL_ENV' not in os.environ"), disk)
     del one.environ["VIRTUAL_ENV"]
     assert one.run() == 0, errors(one)
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_nothing_stays_however_the_script_ends(job: NewJob, disk: Path, status: int) -> None:
+def test_nothing_is_left_however_the_script_ends(job: NewJob, disk: Path, status: int) -> None:
     one = on(disk, job(f"raise SystemExit({status})"))
     assert one.run() == status
     assert inside(disk) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_nothing_stays_of_a_job_that_is_ended(job: NewJob, disk: Path, number: int) -> None:
+def test_nothing_is_left_of_a_terminated_job(job: NewJob, disk: Path, number: int) -> None:
     one = on(disk, job(WAITS))
     process = one.start_and_await()
     assert inside(disk)
@@ -136,7 +136,7 @@ def test_nothing_stays_of_a_job_that_is_ended(job: NewJob, disk: Path, number: i
     assert inside(disk) == []
 
 
-def test_nothing_stays_when_the_supervisor_is_killed(job: NewJob, disk: Path) -> None:
+def test_nothing_is_left_when_the_supervisor_is_killed(job: NewJob, disk: Path) -> None:
     one = on(disk, job(WAITS))
     many(one, 2)
     one.launcher = [one.agent_python, "-I", one.layout.agent, "spawn", "2", "--"]
@@ -149,7 +149,7 @@ def test_nothing_stays_when_the_supervisor_is_killed(job: NewJob, disk: Path) ->
     assert inside(disk) == [], f"the next job sweeps what was left: {killed}"
 
 
-def test_what_a_killed_job_leaves_is_swept_by_the_next(job: NewJob, disk: Path) -> None:
+def test_the_next_job_removes_what_a_killed_one_left(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     one.start_and_await()
     kill_all(one)
@@ -159,7 +159,7 @@ def test_what_a_killed_job_leaves_is_swept_by_the_next(job: NewJob, disk: Path) 
     assert inside(disk) == []
 
 
-def test_a_job_that_lives_is_not_swept(job: NewJob, disk: Path) -> None:
+def test_the_files_of_a_running_job_are_not_removed(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     process = one.start_and_await()
     assert other.run() == 0
@@ -187,8 +187,8 @@ time.sleep(0 if os.path.exists("outputs/again") else 3600)
 
 
 def kill_all(job: Job) -> None:
-    """End a job as a node does that loses its power."""
-    for number in (signal.SIGSTOP, signal.SIGKILL):  # else those that are left for a moment would begin to clear up
+    """Kill a job as a power failure of its node does."""
+    for number in (signal.SIGSTOP, signal.SIGKILL):  # else those killed last would begin to clean up
         for pid in job.processes():
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
@@ -197,7 +197,7 @@ def kill_all(job: Job) -> None:
     job.process.wait()
 
 
-def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: NewJob, venv: Path, disk: Path) -> None:
+def test_the_tasks_of_a_node_share_one_copy(job: NewJob, venv: Path, disk: Path) -> None:
     script = "import os; open('outputs/' + os.environ['SLURMTF_RANK'], 'w').write(os.getcwd())"
     one = packed(venv, job(script), disk)
     many(one, 4)
@@ -208,7 +208,7 @@ def test_tasks_of_a_node_share_what_one_of_them_has_brought(job: NewJob, venv: P
     assert inside(disk) == []
 
 
-def test_a_disk_that_is_too_small_is_told_and_not_used(job: NewJob, venv: Path, small_disk: Path) -> None:
+def test_a_disk_that_is_too_small_is_reported_and_not_used(job: NewJob, venv: Path, small_disk: Path) -> None:
     one = packed(venv, job(TELLS), small_disk)
     assert one.run() == 0, one.log()
     facts = facts_of(one)
@@ -219,7 +219,7 @@ def test_a_disk_that_is_too_small_is_told_and_not_used(job: NewJob, venv: Path, 
     assert inside(small_disk) == []
 
 
-def test_a_disk_that_fills_half_way_is_given_up(job: NewJob, venv: Path, few_files: Path, tmp_path: Path) -> None:
+def test_a_copy_that_fills_the_disk_is_given_up(job: NewJob, venv: Path, few_files: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     for number in range(100):
@@ -233,7 +233,7 @@ def test_a_disk_that_fills_half_way_is_given_up(job: NewJob, venv: Path, few_fil
     assert inside(few_files) == []
 
 
-def test_a_pack_that_is_gone_or_broken_is_done_without(job: NewJob, venv: Path, disk: Path, tmp_path: Path) -> None:
+def test_without_a_usable_pack_the_shared_environment_is_used(job: NewJob, venv: Path, disk: Path, tmp_path: Path) -> None:
     broken = tmp_path / "broken.tar"
     broken.write_bytes(b"no tar")
     for pack in (tmp_path / "gone.tar", broken):
@@ -246,7 +246,7 @@ def test_a_pack_that_is_gone_or_broken_is_done_without(job: NewJob, venv: Path, 
         assert inside(disk) == []
 
 
-def test_on_every_python(job: NewJob, disk: Path, interpreter: str, tmp_path: Path) -> None:
+def test_staging_works_on_every_python(job: NewJob, disk: Path, interpreter: str, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     inputs = [Input(tmp_path / "data", mode="download"), Input(tmp_path / "results", mode="upload")]
     script = "import os; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/ok', 'w').close()"
@@ -267,7 +267,7 @@ sys.exit(int(sys.argv[1]))
 """
 
 
-def test_the_disk_is_filled_once_for_all_launches(job: NewJob, venv: Path, disk: Path) -> None:
+def test_all_launches_share_one_copy_on_the_disk(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(LAUNCHES), disk)
     one.change_plan(
         launches=[*({"arguments": [status], "folder": f"launch-{status}"} for status in "03"), {"arguments": ["0"]}]
@@ -298,7 +298,7 @@ class orders(Orders):
 """
 
 
-def test_a_disk_is_cleared_after_a_launch_that_did_not_come(job: NewJob, venv: Path, disk: Path) -> None:
+def test_the_disk_is_cleared_if_an_expected_launch_does_not_follow(job: NewJob, venv: Path, disk: Path) -> None:
     one = packed(venv, job(LAUNCHES), disk)
     one.orders = ONE_OF_MANY.format(count=1)
     assert one.run() == 0, one.log()

@@ -1,4 +1,4 @@
-"""Data that is copied to the node's own disk, and results that come back from it."""
+"""Data that is copied to the node's local disk, and results that are copied back."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ for number in range(5000):
 """
 
 
-def test_data_is_used_copied_and_named(job: NewJob, disk: Path, tmp_path: Path) -> None:
+def test_inputs_are_mounted_copied_and_passed_by_name(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     (data / "sub").mkdir(parents=True)
     (data / "sub" / "a.txt").write_text("content")
@@ -64,7 +64,7 @@ json.dump(facts, open("outputs/facts.json", "w"))
     assert inside(disk) == []
 
 
-def test_data_that_has_gone_ends_the_job_before_the_script(job: NewJob, disk: Path, tmp_path: Path) -> None:
+def test_missing_data_ends_the_job_before_the_script(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     one = job("open('outputs/ran', 'w')", inputs=[Input(data, mode="download")])
@@ -77,7 +77,7 @@ def test_data_that_has_gone_ends_the_job_before_the_script(job: NewJob, disk: Pa
     assert inside(disk) == []
 
 
-def test_a_job_that_is_ended_while_it_copies(job: NewJob, disk: Path, tmp_path: Path) -> None:
+def test_a_job_ended_while_it_copies_leaves_nothing(job: NewJob, disk: Path, tmp_path: Path) -> None:
     data = tmp_path / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:
@@ -95,7 +95,7 @@ def test_a_job_that_is_ended_while_it_copies(job: NewJob, disk: Path, tmp_path: 
 
 
 @pytest.mark.parametrize("status", [0, 3])
-def test_results_come_back_also_of_a_script_that_fails(job: NewJob, disk: Path, tmp_path: Path, status: int) -> None:
+def test_results_of_a_failed_script_are_copied_back_as_well(job: NewJob, disk: Path, tmp_path: Path, status: int) -> None:
     results = tmp_path / "not" / "there" / "yet"
     one = job(LEAVES, inputs=[Input(results, "results", "upload")])
     one.change_plan(stage__local=str(disk))
@@ -109,7 +109,7 @@ def test_results_come_back_also_of_a_script_that_fails(job: NewJob, disk: Path, 
     assert inside(disk) == []
 
 
-def test_results_never_replace_what_is_there(job: NewJob, disk: Path, tmp_path: Path) -> None:
+def test_results_never_replace_existing_files(job: NewJob, disk: Path, tmp_path: Path) -> None:
     results = tmp_path / "results"
     (results / "deep").mkdir(parents=True)
     (results / "a.txt").write_text("old")
@@ -137,7 +137,7 @@ def test_results_that_can_not_be_copied_back_fail_the_run(job: NewJob, disk: Pat
     assert one.result()[0] == "error"
 
 
-def test_a_place_for_results_that_can_not_be_created_is_known_before_the_script_starts(job: NewJob, tmp_path: Path) -> None:
+def test_an_output_folder_that_can_not_be_created_fails_before_the_script_starts(job: NewJob, tmp_path: Path) -> None:
     results = tmp_path / "results"
     one = job("open('outputs/ran', 'w')", inputs=[Input(results, "results", "upload")])
     results.write_text("a file where a folder should be")
@@ -147,7 +147,7 @@ def test_a_place_for_results_that_can_not_be_created_is_known_before_the_script_
 
 
 def the_return(job: Job) -> int | None:
-    """The process that copies results back."""
+    """Return the process that copies results back."""
     for pid in job.processes():
         with suppress(OSError):
             if b"\0return\0" in Path(f"/proc/{pid}/cmdline").read_bytes():
@@ -156,7 +156,7 @@ def the_return(job: Job) -> int | None:
 
 
 def test_a_long_copy_back_is_waited_for(job: NewJob, disk: Path, tmp_path: Path) -> None:
-    """The launcher is killed some time after the script's end, but not as long as results are on their way."""
+    """The launcher is killed some time after the script's end, but not while results are being copied."""
     results = tmp_path / "results"
     one = job(LEAVES_MANY, inputs=[Input(results, "results", "upload")])
     one.change_plan(stage__local=str(disk), timings__grace=2)  # killed 7 s after the end
@@ -170,7 +170,7 @@ def test_a_long_copy_back_is_waited_for(job: NewJob, disk: Path, tmp_path: Path)
     assert inside(disk) == []
 
 
-def test_results_that_are_cut_short_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:
+def test_partly_copied_results_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:
     one = job(LEAVES_MANY, inputs=[Input(tmp_path / "results", "results", "upload")])
     one.change_plan(stage__local=str(disk))
     one.start()

@@ -1,4 +1,4 @@
-"""Runs on which nothing happens any more."""
+"""Stalled runs: those without any activity."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_the_stacks_of_all_tasks_are_there_and_the_run_starts_again(job: NewJob)
         assert "wait_for_what_does_not_come" in (one.folder / f"stacks/worker-{rank}.txt").read_text()
 
 
-def test_a_script_that_handles_nothing_is_not_killed_by_the_question(job: NewJob) -> None:
+def test_asking_for_stacks_does_not_kill_a_script_without_a_handler(job: NewJob) -> None:
     one = job("import time; time.sleep(6)", stall={"minutes": 0.05})
     one.script = [one.python, "-I", "-S", "train.py"]
     assert one.run() == 0

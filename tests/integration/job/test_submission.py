@@ -1,4 +1,4 @@
-"""A submission that is killed, or denied its workspace: there is a run with a job, or nothing."""
+"""A submission that is killed, or can't use its workspace, leaves either a run with a job or nothing."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ AS_NOBODY = (
 
 @pytest.fixture
 def place() -> Iterator[Path]:
-    """A folder that other users may enter, with a source in it."""
+    """A folder that other users may enter, with a source."""
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -56,7 +56,7 @@ def place() -> Iterator[Path]:
 
 
 def client(mode: str, place: Path, folder: Path, prefix: tuple[str, ...] = ()) -> Any:
-    """Run the client to its end and return what it found."""
+    """Run the client to its end and return its result."""
     command = [*prefix, sys.executable, "-m", "tests.integration.job.client", mode, str(place / "source"), str(folder)]
     done = subprocess.run(command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, done.stderr
@@ -64,7 +64,7 @@ def client(mode: str, place: Path, folder: Path, prefix: tuple[str, ...] = ()) -
 
 
 def settle(workspace: Path) -> list[Run]:
-    """Let jobs that were started say so, make what is left look old, tidy, and return the runs."""
+    """Wait for the traces of started jobs, make what is left look old, tidy, and return the runs."""
     intents = Path(workspace, ".slurmtf", "intents")
     runs = {folder.name: folder for folder in run_folders([workspace])}
     doubtful = [runs[path.stem] for path in intents.glob("*.json") if path.stem in runs]
@@ -77,7 +77,7 @@ def settle(workspace: Path) -> list[Run]:
 
 
 def was_started(folder: Path) -> bool:
-    """Whether a process of the run lives, or has left a trace."""
+    """Return whether a process of the run is alive or has left a trace."""
     if journals.files(folder):
         return True
     mark = os.fsencode(folder)
@@ -86,7 +86,7 @@ def was_started(folder: Path) -> bool:
 
 
 def check_settled(workspace: Path) -> int:
-    """There is nothing left but runs with a job that end well; return how many."""
+    """Check that only runs with a job are left, and that they succeed; return how many."""
     if not workspace.exists():
         return 0
     runs = settle(workspace)
@@ -107,7 +107,7 @@ def check_completed(run: Run) -> None:
     assert run.job.result()["exit_code"] == 0
 
 
-def test_a_client_that_is_killed_before_each_of_its_changes(place: Path) -> None:
+def test_a_client_killed_before_any_change_leaves_a_run_or_nothing(place: Path) -> None:
     workspaces = client("changes", place, place)
     counts = [check_settled(Path(workspace)) for workspace in workspaces]
     assert len(counts) > 20
@@ -115,14 +115,14 @@ def test_a_client_that_is_killed_before_each_of_its_changes(place: Path) -> None
     assert counts == sorted(counts), "once there is a job, it stays"
 
 
-def test_clients_that_are_killed_at_any_time(place: Path) -> None:
+def test_clients_killed_at_any_time_leave_a_run_or_nothing(place: Path) -> None:
     [workspace] = client("times", place, place)
     assert check_settled(Path(workspace)) >= 1
 
 
 @pytest.mark.parametrize("is_submitted", [True, False])
 def test_an_id_that_another_submission_has_taken(place: Path, monkeypatch: pytest.MonkeyPatch, is_submitted: bool) -> None:
-    """It is a run, or is becoming one just now: the other one takes another id, and touches nothing of it."""
+    """It is a run or is just becoming one: this submission takes another id and changes nothing of it."""
     workspace, staging = place / "workspace", place / "workspace/.slurmtf/staging/e-1"
     estimator = Estimator(str(place / "source"), compute_target="local")
     ids = iter(["e-1", "e-1", "e-1", "e-2"] if is_submitted else ["e-1", "e-1", "e-2"])
@@ -141,7 +141,7 @@ def test_an_id_that_another_submission_has_taken(place: Path, monkeypatch: pytes
     assert second.plan["run"]["run_id"] == "e-2"
 
 
-def test_a_workspace_that_is_not_ours_to_write(place: Path) -> None:
+def test_a_workspace_without_write_permission_is_refused(place: Path) -> None:
     locked = place / "locked"
     locked.mkdir(mode=0o555)
     found = client("refused", place, locked / "workspace", AS_NOBODY if os.geteuid() == 0 else ())
@@ -151,8 +151,8 @@ def test_a_workspace_that_is_not_ours_to_write(place: Path) -> None:
     assert list(locked.iterdir()) == []
 
 
-def test_a_disk_that_is_full_and_one_that_is_read_only(place: Path) -> None:
-    """With each page of room more: an error that says what to do and leaves nothing, or a run that ends."""
+def test_a_full_or_read_only_disk_gives_a_run_or_a_clean_error(place: Path) -> None:
+    """With each further page of space: an error that says what to do and leaves nothing, or a run that ends."""
     (place / "disk").mkdir()
     mount = ["unshare", "-m", "mount", "-t", "tmpfs", "tmpfs", str(place / "disk")]
     tried = subprocess.run(mount, capture_output=True, text=True, timeout=HANG_S, check=False)
@@ -174,7 +174,7 @@ def test_a_disk_that_is_full_and_one_that_is_read_only(place: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["new\nline", "tab\t", "bell\x07", "per%cent", "nul\x01"])
-def test_a_workspace_that_slurm_could_not_name(place: Path, name: str) -> None:
+def test_a_workspace_whose_name_slurm_rejects_is_refused(place: Path, name: str) -> None:
     workspace = place / name
     with pytest.raises(WorkspaceError):
         Experiment("e", workspace).submit(Estimator(str(place / "source"), compute_target="local"))
@@ -182,19 +182,19 @@ def test_a_workspace_that_slurm_could_not_name(place: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["ünïcode ☃", "quo'te $HOME; `id`", "-dash"])
-def test_a_workspace_with_an_unusual_name(place: Path, name: str) -> None:
+def test_a_workspace_may_have_an_unusual_name(place: Path, name: str) -> None:
     run = Experiment("e", place / name).submit(Estimator(str(place / "source"), compute_target="local"))
     run.wait_for_completion()
     assert Path(run.layout.task_log("main-0", "out")).read_text() == "done\n"
 
 
-def test_a_workspace_that_is_a_file(place: Path) -> None:
+def test_a_workspace_that_is_a_file_is_refused(place: Path) -> None:
     (place / "file").touch()
     with pytest.raises(WorkspaceError):
         Experiment("e", place / "file").submit(Estimator(str(place / "source"), compute_target="local"))
 
 
-def test_a_removal_that_was_interrupted(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_removal_is_completed_by_tidy(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = Experiment("e", place / "workspace").submit(Estimator(str(place / "source"), compute_target="local"))
     run.wait_for_completion()
     with monkeypatch.context() as killed:
@@ -206,7 +206,7 @@ def test_a_removal_that_was_interrupted(place: Path, monkeypatch: pytest.MonkeyP
     assert list(place.rglob("plan.json")) == []
 
 
-def test_tidy_of_nothing(tmp_path: Path) -> None:
+def test_tidy_accepts_a_missing_workspace(tmp_path: Path) -> None:
     tidy(tmp_path / "none")
     assert not (tmp_path / "none").exists()
     shutil.rmtree(tmp_path)

@@ -1,4 +1,4 @@
-"""What a script sees and what becomes of its end, on every Python that the agent may meet."""
+"""What a script sees, and how its exit is reported, on every Python that the agent may run on."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def mode(path: str | Path) -> int:
     return stat.S_IMODE(Path(path).stat().st_mode)
 
 
-def test_the_script_sees_its_words_folders_and_variables(job: NewJob, interpreter: str) -> None:
-    """In the C locale, in which old Pythons take text for ASCII."""
+def test_the_script_sees_its_arguments_folders_and_variables(job: NewJob, interpreter: str) -> None:
+    """In the C locale, in which old Pythons treat text as ASCII."""
     one = job(SHOW, {"helper.py": "", "dätä ☃.txt": "", "pkg/__init__.py": ""}, environment_variables=VARIABLES)
     one.agent_python = one.python = interpreter
     one.script = [interpreter, "train.py", *WORDS]
@@ -141,19 +141,19 @@ def test_the_private_copy_is_new_and_everything_is_private(job: NewJob) -> None:
     assert files[1].read_text() == "to stderr\n"
 
 
-def test_a_pythonpath_of_the_users_does_not_hide_the_source(job: NewJob) -> None:
+def test_the_users_pythonpath_does_not_hide_the_source(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""}, environment_variables={"PYTHONPATH": "/mine"})
     assert one.run(PYTHONPATH="/inherited") == 0, one.log()
     assert seen(one)["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{one.layout.work}:/mine".encode()
 
 
 @pytest.mark.parametrize("how", ENDINGS)
-def test_the_end_is_told_as_it_was(job: NewJob, interpreter: str, how: str) -> None:
+def test_the_exit_of_the_script_is_reported(job: NewJob, interpreter: str, how: str) -> None:
     check_end(job(ENDS), interpreter, how)
 
 
 @pytest.mark.parametrize("how", MORE_ENDINGS)
-def test_other_ends_are_told_as_they_were(job: NewJob, how: str) -> None:
+def test_other_exits_of_the_script_are_reported(job: NewJob, how: str) -> None:
     check_end(job(ENDS), sys.executable, how)
 
 
@@ -171,7 +171,7 @@ def check_end(one: Job, python: str, how: str) -> None:
     assert one.result() == one.error
 
 
-def test_a_command_that_does_not_exist(job: NewJob, interpreter: str) -> None:
+def test_a_missing_command_is_reported(job: NewJob, interpreter: str) -> None:
     one = job()
     one.agent_python = interpreter
     one.script = ["no-such-ünïcode"]
@@ -182,14 +182,14 @@ def test_a_command_that_does_not_exist(job: NewJob, interpreter: str) -> None:
 
 
 @pytest.mark.parametrize(("name", "status"), [("./data.txt", 126), (b"no-such-\xff", 127)])
-def test_a_command_that_can_not_be_started(job: NewJob, name: str | bytes, status: int) -> None:
+def test_a_command_that_can_not_be_started_is_reported(job: NewJob, name: str | bytes, status: int) -> None:
     one = job(files={"data.txt": "not executable"})
     one.script = [name]
     assert one.run() == status, one.log()
     assert (one.end["cause"], one.end["exit_code"]) == ("script", status)
 
 
-def test_a_task_without_a_supervisor_runs_all_the_same(job: NewJob) -> None:
+def test_a_task_runs_even_without_a_supervisor(job: NewJob) -> None:
     one = job("import os; open('outputs/rank', 'w').write(os.environ['SLURMTF_RANK'])")
     workdir.prepare(one.layout, "")
     command = [os.fsencode(word) for word in one.task_command]
@@ -197,7 +197,7 @@ def test_a_task_without_a_supervisor_runs_all_the_same(job: NewJob) -> None:
     assert (one.folder / "outputs" / "rank").read_text() == "0"
 
 
-def test_a_rank_outside_of_the_plan_is_told_in_one_line(job: NewJob) -> None:
+def test_a_rank_outside_the_plan_is_reported_in_one_line(job: NewJob) -> None:
     one = job("pass")
     assert one.run(SLURM_PROCID="5") != 0
     assert [line for line in one.log().splitlines() if line.startswith("slurmtf: rank 5 ")]

@@ -1,4 +1,4 @@
-"""What a script writes reaches the terminal as it is through 'logs' alone."""
+"""The unfiltered output of a script reaches the terminal only through 'logs'."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def said(*argv: str | Path) -> bytes:
     return done.stdout + done.stderr
 
 
-def test_the_last_lines_of_a_log(job: NewJob) -> None:
+def test_only_logs_prints_control_characters_as_they_are(job: NewJob) -> None:
     one = job(f"import sys; sys.exit({TITLE!r})")
     assert one.run() == 1
     shown = said("status", one.folder)
@@ -32,7 +32,7 @@ def test_the_last_lines_of_a_log(job: NewJob) -> None:
 
 
 @pytest.mark.parametrize(("argv", "status"), [(["logs", "--rank", "99"], 2), (["logs", "--rank", "-1"], 2), (["status"], 0)])
-def test_a_rank_that_there_is_not_is_wrong_input(job: NewJob, argv: list[str], status: int) -> None:
+def test_a_missing_rank_is_a_usage_error(job: NewJob, argv: list[str], status: int) -> None:
     one = job("")
     assert one.run() == 0
     done = subprocess.run([COMMAND, *argv, one.folder], capture_output=True, timeout=HANG_S, check=False)

@@ -1,4 +1,4 @@
-"""The error that ended a script, by the word of its Python: not one that was caught, and none of another program."""
+"""The error that ended a script, as its Python reports it: not one that was caught or of another program."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def said(one: Job) -> str:
         ("x = 'é☃'\nraise LookupError(x)", "LookupError: é☃\n"),
     ],
 )
-def test_what_came_up_to_where_the_script_begins(job: NewJob, script: str, error: str) -> None:
+def test_only_an_error_that_leaves_the_script_is_recorded(job: NewJob, script: str, error: str) -> None:
     one = job(script)
     one.run()
     assert said(one) == error
@@ -56,7 +56,7 @@ def test_what_came_up_to_where_the_script_begins(job: NewJob, script: str, error
         ("os.sys.exit(4)", "4"),
     ],
 )
-def test_where_it_left_and_what_it_handled_there(leaves: str, status: str, job: NewJob, interpreter: str) -> None:
+def test_an_exit_records_its_line_and_the_error_handled_there(leaves: str, status: str, job: NewJob, interpreter: str) -> None:
     one = job(f"import os, sys\ntry:\n    {{}}['a']\nexcept KeyError:\n    {leaves}\n")
     one.agent_python = one.python = interpreter
     assert one.run() == (int(status) if status.isdigit() else 1)
@@ -70,7 +70,7 @@ def test_where_it_left_and_what_it_handled_there(leaves: str, status: str, job: 
     assert "sitecustomize" not in said(one)
 
 
-def test_every_python_tells_it_and_shows_it_as_ever(job: NewJob, interpreter: str) -> None:
+def test_every_python_records_the_error_and_prints_its_usual_traceback(job: NewJob, interpreter: str) -> None:
     one = job("def f():\n    raise TypeError('odd')\nf()\n")
     one.agent_python = one.python = interpreter
     assert one.run(LC_ALL="C") == 1
@@ -80,7 +80,7 @@ def test_every_python_tells_it_and_shows_it_as_ever(job: NewJob, interpreter: st
     assert (shown.count("TypeError: odd"), "sitecustomize" in shown) == (1, False)
 
 
-def test_an_earlier_attempts_error_is_gone(job: NewJob) -> None:
+def test_the_error_of_an_earlier_attempt_is_removed(job: NewJob) -> None:
     one = job("print('well')")
     path = Path(one.layout.uncaught("main-0"))
     path.parent.mkdir(exist_ok=True)

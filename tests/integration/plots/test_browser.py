@@ -1,4 +1,4 @@
-"""The HTML plot, opened by a real browser: it draws the curves, answers the mouse, and asks for nothing."""
+"""The HTML plot in a real browser: it draws the curves, reacts to the mouse, and makes no requests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def rgb(colour: str) -> tuple[int, int, int]:
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
 
 
-def test_it_draws_the_curves(page: Browser) -> None:
+def test_the_curves_are_drawn(page: Browser) -> None:
     assert page.evaluate("document.querySelectorAll('svg .curve polyline').length") == 2
     assert {rgb(COLOURS[0]), rgb(COLOURS[1])} <= pixels(page.screenshot())
 
@@ -76,11 +76,11 @@ def test_a_click_on_the_legend_hides_a_curve(page: Browser) -> None:
     assert rgb(COLOURS[0]) not in pixels(page.screenshot())  # the mark in the legend is paler
 
 
-def test_what_a_user_typed_is_text(page: Browser) -> None:
+def test_user_input_is_shown_as_text(page: Browser) -> None:
     assert page.evaluate("[document.title, document.querySelectorAll('img').length]") == [EVIL, 0]
     assert page.evaluate("document.querySelectorAll('.legend text')[1].textContent") == EVIL
 
 
-def test_it_asks_for_nothing_and_complains_of_nothing(page: Browser) -> None:
+def test_the_page_makes_no_requests_and_logs_no_errors(page: Browser) -> None:
     assert [url for url in page.requests if not url.startswith("file:")] == []
     assert page.complaints == []
