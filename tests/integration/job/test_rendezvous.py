@@ -349,7 +349,7 @@ import json, os, socket, subprocess, sys
 host, port = os.environ["SLURMTF_RENDEZVOUS"].split(",")[0].split()
 def connect():
     return socket.create_connection((host, int(port)), timeout=10)
-kept = [connect() for _ in range(20)]  # that send nothing
+kept = [connect() for _ in range(20)]  # and never a word
 deep = b"[" * 4000 + b"\\n"
 for data in (b"GET / HTTP/1.0\\r\\n\\r\\n", deep, b'{"proof": "\\\\u00e9"}\\n', b"x" * 100000, b"\\xff\\n", b""):
     one = connect()

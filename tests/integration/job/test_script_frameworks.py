@@ -70,7 +70,7 @@ json.dump([len(history.epoch), same], open("outputs/end.json", "w"))
 """
 ORACLE = """\
 import json, os, sys, types
-sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # TensorBoard's own reader, without the start of TensorFlow
+sys.modules["tensorboard.compat.notf"] = types.ModuleType("notf")  # TensorBoard's own reader: TensorFlow need not start
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from tensorboard.util.tensor_util import make_ndarray
 found = {}
