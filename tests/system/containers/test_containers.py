@@ -83,7 +83,7 @@ def version_of(image: Path) -> str:
     return library.name.removeprefix("python")
 
 
-def test_the_script_runs_inside(place: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_script_runs_inside_the_container(place: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It runs with the image's Python, whatever is active where the run is submitted."""
     monkeypatch.setenv("PYTHONPATH", "/nowhere")
     monkeypatch.setenv("VIRTUAL_ENV", "/nowhere")
@@ -98,7 +98,7 @@ def test_the_script_runs_inside(place: Boxes, image: Path, monkeypatch: pytest.M
     assert "secret" not in Path(run.layout.script).read_text()
 
 
-def test_roles_meet_from_container_to_container(place: Boxes) -> None:
+def test_roles_connect_between_containers(place: Boxes) -> None:
     nodes = 1 if place.target.scheduler == "local" else 2
     run = completed(place.submit(LOOK, custom_docker_image=place.image, node_count=nodes, **PS))
     tasks = {name: seen(run, name) for name in ("ps-0", "worker-0", "worker-1")}
@@ -117,7 +117,7 @@ def test_mpirun_starts_containers_on_each_node(boxes: Boxes, image: Path) -> Non
     assert len(set(hosts)) == 2
 
 
-def test_tensorflow_trains_from_container_to_container(nodes: Boxes, tf_classic: Path) -> None:
+def test_tensorflow_trains_across_containers(nodes: Boxes, tf_classic: Path) -> None:
     """Two workers on two nodes end with the same weights. TensorFlow is outside the image, in bound folders."""
     binds = [str(cache.root()), str(tf_classic.resolve().parents[1])]
     nodes.target = at("slurm", replace(nodes.containers, binds=binds))
@@ -147,7 +147,7 @@ def test_jax_joins_processes_of_two_nodes_in_containers(nodes: Boxes, jax: Path)
     assert len({result["weights"] for result in results}) == 1
 
 
-def test_the_end_of_the_script_is_the_end_of_the_run(place: Boxes) -> None:
+def test_the_exit_of_the_script_is_the_exit_of_the_run(place: Boxes) -> None:
     """An exit code, and a signal, which a container runtime would turn into an exit code above 128."""
     left = place.submit("raise SystemExit(7)", custom_docker_image=place.image)
     assert end_of(left).end == End(7)
@@ -165,14 +165,14 @@ def test_a_canceled_script_has_time_to_end(place: Boxes) -> None:
     nothing_left(run)
 
 
-def test_a_killed_supervisor_takes_its_containers_with_it(here: Boxes, image: Path) -> None:
+def test_a_killed_supervisor_ends_its_containers(here: Boxes, image: Path) -> None:
     run = here.submit(POLITE, custom_docker_image=image)
     waiting(run)
     os.kill(int(str(run.state.job_id)), signal.SIGKILL)
     nothing_left(run)
 
 
-def test_folders_of_the_site_are_there(nodes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_of_the_site_are_mounted(nodes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
     """The data (under another name) and the node's own disk: neither is in a folder that a container shows by default."""
     monkeypatch.setenv("LAB_DATA", "/usr/share/zoneinfo")
     monkeypatch.setenv("LAB_DISK", "/var/spool/tmp")
@@ -188,7 +188,7 @@ def test_folders_of_the_site_are_there(nodes: Boxes, monkeypatch: pytest.MonkeyP
 # --- images from a registry
 
 
-def test_an_image_of_a_registry(boxes: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_is_fetched_from_a_registry_once(boxes: Boxes, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is fetched once, with a login, into one file; the password is stored nowhere."""
     monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
     with registry(image, LOGIN) as server:
@@ -214,7 +214,7 @@ def meant(printed: str) -> str:
     ("login", "name", "printed"),
     [(("ada", "wrong"), "lab/image:1", "unauthorized"), (LOGIN, "lab/image:nothing", "manifest unknown")],
 )
-def test_an_image_that_can_not_be_had(
+def test_an_unavailable_image_is_refused(
     boxes: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, login: tuple[str, str], name: str, printed: str
 ) -> None:
     monkeypatch.setenv("APPTAINER_NOHTTPS", "1")
@@ -232,7 +232,7 @@ UNKNOWN = (
 )
 
 
-def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
+def test_a_job_fetches_the_image_for_a_waiting_run(
     boxes: Boxes, image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As if the login node had no Apptainer. The registry is a job, too, on a node that all of them can reach."""
@@ -253,7 +253,7 @@ def test_a_job_fetches_an_image_for_the_run_that_waits_for_it(
     assert lacking.message.splitlines()[1].strip() == UNKNOWN
 
 
-def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
+def test_an_unreachable_registry_is_reported(boxes: Boxes) -> None:
     with refusing(SoftwareError, "build-failed", meant("connection refused")):
         boxes.submit(LOOK, custom_docker_image="localhost:9/lab/image:1")
 
@@ -261,7 +261,7 @@ def test_a_registry_that_can_not_be_reached(boxes: Boxes) -> None:
 # --- before the submission
 
 
-def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) -> None:
+def test_the_python_of_an_image_is_probed(boxes: Boxes, image: Path) -> None:
     """Before anything is submitted, the check runs on this machine, in the image."""
     script = "import horovod.tensorflow"
     estimator = TensorFlow(
@@ -279,14 +279,14 @@ def test_the_python_of_an_image_is_asked_what_it_has(boxes: Boxes, image: Path) 
 # --- what goes wrong inside
 
 
-def test_an_image_without_such_a_python(boxes: Boxes, image: Path) -> None:
+def test_a_python_missing_in_the_image_is_explained(boxes: Boxes, image: Path) -> None:
     wish = Environment(image=str(image), python="python4")
     outcome = end_of(boxes.submit(LOOK, environment_definition=wish))
     assert '"python4": executable file not found' in outcome.tail
     assert explain(outcome).rule == "not-in-image"
 
 
-def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path, tmp_path: Path) -> None:
+def test_an_image_removed_while_the_job_waited_is_named(boxes: Boxes, image: Path, tmp_path: Path) -> None:
     copy = tmp_path / "copy"
     copy.symlink_to(image)
     run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"hold": True})
@@ -296,18 +296,18 @@ def test_an_image_that_went_away_while_the_job_waited(boxes: Boxes, image: Path,
 
 
 @pytest.mark.parametrize("launcher", ["srun", "none"])
-def test_a_node_without_the_runtime(boxes: Boxes, image: Path, launcher: str) -> None:
+def test_a_node_without_the_runtime_is_explained(boxes: Boxes, image: Path, launcher: str) -> None:
     boxes.target = at("slurm", Containers("singularity"))
     outcome = end_of(boxes.submit(LOOK, custom_docker_image=image, launcher=launcher))
     assert explain(outcome).rule == "runtime-missing"
 
 
-def test_a_folder_that_the_node_does_not_have(nodes: Boxes) -> None:
+def test_a_folder_missing_on_the_node_is_explained(nodes: Boxes) -> None:
     nodes.target = at("slurm", replace(nodes.containers, binds=["/no/data"]))
     assert explain(end_of(nodes.submit(LOOK, custom_docker_image=nodes.image))).rule == "bind-missing"
 
 
-def test_a_slurm_without_pyxis(boxes: Boxes) -> None:
+def test_a_slurm_without_pyxis_is_explained(boxes: Boxes) -> None:
     boxes.target = at("slurm", Containers("pyxis"))
     outcome = end_of(boxes.submit(LOOK, custom_docker_image="tensorflow/tensorflow:2.15.0"))
     assert explain(outcome).rule == "no-pyxis"
@@ -316,7 +316,7 @@ def test_a_slurm_without_pyxis(boxes: Boxes) -> None:
 # --- pyxis alone
 
 
-def test_the_images_variables_replace_the_shells_alone(pyxis: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_of_the_image_replace_only_those_of_the_shell(pyxis: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in images.VARIABLES.keys() - {"PATH"}:
         monkeypatch.setenv(name, "of the shell")
     wish = Environment(image=str(pyxis.image), variables={"SHARED": "of the environment"})
@@ -325,7 +325,7 @@ def test_the_images_variables_replace_the_shells_alone(pyxis: Boxes, monkeypatch
     assert {name: found[name] for name in expected} == expected
 
 
-def test_a_home_that_is_asked_for(pyxis: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_home_is_mounted_on_request(pyxis: Boxes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The profile requests it, with pyxis's own options."""
     (tmp_path / "home").mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -335,7 +335,7 @@ def test_a_home_that_is_asked_for(pyxis: Boxes, tmp_path: Path, monkeypatch: pyt
         assert log(completed(pyxis.submit(script, custom_docker_image=pyxis.image))) == f"{there}\n"
 
 
-def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp_path: Path) -> None:
+def test_an_image_missing_on_the_node_is_explained(pyxis: Boxes, slurm24: Cluster, tmp_path: Path) -> None:
     copy = tmp_path / "images/image.sqsh"
     copy.parent.mkdir()
     shutil.copyfile(pyxis.image, copy)
@@ -356,12 +356,12 @@ def test_a_node_that_does_not_have_the_image(pyxis: Boxes, slurm24: Cluster, tmp
         ("", "python4", "command-missing"),
     ],
 )
-def test_what_pyxis_can_not_start(pyxis: Boxes, named: str, python: str, rule: str) -> None:
+def test_what_pyxis_can_not_start_is_explained(pyxis: Boxes, named: str, python: str, rule: str) -> None:
     wish = Environment(image=named or str(pyxis.image), python=python)
     assert explain(end_of(pyxis.submit(LOOK, environment_definition=wish))).rule == rule
 
 
-def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:
+def test_steps_without_an_image_run_as_usual(pyxis: Boxes) -> None:
     """A check of the stand-in itself: the step runs on the node's own root, and options that pyxis lacks are refused."""
     assert log(completed(pyxis.submit('import os; print(os.path.isdir("/srv"))'))) == "True\n"
     done = subprocess.run(["srun", "--container-nonsense=1", "true"], capture_output=True, text=True, check=False)
@@ -371,7 +371,7 @@ def test_steps_without_an_image_are_as_ever(pyxis: Boxes) -> None:
 # --- the command
 
 
-def test_the_command_line(boxes: Boxes, slurm24: Cluster, image: Path, tmp_path: Path) -> None:
+def test_the_command_line_overrides_the_job_file(boxes: Boxes, slurm24: Cluster, image: Path, tmp_path: Path) -> None:
     """--image overrides the job file's image."""
     profile = tmp_path / "lab.yaml"
     profile.write_text("extends: slurm\ncontainers: {runtime: apptainer, args: [--userns]}\n")
@@ -384,7 +384,7 @@ def test_the_command_line(boxes: Boxes, slurm24: Cluster, image: Path, tmp_path:
     assert done.returncode == 0, done.stderr
 
 
-def test_source_and_data_are_brought_to_the_nodes_own_disk(nodes: Boxes) -> None:
+def test_source_and_data_are_staged_to_the_nodes_own_disk(nodes: Boxes) -> None:
     disk, data, results = (nodes.folder / name for name in ("disk", "data", "results"))
     disk.mkdir()
     data.mkdir()

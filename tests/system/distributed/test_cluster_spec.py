@@ -39,7 +39,7 @@ def assert_same(results: Results, workers: int) -> None:
     assert all(result["loss"] < 1.5 for result in results.values())
 
 
-def test_a_loop_over_a_coordinator(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
+def test_a_training_loop_runs_over_a_coordinator(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
     classic = examples.start("srun", "ps-loop", tf_classic)
     newest = examples.start("local", "ps-loop", tf_newest)
     for launched in (classic, newest):
@@ -49,14 +49,14 @@ def test_a_loop_over_a_coordinator(examples: Examples, tf_classic: Path, tf_newe
         assert launched.run.plan["job"]["distribution"]["layout"] == "chief"
 
 
-def test_fit_with_parameter_servers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
+def test_fit_runs_with_parameter_servers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
     newest = examples.start("srun", "ps-fit", tf_newest, legacy_keras=True)
     classic = examples.start("local", "ps-fit", tf_classic)
     for launched in (newest, classic):
         assert all("/job:ps/" in device for device in assert_served(launched, 2.0)["devices"])
 
 
-def test_several_workers(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
+def test_several_workers_train_one_model(examples: Examples, tf_classic: Path, tf_newest: Path) -> None:
     chief = {"backend": "multiworker", "worker_count": 2, "chief": True}
     counts: dict[str, Any] = {"distributed_backend": None, "worker_count": None}
     newest = examples.start("srun", "multiworker", tf_newest, legacy_keras=True)
@@ -70,7 +70,7 @@ LAST_STEPS = range(200, 203)
 """Chief and worker count steps together, so each may still be in a step when the last one is reached."""
 
 
-def test_estimator_with_chief_and_evaluator(examples: Examples, tf_classic: Path) -> None:
+def test_an_estimator_runs_with_chief_and_evaluator(examples: Examples, tf_classic: Path) -> None:
     cluster = examples.start("srun", "estimator", tf_classic)
     local = examples.start("local", "estimator", tf_classic)
     for launched in (cluster, local):
@@ -83,7 +83,7 @@ def test_estimator_with_chief_and_evaluator(examples: Examples, tf_classic: Path
         assert_all_ended(launched)
 
 
-def test_a_cluster_by_flags(examples: Examples, tf_classic: Path, tf_newest: Path, tf1: Path) -> None:
+def test_a_cluster_is_passed_by_flags(examples: Examples, tf_classic: Path, tf_newest: Path, tf1: Path) -> None:
     started = {
         "1.15.5": examples.start("srun", "tf1-replica", tf1),
         "2.15.1": examples.start("srun", "tf1-replica", tf_classic),

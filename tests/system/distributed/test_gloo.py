@@ -59,7 +59,7 @@ def meet(python: Path) -> dict[str, list[int]]:
 ALL_WELL = {str(size): [0] * size for size in SIZES}
 
 
-def test_ranks_that_come_at_any_time(horovod: Path) -> None:
+def test_ranks_may_connect_at_any_time(horovod: Path) -> None:
     assert meet(horovod) == ALL_WELL
 
 
@@ -80,7 +80,7 @@ OURS_ALONE = (
 )
 
 
-def test_horovods_own_server_answers_the_same(tf_classic: Path) -> None:
+def test_horovods_own_server_gives_the_same_answers(tf_classic: Path) -> None:
     """It is asked what the unit tests ask ours. The server of 0.21 ends only the first round: it never resets its count."""
     for name in sorted(CONVERSATIONS.keys() - set(OURS_ALONE)):
         command = [str(tf_classic), "-c", ORIGINAL]
@@ -106,7 +106,7 @@ def source(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slurm
-def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
+def test_short_jobs_succeed_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
     """SLURMTF_TEST_GLOO_JOBS is the number of jobs."""
     settings: dict[str, Any] = {"process_count_per_node": 2, "exclusive": False}
     started = [examples.start("gloo", source, horovod, **settings) for _ in range(JOBS)]
@@ -116,7 +116,7 @@ def test_short_jobs_on_slurm(examples: Examples, source: Path, horovod: Path) ->
 
 
 @pytest.mark.slurm
-def test_one_rank_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
+def test_one_rank_succeeds_on_slurm(examples: Examples, source: Path, horovod: Path) -> None:
     """The first small test that anyone tries."""
     alone = examples.start("gloo", source, horovod, node_count=1, process_count_per_node=1, exclusive=False)
     assert alone.results() == {"result-0": {"size": 1, "local_size": 1}}

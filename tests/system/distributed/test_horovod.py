@@ -42,7 +42,7 @@ def uses_gloo(launched: Launched) -> bool:
     return bool(launched.run.plan["job"]["distribution"]["gloo"])
 
 
-def test_on_two_nodes(examples: Examples, tf_classic: Path) -> None:
+def test_horovod_trains_on_two_nodes(examples: Examples, tf_classic: Path) -> None:
     places = {"srun": "horovod-keras", "mpirun": "horovod-loop", "gloo": "horovod-keras"}
     started = [examples.start(place, example, tf_classic) for place, example in places.items()]
     for launched in started:
@@ -51,7 +51,7 @@ def test_on_two_nodes(examples: Examples, tf_classic: Path) -> None:
     assert "Gloo" in started[-1].run.plan["provenance"]["choice"]
 
 
-def test_on_this_machine(examples: Examples, tf_classic: Path) -> None:
+def test_horovod_trains_on_this_machine(examples: Examples, tf_classic: Path) -> None:
     gloo = examples.start("local", "horovod-loop", tf_classic)
     assert_one_world(gloo.results(), 2)
     mpi = examples.start("local mpirun", "horovod-keras", tf_classic)
@@ -59,7 +59,7 @@ def test_on_this_machine(examples: Examples, tf_classic: Path) -> None:
     assert uses_gloo(gloo) and not uses_gloo(mpi)
 
 
-def test_newest_tensorflow(examples: Examples, tf_newest: Path) -> None:
+def test_horovod_trains_with_the_newest_tensorflow(examples: Examples, tf_newest: Path) -> None:
     """With Keras 3, in a loop, and with legacy Keras."""
     started = [
         examples.start("srun", "horovod-loop", tf_newest),
@@ -70,12 +70,12 @@ def test_newest_tensorflow(examples: Examples, tf_newest: Path) -> None:
         assert_one_world(launched.results(), 4)
 
 
-def test_keras3_on_this_machine(examples: Examples, tf_newest: Path) -> None:
+def test_horovod_trains_with_keras3_on_this_machine(examples: Examples, tf_newest: Path) -> None:
     assert_one_world(examples.start("local", "horovod-keras3", tf_newest).results(), 2)
 
 
 @pytest.mark.parametrize(("example", "script"), [("horovod-loop", "train.py"), ("mpi4py-pi", "pi.py")])
-def test_ranks_that_are_each_alone_do_not_succeed(
+def test_ranks_without_a_common_world_do_not_succeed(
     example: str, script: str, examples: Examples, tf_classic: Path, tmp_path: Path
 ) -> None:
     source = Path(shutil.copytree(EXAMPLES / example, tmp_path / example))
@@ -89,7 +89,7 @@ def test_ranks_that_are_each_alone_do_not_succeed(
         assert remedy in state.message
 
 
-def test_an_mpi_that_finds_no_pmi_fails_at_once(examples: Examples, tf_classic: Path) -> None:
+def test_an_mpi_without_pmi_fails_at_once(examples: Examples, tf_classic: Path) -> None:
     """Debian's Open MPI itself reports this."""
     launched = examples.start("srun", "mpi4py-pi", tf_classic, **WITHOUT_PMI)
     state = launched.end()

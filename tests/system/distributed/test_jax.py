@@ -41,7 +41,7 @@ def assert_one_world(results: Results, size: int, alone: Results) -> None:
     assert ranks[0]["loss"] == pytest.approx(alone["result-0"]["loss"], rel=1e-3)
 
 
-def test_the_loss_is_that_of_one_process(examples: Examples, jax: Path, jax_313: Path) -> None:
+def test_the_loss_equals_that_of_one_process(examples: Examples, jax: Path, jax_313: Path) -> None:
     """With Keras, here and on two nodes with another Python; with a plain JAX loop, by another launcher."""
     alone = {name: examples.start("local", name, jax, process_count_per_node=1) for name in ("keras3-jax", "jax-loop")}
     here = examples.start("local", "keras3-jax", jax)
@@ -59,7 +59,7 @@ def started(examples: Examples, folder: Path, script: str, python: Path, place: 
     return examples.start(place, folder, python)
 
 
-def test_processes_that_are_each_alone_do_not_succeed(examples: Examples, jax: Path, tf_newest: Path, tmp_path: Path) -> None:
+def test_processes_that_do_not_join_do_not_succeed(examples: Examples, jax: Path, tf_newest: Path, tmp_path: Path) -> None:
     lost = started(examples, tmp_path / "lost", NEVER_JOINED, jax)
     other = started(examples, tmp_path / "other", KERAS_ON_TENSORFLOW, tf_newest, "local")
     state = lost.end()
@@ -72,7 +72,7 @@ def test_processes_that_are_each_alone_do_not_succeed(examples: Examples, jax: P
     assert "KERAS_BACKEND=jax" in state.message
 
 
-def test_a_process_that_dies_ends_the_run_in_seconds(examples: Examples, jax: Path, tmp_path: Path) -> None:
+def test_a_dead_process_ends_the_run_within_seconds(examples: Examples, jax: Path, tmp_path: Path) -> None:
     run = started(examples, tmp_path / "dies", DIES, jax)
     state = run.end()
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)

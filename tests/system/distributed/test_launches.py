@@ -40,7 +40,7 @@ def allocations(launched: Launched) -> list[str]:
     return call("sacct", "-nXj", job_of(launched.run), "-o", "jobid").split()
 
 
-def test_three_launches_in_one_allocation(examples: Examples, tf_classic: Path) -> None:
+def test_three_launches_run_in_one_allocation(examples: Examples, tf_classic: Path) -> None:
     """With Horovod over Gloo, the second launch fails; with parameter servers, each launch has its own arguments."""
     hold, one = {"sbatch": {"hold": True}}, {"process_count_per_node": 1}
     ranks = examples.start("gloo", "horovod-loop", tf_classic, **hold, **one)

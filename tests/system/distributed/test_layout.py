@@ -30,18 +30,18 @@ JOBS = sorted(EXAMPLES.glob("*/job.yaml"))
         ("multiworker", "original", "nothing"),
     ],
 )
-def test_the_layout_that_a_script_needs(example: str, layout: str, reason: str) -> None:
+def test_the_layout_is_inferred_from_the_script(example: str, layout: str, reason: str) -> None:
     found, why = detect_layout(ParameterServer(), examine(EXAMPLES / example, "train.py"))
     assert found == layout
     assert reason in why
 
 
-def test_an_evaluator_wants_a_chief() -> None:
+def test_an_evaluator_requires_a_chief() -> None:
     assert detect_layout(ParameterServer(evaluator_count=1), examine(EXAMPLES / "digits", "train.py"))[0] == "chief"
 
 
 @pytest.mark.parametrize("job", JOBS, ids=[job.parent.name for job in JOBS])
-def test_no_example_is_warned_about(job: Path) -> None:
+def test_no_example_has_a_warning(job: Path) -> None:
     estimator = from_yaml(job)
     backend = getattr(estimator.distribution, "backend", None)
     facts = examine(job.parent, estimator.script)
@@ -49,7 +49,7 @@ def test_no_example_is_warned_about(job: Path) -> None:
     assert not list(script_warnings(estimator, Distribution((("rank", 2),), backend=backend), facts, SOFTWARE))
 
 
-def test_copies_of_one_training_are_warned_about() -> None:
+def test_several_copies_of_one_training_give_a_warning() -> None:
     estimator = from_yaml(EXAMPLES / "horovod-loop/job.yaml")
     facts = examine(EXAMPLES / "digits", "train.py")
     found = script_warnings(estimator, Distribution((("rank", 2),), backend="mpi"), facts, SOFTWARE)

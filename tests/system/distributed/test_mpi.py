@@ -15,7 +15,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
 @pytest.mark.parametrize(("place", "nodes"), [("srun", 2), ("mpirun", 2), ("local mpirun", 1)])
-def test_pi(place: str, nodes: int, examples: Examples, tf_classic: Path) -> None:
+def test_an_mpi_program_computes_pi(place: str, nodes: int, examples: Examples, tf_classic: Path) -> None:
     results = list(examples.start(place, "mpi4py-pi", tf_classic).results().values())
     assert [result["rank"] for result in results] == list(range(2 * nodes))
     assert {result["size"] for result in results} == {2 * nodes}
@@ -24,6 +24,6 @@ def test_pi(place: str, nodes: int, examples: Examples, tf_classic: Path) -> Non
     assert {round(result["pi"], 9) for result in results} == {3.141592654}
 
 
-def test_on_this_machine_it_needs_a_launcher_that_serves_mpi(examples: Examples, tf_classic: Path) -> None:
+def test_mpi_on_this_machine_needs_a_launcher_that_serves_it(examples: Examples, tf_classic: Path) -> None:
     with refusing(SpecError, "launcher-unfit", "spawn", "launcher: mpirun"):
         examples.start("local", "mpi4py-pi", tf_classic)

@@ -17,7 +17,7 @@ from .examples import Examples
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
 
-def test_all_that_join_by_name_take_the_one_that_routes(
+def test_all_that_connect_by_name_use_the_routable_one(
     slurm_env: Cluster, examples: Examples, tf_classic: Path, jax: Path, tmp_path: Path
 ) -> None:
     """TF_CONFIG, JAX's coordinator, Horovod's Gloo (also between its processes), and the supervisor's own address."""

@@ -32,7 +32,7 @@ with open("outputs/result-{}.json".format(resolver.task_id), "w") as file:
 """
 
 
-def test_several_workers_on_each_node(examples: Examples, tf_classic: Path, tmp_path: Path) -> None:
+def test_the_resolver_finds_several_workers_on_each_node(examples: Examples, tf_classic: Path, tmp_path: Path) -> None:
     for name, text in (("job.yaml", JOB), ("train.py", SCRIPT)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     results = examples.start("srun", tmp_path, tf_classic, node_count=2).results()

@@ -59,7 +59,7 @@ def test_workers_of_a_node_split_its_gpus_and_servers_see_none(
     }
 
 
-def test_on_this_machine_too(examples: Examples, look: Path) -> None:
+def test_gpus_are_split_on_this_machine_as_well(examples: Examples, look: Path) -> None:
     wishes = {"distributed_training": {**CHIEF, "evaluator_count": 0}, "gpus_per_node": 3}
     found = seen(examples, "local", look, "CUDA_VISIBLE_DEVICES", **wishes)
     assert found == {"chief-0": "0", "worker-0": "1", "worker-1": "2", "ps-0": ""}
@@ -67,7 +67,7 @@ def test_on_this_machine_too(examples: Examples, look: Path) -> None:
 
 @pytest.mark.parametrize("place", ["srun", "mpirun"])
 @pytest.mark.parametrize(("gpus", "expected"), [("each", ["0,1", "2,3"] * 2), ("all", ["0,1,2,3"] * 4)])
-def test_gpus_of_mpi_ranks(gpus: str, expected: list[str], place: str, examples: Examples, look: Path) -> None:
+def test_mpi_ranks_get_gpus_as_configured(gpus: str, expected: list[str], place: str, examples: Examples, look: Path) -> None:
     mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": gpus}
     found = seen(examples, place, look, "CUDA_VISIBLE_DEVICES", distributed_training=mpi, gpus_per_node=4)
     assert [found[f"rank-{rank}"] for rank in range(4)] == expected
@@ -106,7 +106,7 @@ directives: {gres: "gpu:1"}
         ({**TWO_WORKERS, "sbatch": {"gres": "none"}}, [None, None]),
     ],
 )
-def test_gpus_that_the_user_asks_for_by_flags_reach_his_tasks(
+def test_gpus_requested_by_flags_reach_the_tasks(
     wishes: dict[str, Any], expected: list[str | None], examples: Examples, look: Path
 ) -> None:
     found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, **wishes)
@@ -114,9 +114,7 @@ def test_gpus_that_the_user_asks_for_by_flags_reach_his_tasks(
 
 
 @pytest.mark.parametrize("flags", [{"gpus-per-task": 1}, {"gpus": 3}, {"gres": "gpu:2"}, {"gres": "gpu:1"}])
-def test_workers_beside_a_server_have_gpus_however_they_were_asked_for(
-    flags: dict[str, Any], examples: Examples, look: Path
-) -> None:
+def test_workers_next_to_a_server_have_gpus_however_requested(flags: dict[str, Any], examples: Examples, look: Path) -> None:
     found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", node_count=1, exclusive=None, sbatch=flags, **SERVED_TWO)
     workers = [found["worker-0"], found["worker-1"]]
     assert found["ps-0"] == ""
@@ -133,7 +131,7 @@ def test_gpus_of_a_profiles_flags_reach_the_tasks(examples: Examples, look: Path
     assert "shared-gpus" in str(launched.run.plan["warnings"])
 
 
-def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(examples: Examples, look: Path) -> None:
+def test_ranks_of_mpirun_share_the_gpus_of_its_daemon(examples: Examples, look: Path) -> None:
     """Slurm applies --gpus-per-task to mpirun's daemons: one on each node but the first, which has none."""
     wishes = {**TWO_RANKS, "sbatch": {"gpus-per-task": 1}, "exclusive": None}
     found = seen(examples, "mpirun", look, "CUDA_VISIBLE_DEVICES", **wishes)
@@ -143,7 +141,7 @@ def test_ranks_of_mpirun_share_what_its_daemon_was_bound_to(examples: Examples, 
 PER_TASK = "extends: slurm\nname: lab\ngpu: {request: gpus-per-task}\n"
 
 
-def test_a_site_that_asks_for_each_task_and_a_type(examples: Examples, look: Path, tmp_path: Path) -> None:
+def test_a_site_may_request_gpus_by_task_and_type(examples: Examples, look: Path, tmp_path: Path) -> None:
     """srun of Slurm 22.05 assigns no GPU to a task if a type is requested."""
     profile = tmp_path / "per-task.yaml"
     profile.write_text(PER_TASK)
@@ -153,7 +151,7 @@ def test_a_site_that_asks_for_each_task_and_a_type(examples: Examples, look: Pat
     assert [variables["CUDA_VISIBLE_DEVICES"] for variables in launched.results().values()] == ["0", "0"]
 
 
-def test_a_site_that_asks_for_each_task_gives_none_to_servers(examples: Examples, look: Path, tmp_path: Path) -> None:
+def test_a_site_with_gpus_by_task_gives_none_to_servers(examples: Examples, look: Path, tmp_path: Path) -> None:
     profile = tmp_path / "per-task.yaml"
     profile.write_text(PER_TASK)
     wishes = {"compute_target": str(profile), "exclusive": None, "use_gpu": True, **SERVED_TWO}
@@ -171,7 +169,7 @@ def allocated(run: Run) -> int:
     return int(until(lambda: re.findall(r"gres/gpu=(\d+)", call(*query)), "the job's GPUs in sacct")[0])
 
 
-def test_a_share_that_slurm_gives_is_left_alone(examples: Examples, look: Path) -> None:
+def test_gpus_assigned_by_slurm_are_left_alone(examples: Examples, look: Path) -> None:
     mpi = {"backend": "mpi", "process_count_per_node": 2, "gpus": "each"}
     wishes: dict[str, Any] = {"distributed_training": mpi, "gpus_per_node": 2, "srun": {"gpu-bind": "single:1"}}
     found = seen(examples, "srun", look, "CUDA_VISIBLE_DEVICES", **wishes)
@@ -219,14 +217,14 @@ NOT_OURS = {"node_count": 1, "exclusive": None, "cpus_per_task": 2 if CPUS == 2 
         ("srun", MPI, NOT_OURS, False),  # it is unknown which of the CPUs belong to the job
     ],
 )
-def test_mpi_ranks_are_bound_to_their_share_of_the_cpus_that_are_theirs(
+def test_mpi_ranks_are_bound_to_their_share_of_the_jobs_cpus(
     place: str, distribution: dict[str, Any], wishes: dict[str, Any], dealt: bool, examples: Examples, look: Path
 ) -> None:
     found = seen(examples, place, look, "CPUS", distributed_training=distribution, **wishes)
     assert set(found.values()) == (shares(2) if dealt else shares(1))
 
 
-def test_the_users_own_threads_win(examples: Examples, look: Path) -> None:
+def test_the_users_thread_settings_take_precedence(examples: Examples, look: Path) -> None:
     wishes: dict[str, Any] = {"cpus_per_task": 2, "environment_variables": {"OMP_NUM_THREADS": 7}}
     assert seen(examples, "local", look, "OMP_NUM_THREADS", **wishes) == {"main-0": "7"}
 

@@ -51,7 +51,7 @@ def stands_still(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
 
 
-def test_pending(faults: Faults) -> None:
+def test_a_pending_run_is_canceled(faults: Faults) -> None:
     run = faults.submit(PAIR, {}, node_count=2, sbatch={"hold": True})
     until(lambda: run.state.status is RunStatus.QUEUED, "the run in the queue")
     run.cancel()
@@ -60,7 +60,7 @@ def test_pending(faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_preparing(target: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_preparing_run_is_canceled(target: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", str(2 * FILES))
     source = faults.lab.source(ACTOR)
     for number in range(FILES):
@@ -89,7 +89,7 @@ def test_rendezvous(target: str, faults: Faults, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_running(target: str, faults: Faults) -> None:
+def test_a_running_run_is_canceled(target: str, faults: Faults) -> None:
     run = faults.submit(PAIR, {}, compute_target=target, node_count=TARGETS[target])
     playing(run, "ps-0", "worker-0")
     run.cancel()
@@ -97,7 +97,9 @@ def test_running(target: str, faults: Faults) -> None:
 
 
 @pytest.mark.parametrize(("target", "server"), [("slurm", SLOW), ("local", SLOW), ("slurm", "stubborn()")])
-def test_ending(target: str, server: str, faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_that_has_succeeded_is_not_canceled_while_ending(
+    target: str, server: str, faults: Faults, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The run has succeeded by then, and stays so, even if Slurm kills the supervisor ten seconds after the cancel."""
     monkeypatch.setattr("slurmtf.plan.resolution.Timings", partial(Timings, grace=300))
     acts = {"ps": server, "worker": "work(after=('ps-0',))"}

@@ -51,7 +51,9 @@ def runs(faults: Faults) -> dict[tuple[str, str], Run]:
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 @pytest.mark.parametrize("name", CASES)
-def test_completes(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
+def test_a_run_completes_when_its_deciding_tasks_have_succeeded(
+    name: str, target: str, runs: dict[tuple[str, str], Run]
+) -> None:
     run, case = runs[name, target], CASES[name]
     completed(end_of(run))
     deciding = "chief-0" if dict(run.plan["job"]["distribution"]["roles"]).get("chief") else "worker-0"

@@ -63,7 +63,7 @@ def runs(faults: Faults) -> dict[tuple[str, str], Run]:
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 @pytest.mark.parametrize("name", CASES)
-def test_fails(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
+def test_a_failing_task_ends_the_run_with_its_facts(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
     run, case = runs[name, target], CASES[name]
     state = end_of(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "script", case.exit_status), state

@@ -45,13 +45,13 @@ def lines(here: Faults, run: Run, *options: str) -> list[str]:
     return done.stdout.splitlines()
 
 
-def test_in_the_order_of_time_and_nothing_is_lost(here: Faults, run: Run) -> None:
+def test_logs_are_merged_in_time_order_without_loss(here: Faults, run: Run) -> None:
     found = lines(here, run)
     assert found[:4] == WHOLE
     assert sorted(found[4:]) == ["ps-0 | cut short", "worker-1 | cut too"]
 
 
-def test_one_role(here: Faults, run: Run) -> None:
+def test_logs_of_one_role_are_shown(here: Faults, run: Run) -> None:
     assert lines(here, run, "--role", "worker") == [WHOLE[0], WHOLE[2], WHOLE[3], "worker-1 | cut too"]
     assert lines(here, run, "--role", "worker-0") == ["first", "fourth"]
 
@@ -59,10 +59,10 @@ def test_one_role(here: Faults, run: Run) -> None:
 @pytest.mark.parametrize(
     ("rank", "expected"), [(0, ["second", "cut short"]), (1, ["first", "fourth"]), (2, ["third", "cut too"])]
 )
-def test_one_rank(rank: int, expected: list[str], here: Faults, run: Run) -> None:
+def test_logs_of_one_rank_are_shown(rank: int, expected: list[str], here: Faults, run: Run) -> None:
     assert lines(here, run, "--rank", str(rank)) == expected
 
 
-def test_no_such_rank(here: Faults, run: Run) -> None:
+def test_a_rank_that_does_not_exist_is_refused(here: Faults, run: Run) -> None:
     (finding,) = findings(here.lab.slurmtf("logs", str(run.folder), "--rank", "3", "--json"))
     assert finding["code"] == "unknown-rank"

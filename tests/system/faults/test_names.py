@@ -38,7 +38,7 @@ def told(folder: Path) -> list[dict[str, str]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "outputs").glob("*.json"))]
 
 
-def test_tensorflow_gets_the_names_with_the_sites_suffix(faults: Faults, tmp_path: Path) -> None:
+def test_tensorflow_gets_names_with_the_sites_suffix(faults: Faults, tmp_path: Path) -> None:
     site = profile(tmp_path, SUFFIX)
     run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
     completed(end_of(run))
@@ -57,7 +57,7 @@ def test_horovod_gets_the_name_and_its_interface(faults: Faults, tmp_path: Path)
     assert found == {(NODES[0] + SUFFIX, "eth0")}
 
 
-def test_a_name_that_nobody_knows_is_named_with_the_key_that_made_it(faults: Faults, tmp_path: Path) -> None:
+def test_an_unresolvable_name_is_reported_with_its_profile_key(faults: Faults, tmp_path: Path) -> None:
     site = profile(tmp_path, "-nowhere")
     run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
     state = end_of(run)

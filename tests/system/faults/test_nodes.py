@@ -52,7 +52,7 @@ def lost(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Lost]]:
 
 
 @pytest.mark.parametrize("place", CUTS)
-def test_a_power_cut(place: str, lost: dict[str, Lost]) -> None:
+def test_a_power_cut_fails_the_run(place: str, lost: dict[str, Lost]) -> None:
     state = end_of(lost[place].run)
     assert state.status is RunStatus.FAILED, state
     if state.cause == "task-lost":  # the kernel had time to close the dead processes' connections
@@ -62,7 +62,7 @@ def test_a_power_cut(place: str, lost: dict[str, Lost]) -> None:
 
 
 @pytest.mark.parametrize("noticed_by", SILENCE)
-def test_a_cable_that_is_pulled(noticed_by: str, lost: dict[str, Lost]) -> None:
+def test_a_disconnected_node_fails_the_run(noticed_by: str, lost: dict[str, Lost]) -> None:
     """No connection is closed by it."""
     run, at = lost[noticed_by]
     state = end_of(run)  # the tasks of the silent node end themselves

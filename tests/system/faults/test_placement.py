@@ -28,7 +28,9 @@ ACTS = {"worker": "work()", "chief": "here(); time.sleep(2)", "ps": "serve()"}
 
 
 @pytest.mark.parametrize("variant", ["slurm", "slurm24"])
-def test_as_planned(variant: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tasks_run_on_their_planned_nodes(
+    variant: str, request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     faults = Faults(lab_at(request.getfixturevalue(variant), tmp_path, monkeypatch))
     runs = {name: faults.submit(shape, ACTS, node_count=nodes, memory="300M") for name, (nodes, shape) in SHAPES.items()}
     for state in ended(*runs.values()):

@@ -37,7 +37,7 @@ def ports(run: Run) -> list[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("target", COUNTS)
-def test_no_collision(target: str, runs: dict[str, list[Run]]) -> None:
+def test_jobs_on_shared_nodes_never_share_a_port(target: str, runs: dict[str, list[Run]]) -> None:
     held = [port for run in runs[target] for port in ports(run)]
     assert len(set(held)) == len(held) == 2 * COUNTS[target]
     for run in runs[target]:

@@ -60,7 +60,7 @@ def restarted(run: Run) -> list[str]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("name", "label"), [("worker", "worker-0"), ("ps", "ps-0"), ("worker-of-coordinator", "worker-0")])
-def test_started_again_on_the_same_address(name: str, label: str, target: str, runs: dict[str, dict[str, Run]]) -> None:
+def test_a_task_is_restarted_on_the_same_address(name: str, label: str, target: str, runs: dict[str, dict[str, Run]]) -> None:
     run = runs[name][target]
     completed(end_of(run))
     assert restarted(run) == [label]
@@ -70,7 +70,7 @@ def test_started_again_on_the_same_address(name: str, label: str, target: str, r
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_budget_is_used_up(target: str, runs: dict[str, dict[str, Run]]) -> None:
+def test_a_task_fails_once_its_budget_is_used_up(target: str, runs: dict[str, dict[str, Run]]) -> None:
     run = runs["budget"][target]
     state = end_of(run)
     assert (state.status, state.exit_status) == (RunStatus.FAILED, 137), state
@@ -80,7 +80,9 @@ def test_the_budget_is_used_up(target: str, runs: dict[str, dict[str, Run]]) -> 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("name", "label"), [("chief", "chief-0"), ("ps-of-coordinator", "ps-0")])
-def test_never_started_again(name: str, label: str, target: str, runs: dict[str, dict[str, Run]]) -> None:
+def test_a_task_that_must_not_restart_fails_the_run(
+    name: str, label: str, target: str, runs: dict[str, dict[str, Run]]
+) -> None:
     run = runs[name][target]
     state = end_of(run)
     assert (state.status, state.exit_status) == (RunStatus.FAILED, 137), state
@@ -89,7 +91,7 @@ def test_never_started_again(name: str, label: str, target: str, runs: dict[str,
 
 
 @pytest.mark.parametrize("target", TARGETS)
-def test_the_agent_of_one_that_was_started_again_dies(target: str, runs: dict[str, dict[str, Run]]) -> None:
+def test_a_dead_agent_of_a_restarted_task_fails_the_run(target: str, runs: dict[str, dict[str, Run]]) -> None:
     """The task's first end must not hide its second."""
     run = runs["agent-after"][target]
     playing(run, "worker-0")

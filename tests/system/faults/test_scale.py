@@ -116,7 +116,7 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_
     assert json.loads(done.stdout) == [{"ps": SERVERS, "worker": WORKERS}, {"type": "worker", "index": 7}, "True"]
 
 
-def test_a_python_that_skips_its_site_says_nothing_wrong(huge: TaskEnvironment) -> None:
+def test_a_python_without_site_sees_no_truncated_tf_config(huge: TaskEnvironment) -> None:
     """`python -S` runs no sitecustomize: TF_CONFIG is then unset, rather than truncated."""
     variables = huge.variables(dict(os.environ))
     look = "import os; print(os.environ.get('TF_CONFIG'))"

@@ -26,7 +26,7 @@ LATE_S = 4.0
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
-def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
+def test_a_late_task_is_waited_for(target: str, faults: Faults, tmp_path: Path) -> None:
     """No script starts before all tasks know the cluster, and none gives up."""
     python = Environment(python=gated_python(tmp_path))
     distribution = ParameterServer(2, 1, layout="original")
@@ -41,7 +41,7 @@ def test_one_task_is_late(target: str, faults: Faults, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
-def test_an_agent_stands_still(target: str, faults: Faults) -> None:
+def test_an_agent_may_stall_for_seconds(target: str, faults: Faults) -> None:
     """A task's agent makes no progress for some seconds, as on a very busy node."""
     nodes = 2 if target == "slurm" else 1
     acts = {"worker": "work(after=('ps-0', 'stopped'))", "ps": "serve()"}
@@ -56,7 +56,7 @@ def test_an_agent_stands_still(target: str, faults: Faults) -> None:
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun"])
-def test_an_interpreter_that_one_node_lacks(
+def test_an_interpreter_missing_on_one_node_is_reported(
     launcher: str, faults: Faults, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
@@ -81,7 +81,7 @@ def test_an_interpreter_that_one_node_lacks(
     assert is_told_at_once(run)
 
 
-def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path) -> None:
+def test_an_agent_that_can_not_start_on_this_machine_is_reported(here: Faults, tmp_path: Path) -> None:
     python = gated_python(tmp_path)
     Path(python).write_text(Path(python).read_text().replace("while [ ! -e", "exit 9; while [ ! -e"))
     run = here.submit(ParameterServer(2, 1, layout="original"), {}, environment_definition=Environment(python=python))
@@ -93,7 +93,7 @@ def test_an_agent_that_can_not_work_on_this_machine(here: Faults, tmp_path: Path
     assert is_told_at_once(run)
 
 
-def test_one_task_never_comes(tmp_path: Path) -> None:
+def test_a_task_that_never_connects_fails_the_run(tmp_path: Path) -> None:
     """Its agent stands still; the others do not wait for it until the time limit."""
     job = new_job(tmp_path, ACTOR)
     many(job, 3)

@@ -37,7 +37,7 @@ def runs(faults: Faults) -> dict[tuple[str, str], Run]:
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
 @pytest.mark.parametrize("name", SLEEPS)
-def test_not_for_ever(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
+def test_stragglers_are_ended_after_their_grace_time(name: str, target: str, runs: dict[tuple[str, str], Run]) -> None:
     run, (_, first, late) = runs[name, target], SLEEPS[name]
     if name == "mpi" and target == "slurm":
         late = "rank-0, rank-2, rank-3"

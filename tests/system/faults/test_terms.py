@@ -60,7 +60,7 @@ def runs(faults: Faults) -> dict[str, Run]:
 
 
 @pytest.mark.parametrize("how", SECONDS)
-def test_once(how: str, runs: dict[str, Run]) -> None:
+def test_a_script_gets_term_only_once(how: str, runs: dict[str, Run]) -> None:
     run = runs[how]
     end_of(run)
     for label in ("ps-0", "worker-1"):

@@ -75,7 +75,7 @@ def test_arguments(name: str, rank: str, shown: dict[str, dict[str, Any]]) -> No
 
 
 @pytest.mark.parametrize(("name", "rank"), [("ps-0", "0"), ("worker-1", "2")])
-def test_environment(name: str, rank: str, shown: dict[str, dict[str, Any]]) -> None:
+def test_task_variables_are_replaced_in_the_environment(name: str, rank: str, shown: dict[str, dict[str, Any]]) -> None:
     environ = shown[name]["environ"]
     assert environ["MY_ROLE"] == name.replace("-", ":")
     assert (environ["MY_PATH"], environ["MY_NOBODY"], environ["SLURMTF_MINE"]) == ("$PATH", "$SLURMTF_NOBODY", rank)

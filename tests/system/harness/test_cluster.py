@@ -53,14 +53,14 @@ def wait_for_account(cluster: Cluster, job: str, field: str, value: str) -> None
     wait_for(lambda: value in output(cluster, *query, f"--jobs={job}", f"--format={field}"), f"{value} in sacct")
 
 
-def test_every_node_is_a_machine_of_its_own(slurm: Cluster) -> None:
+def test_every_node_is_a_separate_machine(slurm: Cluster) -> None:
     seen = output(slurm, "srun", "-N4", "sh", "-c", "echo $(hostname) $(hostname -I) $(readlink /proc/self/ns/pid)")
     names, addresses, processes = zip(*(line.split() for line in seen.splitlines()), strict=True)
     assert set(names) == NODES == set(slurm.nodes)
     assert len(set(addresses)) == len(set(processes)) == len(NODES)
 
 
-def test_a_node_keeps_no_process_that_has_ended(slurm: Cluster) -> None:
+def test_a_node_keeps_no_ended_process(slurm: Cluster) -> None:
     orphan = output(slurm, "srun", "-wnode1", "sh", "-c", "(true & echo $!)")
     gone = ("srun", "-wnode1", "sh", "-c", f"test ! -e /proc/{orphan}")
     wait_for(lambda: slurm.run(*gone).returncode == 0, f"end of the orphan {orphan}")
@@ -77,12 +77,12 @@ def test_gpus(slurm: Cluster, node: str, gpus: str, visible: str) -> None:
     assert output(slurm, "srun", f"-w{node}", f"--gres=gpu:{gpus}", "printenv", "CUDA_VISIBLE_DEVICES") == visible
 
 
-def test_a_node_without_gpus_refuses(slurm: Cluster) -> None:
+def test_a_node_without_gpus_refuses_gpu_jobs(slurm: Cluster) -> None:
     refused = slurm.run("sbatch", "-wnode4", "--gres=gpu:1", "--wrap=true")
     assert "Requested node configuration is not available" in refused.stderr
 
 
-def test_a_batch_job_on_four_nodes(slurm: Cluster, tmp_path: Path) -> None:
+def test_a_batch_job_runs_on_four_nodes(slurm: Cluster, tmp_path: Path) -> None:
     job = submit(slurm, "-N4", f"--output={tmp_path}/out", "--wrap=srun hostname")
     wait_for_account(slurm, job, "State", DONE)
     assert set((tmp_path / "out").read_text().split()) == NODES
@@ -90,13 +90,13 @@ def test_a_batch_job_on_four_nodes(slurm: Cluster, tmp_path: Path) -> None:
     wait_for(lambda: "srun hostname" in output(slurm, *stored), "the script in sacct")
 
 
-def test_gpus_and_accounts_are_accounted(slurm: Cluster) -> None:
+def test_gpus_and_accounts_are_recorded(slurm: Cluster) -> None:
     job = submit(slurm, "-N2", "--gpus-per-node=2", "--account=chemistry", "--qos=high", "--wrap=true")
     wait_for_account(slurm, job, "State,Account,QOS", f"{DONE}|chemistry|high")
     wait_for_account(slurm, job, "AllocTRES", "gres/gpu=4")
 
 
-def test_a_job_is_a_client_too(slurm: Cluster) -> None:
+def test_a_job_can_submit_jobs(slurm: Cluster) -> None:
     script = "command -v sbatch; sbatch --parsable -o /dev/null --wrap=true"
     found, submitted = output(slurm, "srun", "sh", "-c", script).split()
     assert not found.startswith(str(slurm.directory))
@@ -108,7 +108,7 @@ def test_pmix_has_a_folder_on_every_node(slurm: Cluster) -> None:
     assert sorted(ranks.split()) == ["0", "1", "2", "3"]
 
 
-def test_high_preempts_low(slurm: Cluster) -> None:
+def test_partition_high_preempts_low(slurm: Cluster) -> None:
     low = submit(slurm, "-plow", "-N4", "--exclusive", "--wrap=sleep 3600")
     wait_for_queue(slurm, low, "%T", "RUNNING")
     high = submit(slurm, "-phigh", "-N4", "--exclusive", "--wrap=true")
@@ -117,7 +117,7 @@ def test_high_preempts_low(slurm: Cluster) -> None:
     output(slurm, "scancel", low)
 
 
-def test_short_has_a_limit_of_one_minute(slurm: Cluster) -> None:
+def test_partition_short_has_a_limit_of_one_minute(slurm: Cluster) -> None:
     job = submit(slurm, "-pshort", "--time=2", "--wrap=true")
     wait_for_queue(slurm, job, "%r", "PartitionTimeLimit")
     output(slurm, "scancel", job)
@@ -133,7 +133,7 @@ def test_a_node_loses_its_jobs_in_a_power_cut(slurm: Cluster) -> None:
     assert output(slurm, "srun", "-wnode4", "hostname") == "node4"
 
 
-def test_the_test_itself_becomes_a_client(slurm_env: Cluster) -> None:
+def test_the_test_process_can_submit_jobs(slurm_env: Cluster) -> None:
     job = subprocess.run(["srun", "hostname"], capture_output=True, text=True, check=True)
     assert job.stdout.strip() in slurm_env.nodes
 
@@ -143,12 +143,12 @@ def test_without_accounting(slurm_noaccounting: Cluster) -> None:
     assert "accounting storage is disabled" in slurm_noaccounting.run("sacct").stderr
 
 
-def test_tiny_arrays(slurm_tinyarray: Cluster) -> None:
+def test_one_cluster_allows_only_tiny_arrays(slurm_tinyarray: Cluster) -> None:
     submit(slurm_tinyarray, "--array=0-4", "--wrap=true")
     assert "Invalid job array" in slurm_tinyarray.run("sbatch", "--array=0-5", "--wrap=true").stderr
 
 
-def test_clusters_do_not_meet(slurm: Cluster, slurm_noaccounting: Cluster, slurm_tinyarray: Cluster) -> None:
+def test_clusters_are_isolated_from_each_other(slurm: Cluster, slurm_noaccounting: Cluster, slurm_tinyarray: Cluster) -> None:
     clusters = {"first": slurm, "second": slurm_noaccounting, "third": slurm_tinyarray}
     for name, cluster in clusters.items():
         submit(cluster, "--hold", f"--job-name={name}", "--wrap=true")
@@ -160,7 +160,7 @@ def test_clusters_do_not_meet(slurm: Cluster, slurm_noaccounting: Cluster, slurm
     assert [output(cluster, "srun", "-N4", "sh", "-c", leave_and_look) for cluster in clusters.values()] == [""] * 3
 
 
-def test_another_release(slurm24: Cluster, tmp_path: Path) -> None:
+def test_another_slurm_release_is_available(slurm24: Cluster, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     script = f"hostname; sinfo --version; ls {tmp_path} {Path(__file__).parent}"
     seen = output(slurm24, "srun", "-N4", "sh", "-c", script)

@@ -30,7 +30,7 @@ def test_every_requirement_is_pinned(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"])
-def test_what_would_steer_a_build_is_kept_from_it(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_variables_that_would_affect_a_build_are_removed(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, "1")
     assert name not in build_environ()
 
@@ -38,7 +38,7 @@ def test_what_would_steer_a_build_is_kept_from_it(name: str, monkeypatch: pytest
 # The cache's place
 
 
-def test_the_cache_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_cache_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_TEST_CACHE", "")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert root() == tmp_path / "xdg" / "slurmtf-tests"
@@ -71,23 +71,23 @@ def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Path]
     interpreters.installed.cache_clear()  # other tests must not use what is found here
 
 
-def test_the_running_python_is_taken_if_it_will_do() -> None:
+def test_the_running_python_is_used_if_it_is_suitable() -> None:
     assert interpreters.find((OTHER, MINOR)).path == Path(sys.executable).resolve()
 
 
-def test_a_python_that_does_not_work_is_passed_over(path: list[Path]) -> None:
+def test_a_broken_python_is_skipped(path: list[Path]) -> None:
     fake_python(path[0] / f"python{OTHER}", "echo command not found >&2; exit 127")
     fake_python(path[1] / f"python{OTHER}", f"echo /real/python; echo {OTHER}.9")
     assert interpreters.find((OTHER,)) == Interpreter(Path("/real/python"), f"{OTHER}.9")
 
 
-def test_behind_a_shim_of_a_version_that_is_not_activated_is_the_version(tmp_path: Path, path: list[Path]) -> None:
+def test_an_inactive_version_is_found_behind_its_shim(tmp_path: Path, path: list[Path]) -> None:
     fake_python(path[0] / f"python{OTHER}", "exit 127")
     fake_python(tmp_path / f"versions/{OTHER}.16/bin/python{OTHER}", f"echo /real/python; echo {OTHER}.16")
     assert interpreters.find((OTHER,)).version == f"{OTHER}.16"
 
 
-def test_no_python_at_all(path: list[Path]) -> None:
+def test_without_any_python_the_reason_is_given(path: list[Path]) -> None:
     with pytest.raises(NoInterpreter, match=rf"no working python{OTHER} in PATH"):
         interpreters.find((OTHER,))
 
@@ -111,11 +111,15 @@ def outcome(monkeypatch: pytest.MonkeyPatch, config: pytest.Config, error: Excep
 FAILED = SoftwareError(Finding("build-failed", "tiny", NEEDS))
 
 
-def test_what_can_t_be_built_skips(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
+def test_an_environment_that_can_not_be_built_skips_its_tests(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
     assert outcome(monkeypatch, pytestconfig, FAILED, "") is pytest.skip.Exception
 
 
-def test_what_can_t_be_built_but_is_required_fails(monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config) -> None:
+def test_a_required_environment_that_can_not_be_built_fails(
+    monkeypatch: pytest.MonkeyPatch, pytestconfig: pytest.Config
+) -> None:
     assert outcome(monkeypatch, pytestconfig, FAILED, "1") is pytest.fail.Exception
 
 

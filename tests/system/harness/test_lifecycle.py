@@ -122,7 +122,7 @@ def test_stop_leaves_no_trace(tmp_path: Path, own: Cluster) -> None:
     assert not cluster.running
 
 
-def test_a_second_start_changes_nothing_and_a_stopped_one_starts_again(own: Cluster) -> None:
+def test_a_second_start_changes_nothing_and_a_stopped_cluster_restarts(own: Cluster) -> None:
     own.start()
     own.start()
     assert answers(own)
@@ -132,14 +132,14 @@ def test_a_second_start_changes_nothing_and_a_stopped_one_starts_again(own: Clus
     assert answers(own)
 
 
-def test_two_starts_at_once_are_one(own: Cluster) -> None:
+def test_two_concurrent_starts_give_one_cluster(own: Cluster) -> None:
     starters = [command(own, "start") for _ in range(2)]
     assert [starter.wait(timeout=HANG_S) for starter in starters] == [0, 0]
     assert answers(own)
 
 
 @pytest.mark.parametrize("moment", ["bin", "machines/login", "machines/node1", "machines/node4", "ready"])
-def test_a_killed_start_is_cleared_away(own: Cluster, moment: str) -> None:
+def test_what_a_killed_start_left_is_removed(own: Cluster, moment: str) -> None:
     with command(own, "start") as starter:
         wait_for((own.directory / moment).exists, moment)
         starter.send_signal(signal.SIGKILL)
@@ -150,7 +150,7 @@ def test_a_killed_start_is_cleared_away(own: Cluster, moment: str) -> None:
     assert not left.populated()
 
 
-def test_a_killed_session_takes_its_cluster_along(own: Cluster) -> None:
+def test_a_killed_session_stops_its_cluster(own: Cluster) -> None:
     code = f"""if True:
         import time
         from pathlib import Path
@@ -173,7 +173,7 @@ def test_a_failed_start_says_why_and_leaves_nothing(own: Cluster, monkeypatch: p
     assert not any(own.alive().values())
 
 
-def test_command_line(own: Cluster) -> None:
+def test_the_command_line_starts_and_stops_a_cluster(own: Cluster) -> None:
     assert "running in" in said(own, "start")
     assert "already running" in said(own, "start")
     assert said(own, "exec", "srun", "-w", "node3", "hostname") == "node3"
@@ -186,7 +186,7 @@ def test_command_line(own: Cluster) -> None:
     assert said(own, "exec", "sinfo") == "cluster: not running"
 
 
-def test_without_root_in_a_user_namespace(own: Cluster) -> None:
+def test_the_cluster_starts_without_root_in_a_user_namespace(own: Cluster) -> None:
     nobody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", *requirements.SANDBOX.split()]
     if subprocess.run([*nobody, "test", "-x", SCRIPT], check=False).returncode:
         pytest.skip("nobody may not make user namespaces here, or not read this clone")
@@ -199,7 +199,7 @@ def test_without_root_in_a_user_namespace(own: Cluster) -> None:
     assert done.stdout.count("65534\n") == 4
 
 
-def test_what_is_missing_is_named(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_programs_are_named(own: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(requirements, "SYSTEM_PATH", str(own.directory))
     monkeypatch.setattr(requirements, "_effective", lambda: 0)
     with pytest.raises(ClusterUnavailable, match=r"CAP_NET_ADMIN.* slurmctld.*apt-get install .*slurm-wlm"):

@@ -27,7 +27,7 @@ IGNORING = "trap '' INT HUP QUIT; exec \"$@\""
 
 
 @pytest.mark.parametrize(("plugin", "passes"), [((), False), (("-p", "tests.signals"), True)])
-def test_children_ignore_nothing_and_the_suite_goes_on(tmp_path: Path, plugin: tuple[str, ...], passes: bool) -> None:
+def test_children_ignore_no_signal_and_the_suite_continues(tmp_path: Path, plugin: tuple[str, ...], passes: bool) -> None:
     (tmp_path / "test_it.py").write_text(TEST)
     command = [
         sys.executable,
@@ -52,5 +52,5 @@ def test_children_ignore_nothing_and_the_suite_goes_on(tmp_path: Path, plugin: t
     assert (done.returncode == 0) is passes, done.stdout + done.stderr
 
 
-def test_this_suite_ignores_nothing() -> None:
+def test_this_suite_ignores_no_signal() -> None:
     assert [number for number in SIGNALS if signal.getsignal(number) is signal.SIG_IGN] == []

@@ -93,7 +93,7 @@ def png(grey: Any) -> bytes:
     return found
 
 
-def test_train_export_register_score_and_serve_as_the_page_shows(trained: Run, tmp_path: Path) -> None:
+def test_the_commands_of_the_page_run_from_training_to_serving(trained: Run, tmp_path: Path) -> None:
     lay_out(trained, tmp_path)
     removed = [words for words in SHOWN if words.startswith("models rm")]
     for shown in [*(words for words in SHOWN if words not in removed), *removed]:

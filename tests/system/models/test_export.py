@@ -65,7 +65,7 @@ def slurmtf(*words: str | Path, code: int = 0) -> Any:
     return found["data"] if found["ok"] else found["error"]["findings"]
 
 
-def test_from_a_run_to_a_registered_model(run: Run, tmp_path: Path) -> None:
+def test_a_model_is_exported_from_a_run_and_registered(run: Run, tmp_path: Path) -> None:
     (several,) = slurmtf("export", run.id, code=2)
     assert several["code"] == "several-models"
     assert "net.keras, text.keras" in several["what"]
@@ -92,7 +92,7 @@ def test_from_a_run_to_a_registered_model(run: Run, tmp_path: Path) -> None:
     assert slurmtf("models", "ls") == []
 
 
-def test_what_can_not_be_converted_is_refused_and_leaves_nothing(run: Run) -> None:
+def test_an_unconvertible_model_is_refused_and_leaves_nothing(run: Run) -> None:
     before = sorted(path.name for path in (run.folder / "outputs").iterdir())
     with pytest.raises(NotConvertibleError, match="hashed") as caught:
         run.export_onnx("text")
@@ -112,7 +112,7 @@ def test_a_file_of_the_user_is_not_overwritten(run: Run) -> None:
     assert (first["opset"], again["opset"]) == (17, 13)
 
 
-def test_whoever_is_killed_leaves_no_file(run: Run) -> None:
+def test_a_killed_export_leaves_no_file(run: Run) -> None:
     process = subprocess.Popen([COMMAND, "export", run.id, "--model", "net"], start_new_session=True)
     outputs = run.folder / "outputs"
     while not list(outputs.glob(".export-*/request.json")):
@@ -124,7 +124,7 @@ def test_whoever_is_killed_leaves_no_file(run: Run) -> None:
     assert run.export_onnx("net")["verified"]
 
 
-def test_samples_are_what_it_is_verified_with(run: Run, tmp_path: Path, keras_2: Generation) -> None:
+def test_the_export_is_verified_with_the_given_samples(run: Run, tmp_path: Path, keras_2: Generation) -> None:
     save = "import numpy, sys; numpy.savez(sys.argv[1], **{sys.argv[2]: numpy.ones((2, 4), 'float32')})"
     assert keras_2.run("-c", save, tmp_path / "rows.npz", "x").returncode == 0
     assert keras_2.run("-c", save, tmp_path / "other.npz", "z").returncode == 0
@@ -145,7 +145,7 @@ ROOM = 48 * 1024
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="mounts a file system")
 @pytest.mark.usefixtures("workspace")
-def test_a_full_disk_is_no_fault_of_the_model(source: Path, tmp_path: Path) -> None:
+def test_a_full_disk_is_not_blamed_on_the_model(source: Path, tmp_path: Path) -> None:
     (tmp_path / "small").mkdir()
     environ = {**os.environ, "SLURMTF_ENVIRONMENTS": str(store().root)}
     words: list[str | Path] = [

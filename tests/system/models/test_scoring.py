@@ -47,7 +47,7 @@ def same(one: dict[str, Any], other: dict[str, Any]) -> bool:
     return one.keys() == other.keys() and all(np.array_equal(one[name], other[name]) for name in one)
 
 
-def test_the_same_for_any_number_of_shards_and_by_either_runtime(saved: Path) -> None:
+def test_scores_are_the_same_for_any_number_of_shards_and_either_runtime(saved: Path) -> None:
     inputs = [str(saved / "part-*.npz")]
     first, *others = (scores(score(saved / "mlp.onnx", inputs, output=f"s{shards}", shards=shards)) for shards in (1, 2, 5))
     assert first["row"].tolist() == list(range(351))
@@ -58,7 +58,7 @@ def test_the_same_for_any_number_of_shards_and_by_either_runtime(saved: Path) ->
     assert np.abs(first[name] - by_tensorflow[own]).max() < 1e-5
 
 
-def test_as_many_shards_go_on_at_once_as_fit_and_the_script_has_its_own_package(saved: Path) -> None:
+def test_as_many_shards_run_as_fit_and_the_script_has_its_own_package(saved: Path) -> None:
     Path("own.py").write_text("import six\n" + SCRIPT.replace("session\n", "session\n    print('pid', os.getpid())\n", 1))
     inputs = [str(saved / "part-*.npz")]
     with pytest.raises(ScoringFailedError) as caught:
@@ -76,7 +76,7 @@ def test_as_many_shards_go_on_at_once_as_fit_and_the_script_has_its_own_package(
     assert np.array_equal(own["score"], model[name].argmax(axis=1))
 
 
-def test_tables_give_what_arrays_give(saved: Path) -> None:
+def test_tables_and_arrays_give_the_same_scores(saved: Path) -> None:
     with np.load(saved / "part-0.npz") as held:
         rows = held["x"]
     Path("rows.csv").write_text("a,b,c,d\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows))
@@ -110,7 +110,7 @@ def wait():
 """One process of the scoring gets six batches, enough for a shard of five or six; all others, and then it, wait for ``GO``."""
 
 
-def test_whoever_is_killed_goes_on_where_he_was(saved: Path, tmp_path: Path) -> None:
+def test_a_killed_scoring_continues_where_it_was(saved: Path, tmp_path: Path) -> None:
     places = f"FIRST, GO = {str(tmp_path / 'first')!r}, {str(tmp_path / 'go')!r}"
     Path("slow.py").write_text(places + HELD + SCRIPT.replace("def run(data):", "def run(data):\n    wait()"))
     command: list[str | Path] = [
@@ -142,7 +142,7 @@ def test_whoever_is_killed_goes_on_where_he_was(saved: Path, tmp_path: Path) -> 
     assert same(scores(found), scores(whole))
 
 
-def test_a_bad_row_is_named_and_may_be_left_out(saved: Path) -> None:
+def test_a_bad_row_is_named_and_may_be_skipped(saved: Path) -> None:
     Path("rows.csv").write_text("a,b,c,d\n1,2,3,4\n1,2,x,4\n5,6,7,8\n")
     with pytest.raises(ScoringFailedError, match=r"rows.csv, row 1: .*x") as caught:
         score(saved / "mlp.onnx", ["rows.csv"], output="out")
@@ -151,7 +151,7 @@ def test_a_bad_row_is_named_and_may_be_left_out(saved: Path) -> None:
     assert (found["rows"], found["rejected"], scores(found)["row"].tolist()) == (3, 1, [0, 2])
 
 
-def test_a_model_that_was_changed_scores_nothing(saved: Path) -> None:
+def test_a_changed_model_is_not_used_for_scoring(saved: Path) -> None:
     shutil.copy(saved / "mlp.onnx", "net.onnx")
     model = Model.register("net.onnx", "net")
     assert score("net:1", [str(saved / "part-1.npz")], output="out")["rows"] == 1

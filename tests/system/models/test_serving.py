@@ -54,7 +54,7 @@ def served(saved: Path) -> Iterator[Service]:
         found.score([])
 
 
-def test_it_answers_as_a_batch_is_scored_and_needs_the_token(served: Service, saved: Path) -> None:
+def test_the_service_answers_like_a_batch_and_requires_the_token(served: Service, saved: Path) -> None:
     with np.load(saved / "part-0.npz") as held:
         rows = held["x"]
     with np.load(score(saved / "mlp.onnx", [str(saved / "part-0.npz")])["scores"]) as held:
@@ -73,7 +73,7 @@ def test_it_answers_as_a_batch_is_scored_and_needs_the_token(served: Service, sa
     assert len(served.score([[0.0] * 4])[name]) == 1
 
 
-def test_the_token_is_in_a_private_file_alone(served: Service) -> None:
+def test_the_token_is_only_in_a_private_file(served: Service) -> None:
     token = served.authorization.read_text().split()[-1]
     holders = [path for path in served.run.folder.rglob("*") if path.is_file() and token.encode() in path.read_bytes()]
     assert {path.resolve() for path in holders} == {served.authorization.resolve()}
@@ -95,7 +95,7 @@ def until_ready(service: Service) -> Any:
                 raise
 
 
-def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Path) -> None:
+def test_a_request_that_ends_or_blocks_the_script_affects_no_other(saved: Path) -> None:
     Path("own.py").write_text(SCRIPT)
     words = ["--script", "own.py", "--pip", PACKAGE, "--time", "0:05:00", "--json"]
     words += ["--request-seconds", "3", "--body-megabytes", "0.1"]
@@ -120,7 +120,7 @@ def test_a_request_may_end_or_hold_up_the_script_and_no_other_request(saved: Pat
     assert sum(text.count("ready") for text in logs) == 3  # one for each scoring process
 
 
-def test_what_can_not_be_loaded_is_told_and_nothing_stays(saved: Path) -> None:
+def test_a_model_that_can_not_be_loaded_is_reported_and_nothing_is_left(saved: Path) -> None:
     Path("bad.onnx").write_bytes(b"no model")
     with pytest.raises(ServiceError) as caught:
         serve("bad.onnx", time_limit="0:05:00")
@@ -128,7 +128,7 @@ def test_what_can_not_be_loaded_is_told_and_nothing_stays(saved: Path) -> None:
     assert Run.find("last").state.status is RunStatus.FAILED
 
 
-def test_the_time_limit_ends_it(saved: Path) -> None:
+def test_the_time_limit_ends_the_service(saved: Path) -> None:
     with contextlib.suppress(ServiceError):  # if loading the model takes longer than that
         serve(saved / "mlp.onnx", time_limit="0:00:08", environment=SCORING)
     run = Run.find("last")

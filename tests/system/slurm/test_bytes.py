@@ -81,7 +81,9 @@ def as_hex(text: str) -> str:
 )
 @example(arguments=ODD, values=ODD, name=ODD_NAME)
 @example(arguments=[], values=[], name="süß 東京 🚀 " + ODD_NAME)
-def test_arguments_variables_and_the_job_name(lab: Lab, arguments: list[str], values: list[str], name: str) -> None:
+def test_arguments_variables_and_the_job_name_are_preserved(
+    lab: Lab, arguments: list[str], values: list[str], name: str
+) -> None:
     variables = {f"ODD_{number}": value for number, value in enumerate(values)}
     run = lab.submit(ECHO, script_params=arguments, environment_variables=variables, job_name=name)
     (state,) = ended(run)
@@ -97,7 +99,7 @@ def test_arguments_variables_and_the_job_name(lab: Lab, arguments: list[str], va
         until(lambda: call(*query) == name.replace('"', "`"), "the job's name in sacct")
 
 
-def test_odd_folders_and_file_names(lab: Lab, tmp_path: Path) -> None:
+def test_odd_folder_and_file_names_work(lab: Lab, tmp_path: Path) -> None:
     source = tmp_path / 'source\n $HOME `id` it\'s "q" #1 \\ %j ü'
     entry = "- träin 'it' \"$now\" \\ #1.py"
     names = [
@@ -132,7 +134,7 @@ def test_odd_folders_and_file_names(lab: Lab, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["per%cent", "back\\slash", "new\nline", "caf\udce9"])
-def test_a_workspace_that_slurm_cannot_carry(lab: Lab, tmp_path: Path, name: str) -> None:
+def test_a_workspace_with_a_name_unusable_in_slurm_is_refused(lab: Lab, tmp_path: Path, name: str) -> None:
     lab.folder, source = tmp_path / name, lab.source(HELLO)
     with refusing(WorkspaceError, "bad-workspace"):
         lab.submit_source(source)
@@ -153,7 +155,7 @@ def test_a_job_is_found_in_the_queue_by_an_odd_folder(lab: Lab, tmp_path: Path) 
         assert ended(run)[0].status is RunStatus.CANCELED
 
 
-def test_a_job_elsewhere_in_an_unreadable_folder(lab: Lab, tmp_path: Path) -> None:
+def test_another_job_in_an_undecodable_folder_does_no_harm(lab: Lab, tmp_path: Path) -> None:
     """squeue prints the folders of all the user's jobs, whatever bytes they contain."""
     latin = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9"))
     latin.mkdir()

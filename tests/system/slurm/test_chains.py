@@ -99,7 +99,7 @@ def test_a_client_that_is_killed_before_its_second_look(
     assert not Path(second.layout.follows).exists()
 
 
-def test_what_can_not_be_followed_any_more(lab: Lab) -> None:
+def test_a_run_that_can_no_longer_follow_is_canceled(lab: Lab) -> None:
     held = lab.submit(FAILS, sbatch={"hold": True})
     follower = after(lab, HELLO, held.id)
     call("scontrol", "release", job_of(held))

@@ -84,7 +84,7 @@ STATE = {
 
 
 @pytest.mark.parametrize("site", ["local", "slurm"])
-def test_run_follows_and_ends_as_the_run_did(lab: Lab, site: str) -> None:
+def test_run_follows_the_run_and_exits_with_its_status(lab: Lab, site: str) -> None:
     script = lab.source(TALKS) / "train.py"
     good, bad = (lab.slurmtf("run", "--site", site, script, "--", str(code)) for code in (0, 5))
     assert [good.returncode, bad.returncode] == [0, 5]
@@ -106,7 +106,7 @@ def test_run_follows_and_ends_as_the_run_did(lab: Lab, site: str) -> None:
     )
 
 
-def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None:
+def test_plan_render_and_dry_run_change_nothing(lab: Lab, tmp_path: Path) -> None:
     script = lab.source(HELLO) / "train.py"
     lab.workspace.mkdir()
     (lab.workspace / "there").write_text("before")
@@ -131,7 +131,7 @@ def test_plan_render_and_dry_run_touch_nothing(lab: Lab, tmp_path: Path) -> None
     assert str(tmp_path) not in call("squeue", "--states=all", "--format=%Z")
 
 
-def test_the_life_of_a_run(lab: Lab) -> None:
+def test_commands_follow_the_life_of_a_run(lab: Lab) -> None:
     script = lab.source(WAITS_AND_TALKS) / "train.py"
     submitted = lab.slurmtf("submit", "--site", "slurm", "--experiment", "life", script)
     assert submitted.returncode == 0, submitted.stderr
@@ -197,7 +197,7 @@ def problems_of_text(done: subprocess.CompletedProcess[str]) -> list[str]:
     return [line for line in done.stderr.splitlines() if line.startswith("error: ")]
 
 
-def test_sites(lab: Lab, tmp_path: Path) -> None:
+def test_sites_are_listed_and_shown(lab: Lab, tmp_path: Path) -> None:
     names = {data["name"] for data in lab.data("sites", "list")}
     assert {"local", "slurm", "della"} <= names
     assert lab.data("sites", "show", "slurm")["scheduler"] == "slurm"
@@ -240,7 +240,7 @@ def test_errors_have_the_same_envelope(lab: Lab) -> None:
     assert not lab.workspace.exists() or not list(lab.workspace.glob("*/*/plan.json"))
 
 
-def test_schema_and_completion(lab: Lab) -> None:
+def test_schema_and_completion_are_printed(lab: Lab) -> None:
     assert lab.data("schema")["properties"]["entry_script"]
     assert "slurmtf" in lab.data("completion", "bash")["script"]
 
@@ -251,7 +251,7 @@ def completed(lab: Lab, *words: str) -> list[str]:
     return lab.slurmtf(env=asked).stdout.split()
 
 
-def test_tags(lab: Lab) -> None:
+def test_tags_are_set_and_filtered(lab: Lab) -> None:
     source = lab.source(HELLO)
     script = str(source / "train.py")
     plain = lab.slurmtf("submit", "--site", "local", script).stdout.strip()
@@ -268,7 +268,7 @@ def test_tags(lab: Lab) -> None:
     ended(*(Run.find(name, lab.workspace) for name in (plain, tagged, other.id)))
 
 
-def test_overrides(lab: Lab) -> None:
+def test_overrides_apply_to_one_submission(lab: Lab) -> None:
     estimator = TensorFlow(
         lab.source("import sys; print(*sys.argv[1:])"), compute_target="local", script_params={"--a": 1, "--b": 2}
     )
@@ -284,7 +284,7 @@ def test_overrides(lab: Lab) -> None:
     assert not lab.workspace.exists()
 
 
-def test_tab(lab: Lab) -> None:
+def test_tab_completes_words_and_values(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     assert completed(lab, "sta") == ["plain,status"]
     assert completed(lab, "status", "la") == ["plain,last", f"plain,{run.id}"]
@@ -296,7 +296,7 @@ def test_tab(lab: Lab) -> None:
     run.cancel()
 
 
-def test_logs_that_are_not_there_yet(lab: Lab) -> None:
+def test_logs_that_do_not_exist_yet_are_explained(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     assert f"slurmtf logs -f {run.id}" in lab.slurmtf("logs", run.id).stderr
     assert f"slurmtf logs -f --job {run.id}" in lab.slurmtf("logs", "--job", run.id).stderr
@@ -306,7 +306,7 @@ def test_logs_that_are_not_there_yet(lab: Lab) -> None:
     assert f"'slurmtf status {run.id}'" in lab.slurmtf("logs", "--job", run.id).stderr
 
 
-def test_where_there_are_no_runs(lab: Lab) -> None:
+def test_a_workspace_without_runs_is_reported(lab: Lab) -> None:
     assert str(lab.workspace) in lab.slurmtf("ls").stdout
     (finding,) = findings(lab.slurmtf("status", "--json"))
     assert (finding["code"], str(lab.workspace) in finding["what"]) == ("no-runs", True)
@@ -315,7 +315,7 @@ def test_where_there_are_no_runs(lab: Lab) -> None:
     assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
 
 
-def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
+def test_the_removal_of_a_followed_run_is_reported(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     job_id = job_of(run)
     following = subprocess.Popen([COMMAND, "logs", "-f", run.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -329,7 +329,7 @@ def test_a_run_that_is_removed_while_it_is_followed(lab: Lab) -> None:
     call("scancel", job_id)
 
 
-def test_help_of_every_command() -> None:
+def test_every_command_has_help() -> None:
     for name in COMMANDS:
         done = slurmtf(name, "--help")
         assert done.returncode == 0, done.stderr
@@ -393,7 +393,7 @@ def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
     in_status(run, RunStatus.CANCELED)
 
 
-def test_ctrl_c_while_queued(lab: Lab) -> None:
+def test_ctrl_c_detaches_from_a_queued_run(lab: Lab) -> None:
     script = lab.source(HELLO) / "train.py"
     with in_terminal("run", "--site", "slurm", "--sbatch", "hold", script, workspace=lab.workspace) as (process, terminal):
         read_until(terminal, b"Queued")
@@ -406,7 +406,7 @@ def test_ctrl_c_while_queued(lab: Lab) -> None:
     assert ended(run)[0].status is RunStatus.COMPLETED
 
 
-def test_a_reader_that_goes_away(lab: Lab) -> None:
+def test_a_closed_pipe_causes_no_traceback(lab: Lab) -> None:
     run = lab.submit("for number in range(100_000): print(number)")
     ended(run)
     argv = ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1']

@@ -49,7 +49,7 @@ def expected(place: str, installed: str, seen: str) -> dict[str, Any]:
     return {**names, **own, "speck": f"1.0 {installed}", "path": f"{place}/bin"}
 
 
-def test_made_for_a_run_and_activated(lab: Lab, conda: Conda) -> None:
+def test_an_environment_is_built_for_a_run_and_activated(lab: Lab, conda: Conda) -> None:
     run = lab.submit(TELLS, environment_definition=wish(conda))
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     place = run.plan["batch"]["shell"]["activation"]["prefix"]
@@ -72,7 +72,7 @@ def place_on(disks: Path, node: str, run: Run) -> str:
 
 
 @pytest.mark.parametrize("made", [True, False])
-def test_brought_to_two_nodes(lab: Lab, conda: Conda, disks: Path, tmp_path: Path, made: bool) -> None:
+def test_an_environment_is_staged_to_two_nodes(lab: Lab, conda: Conda, disks: Path, tmp_path: Path, made: bool) -> None:
     there = tmp_path / "envs" / "tf"
     if not made:
         conda.create(there, "python", "speck <2", "paths")
@@ -87,7 +87,7 @@ def test_brought_to_two_nodes(lab: Lab, conda: Conda, disks: Path, tmp_path: Pat
     assert list(disks.glob("*/slurmtf-*/*/*")) == []
 
 
-def test_made_and_packed_by_a_job(lab: Lab, conda: Conda, disks: Path) -> None:
+def test_an_environment_is_built_and_packed_by_a_job(lab: Lab, conda: Conda, disks: Path) -> None:
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit(TELLS, compute_target=by_job, environment_definition=wish(conda))
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message

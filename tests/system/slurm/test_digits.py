@@ -18,7 +18,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 DIGITS = Path(__file__).parents[3] / "examples/digits"
 
 
-def test_the_same_training_here_and_on_slurm(lab: Lab, tf_newest: Path, tmp_path: Path) -> None:
+def test_a_training_is_the_same_here_and_on_slurm(lab: Lab, tf_newest: Path, tmp_path: Path) -> None:
     source = tmp_path / "digits"
     shutil.copytree(DIGITS, source)
     settings = from_yaml(source / "job.yaml")

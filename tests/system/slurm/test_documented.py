@@ -35,7 +35,7 @@ def desk(lab: Lab) -> Lab:
 
 
 @pytest.mark.parametrize("words", JOBS)
-def test_it_runs_as_it_is_shown(words: str, desk: Lab) -> None:
+def test_each_documented_command_runs_as_shown(words: str, desk: Lab) -> None:
     _, *args = shlex.split(words.replace("/scratch/mnist", str(desk.folder / "mnist")), comments=True)
     command = ["submit", "--json", *args]
     if words == TOO_BIG:
@@ -45,5 +45,5 @@ def test_it_runs_as_it_is_shown(words: str, desk: Lab) -> None:
     assert state.status is RunStatus.COMPLETED, state.message
 
 
-def test_documents_show_several() -> None:
+def test_the_documents_show_several_commands() -> None:
     assert len(JOBS) > 5

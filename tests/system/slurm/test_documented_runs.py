@@ -110,7 +110,7 @@ def desk(lab: Lab) -> Lab:
 
 
 @pytest.mark.parametrize("document", PAGES)
-def test_commands_do_on_such_a_run_what_their_page_says(document: str, desk: Lab) -> None:
+def test_the_commands_of_a_page_work_on_such_a_run(document: str, desk: Lab) -> None:
     prepared, answers, status, settings = PAGES[document]
     shown = [words for where, words in documented() if where == document]
     assert shown == list(answers)

@@ -40,7 +40,7 @@ ENDS: dict[str, tuple[int, int | None, int | None, str]] = {
 
 
 @pytest.mark.parametrize("target", ["local", "slurm"])
-def test_exit_codes_and_signals(lab: Lab, target: str) -> None:
+def test_exit_codes_and_signals_are_reported(lab: Lab, target: str) -> None:
     runs = {name: lab.submit(script, compute_target=target) for name, script in SCRIPTS.items()}
     for (name, run), state in zip(runs.items(), ended(*runs.values()), strict=True):
         status, exit_code, signal, words = ENDS[name]
@@ -56,7 +56,7 @@ def test_exit_codes_and_signals(lab: Lab, target: str) -> None:
             assert facts(job_of(run))["ExitCode"] == f"{status}:0"
 
 
-def test_python_that_only_the_login_node_has(lab: Lab, tmp_path: Path) -> None:
+def test_a_python_missing_on_the_node_is_reported(lab: Lab, tmp_path: Path) -> None:
     python = tmp_path / "python"
     python.symlink_to(sys.executable)
     run = lab.submit(HELLO, environment_definition=Environment(python=str(python)), sbatch={"hold": True})
@@ -69,7 +69,7 @@ def test_python_that_only_the_login_node_has(lab: Lab, tmp_path: Path) -> None:
     assert facts(job_of(run))["ExitCode"] in ("126:0", "127:0")
 
 
-def test_srun_that_is_missing_or_fails(lab: Lab, tmp_path: Path) -> None:
+def test_a_missing_or_failing_srun_is_reported(lab: Lab, tmp_path: Path) -> None:
     without = Site(name="without", environment=JobEnvironment(prologue=[f"PATH={tmp_path}"]))
     missing = lab.submit(HELLO, compute_target=without)
     failing = lab.submit(HELLO, srun={"mem": "99G"})
@@ -90,7 +90,7 @@ def is_canceled(run: Run, state: RunState) -> None:
 
 
 @pytest.mark.parametrize("target", ["local", "slurm"])
-def test_cancel_while_running(lab: Lab, target: str) -> None:
+def test_a_running_run_can_be_canceled(lab: Lab, target: str) -> None:
     polite, ordinary = (lab.submit(script, compute_target=target) for script in (POLITE, WAIT))
     here(polite, ordinary)
     assert polite.get_status() == ordinary.get_status() == "Running"
@@ -105,7 +105,7 @@ def test_cancel_while_running(lab: Lab, target: str) -> None:
     is_canceled(polite, polite.state)
 
 
-def test_cancel_of_a_script_that_does_not_listen(lab: Lab) -> None:
+def test_a_script_that_ignores_signals_can_be_canceled(lab: Lab) -> None:
     run = lab.submit(STUBBORN)
     here(run)
     run.cancel()
@@ -113,7 +113,7 @@ def test_cancel_of_a_script_that_does_not_listen(lab: Lab) -> None:
     is_canceled(run, state)
 
 
-def test_cancel_while_pending(lab: Lab) -> None:
+def test_a_pending_run_can_be_canceled(lab: Lab) -> None:
     one, other = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
     assert in_status(one, RunStatus.QUEUED).reason == "JobHeldUser"
     one.cancel()
@@ -133,7 +133,7 @@ def test_many_at_once(lab: Lab) -> None:
         is_canceled(run, state)
 
 
-def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
+def test_scancel_is_recognized_in_each_phase(lab: Lab) -> None:
     slow = Site(name="slow", environment=JobEnvironment(prologue=["touch logs/prologue", "sleep 60"]))
     settings: list[dict[str, Any]] = [{"sbatch": {"hold": True}}, {"compute_target": slow}, {}]
     pending, preparing, running = (lab.submit(POLITE, **wish) for wish in settings)
@@ -146,7 +146,7 @@ def test_scancel_from_outside_at_each_phase(lab: Lab) -> None:
     assert (running.folder / "outputs/last-words").exists()
 
 
-def test_scancel_of_the_step_alone(lab: Lab) -> None:
+def test_scancel_of_the_step_alone_is_not_a_success(lab: Lab) -> None:
     """The job still runs, but its only task was ended: that is not a success."""
     run = lab.submit(WAIT)
     here(run)

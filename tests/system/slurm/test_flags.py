@@ -32,7 +32,7 @@ HELLO = 'print("hello")'
         ({"time": "UNLIMITED", "partition": "debug"}, ["TimeLimit=UNLIMITED"]),
     ],
 )
-def test_sbatch_takes_what_excludes_a_default(lab: Lab, flags: dict[str, Any], told: list[str], tmp_path: Any) -> None:
+def test_sbatch_accepts_flags_that_exclude_a_default(lab: Lab, flags: dict[str, Any], told: list[str], tmp_path: Any) -> None:
     profile = tmp_path / "lab.yaml"
     profile.write_text(PROFILE)
     run = lab.submit(HELLO, compute_target=str(profile), sbatch={**flags, "hold": "time" in flags})
@@ -68,7 +68,7 @@ PER_TASK, TYPED, ON_ALL = {"gpus-per-task": 1}, {"gpus-per-task": "a100:1"}, {"g
         ("lab24", {"gpus": 2}, {"gpu-bind": "single:1"}, ["0", "1"]),
     ],
 )
-def test_gpus_of_workers_on_two_releases(
+def test_workers_get_gpus_on_two_releases(
     variant: str, sbatch: dict[str, Any], srun: dict[str, Any], expected: list[str], request: pytest.FixtureRequest
 ) -> None:
     lab: Lab = request.getfixturevalue(variant)

@@ -125,7 +125,7 @@ def test_the_time_limit(lab: Lab, limited: tuple[Run, Run, Run]) -> None:
         assert "time limit" in lab.slurmtf("status", run.folder).stdout
 
 
-def test_the_time_limit_on_this_machine(lab: Lab) -> None:
+def test_the_time_limit_is_enforced_on_this_machine(lab: Lab) -> None:
     run = lab.submit(POLITE, compute_target="local", max_run_duration_seconds=2)
     (state,) = ended(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "time-limit", 124)

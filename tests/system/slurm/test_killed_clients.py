@@ -159,7 +159,7 @@ def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Clust
     assert ended(run)[0].status is RunStatus.COMPLETED
 
 
-def test_a_submission_settles_those_before_it(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+def test_a_submission_settles_earlier_ones(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     environ = slow_sbatch(slurm, tmp_path, 60)
     argv: list[str | Path] = [COMMAND, "submit", "--site", "slurm", lab.source(HELLO) / "train.py"]
     client = subprocess.Popen(argv, env=environ, start_new_session=True)

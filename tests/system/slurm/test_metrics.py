@@ -54,7 +54,7 @@ def run(lab: Lab, tf_classic: Path) -> Run:
     )
 
 
-def test_the_curve_of_two_workers_is_seen_while_they_train_and_after(lab: Lab, run: Run) -> None:
+def test_the_curve_of_two_workers_is_shown_during_and_after_training(lab: Lab, run: Run) -> None:
     def let_go(text: str) -> None:
         if text.rstrip().endswith("at 1"):  # the legend has the last value and its step
             (run.folder / "outputs/go").touch()

@@ -57,7 +57,7 @@ print(json.dumps(answers))
 PROFILE = "extends: slurm\nenvironments:\n  job: {no-requeue: true}\n"
 
 
-def test_registrations_from_two_nodes_at_once_leave_no_gap_and_no_clash(lab: Lab) -> None:
+def test_concurrent_registrations_from_two_nodes_leave_no_gap_or_clash(lab: Lab) -> None:
     file = lab.folder / "net.h5"
     file.write_bytes(b"model_config")
     words: list[str | Path] = ["srun", "--nodes=2", "--ntasks=4", sys.executable, "-c", REGISTER, file, lab.workspace]
@@ -66,7 +66,7 @@ def test_registrations_from_two_nodes_at_once_leave_no_gap_and_no_clash(lab: Lab
     assert not list((lab.workspace / ".slurmtf/models/digits").glob(".staging-*"))
 
 
-def test_a_shard_whose_node_is_lost_is_scored_by_the_same_command_again_and_by_the_next_where_that_is_killed(
+def test_a_shard_on_a_lost_node_is_scored_by_the_same_command_or_the_next(
     lab: Lab, slurm: Cluster, pytestconfig: pytest.Config
 ) -> None:
     provide(SCORING, pytestconfig)

@@ -67,7 +67,7 @@ def test_another_run_has_the_number(lab_fewids: Lab) -> None:
     assert states(first, second)[1].status is RunStatus.CANCELED
 
 
-def test_a_cancel_before_anybody_looked(lab_fewids: Lab) -> None:
+def test_a_cancel_does_not_reach_a_run_with_the_reused_id(lab_fewids: Lab) -> None:
     first = held(lab_fewids)
     number = freed(first)
     until_given(number, lab_fewids.folder)
@@ -76,7 +76,7 @@ def test_a_cancel_before_anybody_looked(lab_fewids: Lab) -> None:
     assert second.state.status is RunStatus.QUEUED
 
 
-def test_a_job_of_no_run_has_the_number_and_ends_well(lab_fewids: Lab) -> None:
+def test_a_job_id_reused_outside_any_run_is_no_success(lab_fewids: Lab) -> None:
     first = held(lab_fewids)
     number = freed(first)
     until_given(number, lab_fewids.folder)

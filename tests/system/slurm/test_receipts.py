@@ -12,7 +12,7 @@ from .support import WAIT, Lab, ended, findings, here, job_of
 pytestmark = pytest.mark.slurm
 
 
-def test_what_nobody_could_write_is_told_all_the_same(lab: Lab) -> None:
+def test_an_incomplete_receipt_shows_what_is_known_otherwise(lab: Lab) -> None:
     waits, killed = lab.submit(WAIT, sbatch={"hold": True}), lab.submit(WAIT)
     here(killed)
     waits.cancel()

@@ -44,7 +44,7 @@ def books(run: Run, field: str) -> list[str]:
     return call("sacct", "-n", "-P", "-o", field, "-j", job_of(run)).splitlines()
 
 
-def test_what_the_accounting_and_jobstats_say(lab: Lab) -> None:
+def test_usage_is_read_from_accounting_and_jobstats(lab: Lab) -> None:
     plain = lab.submit(WORKS, memory="2G", cpus_per_task=2)
     watched = lab.submit(WORKS, gpus_per_node=1)
     here(plain, watched)

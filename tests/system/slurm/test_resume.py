@@ -90,7 +90,7 @@ def on_slurm(slurm: Cluster, lab: Lab, tf_newest: Path) -> dict[str, Run]:
 
 @pytest.mark.usefixtures("on_slurm")
 @pytest.mark.parametrize("example", KILLED)
-def test_a_script_that_is_killed(lab: Lab, example: str, request: pytest.FixtureRequest) -> None:
+def test_a_killed_script_resumes_with_the_same_curve(lab: Lab, example: str, request: pytest.FixtureRequest) -> None:
     python = request.getfixturevalue(KILLED[example])
     steps = {"--steps": STEPS}
     slowly = {**steps, "--pause": 0.2}

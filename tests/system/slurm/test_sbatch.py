@@ -57,7 +57,9 @@ def wrap(cluster: Cluster, folder: Path, body: str) -> str:
 
 
 @pytest.mark.parametrize("kind", WRAPPERS)
-def test_a_wrapped_sbatch(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+def test_the_job_id_is_read_from_a_wrapped_sbatch(
+    lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
     monkeypatch.setenv("PATH", wrap(slurm, tmp_path, WRAPPERS[kind]))
     run = lab.submit(HELLO)
     assert call("squeue", "--states=all", "-h", "-o", "%Z", "-j", job_of(run)) == str(run.folder)
@@ -68,7 +70,7 @@ def test_a_wrapped_sbatch(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch:
     assert run.job.result()["exit_code"] == 0
 
 
-def test_an_sbatch_that_names_no_job_and_has_none(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
+def test_an_sbatch_that_submits_nothing_is_reported(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     path = wrap(slurm, tmp_path, "echo thanks")
     source = lab.source(HELLO) / "train.py"
     found = findings(lab.slurmtf("submit", "--site", "slurm", source, "--json", env={"PATH": path}), 3)
@@ -77,7 +79,7 @@ def test_an_sbatch_that_names_no_job_and_has_none(lab: Lab, slurm: Cluster, tmp_
     assert folder.name in found[1]["what"]
 
 
-def test_a_filter_that_refuses_on_standard_output(
+def test_a_refusal_on_standard_output_is_reported(
     lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", wrap(slurm, tmp_path, FILTER))
@@ -88,7 +90,9 @@ def test_a_filter_that_refuses_on_standard_output(
     assert not list(lab.workspace.glob("lab/*"))
 
 
-def test_a_machine_that_knows_no_cluster(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_machine_without_a_cluster_is_reported(
+    lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = lab.source(HELLO) / "train.py"
     monkeypatch.delenv("SLURM_CONF")
     path = wrap(slurm, tmp_path, NO_HOST)
@@ -101,7 +105,7 @@ def test_a_machine_that_knows_no_cluster(lab: Lab, slurm: Cluster, tmp_path: Pat
 
 
 @pytest.mark.parametrize("flag", ["clusters", "-M"])
-def test_a_cluster_that_the_user_names(lab: Lab, flag: str) -> None:
+def test_a_cluster_named_by_flag_is_used(lab: Lab, flag: str) -> None:
     held, running = lab.submit(HELLO, sbatch={flag: "lab", "hold": True}), lab.submit(WAIT, sbatch={flag: "lab"})
     here(running)
     records = [read_record(run.layout) for run in (held, running)]
@@ -113,7 +117,7 @@ def test_a_cluster_that_the_user_names(lab: Lab, flag: str) -> None:
         in_status(run, RunStatus.CANCELED)
 
 
-def test_a_cluster_that_the_shell_names(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_named_by_the_shell_is_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as context:
         context.setenv("SLURM_CLUSTERS", "lab")
         run = lab.submit(HELLO, sbatch={"hold": True})
@@ -128,7 +132,7 @@ def test_a_cluster_that_the_shell_names(lab: Lab, monkeypatch: pytest.MonkeyPatc
 # --- arrays
 
 
-def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
+def test_a_large_array_is_submitted_in_slices(lab_tinyarray: Lab) -> None:
     """MaxArraySize is 5 there."""
     folder = lab_tinyarray.folder / "array"
     folder.mkdir()
@@ -149,7 +153,7 @@ def test_an_array_in_slices(lab_tinyarray: Lab) -> None:
     assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # per slice, not per element
 
 
-def test_an_array_is_canceled(lab_tinyarray: Lab) -> None:
+def test_an_array_can_be_canceled(lab_tinyarray: Lab) -> None:
     folder = lab_tinyarray.folder / "array"
     folder.mkdir()
     script = folder / "job.sh"
@@ -169,7 +173,7 @@ def test_an_array_is_canceled(lab_tinyarray: Lab) -> None:
     assert slurm.job(job.each[0], folder).done(force_check=True)
 
 
-def test_the_jobs_of_a_run(lab: Lab) -> None:
+def test_the_jobs_of_a_run_are_listed(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     (job,) = submitted_jobs(run.layout)
     assert (job.ref.job_id, job.scheduler, job.why, job.folder) == (job_of(run), "slurm", "submitted", str(run.folder))

@@ -61,7 +61,7 @@ def scored(lab: Lab, run: Run, site: str, shards: int) -> dict[str, Any]:
         return {name: held[name] for name in held.files}
 
 
-def test_train_export_register_and_score(lab: Lab, tf_newest: Path, tools: EnvironmentStore, tmp_path: Path) -> None:
+def test_the_example_runs_from_training_to_scores(lab: Lab, tf_newest: Path, tools: EnvironmentStore, tmp_path: Path) -> None:
     source = tmp_path / "onnx-scoring"
     shutil.copytree(EXAMPLE, source)
     run = trained(lab, tf_newest, "slurm", source)

@@ -45,7 +45,9 @@ def store_of(lab: Lab) -> EnvironmentStore:
     return EnvironmentStore(lab.workspace / ".slurmtf" / "environments")
 
 
-def test_built_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_environment_built_on_the_login_node_is_used_on_a_node(
+    lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere/of/the/shell")
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
     (state,) = ended(run)
@@ -59,7 +61,7 @@ def test_built_on_the_login_node_and_used_on_a_node(lab: Lab, wheels: Path, monk
     assert store_of(lab).names() == [name]
 
 
-def test_built_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
+def test_runs_wait_for_the_job_that_builds_their_environment(lab: Lab, wheels: Path) -> None:
     held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
     runs = [lab.submit(TELLS, compute_target=held, pip_packages=packages(wheels, "speck")) for _ in range(2)]
     builders = {builder_of(run) for run in runs}
@@ -75,7 +77,7 @@ def test_built_by_a_job_for_which_the_runs_wait(lab: Lab, wheels: Path) -> None:
     ended(third)
 
 
-def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: Lab, wheels: Path) -> None:
+def test_a_job_checks_the_imports_of_each_script_before_its_run(lab: Lab, wheels: Path) -> None:
     """Runs with different scripts share the environment, but not the result of the check."""
     held = replace(BY_JOB, environments=replace(BY_JOB.environments, job={"time": "5:00", "hold": True}))
     settings = {"compute_target": held, "pip_packages": packages(wheels, "speck")}
@@ -97,7 +99,7 @@ def test_a_job_looks_for_what_each_script_imports_before_its_run_may_start(lab: 
     assert not Path(bad.layout.journals).exists()
 
 
-def test_built_by_a_job_on_nodes_that_have_no_network(lab: Lab, wheels: Path) -> None:
+def test_a_job_builds_an_environment_without_a_network(lab: Lab, wheels: Path) -> None:
     """The packages are fetched where the run is submitted; their source is gone when the job starts."""
     write_wheel(wheels, "more", needs="speck")
     offline = replace(BY_JOB, network=Network(internet=False), environments=replace(BY_JOB.environments, job={"hold": True}))
@@ -118,7 +120,7 @@ def builder_of(run: Run) -> str:
     return str(directive(run, "dependency")).removeprefix("afterok:")
 
 
-def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
+def test_the_users_own_dependency_is_kept(lab: Lab, wheels: Path) -> None:
     first = lab.submit(HELLO)
     own = {"sbatch": {"dependency": f"afterany:{job_of(first)}"}}
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), **own)
@@ -126,7 +128,7 @@ def test_a_dependency_of_the_user_s_own_stays(lab: Lab, wheels: Path) -> None:
     assert ended(run)[0].status is RunStatus.COMPLETED
 
 
-def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab: Lab, wheels: Path) -> None:
+def test_the_users_failed_dependency_is_not_blamed_on_the_software(lab: Lab, wheels: Path) -> None:
     first = lab.submit("import sys; sys.exit(3)", sbatch={"hold": True})
     own = {"dependency": f"afterok:{job_of(first)}", "kill-on-invalid-dep": "yes"}
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch=own)
@@ -135,7 +137,7 @@ def test_a_failed_dependency_of_the_user_s_own_is_no_trouble_of_the_software(lab
     assert (state.status, state.cause) == (RunStatus.CANCELED, "canceled")
 
 
-def test_a_job_that_can_not_build_it_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
+def test_a_failed_build_job_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
     (state,) = ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
@@ -144,7 +146,7 @@ def test_a_job_that_can_not_build_it_fails_the_run_with_the_reason(lab: Lab, whe
     assert "specck" in lab.slurmtf("status", run.id).stdout
 
 
-def test_a_job_that_is_ended_while_it_builds_it_fails_the_run_with_the_reason(
+def test_an_interrupted_build_job_fails_the_run_with_the_reason(
     lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
@@ -159,14 +161,14 @@ def test_a_job_that_is_ended_while_it_builds_it_fails_the_run_with_the_reason(
     until(lambda: not list(Path(store_of(lab).layout.built).iterdir()), "the end of its builder")
 
 
-def test_a_refused_run_leaves_no_job_that_builds_something(lab: Lab, wheels: Path) -> None:
+def test_a_refused_run_leaves_no_build_job(lab: Lab, wheels: Path) -> None:
     with pytest.raises(RefusedError):
         lab.submit(TELLS, compute_target=BY_JOB, partition="none", pip_packages=packages(wheels, "speck"))
     assert not [job for job in list_mine(None) if not job.state.final and str(lab.folder) in job.folder]
     assert not list(lab.workspace.glob("lab/*"))
 
 
-def test_a_job_that_another_run_waits_for_is_not_withdrawn(lab: Lab, wheels: Path) -> None:
+def test_a_build_job_needed_by_another_run_is_not_withdrawn(lab: Lab, wheels: Path) -> None:
     estimator = TensorFlow(lab.source(TELLS), compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     store, held = store_of(lab), replace(BY_JOB, environments=replace(BY_JOB.environments, job={"hold": True}))
     building = Building(of_packages(estimator.environment, held, lab.folder), store, held, estimator, {})
@@ -186,7 +188,7 @@ def test_wrong_packages_leave_no_run(lab: Lab, wheels: Path) -> None:
     assert not list(lab.workspace.glob("train/*"))
 
 
-def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path) -> None:
+def test_an_environment_removed_before_the_job_starts_is_reported(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
     held = lab.slurmtf("env", "remove", "pip")
     assert (held.returncode, f"run {run.id} needs it" in held.stderr) == (1, True)
@@ -205,7 +207,7 @@ def test_an_environment_that_is_gone_when_the_job_starts(lab: Lab, wheels: Path)
     until(lambda: (run.folder / "logs/main-0.out").exists() and log(run).startswith("1.0"), "the run, by hand")
 
 
-def test_two_nodes_that_build_the_same_at_once(lab: Lab, wheels: Path) -> None:
+def test_two_nodes_build_the_same_environment_only_once(lab: Lab, wheels: Path) -> None:
     """Their claims are files on a (stand-in for a) shared file system; each can see the other's host, but not its process."""
     builder = BuildLab(lab.folder / "store", wheels)
     spec, store = builder.spec("speck"), builder.store

@@ -91,7 +91,9 @@ def inside(disks: Path) -> list[str]:
 
 
 @PACKS
-def test_two_nodes_of_two_tasks(lab: Lab, disks: Path, wheels: list[str], pack: Literal["tar", "squashfs"]) -> None:
+def test_two_nodes_of_two_tasks_use_their_own_disks(
+    lab: Lab, disks: Path, wheels: list[str], pack: Literal["tar", "squashfs"]
+) -> None:
     data, results = lab.folder / "data", lab.folder / "results"
     data.mkdir()
     (data / "a.txt").write_text("content")
@@ -116,9 +118,7 @@ def test_two_nodes_of_two_tasks(lab: Lab, disks: Path, wheels: list[str], pack: 
     assert inside(disks) == []
 
 
-def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that_needs_it(
-    lab: Lab, disks: Path, tmp_path: Path
-) -> None:
+def test_an_outdated_pack_is_removed_with_the_last_run_that_needs_it(lab: Lab, disks: Path, tmp_path: Path) -> None:
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True)
     own: dict[str, Any] = {"compute_target": site_of(disks), "environment_definition": Environment(python=str(venv))}
@@ -138,7 +138,7 @@ def test_the_pack_of_an_environment_that_has_changed_goes_with_the_last_run_that
     assert [pack.exists() for pack in packs] == [False, False]
 
 
-def test_what_a_task_has_mounted_outlives_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
+def test_a_mount_outlives_the_task_that_mounted_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
     """The node's other tasks read from it; the last one unmounts it."""
     run = lab.submit(
         MOUNTER_LEAVES,
@@ -153,7 +153,7 @@ def test_what_a_task_has_mounted_outlives_it(lab: Lab, disks: Path, wheels: list
     assert str(disks) not in Path("/proc/mounts").read_text()
 
 
-def test_an_environment_made_by_a_job_is_packed_by_it(lab: Lab, disks: Path, wheels: list[str]) -> None:
+def test_a_job_packs_the_environment_that_it_builds(lab: Lab, disks: Path, wheels: list[str]) -> None:
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit("import speck, sys; print(sys.prefix)", compute_target=by_job, pip_packages=wheels)
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
@@ -175,7 +175,7 @@ def full_node(slurm: Cluster, disks: Path) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("full_node")
-def test_a_node_without_room_uses_what_is_shared(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_a_node_without_room_uses_shared_files(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     script = "import os, speck, sys; print(os.environ['SLURMD_NODENAME'], sys.prefix, os.getcwd())"
     run = lab.submit(script, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
     assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
@@ -188,7 +188,7 @@ def test_a_node_without_room_uses_what_is_shared(lab: Lab, site: Site, disks: Pa
     assert any("warning: environment" in log(run, f"rank-{rank}.err") for rank in (2, 3))
 
 
-def test_nothing_stays_of_a_canceled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_nothing_is_left_of_a_canceled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
     here(run)
     assert inside(disks)
@@ -197,7 +197,7 @@ def test_nothing_stays_of_a_canceled_run(lab: Lab, site: Site, disks: Path, whee
     until(lambda: not inside(disks), "clean disks")
 
 
-def test_a_run_that_is_canceled_while_it_copies(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_a_run_canceled_while_it_copies_leaves_nothing(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     data = lab.folder / "data"
     data.mkdir()
     with open(data / "big", "wb") as file:
@@ -214,7 +214,9 @@ def test_a_run_that_is_canceled_while_it_copies(lab: Lab, site: Site, disks: Pat
     assert "ran" not in log(run)
 
 
-def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
+def test_a_failed_run_leaves_nothing_and_its_results_are_copied_back(
+    lab: Lab, site: Site, disks: Path, wheels: list[str]
+) -> None:
     results = lab.folder / "results"
     script = "import os, sys; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/log', 'w').close(); sys.exit(3)"
     run = lab.submit(script, compute_target=site, pip_packages=wheels, inputs=[Input(results, mode="upload")])
@@ -225,7 +227,7 @@ def test_a_failed_run_leaves_nothing_and_its_results_come_back(lab: Lab, site: S
 
 
 @PACKS
-def test_what_a_killed_node_leaves_is_swept_by_the_next_job(
+def test_the_next_job_removes_what_a_killed_node_left(
     lab: Lab, disks: Path, wheels: list[str], pack: Literal["tar", "squashfs"]
 ) -> None:
     site = site_of(disks, pack)

@@ -93,7 +93,7 @@ def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: C
     assert counter.taken() == []
 
 
-def test_a_cancellation_that_fails_is_none(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_cancellation_is_reported_as_such(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]
     local = lab.submit(WAIT, compute_target="local")
     here(local)
@@ -125,7 +125,7 @@ def renumber(run: Run, submitted: float) -> None:
     note(run.layout, replace(record, ref=replace(record.ref, job_id="999999"), submitted=submitted))
 
 
-def test_from_another_process(lab: Lab) -> None:
+def test_another_process_sees_the_same_status(lab: Lab) -> None:
     done, failed, running = (lab.submit(script) for script in (HELLO, "raise SystemExit(3)", WAIT))
     held = lab.submit(HELLO, sbatch={"hold": True})
     ended(done, failed)
@@ -213,7 +213,7 @@ def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -
     assert counter.taken() == []
 
 
-def test_slurm_is_asked_at_most_twice(lab: Lab, counter: Counter) -> None:
+def test_slurm_is_queried_at_most_twice(lab: Lab, counter: Counter) -> None:
     done = [lab.submit(HELLO) for _ in range(4)]
     held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(4)]
     lost = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]

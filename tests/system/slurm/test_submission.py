@@ -71,7 +71,7 @@ sys.exit(5 if count == 2 else 0)
 """
 
 
-def test_refusals(lab: Lab) -> None:
+def test_refusals_of_slurm_are_reported(lab: Lab) -> None:
     script = lab.source(HELLO) / "train.py"
     lab.workspace.mkdir()
     for options, words, line in REFUSALS:
@@ -93,7 +93,7 @@ def test_refusals(lab: Lab) -> None:
     assert str(lab.workspace) not in call("squeue", "--format=%Z")
 
 
-def test_without_slurm_in_the_path(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_slurm_in_the_path_the_reason_is_given(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     script = lab.source(HELLO) / "train.py"
     for name in ("sh", "env", "git"):
         (tmp_path / "bin").mkdir(exist_ok=True)
@@ -106,7 +106,7 @@ def test_without_slurm_in_the_path(lab: Lab, tmp_path: Path, monkeypatch: pytest
     assert not lab.workspace.exists()
 
 
-def test_from_inside_a_job(lab: Lab) -> None:
+def test_a_run_can_be_submitted_from_inside_a_job(lab: Lab) -> None:
     target = lab.source(ENVIRONMENT) / "train.py"
     settings = {"partition": "low", "cpus_per_task": 3, "gpus_per_node": 2, "memory": "1G", "job_name": "outer"}
     outer = lab.submit(NESTED, script_params=[COMMAND, target, lab.workspace], **settings)
@@ -133,7 +133,7 @@ def test_from_inside_a_job(lab: Lab) -> None:
     assert seen["SLURMTF_RUN_ID"] == folder.name
 
 
-def test_from_inside_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_can_be_submitted_from_inside_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHONPATH", "/of/the/user")
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "7")
     target = lab.source(ENVIRONMENT) / "train.py"
@@ -153,7 +153,7 @@ def test_from_inside_a_run(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
         assert len(list((lab.workspace / "inner").iterdir())) == number
 
 
-def test_the_users_own_defaults(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_defaults_apply(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     defaults = {
         "SBATCH_PARTITION": "low",
         "SBATCH_ACCOUNT": "chemistry",
@@ -181,7 +181,7 @@ def test_the_users_own_defaults(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> No
     assert Path(silent.layout.job_log).exists()
 
 
-def test_the_script_by_hand(lab: Lab) -> None:
+def test_the_script_can_be_submitted_by_hand(lab: Lab) -> None:
     run = lab.submit(TIMES)
     first = job_of(run)
     assert ended(run)[0].status is RunStatus.COMPLETED
@@ -203,7 +203,7 @@ def test_the_script_by_hand(lab: Lab) -> None:
     assert len({first, second, third}) == 3
 
 
-def test_the_script_by_hand_after_a_canceled_wait(lab: Lab) -> None:
+def test_the_script_can_be_submitted_by_hand_after_a_cancellation(lab: Lab) -> None:
     run = lab.submit(WAIT, sbatch={"hold": True})
     run.cancel()
     assert ended(run)[0].status is RunStatus.CANCELED
@@ -219,7 +219,7 @@ def by_hand(folder: Path) -> str:
     return call("sbatch", "--parsable", "job.sh", cwd=folder)
 
 
-def test_the_script_by_hand_on_this_machine(lab: Lab) -> None:
+def test_the_script_can_be_run_by_hand_on_this_machine(lab: Lab) -> None:
     run = lab.submit(TIMES, compute_target="local")
     assert ended(run)[0].status is RunStatus.COMPLETED
     call("sh", "-c", "setsid bash job.sh </dev/null >>logs/job.log 2>&1 &", cwd=run.folder)

@@ -33,7 +33,7 @@ for folder in sys.argv[1:]:
 
 
 @pytest.mark.parametrize("target", ["local", "slurm"])
-def test_success_and_failure(lab: Lab, target: str) -> None:
+def test_success_and_failure_are_seen_through_submitit(lab: Lab, target: str) -> None:
     good, bad = (lab.submit(script, compute_target=target) for script in (HELLO, FAILS))
     good_job, bad_job = good.job, bad.job
     assert good_job.result() == {"run": good.id, "exit_code": 0}
@@ -61,7 +61,7 @@ def finished_as(target: str) -> list[str]:
     return ["FINISHED", "FINISHED"] if target == "local" else ["COMPLETED", "FAILED"]
 
 
-def test_waiting_running_and_canceled(lab: Lab) -> None:
+def test_waiting_running_and_canceled_are_seen_through_submitit(lab: Lab) -> None:
     pending, running = lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
     here(running)
     assert [run.job.get_info()["State"] for run in (pending, running)] == ["PENDING", "RUNNING"]
@@ -105,7 +105,7 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     assert watcher.num_calls == asked  # jobs that have ended are not queried again
 
 
-def test_all_jobs_are_asked_for_together(lab: Lab) -> None:
+def test_all_jobs_are_queried_together(lab: Lab) -> None:
     runs: list[Run] = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3)]
     jobs = [run.job for run in runs]
     assert len({id(job.watcher) for job in jobs}) == 1

@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 EXAMPLE = Path(__file__).parents[3] / "examples" / "sweep"
 
 
-def test_digits_are_tuned(lab: Lab, tf_newest: Path, tmp_path: Path) -> None:
+def test_the_sweep_example_tunes_digits(lab: Lab, tf_newest: Path, tmp_path: Path) -> None:
     source = shutil.copytree(EXAMPLE, tmp_path / "digits")
     wishes = {"compute_target": "slurm", "environment_definition": {"python": str(tf_newest)}}
     run = Experiment("digits", lab.workspace).submit(from_yaml(source / "sweep.yaml", wishes))

@@ -76,7 +76,7 @@ def folders(run: SweepRun) -> set[str]:
     return {path.name for path in (run.folder / "trials").iterdir()}
 
 
-def test_a_grid_on_six_elements_has_each_cell_once(lab: Lab) -> None:
+def test_a_grid_on_six_elements_runs_each_point_once(lab: Lab) -> None:
     run = sweep(lab, QUICK, {"x": choice(1, 2, 3, 4, 5), "--y": choice(10, 20, 30, 40, 50)}, 100, elements=6)
     assert len(list((run.folder / "sweep").iterdir())) == 2  # however many trials there are
     assert finished(run) is RunStatus.COMPLETED
@@ -166,7 +166,7 @@ def test_a_policy_stops_trials_across_elements(lab: Lab) -> None:
     assert "Canceled by policy" in lab.slurmtf("sweep", "status", run.id).stdout
 
 
-def test_the_same_error_stops_the_sweep_with_that_error(lab: Lab) -> None:
+def test_repeated_errors_stop_the_sweep_with_that_error(lab: Lab) -> None:
     run = sweep(lab, 'import sys\nprint("ValueError: no data", file=sys.stderr)\nsys.exit(3)\n', {"x": uniform(0, 1)}, 60,
                 max_concurrent_runs=2)  # fmt: skip
     assert finished(run) is RunStatus.FAILED
@@ -174,7 +174,7 @@ def test_the_same_error_stops_the_sweep_with_that_error(lab: Lab) -> None:
     assert "ValueError: no data" in lab.slurmtf("sweep", "status", run.id).stdout
 
 
-def test_a_metric_that_is_never_logged_and_the_names_that_were(lab: Lab) -> None:
+def test_a_metric_never_logged_is_reported_with_the_names_that_were(lab: Lab) -> None:
     run = sweep(lab, LOG + 'log(1, "loss")\nlog(2, "acc")\n', {"x": choice(1, 2)}, 2)
     assert finished(run) is RunStatus.COMPLETED
     told = lab.slurmtf("sweep", "status", run.id).stdout
@@ -195,7 +195,7 @@ while os.environ["SLURMTF_TRIAL"] != "0" and not (run / "go").exists():
 )
 
 
-def test_a_sweep_is_canceled_and_resumed(lab: Lab) -> None:
+def test_a_canceled_sweep_is_resumed(lab: Lab) -> None:
     run = sweep(lab, HELD, {"x": uniform(0, 1)}, 6, max_concurrent_runs=2)
     until(lambda: run.facts.done == 1 and run.facts.running == 2, "the end of the first trial, and two more")
     lab.data("sweep", "cancel", run.id)

@@ -63,7 +63,7 @@ def named(run: Run) -> list[str]:
     return [re.sub(r"^samples/\d+\.\w+", "samples/N.node", name) for name in names]
 
 
-def test_the_same_here_and_on_slurm(lab: Lab) -> None:
+def test_an_estimator_runs_the_same_here_and_on_slurm(lab: Lab) -> None:
     local, slurm, local_failure, slurm_failure = (probe(lab, target, code) for code in (0, 3) for target in ("local", "slurm"))
     states = ended(local, slurm, local_failure, slurm_failure)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2 + [RunStatus.FAILED] * 2
@@ -80,7 +80,7 @@ def test_the_same_here_and_on_slurm(lab: Lab) -> None:
         assert one.job.stderr() == other.job.stderr() == "to the error log\n"
 
 
-def test_what_the_script_sees(lab: Lab) -> None:
+def test_the_script_sees_the_requested_resources(lab: Lab) -> None:
     run = probe(lab, "slurm", 0)
     ended(run)
     seen = json.loads((run.folder / "outputs/seen.json").read_text())
@@ -117,7 +117,7 @@ def test_gpus(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("where", ["lab", "lab24"])
-def test_cpus_reach_the_step(where: str, request: pytest.FixtureRequest) -> None:
+def test_requested_cpus_reach_the_step(where: str, request: pytest.FixtureRequest) -> None:
     lab: Lab = request.getfixturevalue(where)
     run = lab.submit(STEP, cpus_per_task=3)
     assert ended(run)[0].status is RunStatus.COMPLETED, log(run, "main-0.err")

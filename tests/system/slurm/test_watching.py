@@ -35,7 +35,7 @@ def counted(folder: Path) -> Path:
     return asked
 
 
-def test_twenty_terminals_ask_the_controller_once_a_minute(lab: Lab) -> None:
+def test_twenty_terminals_query_the_controller_once_a_minute(lab: Lab) -> None:
     run = lab.submit(WAIT)
     here(run)
     asked = counted(lab.folder)

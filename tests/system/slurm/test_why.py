@@ -40,7 +40,7 @@ def why(lab: Lab, run: Any) -> dict[str, Any]:
     return told
 
 
-def test_what_scripts_die_of(lab: Lab) -> None:
+def test_why_explains_what_ended_a_script(lab: Lab) -> None:
     runs = {kind: lab.submit(script, compute_target="local") for kind, (script, _) in DEATHS.items()}
     for kind, run in runs.items():
         ended(run)
@@ -54,7 +54,7 @@ def test_what_scripts_die_of(lab: Lab) -> None:
     assert 'train.py", line 2' in text
 
 
-def test_what_slurm_ends(lab: Lab) -> None:
+def test_why_explains_what_slurm_ended(lab: Lab) -> None:
     canceled, other, waits = lab.submit(WAIT), lab.submit(WAIT), lab.submit(HELLO, sbatch={"hold": True})
     refused = lab.submit(HELLO, distributed_backend="mpi", process_count_per_node=2, srun={"mpi": "pmix_v9"})
     in_status(canceled, RunStatus.RUNNING)
@@ -75,7 +75,7 @@ def test_what_slurm_ends(lab: Lab) -> None:
     assert "--launcher mpirun" in death["remedy"]
 
 
-def test_what_runs_wait_for(lab: Lab) -> None:
+def test_why_explains_what_a_run_waits_for(lab: Lab) -> None:
     held = lab.submit(HELLO, sbatch={"hold": True})
     never = lab.submit(HELLO, partition="short", time="0:05:00")
     try:
@@ -93,7 +93,7 @@ def test_what_runs_wait_for(lab: Lab) -> None:
         never.cancel()
 
 
-def test_a_run_that_is_well(lab: Lab) -> None:
+def test_why_finds_nothing_wrong_with_a_good_run(lab: Lab) -> None:
     run = lab.submit(HELLO, compute_target="local")
     ended(run)
     told = {"waiting": None, "death": None, "hung": None, "doubt": None}

@@ -51,15 +51,15 @@ def never_completed(lab: Lab, profile: Path) -> None:
     assert rules == ["shell-ended", "script-ended"]
 
 
-def test_a_batch_script_that_ends_with_0_before_the_supervisor_began(lab: Lab, profile: Path) -> None:
+def test_exit_0_before_the_supervisor_started_is_no_success(lab: Lab, profile: Path) -> None:
     never_completed(lab, profile)
 
 
-def test_the_same_without_accounting(lab_noaccounting: Lab, profile: Path) -> None:
+def test_exit_0_is_no_success_without_accounting_either(lab_noaccounting: Lab, profile: Path) -> None:
     never_completed(lab_noaccounting, profile)
 
 
-def test_the_same_on_this_machine(lab: Lab) -> None:
+def test_exit_0_is_no_success_on_this_machine_either(lab: Lab) -> None:
     here = Site(name="here", scheduler="local", environment=JobEnvironment(prologue=["true", "exit 0"]))
     (state,) = ended(lab.submit(HELLO, compute_target=here))
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1)
