@@ -1,4 +1,4 @@
-"""A command line without Slurm, and a project to call it in."""
+"""The command line without Slurm, and a project to call it in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def slurmtf(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The working directory: a script in it, and a home and a PATH of its own without Slurm and profiles."""
+    """The working directory with a script, and its own home and PATH without Slurm and profiles."""
     folder = tmp_path / "project"
     folder.mkdir()
     (folder / "train.py").write_text("print('training')\n", encoding="utf-8")

@@ -38,21 +38,21 @@ PROFILES = {
 
 
 def documented() -> Iterator[tuple[str, str]]:
-    """Yield document and words of each command that stands on a line of its own."""
+    """Yield the document and the words of each command on a line of its own."""
     for document in DOCUMENTS:
         for match in SHOWN.finditer(document.read_text(encoding="utf-8")):
             yield document.name, REDIRECTION.sub("", match["words"])
 
 
 def named() -> Iterator[tuple[str, str]]:
-    """Yield document and words of each command that stands within a sentence: often without all that it needs."""
+    """Yield the document and the words of each command within a sentence, which is often incomplete."""
     for document in DOCUMENTS:
         for match in NAMED.finditer(document.read_text(encoding="utf-8")):
             yield document.name, " ".join(match["words"].split())
 
 
 def table(document: str, heading: str) -> dict[str, str]:
-    """Return the rows of the table under a heading row that begins so: what stands in code in the first cell, to the rest."""
+    """Return the table whose heading row begins like this, as a mapping from the code in the first cell to the rest of the row."""
     lines = iter((ROOT / document).read_text(encoding="utf-8").splitlines())
     next(line for line in lines if line.startswith(f"| {heading} |"))
     next(lines)

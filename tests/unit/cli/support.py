@@ -1,4 +1,4 @@
-"""The command line, called in this process: no Slurm, no other process."""
+"""The command line, called in this process, without Slurm or other processes."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class Done(NamedTuple):
 
     @property
     def codes(self) -> list[str]:
-        """The codes of the findings for which a command with ``--json`` failed."""
+        """Return the codes of the findings with which a command with ``--json`` failed."""
         return [finding["code"] for finding in json.loads(self.out)["error"]["findings"]]
 
 
 class CommandLine:
-    """Calls ``slurmtf`` as a shell would, and returns what came of it."""
+    """Calls ``slurmtf`` as a shell would, and returns the result."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
         self._monkeypatch, self._capsys = monkeypatch, capsys

@@ -1,4 +1,4 @@
-"""All that is wrong with a request is reported at once, in its user's words; beside an unknown key, only what was given."""
+"""All errors of a request are reported at once, in its user's words; along with an unknown key, only those of what was given."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tests.unit.cli.support import CommandLine
 JOB = "entry_script: train.py\ncompute_target: lonestar6\nlauncher: nosuch\n"
 
 
-def test_a_command_line_with_five_faults(project: Path, slurmtf: CommandLine) -> None:
+def test_five_errors_of_a_command_line_are_reported_at_once(project: Path, slurmtf: CommandLine) -> None:
     (project / "train.py").write_text("import not_there_at_all\n", encoding="utf-8")
     words = ("--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif", "--json")
     done = slurmtf("plan", "train.py", "-s", "lonestar6", *words)
@@ -24,7 +24,7 @@ def test_a_command_line_with_five_faults(project: Path, slurmtf: CommandLine) ->
     assert "missing-import" in {code for code, _ in found}
 
 
-def test_an_unknown_key_may_be_meant_for_what_is_missing(project: Path, slurmtf: CommandLine) -> None:
+def test_with_an_unknown_key_missing_keys_are_not_reported(project: Path, slurmtf: CommandLine) -> None:
     (project / "job.yaml").write_text(JOB, encoding="utf-8")
     assert {"required-flag", "unknown-launcher"} <= {*slurmtf("plan", "job.yaml", "--json").codes}
     (project / "job.yaml").write_text(f"{JOB}partitoin: gpu-a100\n", encoding="utf-8")

@@ -1,7 +1,7 @@
-"""The commands that documents show: each is known, takes the arguments that are shown, and does what it is shown for.
+"""The commands that documents show: each exists, accepts the arguments shown, and does what the document says.
 
 They run here without Slurm: ``run`` and ``submit`` as far as ``plan`` goes (tests/system/slurm/test_documented.py runs them),
-those that look at runs on run folders that say how they ended. What builds environments is called by
+those that show runs get run folders with an outcome. Commands that build environments are called by
 tests/integration/environments/test_command.py, sweeps by tests/integration/job/test_documented_sweeps.py, models by
 tests/system/models.
 """
@@ -49,7 +49,7 @@ RUNS = {
 
 @pytest.fixture(scope="module")
 def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The files that commands name, alone."""
+    """A folder with only the files that commands name."""
     folder = tmp_path_factory.mktemp("shelf")
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -58,7 +58,7 @@ def shelf(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(("document", "words"), COMMANDS)
-def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_command_is_parsed(document: str, words: str, shelf: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(shelf)
     command, (name, *args) = command_of(shlex.split(words, comments=True))
     assert command, f"{document} shows an unknown command: {words}"
@@ -66,7 +66,7 @@ def test_it_is_understood(document: str, words: str, shelf: Path, monkeypatch: p
 
 
 @pytest.mark.parametrize(("document", "words"), sorted(set(named())))
-def test_the_command_and_the_options_of_a_sentence_are_there(document: str, words: str) -> None:
+def test_commands_and_options_in_sentences_exist(document: str, words: str) -> None:
     command, (_, *args) = command_of(shlex.split(words))
     assert command, f"{document} names an unknown command: {words}"
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
@@ -75,7 +75,7 @@ def test_the_command_and_the_options_of_a_sentence_are_there(document: str, word
 
 
 def command_of(words: list[str]) -> tuple[click.Command | None, list[str]]:
-    """Return the command that words begin with, and the words from its name on."""
+    """Return the command named by the first words, and the words from its name on."""
     if words[0].startswith("-"):
         return app, ["slurmtf", *words]
     command = app.get_command(click.Context(app), words[0])
@@ -88,7 +88,7 @@ IMPORTED = re.compile(r"^ *from (slurmtf[\w.]*) import ([\w, ]+)$", re.MULTILINE
 NAMED = re.compile(r"`(slurmtf(?:\.\w+)+)\.(\w+)\b")
 
 
-def test_what_documents_import_is_there() -> None:
+def test_names_imported_in_documents_exist() -> None:
     texts = [path.read_text(encoding="utf-8") for path in DOCUMENTS]
     imported = [(place, name.strip()) for text in texts for place, names in IMPORTED.findall(text) for name in names.split(",")]
     named = [(place, name) for text in texts for place, name in NAMED.findall(text) if find_spec(place)]
@@ -97,20 +97,20 @@ def test_what_documents_import_is_there() -> None:
     assert [(place, name) for place, name in imported + named if not hasattr(import_module(place), name)] == []
 
 
-def test_the_changelog_has_every_command() -> None:
+def test_the_changelog_names_every_command() -> None:
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     assert [
         name for name in app.list_commands(click.Context(app)) if f"`{name}`" not in text and f"slurmtf {name}" not in text
     ] == []
 
 
-def test_documents_show_many() -> None:
+def test_the_documents_show_many_commands() -> None:
     assert len({words.split()[0] for _, words in COMMANDS}) >= 12
 
 
 @pytest.fixture
 def desk(project: Path, tmp_path: Path) -> Path:
-    """The project with all that documented commands name: files, profiles, an environment, runs that have ended."""
+    """A project with all that documented commands name: files, profiles, an environment, ended runs."""
     for folder, files in ((project, FILES), (tmp_path / "home" / ".config" / "slurmtf" / "site_configs", PROFILES)):
         for name, text in files.items():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -125,7 +125,7 @@ def desk(project: Path, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def workspace(desk: Path, tmp_path: Path) -> Path:
-    """The runs, with the desk around them."""
+    """The workspace with the runs, inside the project."""
     for job, run_id in RUNS.items():
         ended_run(tmp_path / "runs", run_id, job)
     return tmp_path / "runs"
@@ -161,7 +161,7 @@ def shown(commands: tuple[str, ...], follows: bool = False) -> list[str]:
 
 @pytest.mark.usefixtures("python_3_11")
 @pytest.mark.parametrize("words", shown(PLANNED))
-def test_it_does_what_it_is_shown_for(words: str, desk: Path, slurmtf: CommandLine) -> None:
+def test_each_command_does_what_the_document_says(words: str, desk: Path, slurmtf: CommandLine) -> None:
     name, *args = shlex.split(words.replace("~/", f"{Path.home()}/").replace("/scratch/mnist", str(desk / "mnist")))
     done = slurmtf("plan" if name in ("run", "submit") else name, *args)
     assert done.exit_code == (2 if words.startswith(REFUSED) else 0), done.err
@@ -169,13 +169,13 @@ def test_it_does_what_it_is_shown_for(words: str, desk: Path, slurmtf: CommandLi
 
 
 @pytest.mark.parametrize("words", shown(PLANNED, follows=True))
-def test_it_follows_the_runs_that_it_is_shown_for(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+def test_each_command_follows_the_documented_runs(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     done = slurmtf("plan", *shlex.split(words)[1:])
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
 
 
 @pytest.mark.parametrize("words", shown(OF_RUNS))
-def test_it_finds_the_runs_that_it_is_shown_for(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+def test_each_command_finds_the_documented_runs(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     done = slurmtf(*shlex.split(words))
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err
 
@@ -245,7 +245,7 @@ ERRORS = {
 
 
 @pytest.mark.parametrize("words", shown(OF_RUNS))
-def test_what_succeeds_does_so_in_json_too(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+def test_each_successful_command_succeeds_with_json_as_well(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     asked = [word for word in shlex.split(words) if word != "--json"]
     text, data = slurmtf(*asked), slurmtf(*asked, "--json")
     assert (text.exit_code, data.exit_code, workspace.is_dir()) == (0, 0, True), (text, data)
@@ -277,7 +277,7 @@ def without_example(names: Iterable[str], examples: Iterable[str]) -> set[str]:
     return {name for name in names if not any(f"{words} ".startswith(f"{name} ") for words in examples)}
 
 
-def test_errors_are_shown_for_every_command() -> None:
+def test_every_command_has_a_documented_error() -> None:
     without_json = {"watch"}
     assert without_example(all_commands(), ERRORS) == without_json
 
@@ -319,13 +319,13 @@ def test_an_unknown_site_is_named_by_its_flag(words: str, desk: Path, slurmtf: C
     assert "error: --site: " in text.err
 
 
-def test_an_unknown_site_is_tried_with_every_command_that_takes_one() -> None:
+def test_every_command_with_a_site_is_tried_with_an_unknown_one() -> None:
     taking = [name for name, command in all_commands().items() if any("--site" in one.opts for one in command.params)]
     assert without_example(taking, ON_A_SITE) == set()
 
 
 @pytest.mark.parametrize("words", WITHOUT_ENVIRONMENTS)
-def test_it_finds_no_environment_where_none_was_built(words: str, workspace: Path, slurmtf: CommandLine) -> None:
+def test_no_environment_is_found_if_none_was_built(words: str, workspace: Path, slurmtf: CommandLine) -> None:
     assert words in shown(("env",))
     done = slurmtf(*shlex.split(words))
     assert (done.exit_code, workspace.is_dir()) == (0, True), done.err

@@ -1,4 +1,4 @@
-"""What slurmtf has is in its documents under its name: public names and their signatures, settings, options, files, classes."""
+"""All of slurmtf is documented by name: public names and their signatures, settings, options, files, classes."""
 
 from __future__ import annotations
 
@@ -52,18 +52,18 @@ def own_names(kind: type) -> list[str]:
     return [name for name in dir(kind) if not name.startswith("_") and (name in vars(kind) or name not in inherited)]
 
 
-def test_all_public_names() -> None:
+def test_all_public_names_are_documented() -> None:
     assert set(table("docs/python.md", "name")) == set(slurmtf.__all__)
 
 
 @pytest.mark.parametrize(("document", "kind"), [(document, kind) for document, kinds in CLASSES.items() for kind in kinds])
-def test_all_that_users_call(document: str, kind: type) -> None:
+def test_all_methods_for_users_are_documented(document: str, kind: type) -> None:
     assert [name for name in own_names(kind) if name not in OF_ITSELF and not is_in(TEXTS[document], name)] == []
 
 
 @pytest.mark.parametrize(("document", "kind"), [(document, kind) for document, kinds in CLASSES.items() for kind in kinds])
-def test_arguments_are_those_that_are_shown(document: str, kind: type) -> None:
-    """``download_file(name, path=None)`` was shown of a function whose argument has another name."""
+def test_documented_arguments_exist(document: str, kind: type) -> None:
+    """``download_file(name, path=None)`` was documented although the function's argument had another name."""
     rows = [line for line in TEXTS[document].splitlines() if line.startswith("| `")]
     shown = [(name, given) for row in rows for name, given in SHOWN.findall(row.split(" | ")[0])]
     wrong = [(name, given) for name, given in shown if callable(getattr(kind, name, None)) and not fits(kind, name, given)]
@@ -72,7 +72,7 @@ def test_arguments_are_those_that_are_shown(document: str, kind: type) -> None:
 
 
 def fits(kind: type, name: str, given: str) -> bool:
-    """Return whether a function takes what is shown in brackets: each word an argument, ``x=1`` with this default."""
+    """Return whether a function accepts the signature shown: each word is an argument, ``x=1`` one with this default."""
     known = inspect.signature(getattr(kind, name)).parameters
     free = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in known.values())
     for part in filter(None, given.split(", ")):
@@ -86,24 +86,24 @@ def fits(kind: type, name: str, given: str) -> bool:
     return True
 
 
-def test_a_wrong_argument_is_seen() -> None:
+def test_a_wrong_documented_argument_is_detected() -> None:
     assert fits(slurmtf.Run, "download_file", "name, output_file_path=None")
     assert not fits(slurmtf.Run, "download_file", "name, path=None")
     assert not fits(slurmtf.Run, "download_file", "name, output_file_path=1")
 
 
 @pytest.mark.parametrize(("document", "kind"), [(document, kind) for document, kinds in SETTINGS.items() for kind in kinds])
-def test_all_settings(document: str, kind: Any) -> None:
+def test_all_settings_are_documented(document: str, kind: Any) -> None:
     names = [field.name for field in fields(kind) if not field.name.startswith("_")]
     assert [name for name in names if not is_in(TEXTS[document], name)] == []
 
 
-def test_all_errors() -> None:
+def test_all_errors_are_documented() -> None:
     names = [name for name, kind in vars(errors).items() if isinstance(kind, type) and issubclass(kind, errors.SlurmtfError)]
     assert [name for name in names if not is_in(TEXTS["python.md"] + TEXTS["died.md"], name)] == []
 
 
-def test_all_classes_of_why() -> None:
+def test_all_classes_of_why_are_documented() -> None:
     assert set(table("docs/died.md", "class")) == {kind.value for kind in Kind}
 
 
@@ -117,8 +117,8 @@ def commands(command: click.Command) -> Iterator[click.Command]:
             yield from commands(found)
 
 
-def test_all_options() -> None:
-    """Somewhere: what most commands have (--workspace, --site) is described once."""
+def test_all_options_are_documented() -> None:
+    """In any document: options of most commands (--workspace, --site) are described only once."""
     options = [
         (command.name, one)
         for command in commands(app)
@@ -130,8 +130,8 @@ def test_all_options() -> None:
     assert missing == []
 
 
-def test_the_run_folder() -> None:
-    """Every name of the layout but those that begin with a dot, and none besides."""
+def test_the_files_of_the_run_folder_are_documented() -> None:
+    """Exactly the names of the layout that don't begin with a dot."""
     text = TEXTS["running.md"].partition("## The run folder")[2].partition("\n## ")[0]
     shown = {name.rstrip("/") for name in re.findall(r"^ {4}([\w.-]+/?) {2}", text, re.MULTILINE)}
     layout = RunLayout("/run")
@@ -140,7 +140,7 @@ def test_the_run_folder() -> None:
     assert shown == {name for name in names if not name.startswith(".")}
 
 
-def test_the_script_that_is_shown_is_the_one_that_is_rendered(project: Path, slurmtf: CommandLine) -> None:
+def test_the_documented_script_is_the_rendered_one(project: Path, slurmtf: CommandLine) -> None:
     (project / "train.py").write_text("print()\n", encoding="utf-8")
     words = "render train.py -s slurm -G 1 -c 2 -t 10 -- --epochs 10 --learning-rate 0.005"
     done = slurmtf(*words.split())

@@ -1,4 +1,4 @@
-"""Tables of documents say what the code says: statuses, causes, exit codes, blocks, filters, parameters, commands."""
+"""Tables in documents agree with the code: statuses, causes, exit codes, blocks, filters, parameters, commands."""
 
 from __future__ import annotations
 
@@ -29,23 +29,23 @@ def blocks() -> set[str]:
     return found
 
 
-def test_all_statuses() -> None:
+def test_all_statuses_are_in_the_table() -> None:
     assert set(table("docs/running.md", "status")) == {status.value for status in RunStatus}
 
 
-def test_all_causes() -> None:
+def test_all_causes_are_in_the_table() -> None:
     assert set(table("docs/running.md", "cause")) == {cause.value for cause in Cause}
 
 
-def test_all_blocks() -> None:
+def test_all_blocks_are_in_the_table() -> None:
     assert set(table("docs/templates.md", "block")) == blocks()
 
 
-def test_all_filters() -> None:
+def test_all_filters_are_in_the_table() -> None:
     assert {name.partition("(")[0] for name in table("docs/templates.md", "filter")} == set(FILTERS)
 
 
-def test_all_parameters_with_their_options() -> None:
+def test_all_parameters_are_in_the_table_with_their_options() -> None:
     text = (ROOT / "docs/estimator.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
@@ -54,23 +54,23 @@ def test_all_parameters_with_their_options() -> None:
     assert [option.flags for option in OPTIONS if not any(flag in text for flag in option.flags)] == []
 
 
-def test_an_option_that_sbatch_has_too_is_called_as_sbatchs() -> None:
+def test_an_option_that_sbatch_also_has_has_the_same_name() -> None:
     assert {flag: FLAG_OF[name] for flag, name in PARAMETER_OF.items()} == {flag: f"--{flag}" for flag in PARAMETER_OF}
     assert {*PARAMETER_OF.values()} <= {*field_names()}
 
 
-def test_all_exit_codes() -> None:
+def test_all_exit_codes_are_in_the_table() -> None:
     text = (ROOT / "docs/running.md").read_text(encoding="utf-8")
     assert [code for code in EXIT_CODES if not re.search(rf"^\| {code} \|", text, re.MULTILINE)] == []
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_command_is_somewhere_in_the_documents(command: str) -> None:
+def test_each_command_is_documented_somewhere(command: str) -> None:
     text = "\n".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
     assert re.search(rf"slurmtf {command}\b", text)
 
 
-def test_the_tests_that_show_what_is_promised_are_there() -> None:
+def test_the_tests_named_in_documents_exist() -> None:
     text = (ROOT / "docs/reliability.md").read_text(encoding="utf-8")
     named = re.findall(r"`(\w+(?:/\w+)+\.py)(?:::(\w+))?`", text)
     assert len(named) > 20

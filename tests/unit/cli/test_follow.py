@@ -1,4 +1,4 @@
-"""What is told on standard error of a run that is followed."""
+"""What a followed run prints on standard error."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LIMIT = "QOSMaxJobsPerUserLimit"
 
 @pytest.fixture(autouse=True)
 def _for_people(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever a command of another test has set."""
+    """Reset the output mode, which a command of another test may have changed."""
     monkeypatch.setattr(output._Mode, "json", False)
 
 
@@ -26,7 +26,7 @@ def told(capsys: pytest.CaptureFixture[str], *states: RunState) -> list[str]:
     return capsys.readouterr().err.splitlines()
 
 
-def test_another_attempt_is_told_once_with_what_ended_the_last(capsys: pytest.CaptureFixture[str]) -> None:
+def test_another_attempt_is_reported_once_with_the_cause_of_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     running = RunState(RunStatus.RUNNING, nodes="n1", again=SECOND)
     states = [RunState(RunStatus.RUNNING, nodes="n1"), RunState(RunStatus.QUEUED, again=SECOND), running]
     first, attempt, *rest = told(capsys, *states)
@@ -35,11 +35,11 @@ def test_another_attempt_is_told_once_with_what_ended_the_last(capsys: pytest.Ca
     assert attempt.endswith(" after 5s")
 
 
-def test_what_the_details_of_an_end_say_is_not_told_before(capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_in_the_details_of_an_outcome_is_printed_before_them(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = told(capsys, RunState(RunStatus.FAILED, ended=0.0, again=Again("end", "budget-used", "script", 2, 2, 5.0)))
     assert line.endswith("Failed")
 
 
-def test_advice_on_a_reason_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+def test_advice_on_a_reason_is_printed_once(capsys: pytest.CaptureFixture[str]) -> None:
     waits = RunState(RunStatus.QUEUED, reason=LIMIT)
     assert [line.startswith(f"{LIMIT}: ") for line in told(capsys, waits, waits)] == [True, False, False]

@@ -1,4 +1,4 @@
-"""What a terminal gets of a log, a file's name or a comment of Slurm; and an output that can't be written."""
+"""How logs, file names and Slurm's comments are written to a terminal; and an output that can't be written."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ TITLE = "\x1b]0;owned\x07"
         ("\x0egreen:Completed\x0f", r"\x0egreen:Completed\x0f"),
     ],
 )
-def test_what_controls_a_terminal_is_shown_escaped(text: str, expected: str) -> None:
+def test_control_characters_are_escaped(text: str, expected: str) -> None:
     assert escape(text) == expected
 
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
-def test_a_time_that_is_none(number: float) -> None:
+def test_an_invalid_time_is_shown_as_such(number: float) -> None:
     assert (clock(number), clock(1e300), duration(number)) == (NO_TIME,) * 3
 
 
@@ -59,13 +59,13 @@ def test_no_text_controls_a_terminal(text: str) -> None:
     assert not [char for char in escape(text) if (ord(char) < 32 and char not in "\n\t") or 0x7F <= ord(char) < 0xA0]
 
 
-def test_a_comment_of_slurm() -> None:
+def test_a_comment_of_slurm_is_escaped() -> None:
     state = RunState(RunStatus.QUEUED, reason=f"ReqNodeNotAvail, {TITLE}")
     assert escape(bare(headline(state))) == r"Queued (ReqNodeNotAvail, \x1b]0;owned\x07)"
 
 
 def on_terminal(*argv: str) -> bytes:
-    """What a command writes to a terminal."""
+    """Return what a command writes to a terminal."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen([COMMAND, *argv], stdout=theirs, stderr=theirs, stdin=theirs)
     os.close(theirs)
@@ -80,7 +80,7 @@ def on_terminal(*argv: str) -> bytes:
     return written
 
 
-def test_an_error_on_a_terminal() -> None:
+def test_an_error_on_a_terminal_is_escaped() -> None:
     written = on_terminal("status", f"{TITLE}\udcff")
     assert b"error: " in written
     assert rb"\x1b]0;owned\x07\xff: there" in written
@@ -89,7 +89,7 @@ def test_an_error_on_a_terminal() -> None:
 
 
 @pytest.mark.parametrize("argv", [["ls"], ["ls", "--json"], ["sites", "list"], ["sites", "list", "--json"], ["schema"]])
-def test_an_output_that_can_not_be_written(argv: list[str], tmp_path: Path) -> None:
+def test_an_unwritable_output_is_reported(argv: list[str], tmp_path: Path) -> None:
     with open("/dev/full", "w") as full:
         done = subprocess.run(
             [COMMAND, *argv], check=False, stdout=full, stderr=subprocess.PIPE, text=True, timeout=HANG_S,
@@ -132,7 +132,7 @@ def test_an_output_that_can_not_be_written(argv: list[str], tmp_path: Path) -> N
         ["env", "build-horovod", "/" + "x" * 300],
     ],
 )
-def test_a_name_that_is_too_long_is_wrong_input(argv: list[str], tmp_path: Path) -> None:
+def test_a_name_that_is_too_long_is_a_usage_error(argv: list[str], tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     done = subprocess.run(
         [COMMAND, *argv], check=False, cwd=tmp_path, capture_output=True, text=True, timeout=HANG_S,

@@ -1,4 +1,4 @@
-"""What is said of a run that ended."""
+"""How an ended run is presented."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def told(run: Run, status: RunStatus, cause: Cause) -> str:
     return details(run, RunState(status, outcome=Outcome(cause, exit_code=1)))
 
 
-def test_a_failure_shows_the_warnings_that_may_have_foretold_it(run: Run) -> None:
+def test_a_failure_shows_related_warnings_of_the_plan(run: Run) -> None:
     text = told(run, RunStatus.FAILED, Cause.SCRIPT)
     assert WARNED in text
     assert "warning 1" in text
@@ -37,12 +37,12 @@ def test_a_failure_shows_the_warnings_that_may_have_foretold_it(run: Run) -> Non
 
 
 @pytest.mark.parametrize(("status", "cause"), [(RunStatus.CANCELED, Cause.CANCELED), (RunStatus.FAILED, Cause.TIME_LIMIT)])
-def test_other_ends_show_none(run: Run, status: RunStatus, cause: Cause) -> None:
+def test_other_outcomes_show_no_warnings(run: Run, status: RunStatus, cause: Cause) -> None:
     assert WARNED not in told(run, status, cause)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"warnings": 3}', '{"warnings": [3]}'])
-def test_a_plan_that_can_not_be_read_spoils_nothing(run: Run, text: str) -> None:
+def test_an_unreadable_plan_does_not_prevent_the_presentation(run: Run, text: str) -> None:
     Path(run.layout.plan).write_text(text, encoding="utf-8")
     assert "Failed" in told(run, RunStatus.FAILED, Cause.SCRIPT)
 
@@ -57,7 +57,7 @@ def test_a_plan_that_can_not_be_read_spoils_nothing(run: Run, text: str) -> None
         ("srun: x\n", True, Cause.SCRIPT, ["slurmtf logs ID"]),
     ],
 )
-def test_a_log_is_advised_where_there_is_something_in_it(
+def test_a_log_is_suggested_only_if_it_is_not_empty(
     run: Run, job_log: str, tasks: bool, cause: Cause, advised: list[str]
 ) -> None:
     Path(run.layout.logs).mkdir()
@@ -104,5 +104,5 @@ def test_a_log_is_advised_where_there_is_something_in_it(
         ),
     ],
 )
-def test_which_attempt_it_is(status: RunStatus, again: Again | None, text: str) -> None:
+def test_the_attempt_is_shown(status: RunStatus, again: Again | None, text: str) -> None:
     assert again_text(RunState(status, again=again)) == text

@@ -1,4 +1,4 @@
-"""What a command imports before it does anything: a room that it does not need costs its user's time on a slow file system."""
+"""What a command imports at its start: on a slow file system each unneeded package costs the user time."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ RUN = "digits-20260102-030405-a1b2c3"
 
 
 def imported(code: str, folder: Path, *words: str) -> set[str]:
-    """Return the modules that some code has imported; those which a Python has at its start don't count."""
+    """Return the modules that some code imports, without those that Python itself imports at its start."""
     before, after = "import sys; before = set(sys.modules)\n", "\nprint('MODULES', *(set(sys.modules) - before))"
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "XDG_CACHE_HOME": str(folder / "cache")}
     command = [sys.executable, "-c", f"{before}{code}{after}", *words]
@@ -40,7 +40,7 @@ def ours(modules: set[str]) -> set[str]:
 
 @pytest.fixture
 def ended(tmp_path: Path) -> Path:
-    """The folder around a workspace with one run that has ended, some time ago."""
+    """A folder around a workspace with one run, which ended some time ago."""
     layout = RunLayout(str(run_folder(tmp_path / "runs", RUN)))
     write_json(layout.plan, {"warnings": [], "provenance": {"estimator": {}}})  # which names no primary metric
     Path(layout.journals).mkdir()
@@ -56,10 +56,10 @@ def ended(tmp_path: Path) -> Path:
 def test_the_package_alone_imports_next_to_nothing(tmp_path: Path) -> None:
     modules = imported("import slurmtf", tmp_path)
     assert ours(modules) == {"slurmtf", "slurmtf._version"}
-    assert "typing" not in modules  # it is half of what a bare Python takes
+    assert "typing" not in modules  # half of what a bare Python takes
 
 
-def test_who_submits_from_python_looks_at_no_run_yet(tmp_path: Path) -> None:
+def test_importing_for_a_submission_loads_no_code_for_runs(tmp_path: Path) -> None:
     modules = imported("from slurmtf import Experiment, TensorFlow, Mpi, Run", tmp_path)
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
     assert not rooms & {"cli", "diagnosis", "models", "plots", "tune", "migration", "serving"}
@@ -67,14 +67,14 @@ def test_who_submits_from_python_looks_at_no_run_yet(tmp_path: Path) -> None:
     assert not {name.partition(".")[0] for name in modules} & {"jinja2", "submitit", "asyncio", "click", "rich"}
 
 
-def test_help_is_a_table(tmp_path: Path) -> None:
+def test_help_imports_no_commands(tmp_path: Path) -> None:
     modules = imported(COMMAND, tmp_path, "--help")
     assert ours(modules) == {"slurmtf", "slurmtf._version", "slurmtf.cli", "slurmtf.cli.app"}
 
 
 @pytest.mark.parametrize("command", ["ls", "status"])
-def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) -> None:
-    modules = imported(COMMAND, ended, command)  # which the first look fills
+def test_an_ended_run_is_shown_from_the_index(command: str, ended: Path) -> None:
+    modules = imported(COMMAND, ended, command)  # which the first command fills
     assert "slurmtf.runs.states.reduce" in modules
     modules = imported(COMMAND, ended, command)
     rooms = {name.split(".")[1] for name in ours(modules) if name != "slurmtf"}
@@ -84,10 +84,10 @@ def test_a_run_that_has_ended_is_told_by_the_index(command: str, ended: Path) ->
     assert not {name.partition(".")[0] for name in modules} & HEAVY - of_click
 
 
-def test_a_plan_and_a_submission_import_nothing_that_submitit_does_not_use_there(tmp_path: Path) -> None:
+def test_plan_and_submit_import_no_more_than_submitit(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("print(1)\n", encoding="utf-8")
     words = ("plan", str(tmp_path / "train.py"), "-s", "local")
-    imported(COMMAND, tmp_path, *words)  # which keeps the profile as pydantic has read it
+    imported(COMMAND, tmp_path, *words)  # which keeps the profile as pydantic read it
     modules = imported(COMMAND, tmp_path, *words)
     assert {"submitit.core.core", "jinja2"} <= modules
     assert not {name.partition(".")[0] for name in modules} & {"asyncio", "ssl", "email", "pydantic", "rich"}

@@ -1,4 +1,4 @@
-"""A finding speaks the language of who gave the setting: flags, a job file, Python."""
+"""A finding names settings as the user gave them: as flags, in a job file, in Python."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def in_yaml(settings: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize(("flags", "settings", "where", "to_flags", "to_yaml", "to_python"), CASES)
-def test_a_remedy_is_told_in_the_words_of_who_gave_the_setting(
+def test_a_remedy_names_the_setting_as_the_user_gave_it(
     flags: list[str],
     settings: dict[str, Any],
     where: str,
@@ -68,7 +68,7 @@ def test_a_remedy_is_told_in_the_words_of_who_gave_the_setting(
     assert where in in_python(settings)
 
 
-def test_a_job_file_speaks_yaml_beside_flags(project: Path, slurmtf: CommandLine) -> None:
+def test_settings_of_a_job_file_are_named_as_yaml_along_with_flags(project: Path, slurmtf: CommandLine) -> None:
     (project / "job.yaml").write_text("compute_target: slurm\nworker_count: 2\n", encoding="utf-8")
     done = slurmtf("plan", "job.yaml", "--sbatch", "nodes=2")
     assert "job.yaml:2: worker_count: needs --backend" in done.err
@@ -76,13 +76,13 @@ def test_a_job_file_speaks_yaml_beside_flags(project: Path, slurmtf: CommandLine
     assert re.search(r"--sbatch nodes: .*\n    -> set --nodes$", done.err, re.MULTILINE)
 
 
-def test_programs_get_the_same_words(project: Path, slurmtf: CommandLine) -> None:
+def test_json_has_the_same_wording(project: Path, slurmtf: CommandLine) -> None:
     done = slurmtf("plan", "train.py", "-s", "slurm", "--gpu-type", "a100", "--json")
     (finding,) = json.loads(done.out)["error"]["findings"]
     assert (finding["source"], finding["remedy"]) == ("--gpu-type", "set --gpu or --gpus-per-node"), project
 
 
-def test_a_warning_is_told_in_them_too(project: Path, slurmtf: CommandLine) -> None:
+def test_warnings_have_the_same_wording(project: Path, slurmtf: CommandLine) -> None:
     (project / "train.py").write_text(
         "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\n", encoding="utf-8"
     )
@@ -91,13 +91,13 @@ def test_a_warning_is_told_in_them_too(project: Path, slurmtf: CommandLine) -> N
 
 
 def told(slurmtf: CommandLine, *words: str) -> list[tuple[str, str]]:
-    """The findings about a plan for lonestar6: what and where."""
+    """Return the findings about a plan for lonestar6: what and where."""
     done = slurmtf("plan", *words, "-s", "lonestar6", "--json")
     return sorted((one["code"], one["source"]) for one in json.loads(done.out)["error"]["findings"])
 
 
 def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) -> None:
-    """What an estimator refuses, and what only its plan can say of the site, the software and the data."""
+    """Those that the estimator finds, and those that only its plan finds about the site, the software and the data."""
     Path("job.yaml").write_text("entry_script: bad.py\n", encoding="utf-8")
     wrong = ["--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif", "--workspace", "w"]
     of_plan = [
@@ -116,17 +116,15 @@ def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) 
 
 
 @pytest.mark.parametrize("flag", [option.flags[0] for option in (*OPTIONS, *SOFTWARE, *PLACE) if option.kind is not bool])
-def test_an_option_that_is_empty_is_not_one_that_was_left_out(flag: str, project: Path, slurmtf: CommandLine) -> None:
-    """As "$RUN" is in a shell where nobody set it: no other Python, workspace or checkpoint is taken without a word."""
+def test_an_empty_option_is_not_a_missing_one(flag: str, project: Path, slurmtf: CommandLine) -> None:
+    """Like "$RUN" in a shell in which it is unset: no other Python, workspace or checkpoint is used silently."""
     done = slurmtf("plan", "train.py", flag, "")
     assert done.exit_code == 2
-    assert f"{flag}: is empty" in done.err or f"'{flag}'" in done.err  # click refuses what is no number
+    assert f"{flag}: is empty" in done.err or f"'{flag}'" in done.err  # click refuses a value that is no number
 
 
 @pytest.mark.parametrize("flag", ["--python", "--conda", "--image", "--module", "--conda-package"])
-def test_a_value_that_begins_like_an_option_is_refused_here_and_not_in_the_job(
-    flag: str, project: Path, slurmtf: CommandLine
-) -> None:
+def test_a_value_that_looks_like_an_option_is_refused_before_the_job(flag: str, project: Path, slurmtf: CommandLine) -> None:
     done = slurmtf("plan", "train.py", flag, "-w")
     assert done.exit_code == 2
     assert f"{flag}: '-w' begins with a dash" in done.err

@@ -1,4 +1,4 @@
-"""What keys do in 'slurmtf watch'."""
+"""What the keys do in 'slurmtf watch'."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ KEYS = [
 
 
 @pytest.mark.parametrize(("text", "keys"), KEYS)
-def test_keys(text: str, keys: list[str]) -> None:
+def test_keys_are_read(text: str, keys: list[str]) -> None:
     assert list(keys_in(text)) == keys
 
 
@@ -66,7 +66,7 @@ CHOICES = [
 
 
 @pytest.mark.parametrize(("keys", "chosen"), CHOICES)
-def test_which_run_is_chosen(keys: list[str], chosen: str) -> None:
+def test_keys_move_the_selection(keys: list[str], chosen: str) -> None:
     assert after(keys)[0].chosen == chosen
 
 
@@ -86,16 +86,16 @@ ACTIONS = [
 
 
 @pytest.mark.parametrize(("keys", "action"), ACTIONS)
-def test_what_is_done(keys: list[str], action: Action) -> None:
+def test_keys_have_their_action(keys: list[str], action: Action) -> None:
     assert after(keys)[1][-1] is action
 
 
-def test_an_empty_list_takes_every_key() -> None:
+def test_an_empty_list_accepts_every_key() -> None:
     view, actions = after(["j", "k", "G", "c", "y", "l", Key.ENTER, "/", "x", Key.ESCAPE], View())
     assert (view.chosen, set(actions)) == ("", {Action.NONE})
 
 
-def test_the_choice_stays_on_its_run() -> None:
+def test_the_selection_stays_on_its_run() -> None:
     new = Line("new-4", ("new-4",))
     assert VIEW.with_lines([new, *LINES]).chosen == "b-2"
     assert VIEW.with_lines([new, LINES[0]]).chosen == "new-4"
@@ -107,7 +107,7 @@ def test_the_choice_stays_on_its_run() -> None:
     ("place", "height", "names"),
     [(0, 2, "ab"), (1, 2, "ab"), (2, 2, "bc"), (1, 1, "b"), (2, 9, "abc")],
 )
-def test_the_window_has_the_chosen_run(place: int, height: int, names: str) -> None:
+def test_the_selected_run_is_in_the_window(place: int, height: int, names: str) -> None:
     shown = VIEW.at(place).window(height)
     assert "".join(line.run_id[0] for line in shown) == names
 
@@ -116,7 +116,7 @@ def last_line(view: View, width: int = 200) -> str:
     return footer(view, width)
 
 
-def test_the_last_line_says_what_keys_do() -> None:
+def test_the_last_line_explains_the_keys() -> None:
     assert "q: quit" in last_line(VIEW)
     assert last_line(after(["c"])[0]) == "cancel b-2? y/n"
     assert last_line(after(["/", "x"])[0]).startswith("filter: x_")
@@ -130,7 +130,7 @@ def test_the_last_line_says_what_keys_do() -> None:
 
 
 @pytest.mark.parametrize("keys", [[], ["c"], ["/", "x"], ["?"], ["/", "x", Key.ENTER]])
-def test_the_last_line_fits_twenty_columns_and_says_the_most_needed(keys: list[str]) -> None:
+def test_the_last_line_fits_twenty_columns_with_the_most_important_keys(keys: list[str]) -> None:
     view = after(keys)[0]
     texts = [last_line(view, width) for width in (20, 40, 80, 200)]
     assert all(len(text) <= width for text, width in zip(texts, (20, 40, 80, 200), strict=True))
@@ -138,20 +138,20 @@ def test_the_last_line_fits_twenty_columns_and_says_the_most_needed(keys: list[s
     assert any(word in texts[0] for word in ("q: quit", "y/n", "filter: x", "back"))
 
 
-def test_keys_are_explained_until_the_next_one() -> None:
+def test_the_explanation_of_keys_stays_until_the_next_key() -> None:
     assert [after(keys)[0].mode for keys in (["?"], ["h"], ["?", "q"])] == [Mode.HELP, Mode.HELP, Mode.LIST]
     assert after(["?", "q"])[1] == [Action.NONE, Action.NONE]
     assert after(["?", "c", "y"])[1][-1] is Action.NONE
 
 
 @pytest.mark.parametrize("keys", [[], ["/"], ["c"], ["?"]])
-def test_it_is_suspended_whatever_it_shows(keys: list[str]) -> None:
+def test_ctrl_z_suspends_every_view(keys: list[str]) -> None:
     before, _ = after(keys)
     assert press(before, Key.SUSPEND) == (before, Action.SUSPEND)
     assert list(keys_in("\x1a")) == [Key.SUSPEND]
 
 
-def test_a_run_that_has_ended_is_not_asked_about() -> None:
+def test_canceling_an_ended_run_asks_no_question() -> None:
     ended = View((Line("a-1", ("a-1",), over="Completed"),), "a-1")
     view, actions = after(["c", "y"], ended)
     assert set(actions) == {Action.NONE}
@@ -179,7 +179,7 @@ WIDTHS = [
 
 
 @pytest.mark.parametrize(("longest", "room", "widths"), WIDTHS)
-def test_columns_fit(longest: tuple[int, ...], room: int, widths: tuple[int, ...]) -> None:
+def test_columns_fit_the_terminal(longest: tuple[int, ...], room: int, widths: tuple[int, ...]) -> None:
     found = column_widths(longest, room)
     assert tuple(found.get(place, 0) for place in range(6)) == widths
     assert sum(found.values()) + GAP * (len(found) - 1) <= room
@@ -189,5 +189,5 @@ def test_columns_fit(longest: tuple[int, ...], room: int, widths: tuple[int, ...
     ("height", "runs", "found"),
     [(30, 3, (3, 24)), (30, 50, (13, 14)), (10, 50, (3, 4)), (5, 50, (1, 1)), (3, 5, (1, 0)), (1, 0, (1, 0))],
 )
-def test_lines_fit(height: int, runs: int, found: tuple[int, int]) -> None:
+def test_lines_fit_the_terminal(height: int, runs: int, found: tuple[int, int]) -> None:
     assert heights(height, runs) == found

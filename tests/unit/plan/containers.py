@@ -1,4 +1,4 @@
-"""Jobs in containers, one for each program that runs them: site, software, and what is asked for."""
+"""Jobs in containers, one for each container runtime: site, software and requested settings."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ NAME = "docker://registry.example.org/lab/tensorflow:2.15"
 
 
 def boxed(runtime: str, image: str) -> Software:
-    """The software of an image, as it comes out of slurmtf.environments."""
+    """Return the software of an image, as slurmtf.environments returns it."""
     variables = {"PYTHONNOUSERSITE": "1"}
     own: dict[str, Any] = {"unset": OF_OTHER_ENVIRONMENTS, "host_python": "/opt/env/bin/python3"}
     return Software("python3", variables=variables, image=image, runtime=runtime, **own)

@@ -1,4 +1,4 @@
-"""What in a script does not go with its distribution."""
+"""Warnings and errors about scripts that do not fit their distribution."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LOCAL = profile("local")
         (MultiWorker(2), {"MultiWorkerMirroredStrategy"}, []),
     ],
 )
-def test_a_strategy_that_does_not_go_with_the_roles(
+def test_a_strategy_that_does_not_fit_the_roles_is_reported(
     source: Path, training: Distribution, names: set[str], codes: list[str]
 ) -> None:
     facts = ScriptFacts(names=frozenset(names), certain=True)
@@ -40,14 +40,14 @@ def test_a_strategy_that_does_not_go_with_the_roles(
     assert [warning.code for warning in plan.warnings] == codes
 
 
-def test_a_job_without_parameter_servers_is_not_said_to_have_some(source: Path) -> None:
+def test_a_job_without_parameter_servers_is_not_described_as_having_some(source: Path) -> None:
     training = ParameterServer(worker_count=2, parameter_server_count=0)
     plan = resolve(tensorflow(source, distributed_training=training), SITE, SOFTWARE, SNAPSHOT, PLACE)
     assert plan.provenance.choice.startswith("layout 'original' (workers): ")
 
 
 @pytest.mark.parametrize("training", [MultiWorker(4), ParameterServer(worker_count=3)])
-def test_a_script_that_resolves_its_cluster_from_slurm_gets_blocks_and_all_gpus(source: Path, training: Distribution) -> None:
+def test_a_script_with_the_slurm_resolver_gets_block_placement_and_all_gpus(source: Path, training: Distribution) -> None:
     facts = ScriptFacts(names=frozenset({"SlurmClusterResolver"}), certain=True)
     estimator = tensorflow(source, distributed_training=training, node_count=2)
     plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
@@ -58,7 +58,7 @@ def test_a_script_that_resolves_its_cluster_from_slurm_gets_blocks_and_all_gpus(
 
 
 @pytest.mark.parametrize(("site", "launcher"), [(SITE, "mpirun"), (LOCAL, None)])
-def test_where_srun_starts_no_task_that_resolver_is_refused(source: Path, site: Site, launcher: str | None) -> None:
+def test_the_slurm_resolver_is_refused_without_srun(source: Path, site: Site, launcher: str | None) -> None:
     facts = ScriptFacts(names=frozenset({"SlurmClusterResolver"}), certain=True)
     estimator = tensorflow(source, distributed_training=MultiWorker(2), launcher=launcher)
     with pytest.raises(SpecError) as caught:
@@ -76,7 +76,7 @@ def test_where_srun_starts_no_task_that_resolver_is_refused(source: Path, site: 
         ({"node_count": 4, "use_gpu": True}, set(), False),
     ],
 )
-def test_that_resolver_has_gpus_to_divide_or_is_told_how(
+def test_the_slurm_resolver_needs_gpus_or_their_number(
     source: Path, wishes: dict[str, Any], told: set[str], warned: bool
 ) -> None:
     facts = ScriptFacts(names=frozenset({"SlurmClusterResolver", *told}), certain=True)
@@ -111,7 +111,7 @@ OF_JAX = ({"jax"}, {"jax.distributed", "distributed.initialize"})
         (None, ({"torch"}, {"torch.distributed", "distributed.initialize"}), {}, []),
     ],
 )
-def test_what_has_jax_join_its_processes(
+def test_how_jax_joins_its_processes_is_recognized(
     source: Path, training: Distribution, script: tuple[set[str], set[str]], variables: dict[str, str], codes: list[str]
 ) -> None:
     facts = ScriptFacts(imports=frozenset(script[0]), names=frozenset(script[1]), certain=True)

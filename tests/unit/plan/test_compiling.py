@@ -1,4 +1,4 @@
-"""Templates are compiled once, kept in the user's cache, and a change is still seen by the next script."""
+"""Templates are compiled once and kept in the user's cache, and the next script still sees a change."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
-    """Return the names of the templates that are compiled from here on."""
+    """Return the list to which the names of templates compiled from now on are added."""
     names: list[str | None] = []
     compiled = jinja2.Environment.compile
 
@@ -33,7 +33,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str | None]:
     return names
 
 
-def test_a_second_script_compiles_nothing_and_tells_the_same_files(
+def test_a_second_script_compiles_nothing_and_names_the_same_files(
     source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names, folders = counted(monkeypatch), [tmp_path, find_data("templates")]
@@ -54,7 +54,7 @@ def test_another_process_compiles_nothing_either(
     assert len(names) == compiled == len(list(cache.iterdir()))
 
 
-def test_what_was_compiled_is_not_believed_where_others_can_write(
+def test_a_compiled_template_is_not_used_if_others_can_write_it(
     source: Path, tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     names, folders = counted(monkeypatch), [find_data("templates")]
@@ -66,7 +66,7 @@ def test_what_was_compiled_is_not_believed_where_others_can_write(
     assert len(names) == len(first.templates)
 
 
-def test_a_template_that_is_changed_is_compiled_again(source: Path, tmp_path: Path) -> None:
+def test_a_changed_template_is_compiled_again(source: Path, tmp_path: Path) -> None:
     path = tmp_path / "slurm.sh.j2"
     for text in ("one", "two"):
         path.write_text(text, encoding="utf-8")
@@ -74,7 +74,7 @@ def test_a_template_that_is_changed_is_compiled_again(source: Path, tmp_path: Pa
         assert render_script(planned(source), [tmp_path]).script == f"{text}\n"
 
 
-def test_a_template_that_comes_before_is_taken(source: Path, tmp_path: Path) -> None:
+def test_a_template_earlier_in_the_search_path_is_used(source: Path, tmp_path: Path) -> None:
     folders = [tmp_path / "first", tmp_path / "second"]
     for folder in reversed(folders):
         folder.mkdir()

@@ -1,4 +1,4 @@
-"""Jobs in containers: which image, how it gets into the script, what is refused, and where the login does not go."""
+"""Jobs in containers: which image, how it appears in the script, what is refused, and where the login is not written."""
 
 from __future__ import annotations
 
@@ -56,14 +56,14 @@ def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Find
     [
         ({}, ""),
         ({"framework_version": "2.15"}, ""),  # modules come first ...
-        ({"framework_version": "2.15", "use_docker": True}, "/i/2.15.sif"),  # ... unless a container is asked for
+        ({"framework_version": "2.15", "use_docker": True}, "/i/2.15.sif"),  # ... unless a container is requested
         ({"framework_version": "2.16"}, "docker://tf:2.16"),
         ({"framework_version": "2.16", "use_docker": False}, ""),
         ({"framework_version": "2.16", "custom_docker_image": "/i/own.sif"}, "/i/own.sif"),
         ({"environment_definition": Environment(image="/i/own.sif")}, "/i/own.sif"),
     ],
 )
-def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], found: str) -> None:
+def test_the_image_follows_from_the_settings(source: Path, settings: dict[str, Any], found: str) -> None:
     assert image_of(tensorflow(source, **settings), BOTH) == found
 
 
@@ -71,7 +71,7 @@ def test_which_image_a_run_asks_for(source: Path, settings: dict[str, Any], foun
     ("where", "facts"),
     [(SITE, ["`custom_docker_image`"]), (BOTH, ["`custom_docker_image`", "`framework_version`", "2.15, 2.16"])],
 )
-def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site, facts: list[str]) -> None:
+def test_a_container_without_an_image_is_refused(source: Path, tmp_path: Path, where: Site, facts: list[str]) -> None:
     (finding,) = wrong(source, where, tmp_path, use_docker=True)
     assert (finding.code, finding.where) == ("no-image", "use_docker")
     assert tells(finding, where.name, *facts)
@@ -87,11 +87,11 @@ def test_a_container_without_an_image(source: Path, tmp_path: Path, where: Site,
         ("oras://registry.example.org/lab/tf.sif:1", "", "oras://registry.example.org/lab/tf.sif:1"),
     ],
 )
-def test_a_name_in_a_registry(given: str, registry: str, found: str) -> None:
+def test_a_registry_name_is_normalized(given: str, registry: str, found: str) -> None:
     assert reference(given, "image", registry) == found
 
 
-def test_a_file_is_named_by_its_whole_path(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_image_file_is_named_by_its_absolute_path(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(Path(image).parent))
     assert reference(image, "image") == reference("~/tf.sif", "image") == image
 
@@ -99,12 +99,12 @@ def test_a_file_is_named_by_its_whole_path(image: str, monkeypatch: pytest.Monke
 @pytest.mark.parametrize(
     ("given", "code"), [("tf.sif", "image-relative"), ("./images/tf", "image-relative"), ("/no/tf.sif", "image-missing")]
 )
-def test_a_file_that_is_not_there(given: str, code: str) -> None:
+def test_a_missing_image_file_is_refused(given: str, code: str) -> None:
     with refusing(SpecError, code):
         reference(given, "image")
 
 
-def test_the_software_of_a_file(source: Path, tmp_path: Path, image: str) -> None:
+def test_the_software_of_an_image_file_is_in_the_plan(source: Path, tmp_path: Path, image: str) -> None:
     wish = Environment(image=image, python="/opt/tf/bin/python", modules=["cuda"], variables={"A": "1"})
     found = software(source, BOTH, tmp_path, environment_definition=wish)
     assert (found.image, found.runtime, found.spec) == (image, "apptainer", None)
@@ -113,7 +113,7 @@ def test_the_software_of_a_file(source: Path, tmp_path: Path, image: str) -> Non
     assert found.variables == {"PYTHONNOUSERSITE": "1", "A": "1"}
 
 
-def test_an_image_of_a_registry_is_fetched_once_for_each_name(source: Path, tmp_path: Path) -> None:
+def test_an_image_is_fetched_from_a_registry_once_for_each_name(source: Path, tmp_path: Path) -> None:
     first, again, other = (
         software(source, BOTH, tmp_path, custom_docker_image=name) for name in ("lab/tf:1", "docker://lab/tf:1", "lab/tf:2")
     )
@@ -129,7 +129,7 @@ def test_other_runtimes_fetch_images_themselves(source: Path, tmp_path: Path, ru
     assert (found.image, found.spec) == ("docker://lab/tf:1", None)
 
 
-def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None:
+def test_packages_added_to_an_image_of_the_site_are_refused(source: Path, tmp_path: Path) -> None:
     (finding,) = wrong(source, BOTH, tmp_path, framework_version="2.16", pip_packages=["scipy"])
     assert (finding.code, finding.where) == ("image-and-environment", "framework_version")
     assert tells(finding, "docker://tf:2.16", BOTH.name)
@@ -138,12 +138,12 @@ def test_what_adds_to_an_image_of_the_site(source: Path, tmp_path: Path) -> None
 # --- what runs it
 
 
-def test_a_site_without_containers(source: Path, tmp_path: Path, image: str) -> None:
+def test_a_site_without_containers_refuses_an_image(source: Path, tmp_path: Path, image: str) -> None:
     (finding,) = wrong(source, site("none"), tmp_path, custom_docker_image=image)
     assert (finding.code, finding.where) == ("no-container-runtime", "custom_docker_image")
 
 
-def test_what_is_in_path_serves_a_site_that_does_not_say(
+def test_a_site_without_a_runtime_uses_the_one_in_path(
     source: Path, tmp_path: Path, image: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
@@ -158,7 +158,7 @@ def test_a_version_that_is_an_image_loads_no_modules(source: Path) -> None:
     assert plan_of(tensorflow(source, **own), BOTH, boxed("apptainer", "/i/2.15.sif")).batch.shell.modules == ()
 
 
-def test_pyxis_serves_srun_alone(source: Path) -> None:
+def test_pyxis_works_only_with_srun(source: Path) -> None:
     estimator = tensorflow(source, launcher="none")
     (finding,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
     assert (finding.code, finding.where) == ("launcher-without-containers", "launcher")
@@ -166,7 +166,7 @@ def test_pyxis_serves_srun_alone(source: Path) -> None:
 
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
-def test_an_image_that_a_runtime_can_not_start(source: Path, runtime: str) -> None:
+def test_an_image_unsuitable_for_the_runtime_is_refused(source: Path, runtime: str) -> None:
     (finding,) = unplannable(tensorflow(source), site(runtime), boxed(runtime, "oras://lab/tf.sif"))
     assert (finding.code, finding.where) == ("not-an-image", "custom_docker_image")
     assert tells(finding, runtime, "oras://lab/tf.sif")
@@ -181,21 +181,21 @@ def test_an_image_that_a_runtime_can_not_start(source: Path, runtime: str) -> No
         ("/images/tf.sqsh", "--container-image=/images/tf.sqsh"),
     ],
 )
-def test_an_image_as_enroot_writes_it(source: Path, image: str, word: str) -> None:
+def test_an_image_name_in_enroots_form_is_accepted(source: Path, image: str, word: str) -> None:
     container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).batch.container
     assert container
     assert container.words[0] == word
 
 
 @pytest.mark.parametrize("char", [":", ",", " ", "\t", '"', "$", "`", "\\"])
-def test_a_folder_that_pyxis_can_not_bind(source: Path, char: str) -> None:
+def test_a_folder_that_pyxis_can_not_bind_is_refused(source: Path, char: str) -> None:
     estimator = tensorflow(source, inputs=[Input(f"/data/a{char}b")])
     (finding,) = unplannable(estimator, site("pyxis"), boxed("pyxis", NAME))
     assert (finding.code, finding.where) == ("unbindable-path", "inputs")
     assert tells(finding, f"/data/a{char}b", repr(char))
 
 
-def test_pyxis_starts_squashfs_files_alone(source: Path, tmp_path: Path, image: str) -> None:
+def test_pyxis_starts_only_squashfs_files(source: Path, tmp_path: Path, image: str) -> None:
     for path in (image, str(tmp_path)):
         (finding,) = wrong(source, site("pyxis"), tmp_path, custom_docker_image=path)
         assert (finding.code, tells(finding, path)) == ("not-squashfs", True)
@@ -203,7 +203,7 @@ def test_pyxis_starts_squashfs_files_alone(source: Path, tmp_path: Path, image: 
     assert software(source, site("pyxis"), tmp_path, custom_docker_image=f"{tmp_path}/tf.sqsh").image == f"{tmp_path}/tf.sqsh"
 
 
-def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None:
+def test_variables_that_a_pyxis_image_does_not_replace_are_listed(source: Path) -> None:
     """Those of the profile and of the environment; PATH is the image's with each runtime."""
     where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
     software = replace(boxed("pyxis", NAME), variables={"OF_JOB": "1"})
@@ -213,7 +213,7 @@ def test_the_variables_that_an_image_of_pyxis_leaves_alone(source: Path) -> None
 
 
 @pytest.mark.parametrize("launcher", ["srun", "mpirun", "none", "spawn"])
-def test_every_launcher_starts_the_words_of_a_container(source: Path, launcher: str) -> None:
+def test_every_launcher_starts_the_container_command(source: Path, launcher: str) -> None:
     plan = plan_of(tensorflow(source, launcher=launcher), Site(name="here"), boxed("apptainer", "/i/tf.sif"))
     assert plan.batch.container
     assert plan.batch.container.words == ("apptainer", "exec", '--bind="$RUN"', '"$IMAGE"')
@@ -225,7 +225,7 @@ def test_every_launcher_starts_the_words_of_a_container(source: Path, launcher: 
 
 
 @pytest.mark.parametrize(("vendor", "flag"), [("nvidia", "--nv"), ("amd", "--rocm")])
-def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag: str) -> None:
+def test_gpus_are_passed_to_the_container_on_request(source: Path, vendor: Any, flag: str) -> None:
     where = Site(name="here", gpu=Gpu(vendor=vendor))
     for asked in (True, False):
         container = plan_of(tensorflow(source, use_gpu=asked), where, boxed("apptainer", "/i/tf.sif")).batch.container
@@ -233,7 +233,7 @@ def test_gpus_are_let_in_when_they_are_asked_for(source: Path, vendor: Any, flag
         assert (flag in container.words) is asked
 
 
-def test_shared_memory_that_is_the_nodes(source: Path) -> None:
+def test_the_container_shares_the_nodes_shared_memory(source: Path) -> None:
     plan = plan_of(tensorflow(source, shm_size="8g"), site("apptainer"), boxed("apptainer", "/i/tf.sif"))
     assert codes(plan.warnings) == ["shm-size"]
 
@@ -241,7 +241,7 @@ def test_shared_memory_that_is_the_nodes(source: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "value"), [("shm_size", "8g"), ("image_registry_details", {"address": "registry.example.org"})]
 )
-def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
+def test_settings_that_need_a_container_are_refused_without_one(source: Path, name: str, value: object) -> None:
     (finding,) = unplannable(tensorflow(source, **{name: value}), SITE)
     assert (finding.code, finding.where) == ("image-setting-alone", name)
     assert tells(finding, "`custom_docker_image`", f"`{name}`")
@@ -256,7 +256,7 @@ def test_what_needs_a_container(source: Path, name: str, value: object) -> None:
         ({"image_registry_details": "registry.example.org"}, "bad-login", "image_registry_details"),
     ],
 )
-def test_settings_of_an_image_that_are_wrong(source: Path, settings: dict[str, Any], code: str, where: str) -> None:
+def test_wrong_settings_of_an_image_are_refused(source: Path, settings: dict[str, Any], code: str, where: str) -> None:
     found = refused(source, custom_docker_image="lab/tf", **settings)
     assert [(finding.code, finding.where) for finding in found] == [(code, where)]
 
@@ -274,7 +274,7 @@ def test_a_login_is_in_no_record(source: Path, tmp_path: Path) -> None:
     assert estimator.to_document()["image_registry_details"] == LOGIN
 
 
-def test_a_login_is_for_the_process_that_fetches(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_fetching_process_gets_the_login(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     details = {"username": "ada", "password": "$LAB_PASSWORD"}
     estimator = tensorflow(source, custom_docker_image="lab/tf", image_registry_details=details)
     with refusing(SpecError, "variable-unset"):
@@ -296,7 +296,7 @@ def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
     assert not Building(spec, building.store, BOTH, estimator, {"APPTAINER_DOCKER_PASSWORD": "s3cret"}).by_job
 
 
-def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
+def test_no_job_fetches_an_image_if_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, environment_definition=Environment(image="lab/tf", build="job"))
     offline, store = replace(BOTH, network=Network(internet=False)), EnvironmentStore(tmp_path / "store")
     spec = software_of(estimator, offline, store).spec
@@ -307,11 +307,11 @@ def test_no_job_fetches_an_image_where_nodes_have_no_internet(source: Path, tmp_
 
 
 @pytest.mark.parametrize("runtime", ["pyxis", "shifter", "podman-hpc"])
-def test_a_login_where_slurmtf_does_not_fetch(source: Path, tmp_path: Path, runtime: str) -> None:
+def test_a_login_is_refused_if_slurmtf_does_not_fetch(source: Path, tmp_path: Path, runtime: str) -> None:
     (finding,) = wrong(source, site(runtime), tmp_path, custom_docker_image="lab/tf", image_registry_details=LOGIN)
     assert (finding.code, tells(finding, runtime)) == ("useless-login", True)
 
 
-def test_a_login_for_a_file(source: Path, tmp_path: Path, image: str) -> None:
+def test_a_login_for_an_image_file_is_refused(source: Path, tmp_path: Path, image: str) -> None:
     (finding,) = wrong(source, BOTH, tmp_path, custom_docker_image=image, image_registry_details=LOGIN)
     assert (finding.code, tells(finding, image)) == ("useless-login", True)

@@ -1,4 +1,4 @@
-"""What GPUs a job gets, however they were asked for; how they are asked for; what is said of it before submission."""
+"""Which GPUs a job gets, however requested; how they are requested; and warnings about them before submission."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ RANKS: dict[str, Any] = {"distributed_training": Mpi(process_count_per_node=2, g
         ("tres-per-task", "cpu=4,license/ansys=1", {}),
     ],
 )
-def test_what_a_flag_asks_for(flag: str, value: Any, expected: gpus.Counts) -> None:
+def test_gpus_requested_by_a_flag_are_parsed(flag: str, value: Any, expected: gpus.Counts) -> None:
     assert gpus.counts(flag, value) == expected
 
 
@@ -82,14 +82,14 @@ def test_what_a_flag_asks_for(flag: str, value: Any, expected: gpus.Counts) -> N
         ({"gres": None}, 0, ""),
     ],
 )
-def test_what_flags_come_to_on_three_nodes_of_two_tasks(asked: dict[str, Any], per_node: int, flag: str) -> None:
+def test_gpu_flags_are_counted_on_three_nodes_of_two_tasks(asked: dict[str, Any], per_node: int, flag: str) -> None:
     found = gpus.allocation(asked, nodes=3, slots=2)
     assert found is not None
     assert (found.per_node, found.flag, found.even) == (per_node, flag, not flag.startswith("gpus="))
 
 
 @pytest.mark.parametrize("asked", [{}, {"gres": "nvme:100"}, {"hint": "gpu:2"}, {"tres-per-task": "cpu=4"}, {"gpu-bind": "x"}])
-def test_flags_that_are_not_about_gpus(asked: dict[str, Any]) -> None:
+def test_flags_not_about_gpus_request_none(asked: dict[str, Any]) -> None:
     assert gpus.allocation(asked, 1, 1) is None
 
 
@@ -111,7 +111,7 @@ def test_flags_that_are_not_about_gpus(asked: dict[str, Any]) -> None:
         ({"gpu-bind": "single:1"}, {"gpu-bind": "none"}, False),
     ],
 )
-def test_whether_srun_binds(header: dict[str, Any], srun: dict[str, Any], bound: bool) -> None:
+def test_binding_by_srun_is_recognized(header: dict[str, Any], srun: dict[str, Any], bound: bool) -> None:
     assert gpus.is_bound(header, srun) is bound
 
 
@@ -136,7 +136,7 @@ def got(plan: LaunchPlan) -> tuple[int, str | None, bool]:
         ({**WORKERS, "sbatch": {"gres": "gpu:a100:1,gpu:v100:1"}}, (2, "a100,v100", False)),
         ({**WORKERS, "sbatch": {"gres": "nvme:1"}}, (0, None, False)),
         ({**WORKERS, "sbatch": {"gres": "nvme:1"}, "gpus_per_node": 2}, (2, None, False)),
-        ({**WORKERS, "sbatch": {"gpus": 4}, "gpus_per_node": 2}, (4, None, False)),  # his own flag has its way
+        ({**WORKERS, "sbatch": {"gpus": 4}, "gpus_per_node": 2}, (4, None, False)),  # the user's own flag takes precedence
         ({**RANKS, "sbatch": {"gpus-per-task": 1}}, (2, None, True)),
         ({**RANKS, "sbatch": {"gpus-per-task": 1}, "launcher": "mpirun"}, (2, None, False)),
         ({**SERVED, "sbatch": {"gpus-per-task": 1}}, (2, None, True)),
@@ -145,18 +145,18 @@ def got(plan: LaunchPlan) -> tuple[int, str | None, bool]:
         ({"sbatch": {"gres": None}, "gpus_per_node": 2}, (2, None, False)),  # the partition gives them
     ],
 )
-def test_gpus_of_the_users_own_flags(source: Path, settings: dict[str, Any], expected: object) -> None:
+def test_the_users_own_flags_decide_the_gpus(source: Path, settings: dict[str, Any], expected: object) -> None:
     assert got(planned(source, **settings)) == expected
 
 
-def test_a_flag_of_the_users_own_goes_before_a_preset(source: Path) -> None:
+def test_the_users_own_flag_takes_precedence_over_a_preset(source: Path) -> None:
     site = Site(name="here", presets={"small": Preset(gpus_per_node=1)})
     assert got(planned(source, site, vm_size="small", sbatch={"gpus": 2}, **WORKERS)) == (2, None, False)
     assert codes(planned(source, site, vm_size="small", sbatch={"gres": "gpu:1"}, **WORKERS)) == ["shared-gpus"]
     assert unplannable(tensorflow(source, vm_size="small", **WORKERS), site)[0].code == "too-few-gpus"
 
 
-def test_flags_of_sbatch_ask_for_nothing_on_this_machine(source: Path) -> None:
+def test_sbatch_flags_request_nothing_on_this_machine(source: Path) -> None:
     assert got(planned(source, profile("local"), sbatch={"gres": "gpu:2"})) == (0, None, False)
     assert got(planned(source, profile("local"), gpus_per_node=2, sbatch={"gpus-per-task": 1})) == (2, None, False)
 
@@ -165,30 +165,30 @@ def test_flags_of_sbatch_ask_for_nothing_on_this_machine(source: Path) -> None:
     ("settings", "expected", "flag"),
     [
         ({}, 1, "gpu:1"),
-        ({"gpus_per_node": 4}, 4, "gpu:4"),  # a parameter goes before a profile's flag
+        ({"gpus_per_node": 4}, 4, "gpu:4"),  # a parameter takes precedence over a profile's flag
         ({"use_gpu": True, **WORKERS}, 2, "gpu:2"),
         ({"sbatch": {"gpus": 3}}, 3, None),
-        ({"sbatch": {"gres": "none"}}, 0, "none"),  # said by the user: none, whatever the profile has
+        ({"sbatch": {"gres": "none"}}, 0, "none"),  # the user wants none, whatever the profile has
     ],
 )
-def test_gpus_of_a_profiles_flags(source: Path, settings: dict[str, Any], expected: int, flag: str | None) -> None:
+def test_gpus_of_a_profiles_flags_are_counted(source: Path, settings: dict[str, Any], expected: int, flag: str | None) -> None:
     plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}), **settings)
     assert (plan.resources.gpus_per_node, flags(plan).get("gres")) == (expected, flag)
 
 
 @pytest.mark.parametrize(("settings", "partition"), [({}, "gpu"), ({"sbatch": {"gres": "none"}}, "batch")])
-def test_who_says_that_there_are_none_goes_where_there_are_none(source: Path, settings: dict[str, Any], partition: str) -> None:
+def test_requesting_no_gpus_selects_a_partition_without_them(source: Path, settings: dict[str, Any], partition: str) -> None:
     defaults = Defaults(partition="batch", gpu_partition="gpu")
     plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}, defaults=defaults), **settings)
     assert plan.resources.partition == partition
 
 
-def test_who_asks_for_no_gpu_gets_none_of_the_profiles(source: Path) -> None:
+def test_requesting_no_gpu_removes_the_profiles_gpus(source: Path) -> None:
     plan = planned(source, Site(name="here", directives={"gres": "gpu:1,nvme:5"}), gpus_per_node=0)
     assert (plan.resources.gpus_per_node, flags(plan)["gres"]) == (0, "nvme:5")
 
 
-def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) -> None:
+def test_flags_that_accompany_gpus_accompany_those_of_the_users_flag(source: Path) -> None:
     site = Site(
         name="here",
         defaults=Defaults(gpu_partition="gpu", cpus_per_gpu=8),
@@ -224,10 +224,10 @@ def test_what_goes_with_a_gpu_goes_with_one_of_the_users_own_flag(source: Path) 
         ("gpus-per-node", SERVED, ("gpus-per-node", "1"), False),
     ],
 )  # fmt: skip
-def test_the_form_in_which_gpus_are_requested(
+def test_gpus_are_requested_in_the_form_of_the_plan(
     source: Path, wanted: Any, settings: dict[str, Any], flag: tuple[str, str], told: bool
 ) -> None:
-    """Another form than the site's is told, with both: what the plan chose for its user."""
+    """A form that differs from the site's is reported, with both, as a choice of the plan."""
     plan = planned(source, Site(name="here", gpu=Gpu(request=wanted)), use_gpu=True, **settings)
     assert [pair for pair in plan.batch.directives if pair[0] in OF_GPUS] == [flag]
     assert (flag[0] in plan.provenance.choice and wanted in plan.provenance.choice) is told
@@ -237,8 +237,8 @@ def test_the_form_in_which_gpus_are_requested(
     ("forbidden", "flag", "count"),
     [(["gpus-per-node"], ("gres", "gpu:1"), 1), (["gpus_per_node", "gres"], ("gpus-per-task", "1"), 2)],
 )
-def test_a_site_that_refuses_other_forms(source: Path, forbidden: list[str], flag: tuple[str, str], count: int) -> None:
-    """Where only one form is left, the plan says what that comes to: a GPU for each parameter server too."""
+def test_a_site_may_refuse_other_forms(source: Path, forbidden: list[str], flag: tuple[str, str], count: int) -> None:
+    """If only one form is left, the plan says what it results in: a GPU for each parameter server as well."""
     site = Site(name="here", gpu=Gpu(request="gpus-per-task"), forbidden=forbidden)
     plan = planned(source, site, use_gpu=True, **SERVED)
     assert flag in plan.batch.directives
@@ -252,7 +252,7 @@ def test_a_site_that_refuses_other_forms(source: Path, forbidden: list[str], fla
     st.integers(1, 6),
     st.one_of(st.none(), st.integers(7, 10)),
 )
-def test_what_is_asked_for_and_what_the_plan_says_are_one_number(
+def test_the_requested_number_of_gpus_is_the_one_in_the_plan(
     tmp_path_factory: pytest.TempPathFactory, wanted: Any, nodes: int, servers: int, workers: int, count: int | None
 ) -> None:
     folder = tmp_path_factory.getbasetemp() / "one-number"
@@ -303,17 +303,17 @@ def test_warnings(source: Path, settings: dict[str, Any], code: str, facts: tupl
         WORKERS,
     ],
 )
-def test_no_warning_where_each_has_its_own(source: Path, settings: dict[str, Any]) -> None:
+def test_no_warning_if_each_worker_has_its_own_gpu(source: Path, settings: dict[str, Any]) -> None:
     assert planned(source, **settings).warnings == ()
 
 
-def test_a_profile_that_gives_one_gpu_to_two_workers(source: Path) -> None:
+def test_a_profile_with_one_gpu_for_two_workers_gives_a_warning(source: Path) -> None:
     plan = planned(source, Site(name="here", directives={"gres": "gpu:1"}), **WORKERS)
     assert codes(plan) == ["shared-gpus"]
 
 
-def test_limits_count_what_slurm_gives(source: Path) -> None:
-    """A form that gives GPUs to parameter servers too meets the partition's limit with these."""
+def test_limits_count_the_gpus_that_slurm_grants(source: Path) -> None:
+    """With a form that also gives GPUs to parameter servers, these count towards the partition's limit."""
     site = Site(
         name="here",
         gpu=Gpu(request="gpus-per-task"),
@@ -324,13 +324,13 @@ def test_limits_count_what_slurm_gives(source: Path) -> None:
     assert "over-gpus" in codes(plan)
 
 
-def test_packaged_profiles_with_parameter_servers(source: Path) -> None:
+def test_packaged_profiles_give_parameter_servers_no_gpus(source: Path) -> None:
     for name in ("frontier", "daint", "mila", "sherlock"):
         plan = planned(source, profile(name), use_gpu=True, account="x", partition="gpu", time=60, **SERVED)
         assert gpus.allocation(flags(plan), 2, 2).per_node == plan.resources.gpus_per_node == 1, name  # type: ignore[union-attr]
 
 
-def test_mpirun_on_a_profile_that_asks_for_each_task(source: Path) -> None:
+def test_mpirun_works_on_a_profile_with_gpus_by_task(source: Path) -> None:
     site = Site(name="here", gpu=Gpu(request="gpus-per-task"), launcher=SiteLauncher(default="mpirun"))
     plan = planned(source, site, use_gpu=True, node_count=2, distributed_backend="mpi", process_count_per_node=2)
     assert flags(plan)["gpus-per-node"] == "2"

@@ -1,4 +1,4 @@
-"""The words that start a job's tasks, and the shapes of jobs that have none."""
+"""The commands that start a job's tasks, and the shapes of jobs that can't be started."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ MPI = Site(name="here", launcher=Launcher(mpi="pmix"))
         (SITE, {"distributed_training": Mpi(2), "launcher": "mpiexec"}, "mpiexec -n 2"),
     ],
 )  # fmt: skip
-def test_the_words_that_start_tasks(source: Path, site: Site, settings: dict[str, Any], words: str) -> None:
+def test_each_launcher_has_its_command(source: Path, site: Site, settings: dict[str, Any], words: str) -> None:
     assert " ".join(planned(source, site, **settings).job.launcher_words) == words
 
 
-def test_tasks_of_one_node_that_the_agent_starts(source: Path) -> None:
+def test_the_agent_starts_the_tasks_of_one_node(source: Path) -> None:
     launch = planned(source, launcher="spawn", distributed_training=MultiWorker(3)).job.launcher_words
     assert launch[1:] == ("-I", f"{PLACE.folder}/agent.pyz", "spawn", "3", "--")
 
@@ -57,7 +57,7 @@ def test_tasks_of_one_node_that_the_agent_starts(source: Path) -> None:
         ({"distributed_training": ParameterServer(1, 1), "node_count": 3}, "node_count"),
     ],
 )
-def test_shapes_that_can_not_be_started(source: Path, settings: dict[str, Any], where: str) -> None:
+def test_shapes_that_can_not_be_started_are_refused(source: Path, settings: dict[str, Any], where: str) -> None:
     (finding,) = unplannable(tensorflow(source, **settings), SITE)
     assert finding.where == where
 
@@ -65,26 +65,26 @@ def test_shapes_that_can_not_be_started(source: Path, settings: dict[str, Any], 
 @pytest.mark.parametrize(
     ("distribution", "expected"), [(ParameterServer(2, 1), "cyclic"), (MultiWorker(2), "cyclic"), (Mpi(2), None)]
 )
-def test_roles_are_dealt_over_the_nodes_in_the_allocation_too(source: Path, distribution: Any, expected: str | None) -> None:
+def test_roles_are_distributed_over_the_nodes_of_an_allocation(source: Path, distribution: Any, expected: str | None) -> None:
     assert flags(planned(source, distributed_training=distribution)).get("distribution") == expected
 
 
 @pytest.mark.parametrize(("of_site", "asked", "partition"), [("cpu", "gpu", "cpu"), (None, "gpu", "gpu"), (None, None, None)])
-def test_a_build_needs_no_partition_with_gpus(
+def test_a_build_job_uses_no_partition_with_gpus(
     source: Path, of_site: str | None, asked: str | None, partition: str | None
 ) -> None:
     site = Site(name="here", defaults=Defaults(partition=of_site))
     assert dict(build_directives(tensorflow(source, partition=asked), site, "pip-x", {})).get("partition") == partition
 
 
-def test_a_build_takes_no_gpu_of_the_profiles(source: Path) -> None:
+def test_a_build_job_takes_no_gpu_of_the_profile(source: Path) -> None:
     site = Site(name="here", directives={"gres": "gpu:1,nvme:5", "gpus-per-task": 1, "hint": "x"})
     header = dict(build_directives(tensorflow(source), site, "pip-x", {}))
     assert (header["gres"], header["hint"], "gpus-per-task" in header) == ("nvme:5", "x", False)
 
 
-def test_a_job_that_waits_for_its_build(source: Path) -> None:
-    """afterok, for a build that failed has left nothing to run with; and the job is not to wait for ever then."""
+def test_a_job_waits_for_its_build(source: Path) -> None:
+    """With afterok, since a failed build leaves nothing to run with; the job must not wait forever then."""
     estimator = tensorflow(source, sbatch={"dependency": "singleton"})
     header = flags(resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, after=Awaited("7", "pip-x")))
     assert (header["dependency"], header["kill-on-invalid-dep"]) == ("afterok:7,singleton", "yes")
@@ -92,11 +92,11 @@ def test_a_job_that_waits_for_its_build(source: Path) -> None:
 
 
 @pytest.mark.parametrize(("workers", "nodes", "unset"), [(3, 2, ("SLURM_NTASKS_PER_NODE",)), (4, 2, ()), (1, 1, ())])
-def test_srun_does_not_hear_of_room_that_is_left_free(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
+def test_srun_gets_no_flags_for_reserved_room(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
     assert planned(source, distributed_training=MultiWorker(workers), node_count=nodes).batch.shell.unset == unset
 
 
-def test_variables_of_the_user_win(source: Path) -> None:
+def test_variables_of_the_user_take_precedence(source: Path) -> None:
     plan = planned(
         source,
         Site(name="here", network=Network(interface="ib0")),
@@ -118,13 +118,13 @@ def test_variables_of_the_user_win(source: Path) -> None:
         ("nosuch", False, True, True),
     ],
 )
-def test_what_follows_from_who_starts_the_processes(name: str, step: bool, bare: bool, with_flag: bool) -> None:
-    """A launcher that is not there is refused later: nothing is said of it here."""
+def test_settings_follow_from_what_starts_the_processes(name: str, step: bool, bare: bool, with_flag: bool) -> None:
+    """A missing launcher is refused later, not here."""
     assert is_step(name) is step
     assert serves_mpi(name, SITE, {}) is bare
     assert serves_mpi(name, SITE, {"mpi": "pmix"}) is with_flag
     assert serves_mpi(name, MPI, {}) is (name != "spawn")
 
 
-def test_launchers_of_our_own_agent() -> None:
+def test_our_agent_is_a_launcher() -> None:
     assert of_agent() == ["none", "spawn"]

@@ -1,4 +1,4 @@
-"""The resolution: what is decided from an estimator and a site, and what has no plan."""
+"""Resolving a plan: what is decided from an estimator and a site, and what is refused."""
 
 from __future__ import annotations
 
@@ -40,10 +40,10 @@ from tests.unit.support import (
     unplannable,
 )
 
-# --- what comes out when nothing is asked for
+# --- the plan of an estimator without settings
 
 
-def test_a_job_that_asks_for_nothing(source: Path) -> None:
+def test_a_job_without_requests_has_the_defaults(source: Path) -> None:
     plan = planned(source)
     assert plan.resources == Resources(nodes=1, tasks=1, tasks_per_node=1)
     assert plan.batch.directives == (
@@ -56,7 +56,7 @@ def test_a_job_that_asks_for_nothing(source: Path) -> None:
     assert plan.job.variables == {}
 
 
-def test_the_command_is_the_script_and_its_arguments(source: Path) -> None:
+def test_the_command_is_the_script_with_its_arguments(source: Path) -> None:
     plan = planned(source, entry_script="sub/main.py", script_params={"--lr": 0.1, "--flag": ""}, resume_from="/runs/a b")
     assert plan.batch.command == ("/opt/env/bin/python3", "sub/main.py", "--lr", "0.1", "--flag", "--resume-from", "/runs/a b")
 
@@ -65,7 +65,7 @@ def test_a_script_whose_name_begins_with_a_dash_is_no_option(source: Path) -> No
     assert planned(source, entry_script="-x.py").batch.command == ("/opt/env/bin/python3", "./-x.py")
 
 
-def test_variables_are_texts(source: Path) -> None:
+def test_variables_are_strings(source: Path) -> None:
     assert planned(source, environment_variables={"A": 1, "B": "x y"}).job.variables == {"A": "1", "B": "x y"}
 
 
@@ -76,7 +76,7 @@ def test_a_machine_without_scheduler_has_no_flags(source: Path) -> None:
     assert plan.batch.template == "local.sh.j2"
 
 
-# --- who wins: the user, then the preset, then the site
+# --- precedence: the user, then the preset, then the site
 
 FULL = Site(
     name="full",
@@ -113,7 +113,7 @@ FULL = Site(
         ("constraint", "mine", "mine&gpus", "fast&gpus", "gpus"),
     ],
 )
-def test_the_user_goes_before_the_preset_and_the_preset_before_the_site(
+def test_precedence_is_user_then_preset_then_site(
     source: Path, name: str, asked: object, by_user: object, by_preset: object, by_site: object
 ) -> None:
     found = [
@@ -137,20 +137,20 @@ def test_the_time_limit(source: Path, settings: dict[str, Any], time_s: int) -> 
     assert resources(source, FULL, **settings).time_s == time_s
 
 
-def test_the_time_limit_in_the_header(source: Path) -> None:
+def test_the_time_limit_is_in_the_header(source: Path) -> None:
     assert flags(planned(source, time=90))["time"] == "01:30:00"
     assert flags(planned(source, max_run_duration_seconds=200_000))["time"] == "2-07:33:20"
     assert "time" not in flags(planned(source))
 
 
 @pytest.mark.parametrize(("before", "signal"), [(None, 120), (30, 120), (85, 120), (86, 121), (600, 635)])
-def test_slurm_warns_before_the_script_is_to_be_told(source: Path, before: int | None, signal: int) -> None:
-    """A script is told so long before the supervisor ends it, 35 s before the limit; the journal notes the limit at 120 s."""
+def test_slurm_warns_before_the_script_gets_its_notice(source: Path, before: int | None, signal: int) -> None:
+    """The notice precedes the supervisor's stop, which is 35 s before the limit; the journal notes the limit at 120 s."""
     notice: dict[str, Any] = {} if before is None else {"notice": {"before": before}}
     assert flags(planned(source, **notice))["signal"] == f"B:USR2@{signal}"
 
 
-def test_a_job_without_gpus_goes_to_another_partition(source: Path) -> None:
+def test_a_job_without_gpus_uses_another_partition(source: Path) -> None:
     found = resources(source, FULL)
     assert (found.partition, found.qos, found.constraint, found.gpu_type, found.gpus_per_node) == (
         "batch",
@@ -161,7 +161,7 @@ def test_a_job_without_gpus_goes_to_another_partition(source: Path) -> None:
     )
 
 
-def test_a_preemptible_job(source: Path) -> None:
+def test_a_preemptible_job_has_its_flags(source: Path) -> None:
     plan = planned(source, FULL, vm_priority="lowpriority", use_gpu=True)
     assert (plan.resources.partition, plan.resources.qos, plan.resources.requeue) == ("low", "preemptible", True)
     assert flags(plan)["requeue"] is True
@@ -172,7 +172,7 @@ def test_a_preemptible_job(source: Path) -> None:
     assert (dedicated.partition, dedicated.qos, dedicated.requeue) == ("batch", "normal", False)
 
 
-def test_zero_is_an_answer(source: Path) -> None:
+def test_zero_is_a_valid_setting(source: Path) -> None:
     assert resources(source, FULL, vm_size="large", gpus_per_node=0).gpus_per_node == 0
     assert resources(source, FULL, memory=0).memory == "0"
 
@@ -180,7 +180,7 @@ def test_zero_is_an_answer(source: Path) -> None:
 # --- the shell
 
 
-def test_the_shell_of_the_job(source: Path) -> None:
+def test_the_jobs_shell_is_set_up(source: Path) -> None:
     site = Site(
         name="here",
         environment=JobEnvironment(shebang="#!/bin/bash -l", unset=["A"], variables={"B": "1"}, prologue=["ulimit -c 0"]),
@@ -202,35 +202,35 @@ def test_the_shell_of_the_job(source: Path) -> None:
     assert plan.batch.shell.exports == {"NCCL_SOCKET_IFNAME": "ib0", "B": "1", "C": "2"}
 
 
-def test_modules_are_not_initialised_for_nothing(source: Path) -> None:
+def test_modules_are_initialised_only_if_needed(source: Path) -> None:
     assert planned(source, Site(name="here", modules=Modules(init="/etc/modules.sh"))).batch.shell.modules == ()
 
 
 @pytest.mark.parametrize("by", ["estimator", "site"])
-def test_the_template(source: Path, by: str) -> None:
+def test_the_template_is_in_the_plan(source: Path, by: str) -> None:
     site = Site(name="here", template="site.sh.j2")
     asked = {"template": "mine.sh.j2"} if by == "estimator" else {}
     assert planned(source, site, **asked).batch.template == ("mine.sh.j2" if by == "estimator" else "site.sh.j2")
 
 
-# --- what has no plan
+# --- what is refused
 
 
-def test_a_preset_that_there_is_not(source: Path) -> None:
+def test_an_unknown_preset_is_refused(source: Path) -> None:
     for name, site, known in (("larg", FULL, "'large'"), ("x", SITE, "none")):
         (finding,) = unplannable(tensorflow(source, vm_size=name), site)
         assert (finding.code, finding.where) == ("unknown-preset", "vm_size")
         assert tells(finding, repr(name), site.name, known)
 
 
-def test_a_version_that_there_is_not(source: Path) -> None:
+def test_an_unknown_version_is_refused(source: Path) -> None:
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["a"], "2.16": ["b"]}))
     (finding,) = unplannable(tensorflow(source, framework_version="1.13"), site)
     assert (finding.code, finding.where) == ("unknown-framework-version", "framework_version")
     assert tells(finding, "'1.13'", "2.15, 2.16")
 
 
-def test_several_nodes_of_one_machine(source: Path) -> None:
+def test_several_nodes_on_one_machine_are_refused(source: Path) -> None:
     estimator = tensorflow(source, compute_target=profile("local"), node_count=2, distributed_backend="mpi")
     (finding,) = unplannable(estimator, profile("local"))
     assert (finding.code, finding.where) == ("nodes-on-local", "node_count")
@@ -281,7 +281,7 @@ def test_warnings(source: Path, settings: dict[str, Any], code: str, facts: tupl
     assert planned(source, TIGHT, **settings, silence=[code]).warnings == ()
 
 
-def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
+def test_no_warning_about_what_the_profile_does_not_specify(source: Path) -> None:
     asked: dict[str, Any] = {"partition": "x", "gpus_per_node": 99, "time": "300-0", "mail_type": ["END"], "cpus_per_task": 999}
     assert planned(source, **asked).warnings == ()
     assert planned(source, TIGHT, partition="gpu", gpus_per_node=2, time="5:00", cpus_per_task=64).warnings == ()
@@ -290,14 +290,14 @@ def test_no_warning_of_what_the_profile_does_not_know(source: Path) -> None:
     assert planned(source, TIGHT, gpus_per_node=4, **TWO).warnings == ()
 
 
-def test_a_time_limit_that_slurm_can_not_keep(source: Path) -> None:
+def test_a_time_limit_that_slurm_rounds_is_reported(source: Path) -> None:
     assert codes(planned(source, time="3:59").warnings) == ["short-time"]
     assert planned(source, time="4:00").warnings == ()
     assert codes(planned(source, time="5:35", notice={"before": 300}).warnings) == ["early-notice"]
     assert planned(source, time="5:36", notice={"before": 300}).warnings == ()
 
 
-def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
+def test_a_parameter_by_old_and_new_name_gives_a_warning(source: Path) -> None:
     asked: dict[str, Any] = {"pip_requirements_file": "requirements.txt", "pip_requirements_file_path": "notes.txt"}
     assert codes(planned(source, **asked).warnings) == ["old-name"]
     assert planned(source, **asked, silence=["old-name"]).warnings == ()
@@ -318,18 +318,18 @@ def test_a_new_name_of_a_parameter_beside_its_old_one(source: Path) -> None:
         ("mila", {"partition": "main", "gpus_per_node": 3}, "over-gpus"),
     ],
 )  # fmt: skip
-def test_what_profiles_of_real_clusters_know(source: Path, name: str, settings: dict[str, Any], code: str) -> None:
+def test_profiles_of_real_clusters_give_their_warnings(source: Path, name: str, settings: dict[str, Any], code: str) -> None:
     assert code in codes(planned(source, profile(name), **settings).warnings)
 
 
-def test_a_retired_site(source: Path) -> None:
+def test_a_retired_site_gives_a_warning(source: Path) -> None:
     assert planned(source, Site(name="old", status="retired")).warnings[0].code == "retired"
 
 
 # --- the plan is pure, plain data
 
 
-def test_planning_touches_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_planning_changes_nothing(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     estimator = tensorflow(source, use_gpu=True, environment_definition=Environment("/opt/env/bin/python3"))
     site = profile("narval")
     estimator = dataclasses.replace(estimator, account="def-ada", time=60)
@@ -396,7 +396,7 @@ def test_a_job_without_a_time_limit(source: Path) -> None:
     assert planned(source, site, time="300-0", partition="long").warnings == ()
 
 
-def test_the_job_knows_after_what_it_starts_again(source: Path) -> None:
+def test_the_plan_holds_the_restart_rules(source: Path) -> None:
     more_memory = {"times": 2, "memory": "x1.5", "at_most": "128G"}
     restarts = {"time-limit": 10, "preempted": "unlimited", "out-of-memory": more_memory, "script": 0}
     plan = planned(source, restarts=restarts, memory="16G")
@@ -410,7 +410,7 @@ def test_the_job_knows_after_what_it_starts_again(source: Path) -> None:
     assert JobPlan.from_dict(json.loads(plan.to_json())["job"]) == plan.job
 
 
-def test_memory_that_is_to_grow_must_be_known(source: Path) -> None:
+def test_memory_that_grows_on_restart_must_be_given(source: Path) -> None:
     restarts = {"out-of-memory": {"times": 2, "memory": "x1.5"}}
     for memory in (None, 0):
         with pytest.raises(SpecError) as caught:

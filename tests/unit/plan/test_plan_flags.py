@@ -32,7 +32,7 @@ from tests.unit.support import SITE, flags, planned, resources, tells, tensorflo
         ("none", "a100", {}),
     ],
 )
-def test_gpus_are_asked_for_as_the_site_wants(source: Path, request_by: Any, kind: str | None, flag: dict[str, str]) -> None:
+def test_gpus_are_requested_in_the_sites_form(source: Path, request_by: Any, kind: str | None, flag: dict[str, str]) -> None:
     found = flags(planned(source, Site(name="here", gpu=Gpu(request=request_by)), gpus_per_node=4, gpu_type=kind))
     names = ("gres", "gpus", "gpus-per-node", "gpus-per-task")
     assert {name: found[name] for name in names if name in found} == flag
@@ -48,11 +48,11 @@ def test_gpus_are_asked_for_as_the_site_wants(source: Path, request_by: Any, kin
         ({"gpus_per_node": 0}, 0),
     ],
 )  # fmt: skip
-def test_how_many_gpus(source: Path, asked: dict[str, Any], count: int) -> None:
+def test_the_number_of_gpus_is_resolved(source: Path, asked: dict[str, Any], count: int) -> None:
     assert resources(source, **asked).gpus_per_node == count
 
 
-def test_the_type_of_gpu(source: Path) -> None:
+def test_the_type_of_gpu_is_requested(source: Path) -> None:
     site = Site(name="here", gpu=Gpu(type="a100", types=["a100", "a40"]), partitions={"mig": Partition(gpu_type="slice")})
     assert resources(source, site, use_gpu=True).gpu_type == "a100"
     assert resources(source, site, use_gpu=True, partition="mig").gpu_type == "slice"
@@ -60,7 +60,7 @@ def test_the_type_of_gpu(source: Path) -> None:
     assert resources(source, site).gpu_type is None
 
 
-def test_what_goes_with_a_gpu(source: Path) -> None:
+def test_flags_that_accompany_gpus_are_added(source: Path) -> None:
     defaults = Defaults(cpus_per_gpu=16, memory_per_gpu="60G", memory="4G", cpus_per_task=1)
     site = Site(name="here", gpu=Gpu(sbatch={"gpu-bind": "closest"}, srun={"cpu-bind": "none"}), defaults=defaults)
     with_gpus = planned(source, site, gpus_per_node=2)
@@ -77,7 +77,7 @@ def test_what_goes_with_a_gpu(source: Path) -> None:
 
 
 @pytest.mark.parametrize(("processes", "gpus", "each"), [(1, 4, "4"), (2, 4, "2"), (4, 4, "1")])
-def test_gpus_for_each_task(source: Path, processes: int, gpus: int, each: str) -> None:
+def test_gpus_are_requested_for_each_task(source: Path, processes: int, gpus: int, each: str) -> None:
     site = Site(name="here", gpu=Gpu(request="gpus-per-task"))
     asked: dict[str, Any] = {"distributed_backend": "mpi", "process_count_per_node": processes, "node_count": 2}
     assert flags(planned(source, site, gpus_per_node=gpus, **asked))["gpus-per-task"] == each
@@ -95,7 +95,7 @@ def test_gpus_for_each_task(source: Path, processes: int, gpus: int, each: str) 
         ({"gpu-bind": "closest"}, {"gres": "gpu:2"}),
     ],
 )
-def test_generic_resources_of_the_users_own(source: Path, passed: dict[str, Any], found: dict[str, object]) -> None:
+def test_the_users_own_generic_resources_are_kept(source: Path, passed: dict[str, Any], found: dict[str, object]) -> None:
     header = flags(planned(source, gpus_per_node=2, sbatch=passed))
     assert {
         name: value for name, value in header.items() if name in ("gres", "gpus", "gpus-per-node", "gpus-per-task")
@@ -135,12 +135,12 @@ def test_constraints_are_joined_by_and(source: Path, own: str | None, of_gpus: s
         ("time", "time", ("`time`",)),
         ("mem", "memory", ("`memory`",)),
         ("gres", "gpus_per_node", ("`gpus_per_node`",)),
-        ("gpus", "sbatch['gpus']", ("`sbatch[gpus]`",)),  # nothing that this site is asked for writes it
+        ("gpus", "sbatch['gpus']", ("`sbatch[gpus]`",)),  # no setting of this site writes it
         ("mail-user", "mail_user", ("`mail_user`",)),
         ("comment", "sbatch['comment']", ("`sbatch[comment]`",)),
     ],
 )
-def test_a_flag_that_the_site_requires(source: Path, required: str, where: str, facts: tuple[str, ...]) -> None:
+def test_a_flag_required_by_the_site_must_be_given(source: Path, required: str, where: str, facts: tuple[str, ...]) -> None:
     site = Site(name="here", required=[required], account_pattern="lab_.+", partitions={"cpu": Partition(), "gpu": Partition()})
     (finding,) = unplannable(tensorflow(source), site)
     assert (finding.code, finding.where) == ("required-flag", where)
@@ -149,7 +149,7 @@ def test_a_flag_that_the_site_requires(source: Path, required: str, where: str, 
     assert flags(planned(source, site, sbatch={required: given}))[required] == given
 
 
-def test_all_that_is_missing_is_said_at_once(source: Path) -> None:
+def test_all_missing_flags_are_reported_at_once(source: Path) -> None:
     findings = unplannable(tensorflow(source), Site(name="here", required=["account", "time", "qos"]))
     assert [finding.where for finding in findings] == ["account", "time", "qos"]
 
@@ -171,19 +171,19 @@ def test_a_required_flag_may_come_from_the_site(source: Path) -> None:
         ("gpu-bind", {"sbatch": {"gpu_bind": "none"}}, "sbatch['gpu-bind']"),
     ],
 )
-def test_a_flag_that_the_site_refuses(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
+def test_a_flag_refused_by_the_site_is_an_error(source: Path, forbidden: str, settings: dict[str, Any], where: str) -> None:
     (finding,) = unplannable(tensorflow(source, **settings), Site(name="here", forbidden=[forbidden]))
     assert (finding.code, finding.where) == ("forbidden-flag", where)
     assert tells(finding, "here", f"--{forbidden}")
 
 
 @pytest.mark.parametrize("settings", [{"exclusive": False}, {"sbatch": {"mem": None}}, {"sbatch": {"exclusive": False}}])
-def test_what_is_left_out_is_not_asked_for(source: Path, settings: dict[str, Any]) -> None:
+def test_an_omitted_flag_is_not_requested(source: Path, settings: dict[str, Any]) -> None:
     plan = planned(source, Site(name="here", forbidden=["mem", "exclusive"]), **settings)
     assert not {"mem", "exclusive"} & flags(plan).keys()
 
 
-def test_what_the_site_refuses_is_never_written(source: Path) -> None:
+def test_a_flag_refused_by_the_site_is_never_written(source: Path) -> None:
     site = Site(
         name="here",
         forbidden=["gres", "mem", "export", "signal"],
@@ -195,7 +195,7 @@ def test_what_the_site_refuses_is_never_written(source: Path) -> None:
     assert not {"gres", "mem", "export", "signal"} & flags(plan).keys()
 
 
-def test_an_account_of_another_form(source: Path) -> None:
+def test_an_account_of_the_wrong_form_is_reported(source: Path) -> None:
     site = Site(name="here", account_pattern="project_[0-9]+")
     for settings in ({"account": "project_1x"}, {"sbatch": {"account": "project_1x"}}):
         (finding,) = unplannable(tensorflow(source, **settings), site)
@@ -233,7 +233,7 @@ DEFAULTS = Defaults(memory="8G", cpus_per_task=2, time="1:00:00")
          "tres-bind", "gpu-bind"),
     ],
 )  # fmt: skip
-def test_what_is_given_takes_the_place_of_what_excludes_it(
+def test_a_given_flag_replaces_those_that_it_excludes(
     source: Path, site: dict[str, Any], settings: dict[str, Any], there: str, gone: str
 ) -> None:
     presets = {"big": Preset(memory="200G")}
@@ -253,7 +253,7 @@ def test_what_is_given_takes_the_place_of_what_excludes_it(
         ({"cpus-per-task": 2}, {"sbatch": {"cpus-per-task": 4}}, ("cpus-per-task", 4)),
     ],
 )
-def test_a_parameter_goes_before_a_profiles_directive(
+def test_a_parameter_takes_precedence_over_a_profiles_directive(
     source: Path, directive: dict[str, Any], settings: dict[str, Any], expected: tuple[str, object]
 ) -> None:
     assert expected in planned(source, Site(name="here", directives=directive), **settings).batch.directives
@@ -277,7 +277,7 @@ def test_a_parameter_goes_before_a_profiles_directive(
     ],
 )
 @pytest.mark.parametrize("by", ["user", "profile"])
-def test_the_plan_says_what_the_job_gets_by_any_flag(
+def test_the_plan_shows_the_resources_requested_by_any_flag(
     source: Path, passed: dict[str, Any], name: str, expected: object, by: str
 ) -> None:
     site = Site(name="here", defaults=DEFAULTS, directives=passed if by == "profile" else {})
@@ -293,14 +293,14 @@ def test_cpus_of_the_users_own_flag_reach_srun(source: Path) -> None:
     assert [word for word in by_srun if "cpus-per" in word] == ["--cpus-per-gpu=3"]
 
 
-def test_what_goes_with_a_partition_goes_with_one_of_the_users_own_flag(source: Path) -> None:
+def test_flags_that_accompany_a_partition_accompany_one_of_the_users_flag(source: Path) -> None:
     site = Site(name="here", partitions={"gpu": Partition(qos="of-gpu", max_time="1:00:00", gpu_type="a40")})
     plan = planned(source, site, use_gpu=True, sbatch={"partition": "gpu", "time": "2:00:00"})
     assert (plan.resources.qos, plan.resources.gpu_type) == ("of-gpu", "a40")
     assert "over-time" in [one.code for one in plan.warnings]
 
 
-def test_generic_resources_of_all_are_one_flag(source: Path) -> None:
+def test_all_generic_resources_are_joined_in_one_flag(source: Path) -> None:
     site = Site(name="here", directives={"gres": "nvme:100,lustre"}, gpu=Gpu(sbatch={"gres": "shm:1"}))
     plan = planned(source, site, use_gpu=True, sbatch={"gres": ["nvme:50", "craynetwork:2"]})
     assert flags(plan)["gres"] == "gpu:1,nvme:50,lustre,shm:1,craynetwork:2"
@@ -321,19 +321,21 @@ def test_generic_resources_of_all_are_one_flag(source: Path) -> None:
         (SiteLauncher(single="none"), "srun", "srun", ("srun", "--nodes=1", "--ntasks=1", "--export=ALL")),
     ],
 )
-def test_the_launcher(source: Path, of_site: SiteLauncher, asked: str | None, launcher: str, words: tuple[str, ...]) -> None:
+def test_the_launcher_is_resolved(
+    source: Path, of_site: SiteLauncher, asked: str | None, launcher: str, words: tuple[str, ...]
+) -> None:
     plan = planned(source, Site(name="here", launcher=of_site), launcher=asked)
     assert (plan.job.launcher, plan.job.launcher_words) == (launcher, words)
 
 
-def test_a_launcher_that_the_site_refuses(source: Path) -> None:
+def test_a_launcher_refused_by_the_site_is_an_error(source: Path) -> None:
     site = Site(name="here", launcher=SiteLauncher(default="ibrun", forbidden=["srun"]))
     (finding,) = unplannable(tensorflow(source, launcher="srun"), site)
     assert (finding.code, finding.where) == ("forbidden-launcher", "launcher")
     assert tells(finding, "srun", "ibrun")
 
 
-def test_a_launcher_that_there_is_not(source: Path) -> None:
+def test_an_unknown_launcher_is_refused(source: Path) -> None:
     for estimator, site, where, facts in (
         (tensorflow(source, launcher="sruns"), SITE, "launcher", ("'sruns'", "'srun'")),
         (tensorflow(source), Site(name="here", launcher=SiteLauncher(default="yod")), "site here: launcher", ("'yod'",)),
@@ -346,19 +348,19 @@ def test_a_launcher_that_there_is_not(source: Path) -> None:
 # --- flags that are passed through
 
 
-def test_a_flag_that_is_passed_through_takes_the_place_of_ours(source: Path) -> None:
+def test_a_flag_passed_through_replaces_ours(source: Path) -> None:
     plan = planned(source, sbatch={"job-name": "mine", "--hint": "nomultithread", "requeue": True, "comment": ["a", "b"]})
     assert plan.batch.directives[0] == ("job-name", "mine")
     assert plan.batch.directives[-4:] == (("hint", "nomultithread"), ("requeue", True), ("comment", "a"), ("comment", "b"))
 
 
 @pytest.mark.parametrize("nothing", [None, False, []])
-def test_nothing_leaves_a_flag_out(source: Path, nothing: object) -> None:
+def test_a_flag_set_to_none_is_left_out(source: Path, nothing: object) -> None:
     assert "job-name" not in flags(planned(source, sbatch={"job-name": nothing}))
     assert planned(source, srun={"export": nothing}).job.launcher_words == ("srun", "--nodes=1", "--ntasks=1")
 
 
-def test_flags_of_srun(source: Path) -> None:
+def test_flags_of_srun_are_passed_through(source: Path) -> None:
     plan = planned(
         source, cpus_per_task=4, srun={"cpu-bind": "cores", "--label": True, "export": "NONE", "mpi": ["a", "b"], "wait": 0}
     )
@@ -368,7 +370,7 @@ def test_flags_of_srun(source: Path) -> None:
     )  # fmt: skip
 
 
-def test_the_cluster_that_was_asked_for_however(source: Path) -> None:
+def test_the_requested_cluster_is_used_however_it_is_given(source: Path) -> None:
     wice = Site(name="here", cluster="wice")
     for settings, cluster in (({}, "wice"), ({"sbatch": {"clusters": "lab"}}, "lab"), ({"sbatch": {"-M": "lab"}}, "lab")):
         plan = planned(source, wice, **settings)
@@ -377,20 +379,20 @@ def test_the_cluster_that_was_asked_for_however(source: Path) -> None:
     assert planned(source).cluster is None
 
 
-def test_later_flags_win(source: Path) -> None:
+def test_later_flags_take_precedence(source: Path) -> None:
     site = Site(name="here", directives={"hint": "site", "comment": "site"}, gpu=Gpu(sbatch={"hint": "gpu", "comment": "gpu"}))
     plan = planned(source, site, use_gpu=True, sbatch={"hint": "user"})
     assert (flags(plan)["hint"], flags(plan)["comment"]) == ("user", "gpu")
 
 
-def test_mail(source: Path) -> None:
+def test_mail_flags_are_written(source: Path) -> None:
     asked: dict[str, Any] = {"mail_type": ["END", "FAIL"], "mail_user": "ada@example.org"}
     one_line = flags(planned(source, **asked))
     assert (one_line["mail-type"], one_line["mail-user"]) == ("END,FAIL", "ada@example.org")
     assert flags(planned(source, Site(name="here", mail_one_type_per_line=True), **asked))["mail-type"] == ["END", "FAIL"]
 
 
-def test_every_wish_has_its_flag(source: Path) -> None:
+def test_every_request_has_its_flag(source: Path) -> None:
     plan = planned(
         source, Site(name="here", cluster="mars", environment=JobEnvironment(export="NONE")), job_name="mine", partition="gpu",
         account="lab", qos="high", constraint="fast", time="1-0", memory="16G", cpus_per_task=8, exclusive=True,
@@ -404,7 +406,7 @@ def test_every_wish_has_its_flag(source: Path) -> None:
     assert plan.cluster == "mars"
 
 
-# --- what a person is shown
+# --- what the user is shown
 
 
 @pytest.mark.parametrize(
@@ -418,7 +420,7 @@ def test_every_wish_has_its_flag(source: Path) -> None:
         ({"sbatch": {"partition": "gpu", "qos": "high"}}, ["partition  gpu", "qos        high"]),
     ],
 )
-def test_what_the_plan_shows(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
+def test_the_plan_is_shown_with_its_sources(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
     shown = plan_text(planned(source, **settings)).splitlines()
     assert [row for row in rows if row not in shown] == []
 

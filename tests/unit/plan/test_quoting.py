@@ -1,4 +1,4 @@
-"""The one way of text into a batch script: byte for byte through a real bash, and through sbatch's own rules."""
+"""The only way for text to get into a batch script: byte for byte through a real bash, and through sbatch's own rules."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ SHELL = st.text(st.sampled_from("'\"\\$`!#~*?[]{}()<>|&;=%^ \t\n\r-aé0x\x01\udc
 
 
 def through_bash(line: str, locale: str = "C") -> list[bytes]:
-    """Return the words that a real bash makes of a line."""
+    """Return the words into which a real bash splits a line."""
     script = f"printf '%s\\0' {line}\n"
     assert script.isascii()
     assert "\r" not in script
@@ -81,7 +81,7 @@ def test_a_value_stands_on_one_line(value: str) -> None:
         (Raw("$RUN"), "$RUN"),
     ],
 )
-def test_a_word_is_as_plain_as_can_be(value: object, word: str) -> None:
+def test_a_word_is_quoted_only_if_needed(value: object, word: str) -> None:
     assert quote(value) == word
 
 
@@ -91,7 +91,7 @@ def test_no_value_is_quoted_twice() -> None:
     assert words([]) == ""
 
 
-def test_a_surrogate_that_is_no_byte_is_an_error() -> None:
+def test_a_surrogate_that_stands_for_no_byte_is_an_error() -> None:
     with pytest.raises(UnicodeEncodeError):
         quote("\ud800")
 
@@ -131,14 +131,14 @@ def test_any_argument_reaches_the_task_through_the_whole_script(
     assert plan.batch.command == (str(python), "train.py", *short)
 
 
-# --- sbatch reads its lines with rules of its own
+# --- sbatch reads its lines by its own rules
 
 
 def read_by_sbatch(line: str, *, comment_in_quotes: bool = False) -> list[str]:
-    """Return the words that sbatch makes of a line after ``#SBATCH``; ValueError where it refuses the line.
+    """Return the words that sbatch reads from a line after ``#SBATCH``. Raises ValueError if it refuses the line.
 
-    As 22.05.8 and 24.11.5 were seen to do (:func:`test_the_model_of_sbatch` holds what was seen). ``comment_in_quotes``
-    is a stricter reader, to which a bare # starts a comment inside quotes too.
+    As observed with 22.05.8 and 24.11.5 (:func:`test_the_model_of_sbatch` has the observations). ``comment_in_quotes``
+    is a stricter reader, for which a bare # starts a comment inside quotes as well.
     """
     found: list[str] = []
     rest = line.lstrip()
@@ -236,7 +236,7 @@ def test_any_printable_value_reaches_sbatch(value: str) -> None:
 
 
 @pytest.mark.parametrize("value", SEEN)
-def test_a_value_that_was_seen_to_reach_sbatch(value: str) -> None:
+def test_an_observed_value_reaches_sbatch(value: str) -> None:
     assert read_by_sbatch(directive("comment", value), comment_in_quotes=True) == [f"--comment={value}"]
 
 
@@ -253,12 +253,12 @@ def test_a_value_that_was_seen_to_reach_sbatch(value: str) -> None:
         ('say "no"\\', '--hold="say \\"no\\"\\\\"'),
     ],
 )
-def test_a_directive_is_as_plain_as_can_be(value: object, line: str) -> None:
+def test_a_directive_is_quoted_only_if_needed(value: object, line: str) -> None:
     assert directive("hold", value) == line
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\tb", "\0", "\x1b", "a\u2028b", "\udcff", "a\xa0b"])
-def test_what_no_directive_can_carry_is_refused_before(value: str) -> None:
+def test_a_value_that_no_directive_can_hold_is_refused(value: str) -> None:
     (finding,) = printable("job_name", value)
     assert (finding.code, finding.where) == ("control-characters", "job_name")
     assert tells(finding, repr(value))

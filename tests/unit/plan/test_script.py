@@ -1,4 +1,4 @@
-"""The batch script: golden files, what each packaged profile demands, and templates of the user's own."""
+"""The batch script: golden files, the requirements of each packaged profile, and the user's own templates."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ MODULES = Software("python3", ("tensorflow/2.16", "cuda"), {"TF_CPP_MIN_LOG_LEVE
 
 
 def demanded(site: Site, settings: dict[str, Any]) -> dict[str, Any]:
-    """Return the settings with what the site requires, and without what it refuses."""
+    """Return the settings with the flags that the site requires, and without those that it refuses."""
     partition = next(iter(site.partitions), "gpu")
     needs: dict[str, Any] = {"account": "lab", "partition": partition, "time": 60, "qos": "regular", **OWN.get(site.name, {})}
     required = {name: value for name, value in needs.items() if name in site.required}
@@ -92,13 +92,13 @@ def names(script: str) -> set[str]:
 
 
 @pytest.mark.parametrize(("name", "estimator"), list(itertools.product(SITES, ESTIMATORS)))
-def test_the_script_is_that_of_the_golden_file(source: Path, name: str, estimator: str, update_golden: bool) -> None:
+def test_the_script_equals_the_golden_file(source: Path, name: str, estimator: str, update_golden: bool) -> None:
     software = MODULES if estimator == "everything" else SOFTWARE
     compare(f"{name}-{estimator}", script_of(job(source, profile(name), ESTIMATORS[estimator], software)), update_golden)
 
 
 @pytest.mark.parametrize("name", CONTAINERS)
-def test_the_script_of_a_container_is_that_of_the_golden_file(source: Path, name: str, update_golden: bool) -> None:
+def test_the_script_of_a_container_equals_the_golden_file(source: Path, name: str, update_golden: bool) -> None:
     site, software, settings = CONTAINERS[name]
     compare(f"container-{name}", script_of(job(source, site, settings, software)), update_golden)
 
@@ -111,7 +111,7 @@ def compare(name: str, script: str, update: bool) -> None:
     assert script == file.read_bytes().decode("utf-8"), "see: pytest tests/unit --update-golden"
 
 
-def test_there_is_no_other_golden_file() -> None:
+def test_every_golden_file_is_used() -> None:
     names = [
         *(f"{name}-{kind}" for name, kind in itertools.product(SITES, ESTIMATORS)),
         *(f"container-{n}" for n in CONTAINERS),
@@ -124,7 +124,7 @@ def golden() -> list[Path]:
 
 
 @pytest.mark.parametrize("file", golden(), ids=lambda file: file.name)
-def test_a_golden_file_is_ascii_and_bash(file: Path) -> None:
+def test_golden_files_are_ascii_and_valid_bash(file: Path) -> None:
     data = file.read_bytes()
     assert data.isascii()
     assert b"\r" not in data
@@ -137,7 +137,7 @@ def test_a_golden_file_is_ascii_and_bash(file: Path) -> None:
     assert (checked.returncode, checked.stderr) == (0, "")
 
 
-def test_shellcheck_has_nothing_to_say_of_the_golden_files() -> None:
+def test_shellcheck_accepts_the_golden_files() -> None:
     if shutil.which("shellcheck") is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)("there is no shellcheck in PATH")
     checked = subprocess.run(["shellcheck", *golden()], capture_output=True, text=True, check=False)
@@ -158,13 +158,13 @@ OF_GPUS = {"gres", "gpus", "gpus-per-node", "gpus-per-task"}
 
 
 def form_of(site: Site, shape: str) -> str:
-    """The profile's own way to ask for GPUs, where it can say that each worker has one and a parameter server none."""
+    """Return how the profile requests GPUs, if it can request one for each worker and none for parameter servers."""
     unable = {"gpus": ("mpi", "ps", "multiworker"), "gpus-per-task": ("ps",)}
     return "gpus-per-node" if shape in unable.get(site.gpu.request, ()) else site.gpu.request
 
 
 @pytest.mark.parametrize(("name", "shape"), list(itertools.product([name for name in PACKAGED if name != "local"], SHAPES)))
-def test_a_profile_gets_what_it_requires_and_not_what_it_refuses(source: Path, name: str, shape: str) -> None:
+def test_a_script_has_the_flags_that_the_profile_requires_and_none_that_it_refuses(source: Path, name: str, shape: str) -> None:
     site = profile(name)
     script = script_of(job(source, site, SHAPES[shape]))
     found = names(script)
@@ -190,14 +190,14 @@ def test_nothing_of_the_variables_is_in_the_script(source: Path) -> None:
     assert "s3cret" not in script_of(planned(source, environment_variables={"TOKEN": "s3cret"}))
 
 
-def test_the_header_stands_before_the_first_command(source: Path) -> None:
-    """sbatch reads no line after the first that is neither empty nor a comment."""
+def test_the_header_precedes_the_first_command(source: Path) -> None:
+    """sbatch stops reading at the first line that is neither empty nor a comment."""
     lines = script_of(planned(source, profile("alex"), time=60, use_gpu=True)).splitlines()
     first = next(number for number, line in enumerate(lines) if line and not line.startswith("#"))
     assert not [line for line in lines[first:] if line.startswith("#SBATCH")]
 
 
-# --- templates of the user's own
+# --- the user's own templates
 
 
 def template(folder: Path, name: str, text: str | bytes) -> Path:
@@ -207,7 +207,7 @@ def template(folder: Path, name: str, text: str | bytes) -> Path:
     return path
 
 
-def test_a_template_may_take_the_place_of_ours(source: Path, tmp_path: Path) -> None:
+def test_a_template_may_replace_ours(source: Path, tmp_path: Path) -> None:
     text = """{{ plan.batch.shell.shebang | raw }}
 {% for flag, value in plan.batch.directives if flag == "job-name" %}
 #SBATCH {{ flag | directive(value) }}
@@ -224,7 +224,7 @@ echo {{ plan.batch.command[3] }} {{ plan.batch.command | words }} # {{ plan.batc
 
 
 def test_a_prologue_may_have_several_lines(source: Path) -> None:
-    """A function, a here-document: what shell has."""
+    """A function, a here-document or other shell code."""
     site = Site(name="here", environment=JobEnvironment(prologue=["setup() {\n\tulimit -c 0\n}", "setup"]))
     assert "setup() {\n\tulimit -c 0\n}\nsetup\n" in render(planned(source, site), [TEMPLATES])
 
@@ -240,20 +240,20 @@ def test_a_template_may_change_one_block(source: Path, tmp_path: Path) -> None:
     assert mine != ours
 
 
-def test_a_block_can_keep_what_it_extends(source: Path, tmp_path: Path) -> None:
+def test_a_block_can_include_the_block_that_it_extends(source: Path, tmp_path: Path) -> None:
     text = '{% extends "slurm.sh.j2" %}\n{% block header %}\n{{ super() }}\n#SBATCH --hold\n{% endblock %}\n'
     template(tmp_path, "mine.sh.j2", text)
     mine = render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
     assert header(mine) == [*header(render(planned(source), [TEMPLATES])), "--hold"]
 
 
-def test_the_first_folder_wins(source: Path, tmp_path: Path) -> None:
+def test_the_first_folder_takes_precedence(source: Path, tmp_path: Path) -> None:
     template(tmp_path / "a", "slurm.sh.j2", "#!/bin/bash\n# a\n")
     template(tmp_path / "b", "slurm.sh.j2", "#!/bin/bash\n# b\n")
     assert render(planned(source), [tmp_path / "none", tmp_path / "a", tmp_path / "b", TEMPLATES]) == "#!/bin/bash\n# a\n"
 
 
-def test_a_template_in_the_home(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_template_in_the_home_is_used(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     template(tmp_path, "mine.sh.j2", "#!/bin/bash\n")
     assert render(planned(source, template="~/mine.sh.j2"), [TEMPLATES]) == "#!/bin/bash\n"
@@ -273,7 +273,9 @@ def test_a_template_in_the_home(source: Path, tmp_path: Path, monkeypatch: pytes
         (b"\xff\xfe", "template-error", "mine.sh.j2", "UnicodeDecodeError: "),
     ],
 )
-def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, code: str, where: str, fact: str) -> None:
+def test_a_template_with_an_error_is_reported(
+    source: Path, tmp_path: Path, text: str | bytes, code: str, where: str, fact: str
+) -> None:
     template(tmp_path, "mine.sh.j2", text)
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="mine.sh.j2"), [tmp_path, TEMPLATES])
@@ -283,7 +285,7 @@ def test_a_wrong_template(source: Path, tmp_path: Path, text: str | bytes, code:
     assert tells(finding, fact.format(**places))
 
 
-def test_a_template_that_there_is_not(source: Path) -> None:
+def test_a_missing_template_is_refused(source: Path) -> None:
     with pytest.raises(TemplateError) as caught:
         render(planned(source, template="none.sh.j2"), [TEMPLATES])
     (finding,) = caught.value.findings
@@ -297,7 +299,7 @@ def test_the_site_may_name_a_template(source: Path, tmp_path: Path) -> None:
     assert render(planned(source, dataclasses.replace(SITE, template=str(path))), [TEMPLATES]) == "#!/bin/bash\n# here\n"
 
 
-def test_a_template_of_ones_own_for_the_head_leaves_the_trace(source: Path, tmp_path: Path) -> None:
+def test_the_users_own_head_template_keeps_the_trace(source: Path, tmp_path: Path) -> None:
     own = tmp_path / "mine.sh.j2"
     own.write_text('{% extends "slurm.sh.j2" %}{% block run %}\n# mine\nRUN={{ plan.run.folder }}\n{% endblock %}')
     script = render(planned(source, template=str(own)), [TEMPLATES])

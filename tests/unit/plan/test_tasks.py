@@ -1,4 +1,4 @@
-"""From a distribution to its tasks: each rule of each one, told in full, since the job follows it to the letter."""
+"""From a distribution to its tasks: all rules of each one in full, since the job follows them to the letter."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ IN_PLACE = ("worker", "ps")
         (ParameterServer(2, 1, evaluator_count=1, evaluator_grace_s=5), OF_ESTIMATOR,
          Distribution((("chief", 1), ("ps", 1), ("worker", 2), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
                restartable=IN_PLACE, evaluator_grace_s=5, **SERVED)),
-        (ParameterServer(1, 1, evaluator_count=1), PLAIN,  # an evaluator of its own making never ends: no grace
+        (ParameterServer(1, 1, evaluator_count=1), PLAIN,  # a script's own evaluator never ends: no grace
          Distribution((("chief", 1), ("ps", 1), ("worker", 1), ("evaluator", 1)), layout="chief", gpu_roles=COMPUTING,
                restartable=IN_PLACE, evaluator_grace_s=0, **SERVED)),
         (ParameterServer(1, 1, layout="master"), PLAIN,
@@ -91,7 +91,7 @@ IN_PLACE = ("worker", "ps")
          Distribution((("rank", 2),), bind=True, **{**RANKS, "straggler_grace_s": 9})),
     ],
 )  # fmt: skip
-def test_the_rules_of_a_distribution(source: Path, wish: Any, script: ScriptFacts, expected: Distribution) -> None:
+def test_each_distribution_has_its_rules(source: Path, wish: Any, script: ScriptFacts, expected: Distribution) -> None:
     assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[0] == expected
 
 
@@ -119,7 +119,7 @@ ONLY_MPI = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("mpi",
         (WITH_MPI, HOROVOD, ANY, {"launcher": "spawn"}, "has no MPI for spawn"),
     ],
 )
-def test_horovod_goes_over_gloo_where_there_is_no_mpi(
+def test_horovod_uses_gloo_if_there_is_no_mpi(
     source: Path, site: Site, script: ScriptFacts, software: Software, settings: dict[str, Any], why: str
 ) -> None:
     found, choice = tasks_of(tensorflow(source, distributed_training=Mpi(2), **settings), site, script, software)
@@ -144,5 +144,5 @@ def test_horovod_goes_over_gloo_where_there_is_no_mpi(
         (MultiWorker(), PLAIN, ""),
     ],
 )
-def test_what_was_chosen_is_told(source: Path, wish: Any, script: ScriptFacts, why: str) -> None:
+def test_the_plan_says_what_was_chosen(source: Path, wish: Any, script: ScriptFacts, why: str) -> None:
     assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[1] == why

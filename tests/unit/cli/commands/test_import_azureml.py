@@ -29,7 +29,7 @@ def call(slurmtf: CommandLine) -> CommandLine:
     return slurmtf
 
 
-def test_the_report(file: Path, call: CommandLine) -> None:
+def test_the_report_is_printed(file: Path, call: CommandLine) -> None:
     done = call("import-azureml", file)
     assert done.exit_code == 0
     lines = done.out.splitlines()
@@ -45,7 +45,7 @@ def test_the_report(file: Path, call: CommandLine) -> None:
     assert "entry_script: train.py" in (file.parent / "job.yaml").read_text(encoding="utf-8")
 
 
-def test_a_file_that_is_there_stays(file: Path, call: CommandLine) -> None:
+def test_an_existing_file_is_kept(file: Path, call: CommandLine) -> None:
     job = file.parent / "job.yaml"
     job.write_text("mine", encoding="utf-8")
     done = call("import-azureml", file, "--json")
@@ -58,7 +58,7 @@ def test_a_file_that_is_there_stays(file: Path, call: CommandLine) -> None:
     assert job.read_text(encoding="utf-8") != "mine"
 
 
-def test_another_folder_and_json(file: Path, call: CommandLine) -> None:
+def test_another_folder_and_json_are_supported(file: Path, call: CommandLine) -> None:
     done = call("import-azureml", file, "--output", file.parent / "jobs", "--json")
     assert done.exit_code == 0
     data = json.loads(done.out)["data"]

@@ -32,7 +32,7 @@ def runs(tmp_path: Path) -> list[Path]:
     return [run_folder(tmp_path, FIRST, *first), run_folder(tmp_path, SECOND, *second)]
 
 
-def test_a_table(call: CommandLine, runs: list[Path]) -> None:
+def test_metrics_are_shown_as_a_table(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", FIRST, SECOND)
     assert done.exit_code == 0
     assert done.out.splitlines() == [
@@ -43,7 +43,7 @@ def test_a_table(call: CommandLine, runs: list[Path]) -> None:
     ]
 
 
-def test_csv(call: CommandLine, runs: list[Path]) -> None:
+def test_metrics_are_printed_as_csv(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", SECOND, "--csv")
     assert done.exit_code == 0
     assert done.out.splitlines() == [
@@ -54,7 +54,7 @@ def test_csv(call: CommandLine, runs: list[Path]) -> None:
     ]
 
 
-def test_the_shape_of_json(call: CommandLine, runs: list[Path]) -> None:
+def test_json_has_one_shape(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", SECOND, "--json")
     assert done.exit_code == 0
 
@@ -77,7 +77,7 @@ def test_the_shape_of_json(call: CommandLine, runs: list[Path]) -> None:
     }  # fmt: skip
 
 
-def test_a_plot(call: CommandLine, runs: list[Path]) -> None:
+def test_metrics_are_plotted(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", FIRST, SECOND, "--plot", "--name", "loss")
     assert done.exit_code == 0
     lines = done.out.splitlines()
@@ -88,7 +88,7 @@ def test_a_plot(call: CommandLine, runs: list[Path]) -> None:
 
 
 @pytest.mark.parametrize("name", ["plot.svg", "plot.html"])
-def test_a_file(call: CommandLine, runs: list[Path], tmp_path: Path, name: str) -> None:
+def test_a_plot_is_written_to_a_file(call: CommandLine, runs: list[Path], tmp_path: Path, name: str) -> None:
     done = call("metrics", FIRST, SECOND, "--save", tmp_path / name)
     assert done.exit_code == 0
     text = (tmp_path / name).read_text(encoding="utf-8")
@@ -96,27 +96,27 @@ def test_a_file(call: CommandLine, runs: list[Path], tmp_path: Path, name: str) 
     assert name != "plot.svg" or ET.fromstring(text).get("height") == str(432 + 414)
 
 
-def test_a_png(call: CommandLine, runs: list[Path], tmp_path: Path) -> None:
+def test_a_plot_is_written_as_png(call: CommandLine, runs: list[Path], tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
     done = call("metrics", FIRST, "--save", tmp_path / "plot.png")
     assert done.exit_code == 0
     assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_another_kind_of_file(call: CommandLine, runs: list[Path], tmp_path: Path) -> None:
+def test_an_unknown_file_type_is_refused(call: CommandLine, runs: list[Path], tmp_path: Path) -> None:
     done = call("metrics", FIRST, "--save", tmp_path / "plot.gif")
     assert done.exit_code == 2
     assert ".svg or .png or .html" in done.err
 
 
-def test_nothing_logged(call: CommandLine, runs: list[Path]) -> None:
+def test_a_run_without_metrics_is_reported(call: CommandLine, runs: list[Path]) -> None:
     done = call("metrics", FIRST, "--name", "f1")
     assert (done.exit_code, done.out) == (1, "")
     assert "f1" in done.err
     assert FIRST in done.err
 
 
-def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Path) -> None:
+def test_control_characters_of_logged_values_are_escaped(call: CommandLine, tmp_path: Path) -> None:
     run_folder(tmp_path, FIRST, Entry("\x1b[2Jloss\n", 1.0))
     for words in ([], ["--plot"], ["--csv"]):
         done = call("metrics", FIRST, *words)
@@ -124,13 +124,13 @@ def test_what_a_script_logs_controls_no_terminal(call: CommandLine, tmp_path: Pa
         assert "\x1b" not in done.out
 
 
-def test_a_metrics_name_is_one_line(call: CommandLine, tmp_path: Path) -> None:
+def test_a_metric_name_is_shown_on_one_line(call: CommandLine, tmp_path: Path) -> None:
     run_folder(tmp_path, FIRST, Entry("a\nb\tc", 1.0), Entry("t\nu", "x\n" * 100))
     assert [len(call("metrics", FIRST, *words).out.splitlines()) for words in ([], ["--name", "a*"])] == [5, 2]
     assert call("metrics", FIRST, "--plot").out.splitlines()[0] == r"a\nb\tc"
 
 
-def test_what_is_no_number_is_named(call: CommandLine, tmp_path: Path) -> None:
+def test_values_that_are_no_numbers_are_named(call: CommandLine, tmp_path: Path) -> None:
     run_folder(
         tmp_path,
         FIRST,
@@ -151,7 +151,7 @@ def test_what_is_no_number_is_named(call: CommandLine, tmp_path: Path) -> None:
     assert call("metrics", FIRST, "--name", "table").out.splitlines()[1].split()[1] == "table/a"
 
 
-def test_the_runs_within_a_run(call: CommandLine, runs: list[Path]) -> None:
+def test_child_runs_are_included(call: CommandLine, runs: list[Path]) -> None:
     child = RunLayout(str(runs[0])).child(f"{FIRST}_fold")
     for layout, value in ((child, 5.0), (child.child(f"{FIRST}_fold_0"), 7.0)):
         Path(layout.metrics).mkdir(parents=True)
@@ -167,7 +167,7 @@ def test_the_runs_within_a_run(call: CommandLine, runs: list[Path]) -> None:
     }
 
 
-def test_every_task(call: CommandLine, tmp_path: Path) -> None:
+def test_the_metrics_of_every_task_are_shown(call: CommandLine, tmp_path: Path) -> None:
     run_folder(tmp_path, FIRST, Entry("loss", 1.0))
     run_folder(tmp_path, FIRST, Entry("loss", 2.0), task="main-1")
     done = call("metrics", FIRST, "--all-ranks", "--csv")
@@ -176,7 +176,7 @@ def test_every_task(call: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "order"), [([], "CAB"), (["--lowest-first"], "BAC")])
-def test_a_list_by_a_metric(call: CommandLine, tmp_path: Path, words: list[str], order: str) -> None:
+def test_runs_are_sorted_by_a_metric(call: CommandLine, tmp_path: Path, words: list[str], order: str) -> None:
     for name, value in (("A", 0.5), ("B", 0.1), ("C", 0.9), ("D", math.nan)):
         run_folder(tmp_path, f"digits-{name}", Entry("acc", 0.0), Entry("acc", value))
     run_folder(tmp_path, "digits-E", Entry("loss", 1.0))
@@ -191,7 +191,7 @@ def test_a_list_by_a_metric(call: CommandLine, tmp_path: Path, words: list[str],
     assert [one["metric"] for one in data[-2:]] == [{"name": "acc", "last": "NaN"}, {"name": "acc", "last": None}]
 
 
-def test_the_primary_metric_stands_in_the_status(call: CommandLine, runs: list[Path]) -> None:
+def test_the_status_shows_the_primary_metric(call: CommandLine, runs: list[Path]) -> None:
     done = call("status", FIRST)
     assert done.exit_code == 0
     assert "metric     loss 0.333333 at 3" in done.out

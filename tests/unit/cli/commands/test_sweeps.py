@@ -1,4 +1,4 @@
-"""``slurmtf sweep``, and what other commands say of a sweep."""
+"""``slurmtf sweep``, and what other commands print about a sweep."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def test_best(call: CommandLine) -> None:
     assert call("sweep", "best", NAME).out.splitlines()[:3] == ["trial 2: acc 0.75, Completed", "  lr = 0.05", "  units = 16"]
 
 
-def test_best_of_none(call: CommandLine, tmp_path: Path) -> None:
+def test_without_results_there_is_no_best_trial(call: CommandLine, tmp_path: Path) -> None:
     sweep_folder(tmp_path / "tune" / NAME, (), ended=ENDED)
     done = call("sweep", "best", NAME)
     assert done.exit_code == 2
@@ -68,7 +68,7 @@ def test_best_of_none(call: CommandLine, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_trials_as_data_and_as_csv(call: CommandLine) -> None:
+def test_trials_are_printed_as_json_and_csv(call: CommandLine) -> None:
     listed = data(call("sweep", "trials", NAME, "--json"))
     assert [(one["trial"], one["status"], one["best"]) for one in listed] == [
         (0, "Completed", 0.5), (1, "Failed", None), (2, "Completed", 0.75), (3, "NotStarted", None),
@@ -80,13 +80,13 @@ def test_trials_as_data_and_as_csv(call: CommandLine) -> None:
 
 
 @pytest.mark.usefixtures("folder")
-def test_logs_of_a_trial(call: CommandLine) -> None:
+def test_logs_of_a_trial_are_shown(call: CommandLine) -> None:
     assert "ValueError: bad 3" in call("sweep", "logs", "1", NAME).out
     done = call("sweep", "logs", "3", NAME, "--json")
     assert (done.exit_code, done.codes) == (2, ["unknown-trial"])
 
 
-def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
+def test_plots_of_a_sweep_are_written(call: CommandLine, folder: Path, tmp_path: Path) -> None:
     assert "optimization history" in call("sweep", "plot", NAME).out
     page, image = tmp_path / "sweep.html", tmp_path / "sweep.svg"
     assert data(call("sweep", "plot", NAME, "-o", page, "--json"))["files"] == [str(page)]
@@ -97,25 +97,25 @@ def test_plots(call: CommandLine, folder: Path, tmp_path: Path) -> None:
     assert (done.exit_code, ".svg or .png or .html" in done.err) == (2, True)
 
 
-def test_a_run_that_is_no_sweep(call: CommandLine, folder: Path) -> None:
+def test_a_run_that_is_no_sweep_is_refused(call: CommandLine, folder: Path) -> None:
     (folder / "sweep" / "sweep.json").unlink()
     done = call("sweep", "best", NAME, "--json")
     assert (done.exit_code, done.codes) == (2, ["not-a-sweep"])
 
 
 @pytest.mark.usefixtures("folder")
-def test_metrics_are_those_of_the_trials(call: CommandLine) -> None:
+def test_metrics_shows_those_of_the_trials(call: CommandLine) -> None:
     rows = [line.split() for line in call("metrics", NAME).out.splitlines()[1:]]
     assert [(row[0], row[1], row[2]) for row in rows] == [(f"{NAME}_0", "acc", "0.5"), (f"{NAME}_2", "acc", "0.75")]
 
 
-def test_recursive_metrics_of_a_run_hold_its_trials(folder: Path) -> None:
+def test_recursive_metrics_include_the_trials(folder: Path) -> None:
     assert Run(folder).get_metrics(recursive=True) == {
         NAME: {}, f"{NAME}_0": {"acc": [0.25, 0.5]}, f"{NAME}_1": {}, f"{NAME}_2": {"acc": [0.375, 0.75]},
     }  # fmt: skip
 
 
-def test_why_explains_what_trials_failed_with_once(call: CommandLine, tmp_path: Path) -> None:
+def test_why_explains_each_failure_of_trials_once(call: CommandLine, tmp_path: Path) -> None:
     failed = [Result(n, FAILED, started=1.0, ended=2.0, why="script", error=f"MemoryError: {n}", exit_code=1, task="main-0")
               for n in (1, 3)]  # fmt: skip
     other = Result(0, FAILED, started=1.0, ended=2.0, why="script", error="KeyError: 'x'", exit_code=1, task="main-0")
@@ -136,10 +136,12 @@ BY_ERROR = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, exit_code=1)
     [
         (CANCELED, "canceled", f"1 trial is not done: slurmtf sweep resume {NAME}"),
         (RunState(RunStatus.COMPLETED), "", f"1 trial is not done: slurmtf sweep resume {NAME}"),
-        (BY_ERROR, "error", ""),  # its script has to be mended first
+        (BY_ERROR, "error", ""),  # its script must be fixed first
     ],
 )
-def test_status_and_why_say_how_it_goes_on(call: CommandLine, tmp_path: Path, ended: RunState, stopped: str, said: str) -> None:
+def test_status_and_why_show_how_to_continue(
+    call: CommandLine, tmp_path: Path, ended: RunState, stopped: str, said: str
+) -> None:
     folder = sweep_folder(tmp_path / "tune" / NAME, ended=ended)
     if stopped:
         (folder / "sweep" / "stopped.json").write_text(json.dumps({"why": stopped}))
@@ -149,7 +151,7 @@ def test_status_and_why_say_how_it_goes_on(call: CommandLine, tmp_path: Path, en
         assert ("sweep resume" in out) is bool(said)
 
 
-def test_status_says_that_points_were_drawn_instead(call: CommandLine, folder: Path) -> None:
+def test_status_reports_points_drawn_at_random_instead(call: CommandLine, folder: Path) -> None:
     assert "sampling" not in call("sweep", "status", NAME).out
     asked = folder / "sweep" / "asked"
     asked.joinpath("2.json").write_text(
@@ -158,6 +160,6 @@ def test_status_says_that_points_were_drawn_instead(call: CommandLine, folder: P
     assert "sampling   of 1 trial: drawn: no Optuna" in call("sweep", "status", NAME).out
 
 
-def test_why_of_a_sweep_without_failures(call: CommandLine, tmp_path: Path) -> None:
+def test_why_has_nothing_to_explain_without_failures(call: CommandLine, tmp_path: Path) -> None:
     sweep_folder(tmp_path / "tune" / NAME, DONE[:1], ended=RunState(RunStatus.COMPLETED))
     assert data(call("why", NAME, "--json"))["trials"] == []
