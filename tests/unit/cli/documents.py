@@ -52,7 +52,7 @@ def named() -> Iterator[tuple[str, str]]:
 
 
 def table(document: str, heading: str) -> dict[str, str]:
-    """Return the table whose heading row begins like this, as a mapping from the code in the first cell to the rest of the row."""
+    """Return the table under a heading row that begins like this: the code in the first cell of each row, to the rest."""
     lines = iter((ROOT / document).read_text(encoding="utf-8").splitlines())
     next(line for line in lines if line.startswith(f"| {heading} |"))
     next(lines)

@@ -1,4 +1,4 @@
-"""All errors of a request are reported at once, in its user's words; along with an unknown key, only those of what was given."""
+"""All errors of a request are reported at once, in its user's words; with an unknown key, only those of what was given."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_another_attempt_is_reported_once_with_the_cause_of_the_last(capsys: pyt
     assert attempt.endswith(" after 5s")
 
 
-def test_nothing_in_the_details_of_an_outcome_is_printed_before_them(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_final_failure_is_announced_without_its_details(capsys: pytest.CaptureFixture[str]) -> None:
     (line,) = told(capsys, RunState(RunStatus.FAILED, ended=0.0, again=Again("end", "budget-used", "script", 2, 2, 5.0)))
     assert line.endswith("Failed")
 

@@ -1,4 +1,4 @@
-"""The software that an estimator asks for: what is there already, what is to be built, and under which name."""
+"""The software that an estimator requests: what exists already, what must be built, and under which name."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ HERE = Site(name="here")
 
 @pytest.fixture
 def prefix(tmp_path: Path) -> Path:
-    """A virtual environment, as far as anybody looks."""
+    """A folder that looks like a virtual environment."""
     folder = tmp_path / "env"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
@@ -59,14 +59,14 @@ def conda(folder: Path) -> Path:
     return folder
 
 
-# --- what is there already
+# --- existing software
 
 
-def test_nothing_asked_for_is_the_python_that_submits() -> None:
+def test_the_default_is_the_submitting_python() -> None:
     assert existing(Environment()) == Software(sys.executable)
 
 
-def test_modules_bring_a_python_of_their_own() -> None:
+def test_modules_provide_their_own_python() -> None:
     assert existing(Environment(modules=["tf"])) == Software("python3", ("tf",))
     assert existing(Environment(), of_version=True).python == "python3"
 
@@ -77,19 +77,21 @@ def test_the_folder_of_an_environment_is_activated(prefix: Path) -> None:
     assert (software.unset, software.variables) == (OF_OTHER_ENVIRONMENTS, {"A": "1"})
 
 
-def test_a_folder_that_is_no_environment(tmp_path: Path) -> None:
+def test_a_folder_that_is_no_environment_is_refused(tmp_path: Path) -> None:
     with refusing(SpecError, "not-an-environment"):
         existing(Environment(python=str(tmp_path)))
 
 
-def test_an_interpreter_that_is_not_there() -> None:
+def test_a_missing_interpreter_is_refused() -> None:
     with refusing(SpecError, "python-missing"):
         existing(Environment(python="/opt/none/python"))
 
 
 @pytest.mark.parametrize("name", [".venv", "tf-gpu"])
-def test_a_name_that_is_neither_a_folder_nor_a_command(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It was taken for a command, and the job ended with 'not found'."""
+def test_a_name_that_is_neither_folder_nor_command_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was once taken for a command, and the job ended with 'not found'."""
     monkeypatch.chdir(tmp_path)
     with refusing(SpecError, "python-missing", name, "`environment_definition.conda=...`"):
         existing(Environment(python=name))
@@ -98,7 +100,7 @@ def test_a_name_that_is_neither_a_folder_nor_a_command(name: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("place", ["listed", "home", "mamba", "exe", "path"])
-def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_a_conda_environment_is_found_by_name(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     folders = {"home": home / "miniforge3/envs/tf", "exe": home / "opt/envs/tf"}
     folder = conda(folders.get(place, home / "somewhere" / "envs" / "tf"))
     if place == "listed":
@@ -115,7 +117,7 @@ def test_a_conda_environment_is_found_by_its_name(home: Path, monkeypatch: pytes
 
 
 @pytest.mark.parametrize("place", ["micromamba", ".local/share/mamba", "data/mamba"])
-def test_environments_of_micromamba_are_where_it_keeps_them(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
+def test_environments_of_micromamba_are_found(home: Path, monkeypatch: pytest.MonkeyPatch, place: str) -> None:
     """1.x in ~/micromamba, 2.x in the user's data folder (XDG); its 'base' is a folder without an environment."""
     folder = conda(home / place / "envs" / "tf")
     if place.startswith("data"):
@@ -126,7 +128,7 @@ def test_environments_of_micromamba_are_where_it_keeps_them(home: Path, monkeypa
         existing(Environment(conda="base"))
 
 
-def test_base_is_where_conda_is_installed(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_base_environment_is_condas_own_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     conda(home / "opt/envs/tf")
     root = conda(home / "opt")
     monkeypatch.setenv("CONDA_PREFIX", str(home / "opt/envs/tf"))
@@ -135,8 +137,8 @@ def test_base_is_where_conda_is_installed(home: Path, monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize("folder", ["bin", "condabin"])
-def test_base_and_its_environments_are_found_by_path_alone(home: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
-    """As a module sets it, in a shell where nobody has run 'conda init'."""
+def test_conda_environments_are_found_by_path_alone(home: Path, monkeypatch: pytest.MonkeyPatch, folder: str) -> None:
+    """With PATH as a module sets it, in a shell without 'conda init'."""
     root, mine = conda(home / "opt"), conda(home / "opt/envs/tf")
     program = root / folder / "conda"
     program.parent.mkdir()
@@ -161,7 +163,7 @@ def test_environments_of_condarc_are_found(home: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("kind", ["conda", "venv"])
-def test_the_interpreter_of_an_environment_is_activated_with_it(tmp_path: Path, kind: str) -> None:
+def test_an_interpreter_activates_its_environment(tmp_path: Path, kind: str) -> None:
     folder = tmp_path / "env"
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python3.11").touch()
@@ -172,7 +174,7 @@ def test_the_interpreter_of_an_environment_is_activated_with_it(tmp_path: Path, 
     assert software.unset == OF_OTHER_ENVIRONMENTS
 
 
-def test_a_conda_environment_that_there_is_not(home: Path) -> None:
+def test_a_missing_conda_environment_is_refused(home: Path) -> None:
     conda(home / "miniforge3/envs/tensorflow")
     with pytest.raises(SpecError) as caught:
         existing(Environment(conda="tensorflw"))
@@ -181,7 +183,7 @@ def test_a_conda_environment_that_there_is_not(home: Path) -> None:
     assert tells(finding, "'tensorflow'")
 
 
-# --- what an environment can't be
+# --- refused environments
 
 
 @pytest.mark.parametrize(
@@ -197,12 +199,12 @@ def test_a_conda_environment_that_there_is_not(home: Path) -> None:
         ({"conda_dependencies_file": "environment.yml", "pip_packages": ["x"]}, "file-and-packages", "conda_dependencies_file"),
     ],
 )
-def test_an_environment_that_contradicts_itself(source: Path, wish: dict[str, Any], code: str, where: str) -> None:
+def test_a_contradictory_environment_is_refused(source: Path, wish: dict[str, Any], code: str, where: str) -> None:
     first = refused(source, environment_definition=Environment(**wish))[0]
     assert (first.code, first.where) == (code, f"environment_definition.{where}")
 
 
-def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
+def test_an_environment_is_read_from_a_file(source: Path, tmp_path: Path) -> None:
     file = tmp_path / "env.yaml"
     file.write_text("python: python3.11\npip_packages: [scipy]\nbuild: job\n")
     wish = Environment(python="python3.11", pip_packages=["scipy"], build="job")
@@ -213,14 +215,14 @@ def test_an_environment_from_a_file(source: Path, tmp_path: Path) -> None:
         tensorflow(source, environment_definition=str(file))
 
 
-# --- what is to be built
+# --- environments to build
 
 
 def spec(source: Path, site: Site = HERE, **wish: Any) -> EnvironmentSpec:
     return of_packages(Environment(**wish), site, source)
 
 
-def test_the_parameters_and_the_object_ask_for_the_same(source: Path, tmp_path: Path) -> None:
+def test_parameters_and_object_request_the_same(source: Path, tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path)
     single = software_of(tensorflow(source, pip_packages=["scipy"]), HERE, store)
     whole = software_of(tensorflow(source, environment_definition=Environment(pip_packages=["scipy"])), HERE, store)
@@ -230,7 +232,7 @@ def test_the_parameters_and_the_object_ask_for_the_same(source: Path, tmp_path: 
     assert not list(tmp_path.iterdir())
 
 
-def test_what_decides_the_name(source: Path) -> None:
+def test_what_is_installed_decides_the_name(source: Path) -> None:
     scipy = spec(source, pip_packages=["scipy"])
     same: list[dict[str, Any]] = [{"name": "mine"}, {"variables": {"A": "1"}}, {"build": "job"}]
     others: list[dict[str, Any]] = [
@@ -261,12 +263,12 @@ def test_what_decides_the_name(source: Path) -> None:
         ({"python": "/usr/bin/python3"}, False),  # the identity has its version
     ],
 )
-def test_a_name_is_a_hash_of_all_that_decides(change: dict[str, Any], another: bool) -> None:
+def test_a_name_is_a_hash_of_all_that_is_installed(change: dict[str, Any], another: bool) -> None:
     one = EnvironmentSpec("pip", "python3", requirements=("numpy",))
     assert (dataclasses.replace(one, **change).name != one.name) is another
 
 
-def test_the_content_of_a_requirements_file_decides_and_not_its_name(source: Path) -> None:
+def test_the_content_of_a_requirements_file_decides_not_its_name(source: Path) -> None:
     (source / "a.txt").write_text("scipy\n")
     (source / "b.txt").write_text("# the same\nscipy\n")
     assert spec(source, pip_requirements_file="a.txt").name == spec(source, pip_packages=["scipy"]).name
@@ -280,30 +282,30 @@ def test_a_spec_survives_a_plan(source: Path) -> None:
     assert EnvironmentSpec.from_dict(dataclasses.asdict(found)).name == found.name
 
 
-def test_no_password_of_an_index_is_in_what_people_see(source: Path) -> None:
+def test_no_password_of_an_index_is_shown(source: Path) -> None:
     packages = ["--index-url https://ada:s3cret@example.org/simple", "scipy", "x @ git+https://ada:s3cret@example.org/x.git"]
     assert spec(source, pip_packages=packages).summary == "scipy, x @ git+https://example.org/x.git"
 
 
 @pytest.mark.usefixtures("python_3_11")
-def test_horovod_is_told_from_what_pip_installs(source: Path) -> None:
+def test_horovod_is_built_apart_from_what_pip_installs(source: Path) -> None:
     found = spec(source, pip_packages=["tensorflow-cpu==2.15.1", "Horovod[tensorflow]==0.28.1"])
     assert (found.requirements, found.horovod) == (("tensorflow-cpu==2.15.1",), "Horovod[tensorflow]==0.28.1")
 
 
-def test_horovod_without_tensorflow(source: Path) -> None:
+def test_horovod_without_tensorflow_is_refused(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec(source, pip_packages=["horovod"])
     (finding,) = caught.value.findings
     assert (finding.code, finding.where) == ("horovod-without-tensorflow", "pip_packages['horovod']")
 
 
-def test_tf_keras_goes_without_its_dependencies_beside_another_build_of_tensorflow(source: Path) -> None:
+def test_tf_keras_is_installed_without_dependencies_with_another_tensorflow_build(source: Path) -> None:
     assert spec(source, pip_packages=["tensorflow-cpu==2.21.0", "tf-keras==2.21.0"]).bare == ("tf-keras==2.21.0",)
     assert spec(source, pip_packages=["tensorflow==2.21.0", "tf-keras==2.21.0"]).bare == ()
 
 
-def test_conda_packages_bring_pip_where_pip_packages_follow(source: Path) -> None:
+def test_conda_packages_include_pip_if_pip_packages_follow(source: Path) -> None:
     site = Site(name="here", environments=Environments(channels=["c"], conda="mamba"))
     found = spec(source, site, conda_packages=["python=3.11"], pip_packages=["scipy"])
     assert found.kind == "conda"
@@ -314,7 +316,7 @@ def test_conda_packages_bring_pip_where_pip_packages_follow(source: Path) -> Non
 # --- the store
 
 
-def test_where_environments_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_store_is_in_its_configured_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURMTF_ENVIRONMENTS", raising=False)
     monkeypatch.setenv("PROJECT", "/projects/lab")
     assert store_of(HERE, tmp_path).root == tmp_path / ".slurmtf" / "environments"
@@ -336,7 +338,7 @@ def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
 # --- the shell
 
 
-def test_module_lines_in_their_order() -> None:
+def test_module_lines_keep_their_order() -> None:
     modules = Modules(init="/etc/m.sh", reset="module purge", use=["/opt/m"], load=["gcc"], tensorflow={"2.15": ["tf/2.15"]})
     site = Site(name="here", modules=modules)
     assert module_lines(site, ["mine"], "2.15") == (
@@ -358,7 +360,7 @@ def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
 # --- the plan
 
 
-def test_the_script_activates_what_is_built_and_says_when_it_is_gone(source: Path, tmp_path: Path) -> None:
+def test_the_script_activates_the_environment_or_says_that_it_is_gone(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, pip_packages=["scipy"])
     software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
     script = render(plan_of(estimator, SITE, software), [find_data("templates")])
@@ -400,7 +402,7 @@ def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
         (["tensorflow", "horovod==0.21.3"], None),
     ],
 )
-def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_installed(
+def test_a_horovod_that_can_not_be_compiled_is_refused_before_installation(
     source: Path, packages: list[str], refused: tuple[str, str] | None
 ) -> None:
     if not refused:
@@ -413,7 +415,7 @@ def test_a_horovod_that_can_not_be_compiled_is_refused_before_anything_is_instal
     assert (finding.code, tells(finding, f"({first} ", f" {earlier}")) == ("horovod-too-old", True)
 
 
-def test_all_that_speaks_against_an_environment_is_told_at_once(source: Path) -> None:
+def test_all_errors_of_an_environment_are_reported_at_once(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         spec(source, python="/nonexistent/python", pip_packages=["horovod==0.21.3", "./lib", "horovod"])
     assert {finding.code for finding in caught.value.findings} == {"local-requirement", "python-missing"}

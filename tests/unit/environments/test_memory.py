@@ -1,4 +1,4 @@
-"""What an interpreter said is remembered only as long as it would say the same again."""
+"""An interpreter's answer is remembered only as long as it would stay the same."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def told(venv: Path, later_ns: int = LATER_NS, **changed: Any) -> dict[str, Any]
     return recall(KEY)
 
 
-def test_it_is_remembered_while_nothing_changes(venv: Path) -> None:
+def test_an_answer_is_remembered_while_nothing_changes(venv: Path) -> None:
     assert told(venv) == said(venv)
     assert recall(KEY) == said(venv)
     assert recall(("another",)) is None
@@ -61,16 +61,16 @@ def _age(path: Path) -> None:
         lambda venv: (venv / "lib").rename(venv / "gone"),
     ],
 )
-def test_it_is_forgotten_when_something_changes(venv: Path, change: Callable[[Path], Any]) -> None:
+def test_an_answer_is_forgotten_when_something_changes(venv: Path, change: Callable[[Path], Any]) -> None:
     assert told(venv)
     change(venv)
     assert recall(KEY) is None
 
 
 @pytest.mark.parametrize("changed", [{"hooked": True}, {"path": ["lib"]}, {"executable": ""}])
-def test_what_is_not_sound_is_not_remembered(venv: Path, changed: dict[str, Any]) -> None:
+def test_an_invalid_answer_is_not_remembered(venv: Path, changed: dict[str, Any]) -> None:
     assert told(venv, **changed) is None
 
 
-def test_what_has_only_just_changed_is_not_remembered(venv: Path) -> None:
+def test_an_answer_after_a_recent_change_is_not_remembered(venv: Path) -> None:
     assert told(venv, later_ns=0) is None

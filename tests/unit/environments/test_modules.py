@@ -1,4 +1,4 @@
-"""Environment modules that are not there: who is told of them, and by which words of ``module`` they are known."""
+"""Missing environment modules: which finding they give, and which messages of ``module`` report them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def test_a_module_that_the_user_names_is_an_error_and_one_of_the_profile_a_warni
     assert told(source, silence=["unknown-module"]) == []
 
 
-def test_many_modules_are_one_finding_for_each_who_named_them(source: Path) -> None:
+def test_many_missing_modules_are_one_finding_for_each_origin(source: Path) -> None:
     modules = {"a/1", "b/1", "c/1", "d/1"}
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["c/1", "b/1"]}))
     wish = Environment(modules=["b/1", "a/1"])
@@ -42,7 +42,7 @@ def test_many_modules_are_one_finding_for_each_who_named_them(source: Path) -> N
     ]  # fmt: skip
 
 
-def test_a_version_that_the_user_names_is_told_as_that(source: Path) -> None:
+def test_a_version_named_by_the_user_is_reported_as_such(source: Path) -> None:
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["tf/2.15"]}))
     software = Software("python3", unknown_modules=frozenset({"tf/2.15"}))
     assert told(source, site, software, environment_definition=None, framework_version="2.15") == [
@@ -50,7 +50,7 @@ def test_a_version_that_the_user_names_is_told_as_that(source: Path) -> None:
     ]
 
 
-def test_what_makes_module_known_to_a_job_has_to_be_there(source: Path, tmp_path: Path) -> None:
+def test_the_init_script_of_modules_must_exist(source: Path, tmp_path: Path) -> None:
     known = replace(SOFTWARE, unknown_modules=frozenset())
     site = Site(name="here", modules=Modules(init=str(tmp_path / "init.sh")))
     assert told(source, site, known) == [("modules-init-missing", "error", "site here: modules.init")]
@@ -70,5 +70,5 @@ def test_what_makes_module_known_to_a_job_has_to_be_there(source: Path, tmp_path
         ("Loading tf/2.15\n  Loading requirement: cuda/12", False),
     ],
 )
-def test_the_words_by_which_an_unknown_module_is_known(said: str, is_unknown: bool) -> None:
+def test_the_messages_about_unknown_modules_are_recognized(said: str, is_unknown: bool) -> None:
     assert bool(UNKNOWN.search(said)) is is_unknown

@@ -1,4 +1,4 @@
-"""pip requirements: files with all that they include, as lines; what can't be part of a shared environment is refused."""
+"""pip requirements: files and all that they include, as lines; refuses what can't be part of a shared environment."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def write(path: Path, text: str) -> Path:
     return path
 
 
-def test_comments_blank_lines_and_continuations(tmp_path: Path) -> None:
+def test_comments_blank_lines_and_continuations_are_handled(tmp_path: Path) -> None:
     text = "# all of it\nnumpy==1.26.4  # pinned\n\nscipy \\\n  >=1.10\nkeras\\\n"
     assert lines(write(tmp_path / "r.txt", text)) == ["numpy==1.26.4", "scipy >=1.10", "keras"]
 
@@ -31,7 +31,7 @@ def test_a_hash_in_a_url_is_no_comment(tmp_path: Path) -> None:
     assert lines(write(tmp_path / "r.txt", text)) == ["x @ https://example.org/x.zip#egg=x"]
 
 
-def test_what_is_asked_for_twice_is_asked_for_once(tmp_path: Path) -> None:
+def test_duplicate_requirements_are_merged(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "numpy\nscipy  <2\n")
     assert lines(file, "numpy", "scipy <2") == ["numpy", "scipy  <2"]
 
@@ -42,18 +42,18 @@ def test_included_files_are_relative_to_the_one_that_includes_them(tmp_path: Pat
     assert lines(write(tmp_path / "r.txt", "-r sub/more.txt\n--requirement=base.txt\nkeras\n")) == ["scipy", "numpy", "keras"]
 
 
-def test_files_that_include_each_other_end(tmp_path: Path) -> None:
+def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
     write(tmp_path / "a.txt", "-r b.txt\nnumpy\n")
     assert lines(write(tmp_path / "b.txt", "-r a.txt\nscipy\n")) == ["numpy", "scipy"]
 
 
-def test_constraints_are_told_from_requirements(tmp_path: Path) -> None:
+def test_constraints_are_kept_apart_from_requirements(tmp_path: Path) -> None:
     write(tmp_path / "limits.txt", "numpy<2\n")
     found = gather(["numpy"], write(tmp_path / "r.txt", "-c limits.txt\nscipy\n"))
     assert [(line.text, line.constraint) for line in found] == [("numpy", False), ("numpy<2", True), ("scipy", False)]
 
 
-def test_options_of_pip_stay(tmp_path: Path) -> None:
+def test_options_of_pip_are_kept(tmp_path: Path) -> None:
     text = "--index-url https://example.org/simple\n--no-binary :all:\nnumpy --hash=sha256:00\n"
     assert lines(write(tmp_path / "r.txt", text)) == text.splitlines()
 
@@ -63,7 +63,7 @@ def test_options_of_pip_stay(tmp_path: Path) -> None:
     ["-e .", "--editable=./lib", "-e git+https://example.org/x.git#egg=x", ".", ".[extra]", "./lib", "../lib", "/lib", "~/lib",
      "lib/x", "file:///opt/x.whl", "x-1.0-py3-none-any.whl", "x @ file:///opt/x"],
 )  # fmt: skip
-def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> None:
+def test_a_local_folder_or_file_is_refused(tmp_path: Path, line: str) -> None:
     with pytest.raises(SpecError) as caught:
         lines(write(tmp_path / "r.txt", f"numpy\n{line}\n"))
     (finding,) = caught.value.findings
@@ -75,7 +75,7 @@ def test_a_folder_or_file_of_one_s_own_is_refused(tmp_path: Path, line: str) -> 
     ("line", "remedy"),
     [("tensorflo w", "PEP 508"), ("tensorflow=2.15.1", "NAME==VERSION"), ("numpy >=", "PEP 508")],
 )
-def test_what_pip_would_refuse_is_refused(tmp_path: Path, line: str, remedy: str) -> None:
+def test_lines_that_pip_would_refuse_are_refused(tmp_path: Path, line: str, remedy: str) -> None:
     file = write(tmp_path / "r.txt", f"scipy\n{line}\n")
     with pytest.raises(SpecError) as caught:
         gather([line], file)
@@ -89,11 +89,11 @@ def test_what_pip_would_refuse_is_refused(tmp_path: Path, line: str, remedy: str
     ["--index-url https://example.org", "x==1.0 --hash=sha256:abc", "x ~= 1.0", "X.y[z] ; python_version < '3.9'", "x<2,>=1",
      "x[a,b]>=1; python_version>'3'", "git+https://example.org/x.git@v1", "x @ https://example.org/x-1.0.zip"],
 )  # fmt: skip
-def test_what_pip_takes_is_taken(tmp_path: Path, line: str) -> None:
+def test_lines_that_pip_accepts_are_accepted(tmp_path: Path, line: str) -> None:
     assert lines(write(tmp_path / "r.txt", f"{line}\n")) == [line]
 
 
-def test_a_file_that_there_is_not(tmp_path: Path) -> None:
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "-r none.txt\n")
     with pytest.raises(SpecError) as caught:
         lines(file)
@@ -102,7 +102,7 @@ def test_a_file_that_there_is_not(tmp_path: Path) -> None:
     assert tells(finding, "none.txt")
 
 
-def test_names_are_compared_as_pip_compares_them() -> None:
+def test_names_are_compared_as_in_pip() -> None:
     assert {normal(name) for name in ("scikit-learn", "Scikit.Learn", "scikit__learn")} == {"scikit_learn"}
 
 

@@ -1,4 +1,4 @@
-"""What is said of software that a script can't run with, and when nothing is said."""
+"""Findings about software with which a script can't run, and when there are none."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def findings(folder: Path, text: str, software: Software, site: Any = SITE, **se
     return list(caught.value.findings)
 
 
-def test_a_missing_module_is_told_with_its_line_and_its_package(tmp_path: Path) -> None:
+def test_a_missing_module_is_reported_with_its_line_and_package(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, "import os, yaml\nimport tensorflow as tf\nfrom sklearn import svm\n", LACKING)
     assert (found.code, found.where) == ("missing-import", "train.py:3")
     packages = "`pip_packages[]=pyyaml,scikit-learn,tensorflow`"
@@ -81,13 +81,13 @@ def test_the_remedy_depends_on_where_the_software_comes_from(
     assert ("pip install" in found.remedy) is ("prefix" in settings), "only what is the user's own is added to"
 
 
-def test_horovod_is_not_installed_by_pip_and_not_without_tensorflow(tmp_path: Path) -> None:
+def test_horovod_is_installed_neither_by_pip_nor_without_tensorflow(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, "import horovod.keras", Software(PYTHON, missing=frozenset({"horovod"})))
     assert f"slurmtf env build-horovod {PYTHON} --install;" in found.remedy
     assert found.remedy.endswith("`pip_packages[]=horovod,tensorflow`")
 
 
-def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
+def test_a_module_elsewhere_in_the_source_is_named(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, "import own", LACKING)
     assert tells(found, "src/own.py", "`environment_variables[PYTHONPATH]=src`")
 
@@ -108,20 +108,20 @@ def test_a_file_of_the_source_that_is_not_found_is_told(tmp_path: Path) -> None:
         ("import nobody_knows_this", ""),
     ],
 )
-def test_a_package_is_named_only_where_it_is_known(tmp_path: Path, statement: str, remedy: str) -> None:
+def test_a_package_is_named_only_if_it_is_known(tmp_path: Path, statement: str, remedy: str) -> None:
     module = statement.split()[1].split(".", maxsplit=1)[0]
     (found,) = findings(tmp_path, statement, Software(PYTHON, missing=frozenset({module})))
     assert tells(found, remedy or module)
     assert ("pip install" in found.remedy) is remedy.startswith("-m pip install")
 
 
-def test_a_package_that_lies_above_the_source_is_found(tmp_path: Path) -> None:
+def test_a_package_above_the_source_is_found(tmp_path: Path) -> None:
     (tmp_path / "pkg" / "utils").mkdir(parents=True)
     (found,) = findings(tmp_path / "pkg", "from pkg.utils import x", Software(PYTHON, missing=frozenset({"pkg"})))
     assert found.remedy.endswith(f"`source_directory={tmp_path}`")
 
 
-def test_a_module_that_is_in_the_source_is_not_looked_for_above_it() -> None:
+def test_a_module_in_the_source_is_not_looked_for_above_it() -> None:
     found = Import("nets", "train.py:1", Need.CERTAIN, beside="/above")
     (finding,) = find_missing([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
     assert tells(finding, "lib/nets.py") and "/above" not in finding.remedy
@@ -154,7 +154,7 @@ def test_a_script_that_imports_from_its_own_package_is_run_as_a_module(
     assert found.remedy.endswith(f"set `entry_script={module}`{moved}")
 
 
-def test_all_that_is_missing_is_told_at_once(tmp_path: Path) -> None:
+def test_all_missing_modules_are_reported_at_once(tmp_path: Path) -> None:
     assert [found.where for found in findings(tmp_path, "import own\nimport sklearn", LACKING)] == ["train.py:1", "train.py:2"]
 
 
@@ -180,8 +180,10 @@ def late():
         ({"python": "python3", "executable": "/apps/python3"}, ["load modules that bring numpy, scipy, scikit-learn, horovod"]),
     ],
 )  # fmt: skip
-def test_many_modules_are_one_finding_for_each_remedy(tmp_path: Path, settings: dict[str, Any], packages: list[str]) -> None:
-    """Twenty modules that an empty environment lacks filled three screens."""
+def test_many_missing_modules_are_one_finding_for_each_remedy(
+    tmp_path: Path, settings: dict[str, Any], packages: list[str]
+) -> None:
+    """Twenty modules missing in an empty environment once filled three screens."""
     missing = frozenset({"numpy", "scipy", "sklearn", "horovod", "own", "other", "acme_lib", "acme_tools", "torch", "pandas"})
     software = replace(Software(PYTHON, missing=missing), **settings)
     (tmp_path / "train.py").write_text(MANY, encoding="utf-8")
@@ -199,17 +201,17 @@ def test_many_modules_are_one_finding_for_each_remedy(tmp_path: Path, settings: 
     assert tells(found["train.py:8"], "may import torch (train.py:8), pandas (train.py:9), which are not in")
 
 
-def test_what_may_be_missing_is_a_warning(tmp_path: Path) -> None:
+def test_a_module_that_may_not_be_needed_gives_a_warning(tmp_path: Path) -> None:
     (warning,) = planned(tmp_path, "def f():\n    import sklearn", LACKING).warnings
     assert (warning.code, warning.where, warning.severity) == ("missing-import", "train.py:2", "warning")
     assert tells(warning, "sklearn", PYTHON, "-m pip install scikit-learn")
 
 
-def test_what_a_script_can_do_without_is_not_told(tmp_path: Path) -> None:
+def test_an_optional_module_is_not_reported(tmp_path: Path) -> None:
     assert planned(tmp_path, "try:\n    import sklearn\nexcept ImportError:\n    pass", LACKING).warnings == ()
 
 
-def test_a_horovod_that_a_script_can_do_without_is_told_when_processes_need_it(tmp_path: Path) -> None:
+def test_an_optional_horovod_is_reported_if_processes_need_it(tmp_path: Path) -> None:
     text = "try:\n    import horovod.tensorflow as hvd\nexcept ImportError:\n    hvd = None"
     lacking = Software(PYTHON, missing=frozenset({"horovod"}))
     assert planned(tmp_path, text, lacking).warnings == ()
@@ -218,11 +220,11 @@ def test_a_horovod_that_a_script_can_do_without_is_told_when_processes_need_it(t
 
 
 @pytest.mark.parametrize("text", ["import sklearn", "def f():\n    import sklearn"])
-def test_both_can_be_silenced(tmp_path: Path, text: str) -> None:
+def test_both_findings_can_be_silenced(tmp_path: Path, text: str) -> None:
     assert planned(tmp_path, text, LACKING, silence=["missing-import"]).warnings == ()
 
 
-def test_nothing_is_known_and_nothing_said(tmp_path: Path) -> None:
+def test_unknown_software_gives_no_findings(tmp_path: Path) -> None:
     text = "import sklearn, own, tensorflow, horovod.tensorflow"
     plan = planned(tmp_path, text, Software("python3"), VERSIONS, framework_version="2.15", use_gpu=True)
     assert plan.warnings == ()
@@ -242,7 +244,7 @@ def test_nothing_is_known_and_nothing_said(tmp_path: Path) -> None:
         ("2.1", "2.1.0rc1", False),
     ],
 )
-def test_the_version_that_was_asked_for(tmp_path: Path, asked: str, found: str, told: bool) -> None:
+def test_another_version_than_requested_is_reported(tmp_path: Path, asked: str, found: str, told: bool) -> None:
     software = Software("python3", packages={"tensorflow": found}, executable="/apps/bin/python3")
     warnings = planned(tmp_path, "", software, VERSIONS, framework_version=asked).warnings
     assert codes(warnings) == ["framework-version"] * told
@@ -252,13 +254,13 @@ def test_the_version_that_was_asked_for(tmp_path: Path, asked: str, found: str, 
 @pytest.mark.parametrize(
     ("build", "gpus", "told"), [(False, 1, True), (False, 0, False), (True, 1, False), (None, 1, False)]
 )  # fmt: skip
-def test_gpus_for_a_tensorflow_without(tmp_path: Path, build: bool | None, gpus: int, told: bool) -> None:
+def test_gpus_with_a_cpu_tensorflow_are_reported(tmp_path: Path, build: bool | None, gpus: int, told: bool) -> None:
     software = Software(PYTHON, packages={"tensorflow_cpu": "2.18.0"}, gpu_build=build)
     warnings = planned(tmp_path, "", software, gpus_per_node=gpus).warnings
     assert [warning.code for warning in warnings] == ["cpu-tensorflow"] * told
 
 
-# --- What has yet to be built
+# --- Environments that must still be built
 
 
 def yet(*requirements: str, **spec: Any) -> Software:
@@ -280,7 +282,7 @@ def yet(*requirements: str, **spec: Any) -> Software:
         (yet("tensorflow==2.15.1"), {"distributed_backend": "multiworker", "worker_count": 2}, []),
     ],
 )
-def test_what_will_be_built_is_known_by_what_is_asked_for(
+def test_an_unbuilt_environment_is_judged_by_its_requirements(
     tmp_path: Path, software: Software, settings: dict[str, Any], codes: list[str]
 ) -> None:
     text = "import tensorflow as tf\ntf.distribute.MultiWorkerMirroredStrategy()\nmodel.fit()"
@@ -288,7 +290,7 @@ def test_what_will_be_built_is_known_by_what_is_asked_for(
     assert [warning.code for warning in warnings] == codes
 
 
-def test_what_will_be_built_is_asked_for_all_that_a_script_needs(tmp_path: Path) -> None:
+def test_an_unbuilt_environment_must_include_all_that_a_script_needs(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\ndef f():\n    import scipy\n", encoding="utf-8")
     facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
     found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
@@ -299,7 +301,7 @@ def test_what_will_be_built_is_asked_for_all_that_a_script_needs(tmp_path: Path)
     assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
 
 
-# --- Keras 2 beside TensorFlow 2.16 and later
+# --- Keras 2 with TensorFlow 2.16 and later
 
 
 def with_keras(version: str, *packages: str) -> Software:
@@ -309,15 +311,15 @@ def with_keras(version: str, *packages: str) -> Software:
 @pytest.mark.parametrize(
     ("software", "refused"),
     [
-        (with_keras("2.15.1"), True),  # it has Keras 2: nothing would change
+        (with_keras("2.15.1"), True),  # has Keras 2: nothing would change
         (with_keras("2.16.2"), True),  # without tf_keras nothing could be imported
         (with_keras("2.16.2", "tf_keras"), False),
         (yet("tensorflow==2.15.1"), True),
         (yet("tensorflow==2.16.2", "tf-keras"), False),
-        (Software(PYTHON), False),  # nobody knows
+        (Software(PYTHON), False),  # unknown
     ],
 )
-def test_keras_2_is_asked_for_where_it_helps(tmp_path: Path, software: Software, refused: bool) -> None:
+def test_keras_2_is_suggested_if_it_helps(tmp_path: Path, software: Software, refused: bool) -> None:
     (tmp_path / "train.py").touch()
     estimator = tensorflow(tmp_path, legacy_keras=True)
     assert codes(legacy_keras_findings(estimator, software)) == ["legacy-keras"] * refused
@@ -335,7 +337,9 @@ def test_keras_2_is_asked_for_where_it_helps(tmp_path: Path, software: Software,
         ("from mpi4py import MPI\nMPI.COMM_WORLD.Get_rank()", "2.16.2", {"transport": "mpi"}, []),
     ],
 )
-def test_what_does_not_go_with_mpi(tmp_path: Path, text: str, version: str, settings: dict[str, Any], told: list[str]) -> None:
+def test_strategies_that_do_not_fit_mpi_are_reported(
+    tmp_path: Path, text: str, version: str, settings: dict[str, Any], told: list[str]
+) -> None:
     transport = settings.pop("transport", "auto")
     training = Mpi(2, transport=transport)
     software = with_keras(version, "tf_keras")
@@ -362,7 +366,7 @@ WITHOUT_AZUREML = Software(PYTHON, missing=frozenset({"azureml"}))
         ("from azureml.core import Run", {"silence": ["missing-import"]}, ""),
     ],
 )
-def test_azure_mls_run_is_served_where_it_is_asked_for(tmp_path: Path, text: str, settings: dict[str, Any], told: str) -> None:
+def test_azure_mls_run_is_served_on_request(tmp_path: Path, text: str, settings: dict[str, Any], told: str) -> None:
     if not told:
         plan = planned(tmp_path, text, WITHOUT_AZUREML, **settings)
         assert plan.warnings == ()
@@ -375,7 +379,7 @@ def test_azure_mls_run_is_served_where_it_is_asked_for(tmp_path: Path, text: str
 # --- Horovod
 
 
-def test_a_horovod_for_another_tensorflow(tmp_path: Path) -> None:
+def test_a_horovod_for_another_tensorflow_is_reported(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, "import horovod.tensorflow as hvd", HOROVOD, distributed_backend="mpi")
     assert found.code == "horovod-build"
     assert tells(found, PYTHON, "0.28.1", "2.15.1", "2.18.0", f"slurmtf env build-horovod {PYTHON} --install")
@@ -392,7 +396,9 @@ def test_a_horovod_for_another_tensorflow(tmp_path: Path) -> None:
         ("import horovod", replace(HOROVOD, horovod=None), {}),
     ],
 )
-def test_a_horovod_that_goes_or_is_not_used(tmp_path: Path, text: str, software: Software, settings: dict[str, Any]) -> None:
+def test_a_suitable_or_unused_horovod_gives_no_finding(
+    tmp_path: Path, text: str, software: Software, settings: dict[str, Any]
+) -> None:
     assert planned(tmp_path, text, software, **settings).warnings == ()
 
 
@@ -406,7 +412,7 @@ def test_a_horovod_that_goes_or_is_not_used(tmp_path: Path, text: str, software:
         (MPI_SITE, (), None),
     ],
 )
-def test_a_horovod_that_can_not_speak_as_the_job_does(
+def test_a_horovod_without_the_jobs_transport_is_refused(
     tmp_path: Path, site: Any, features: tuple[str, ...], lacks: str | None
 ) -> None:
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", features))
@@ -417,7 +423,7 @@ def test_a_horovod_that_can_not_speak_as_the_job_does(
     )
 
 
-def test_a_horovod_without_mpi_runs_over_gloo_unless_mpi_is_wanted(tmp_path: Path) -> None:
+def test_a_horovod_without_mpi_uses_gloo_unless_mpi_is_requested(tmp_path: Path) -> None:
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", ("gloo",)))
     plan = planned(tmp_path, "import horovod.tensorflow", software, MPI_SITE, distributed_backend="mpi")
     assert plan.job.distribution.gloo

@@ -1,4 +1,4 @@
-"""The Python of a tool environment, and why a run has not the environment that was to be built for it."""
+"""The Python of a tool environment, and why the environment of a run was not built."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PLANNED: Callable[..., Tool] = lambda *pythons: Tool("onnx", ("a==1",), pythons)
 
 @pytest.fixture
 def path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder that is all of PATH."""
+    """A folder that is the only one in PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -41,7 +41,7 @@ def test_the_running_python_comes_first(path: Path) -> None:
     assert _interpreter(PLANNED("3.99", RUNNING), ()) == sys.executable
 
 
-def test_the_best_in_path_comes_next_and_then_a_likely_one(path: Path, tmp_path: Path) -> None:
+def test_the_best_python_in_path_comes_next_and_then_a_likely_one(path: Path, tmp_path: Path) -> None:
     likely = put(tmp_path / "env/bin/python3.97")
     assert _interpreter(PLANNED("3.99", "3.98", "3.97"), ["/usr/bin/python3.5", likely]) == likely
     second = put(path / "python3.98")
@@ -50,7 +50,7 @@ def test_the_best_in_path_comes_next_and_then_a_likely_one(path: Path, tmp_path:
     assert _interpreter(PLANNED("3.99", "3.98", "3.97"), [likely]) == first
 
 
-def test_a_shim_of_pyenv_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_shim_of_pyenv_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It fails for a version that is not activated; the version itself works."""
     monkeypatch.setenv("PATH", str(tmp_path / "pyenv/shims"))
     put(tmp_path / "pyenv/shims/python3.99")
@@ -73,7 +73,7 @@ UNFIT = {"what": "imports sklearn", "remedy": "add it", "log": ""}
         ({"pip-x": FAILED, "pip-x.for-run": UNFIT}, ["no network"]),
     ],
 )
-def test_why_a_run_has_no_environment(tmp_path: Path, failures: dict[str, Any], told: list[str]) -> None:
+def test_the_reason_for_a_missing_environment_is_given(tmp_path: Path, failures: dict[str, Any], told: list[str]) -> None:
     store = EnvironmentStore(tmp_path)
     store.layout.prepare()
     for name, facts in failures.items():

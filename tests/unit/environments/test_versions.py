@@ -32,7 +32,7 @@ def told(version: str, *texts: str) -> list[tuple[str, str]]:
         pytest.param("", "tensorflow==2.15.1", id="conda's Python"),
     ],
 )
-def test_what_goes_together_or_is_not_known_is_not_refused(version: str, package: str) -> None:
+def test_compatible_or_unknown_versions_are_not_refused(version: str, package: str) -> None:
     assert told(version, package) == []
 
 
@@ -47,7 +47,7 @@ def test_what_goes_together_or_is_not_known_is_not_refused(version: str, package
         ("3.14.0", "tensorflow==2.21.0", "Python 3.10 to 3.13", ""),
     ],
 )
-def test_a_tensorflow_that_the_python_has_no_package_of_is_refused_with_what_can(
+def test_a_tensorflow_without_a_package_for_the_python_is_refused_with_alternatives(
     version: str, package: str, pythons: str, other: str
 ) -> None:
     ((code, text),) = told(version, "numpy==1.26.4", package)
@@ -57,10 +57,10 @@ def test_a_tensorflow_that_the_python_has_no_package_of_is_refused_with_what_can
 
 
 @pytest.mark.parametrize("version", ["2.7.18", "3.5.10"])
-def test_a_python_that_the_job_can_not_run_on_is_refused(version: str) -> None:
+def test_a_python_too_old_for_the_job_is_refused(version: str) -> None:
     assert [code for code, _ in told(version, "tensorflow==1.15.5")] == ["python-too-old"]
 
 
 @pytest.mark.parametrize("line", ["--index-url https://wheels.example/simple", "https://wheels.example/a-1.0-py3-none-any.whl"])
-def test_whoever_names_an_index_of_his_own_may_have_built_it(line: str) -> None:
+def test_versions_are_not_checked_with_a_custom_index(line: str) -> None:
     assert told("3.12.4", line, "tensorflow==2.15.1") == []

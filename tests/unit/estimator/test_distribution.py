@@ -1,4 +1,4 @@
-"""The pure parts of distributed training: who plays what and where, the cluster, ports."""
+"""The pure parts of distributed training: roles and their placement, the cluster, ports."""
 
 from __future__ import annotations
 
@@ -26,13 +26,13 @@ def labels_by_node(roles: list[Role]) -> list[set[str]]:
 # --- placement
 
 
-def test_the_originals_measured_job_is_dealt_alike() -> None:
-    """3 nodes, 1 ps, 3 workers: the ps and worker 0 share the first node (facts of the original service)."""
+def test_placement_equals_that_measured_in_azure_ml() -> None:
+    """3 nodes, 1 ps, 3 workers: the ps and worker 0 share the first node (facts of Azure ML)."""
     placed = labels_by_node(cyclic([("ps", 1), ("worker", 3)], nodes=3))
     assert placed == [{"ps-0", "worker-0"}, {"worker-1"}, {"worker-2"}]
 
 
-def test_ranks_are_dealt_block_by_block_for_mpi() -> None:
+def test_mpi_ranks_are_placed_in_blocks() -> None:
     assert [role.node for role in blocks([("rank", 4)], tasks_per_node=2)] == [0, 0, 1, 1]
 
 
@@ -40,7 +40,7 @@ def test_ranks_are_dealt_block_by_block_for_mpi() -> None:
     counts=st.lists(st.integers(0, 20), min_size=1, max_size=4).filter(lambda counts: sum(counts) > 0),
     nodes=st.integers(1, 12),
 )
-def test_cyclic_placement(counts: list[int], nodes: int) -> None:
+def test_roles_are_placed_cyclically(counts: list[int], nodes: int) -> None:
     names = ["chief", "ps", "worker", "evaluator"]
     wanted = list(zip(names, counts, strict=False))
     roles = cyclic(wanted, nodes)
@@ -53,7 +53,7 @@ def test_cyclic_placement(counts: list[int], nodes: int) -> None:
     assert max(loads.values()) - min(loads[node] for node in range(min(nodes, sum(counts)))) <= 1
 
 
-def test_ten_thousand_tasks_are_placed_and_told() -> None:
+def test_ten_thousand_tasks_are_placed_and_described() -> None:
     roles = cyclic([("ps", 100), ("worker", 9900)], nodes=1250)
     addresses = {role.rank: f"node{role.node:04d}.cluster.example:{20000 + role.rank % 8}" for role in roles}
     config = tf_config.tf_config(cluster.build(roles, addresses), roles[17])
@@ -72,17 +72,17 @@ def test_a_cluster_has_no_empty_lists_and_no_evaluator() -> None:
     assert found["worker"] == [f"h{rank}:1" for rank in worker_ranks]
 
 
-def test_tf_config_says_who_one_is() -> None:
+def test_tf_config_names_the_task() -> None:
     config = json.loads(tf_config.tf_config({"worker": ["a:1", "b:2"]}, Role(1, "worker", 1, 1)))
     assert config == {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}, "environment": "cloud"}
 
 
-def test_the_longest_variable_is_that_of_linux() -> None:
+def test_the_longest_variable_has_linuxs_limit() -> None:
     assert var.fits("X", "a" * (128 * 1024 - 3))
     assert not var.fits("X", "a" * (128 * 1024 - 2))
 
 
-def test_horovods_ranks_with_an_uneven_layout() -> None:
+def test_horovods_ranks_are_set_for_an_uneven_layout() -> None:
     roles = [Role(rank, "rank", rank, node) for rank, node in enumerate([0, 0, 0, 1])]
     found = cluster.horovod_ranks(roles, {0: "a", 1: "a", 2: "a", 3: "b"})
     local = {rank: (own["HOROVOD_LOCAL_RANK"], own["HOROVOD_LOCAL_SIZE"]) for rank, own in found.items()}
@@ -94,7 +94,7 @@ def test_horovods_ranks_with_an_uneven_layout() -> None:
 # --- ports
 
 
-def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
+def test_a_held_port_can_only_be_shared_with_its_server() -> None:
     held = ports.hold()
     lowest, highest = ports.ephemeral_range()
     assert not lowest <= held.number <= highest
@@ -109,7 +109,7 @@ def test_a_held_port_is_shared_with_a_server_and_with_nobody_else() -> None:
             server.accept()[0].close()
 
 
-def test_a_port_that_was_let_go_is_still_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_released_port_is_still_reserved(monkeypatch: pytest.MonkeyPatch) -> None:
     first = ports.hold()
     first.let_go()
     with socket.socket() as server:
@@ -120,7 +120,7 @@ def test_a_port_that_was_let_go_is_still_ours(monkeypatch: pytest.MonkeyPatch) -
         ports.hold()
 
 
-def test_many_jobs_hold_many_ports() -> None:
+def test_many_jobs_hold_different_ports() -> None:
     held = [ports.hold() for _ in range(200)]
     assert len({port.number for port in held}) == 200
 
@@ -134,7 +134,7 @@ SCRIPTS = {
 
 
 @pytest.mark.parametrize("layout", SCRIPTS)
-def test_the_layout_is_read_from_what_the_script_imports_too(layout: str, tmp_path: Path) -> None:
+def test_the_layout_is_also_detected_in_imported_modules(layout: str, tmp_path: Path) -> None:
     from slurmtf.estimator import ParameterServer
     from slurmtf.plan.tasks import detect_layout
     from slurmtf.snapshot import examine

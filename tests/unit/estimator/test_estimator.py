@@ -39,24 +39,24 @@ OF_SLURM = {
 ONLY_TENSORFLOW = {"worker_count", "parameter_server_count", "framework_version"}
 
 
-def test_every_parameter_of_azure_ml_and_every_wish_to_slurm_can_be_given() -> None:
+def test_all_parameters_of_azure_ml_and_slurm_are_accepted() -> None:
     given_names = set(inspect.signature(TensorFlow).parameters)
     assert given_names >= AZURE_ML | OF_SLURM
 
 
-def test_the_generic_estimator_has_all_but_what_only_tensorflow_knows() -> None:
+def test_the_generic_estimator_has_all_parameters_but_tensorflows() -> None:
     generic, special = (set(inspect.signature(kind).parameters) for kind in (Estimator, TensorFlow))
     assert special - generic == ONLY_TENSORFLOW
     assert generic <= special
 
 
-def test_everything_after_source_directory_is_given_by_keyword() -> None:
+def test_all_parameters_after_source_directory_are_keyword_only() -> None:
     parameters = list(inspect.signature(TensorFlow).parameters.values())
     assert parameters[0].name == "source_directory"
     assert {parameter.kind for parameter in parameters[1:]} == {inspect.Parameter.KEYWORD_ONLY}
 
 
-def test_defaults(source: Path) -> None:
+def test_parameters_have_their_defaults(source: Path) -> None:
     estimator = tensorflow(source)
     assert estimator.source_directory == str(source)
     assert estimator.script == "train.py"
@@ -66,12 +66,14 @@ def test_defaults(source: Path) -> None:
 
 
 @pytest.mark.parametrize("given_source", ["", None, ".", Path()])
-def test_no_source_directory_is_the_working_directory(given_source: Any, source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_source_directory_is_the_working_directory(
+    given_source: Any, source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(source)
     assert tensorflow(given_source).source_directory == str(Path.cwd())
 
 
-def test_a_source_directory_in_the_home(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_directory_may_begin_with_a_tilde(source: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(source.parent))
     assert TensorFlow(f"~/{source.name}").source_directory == str(source)
 
@@ -81,7 +83,7 @@ def test_an_estimator_is_frozen(source: Path) -> None:
         tensorflow(source).time = "1:00:00"  # type: ignore[misc]
 
 
-def test_an_estimator_does_not_change_with_what_it_was_made_from(source: Path) -> None:
+def test_an_estimator_copies_its_mutable_arguments(source: Path) -> None:
     mine: dict[str, Any] = {
         "script_params": {"--layers": [1, 2]},
         "environment_variables": {"A": "1"},
@@ -133,16 +135,16 @@ def test_environment_takes_a_path_and_a_single_module() -> None:
         ("pip_requirements_file_path", "pip_requirements_file", "requirements.txt"),
     ],
 )
-def test_the_old_name_of_a_parameter(source: Path, old: str, new: str, value: str) -> None:
+def test_the_old_name_of_a_parameter_is_accepted(source: Path, old: str, new: str, value: str) -> None:
     assert tensorflow(source, **{old: value}) == tensorflow(source, **{new: value})
 
 
-def test_a_new_name_wins_over_the_old_one(source: Path) -> None:
+def test_a_new_name_takes_precedence_over_the_old_one(source: Path) -> None:
     estimator = tensorflow(source, custom_docker_image="new.sif", custom_docker_base_image="old.sif")
     assert estimator.custom_docker_image == "new.sif"
 
 
-def test_what_may_be_given_in_several_ways(source: Path) -> None:
+def test_settings_may_be_given_in_several_ways(source: Path) -> None:
     assert tensorflow(source, time=datetime.timedelta(days=1, hours=2)).time == "1-02:00:00"
     assert tensorflow(source, mail_type="END").mail_type == ["END"]
     assert tensorflow(source, pip_packages="numpy").pip_packages == ["numpy"]
@@ -164,7 +166,7 @@ def test_what_may_be_given_in_several_ways(source: Path) -> None:
         ({"process_count_per_node": 1}, None),
     ],
 )
-def test_the_distribution(source: Path, given_settings: dict[str, Any], distribution: object) -> None:
+def test_the_distribution_is_resolved(source: Path, given_settings: dict[str, Any], distribution: object) -> None:
     assert tensorflow(source, **given_settings).distribution == distribution
 
 
@@ -207,15 +209,15 @@ def test_script_params_become_arguments(source: Path, params: Any, argv: tuple[s
     assert tensorflow(source, script_params=params).arguments == argv
 
 
-def test_a_bare_flag_shifts_nothing(source: Path) -> None:
-    """The original re-paired the flat list two by two, so that {'--flag': '', '--lr': 0.1} became --flag --lr, 0.1."""
+def test_a_bare_flag_does_not_shift_later_arguments(source: Path) -> None:
+    """Azure ML paired the flat list again two by two, so that {'--flag': '', '--lr': 0.1} became --flag --lr, 0.1."""
     estimator = tensorflow(source, script_params={"--flag": "", "--lr": 0.1})
     assert estimator.script_params == {"--flag": "", "--lr": 0.1}
     again = dataclasses.replace(estimator, script_params={**estimator.script_params, "--epochs": 3})
     assert again.arguments == ("--flag", "--lr", "0.1", "--epochs", "3")
 
 
-def test_scalars_of_numpy_become_plain(source: Path) -> None:
+def test_numpy_scalars_become_plain_numbers(source: Path) -> None:
     class Scalar:
         def item(self) -> float:
             return 0.5
@@ -247,20 +249,20 @@ def test_each_pair_is_key_and_value_in_order(params: dict[str, Any]) -> None:
         ("UNLIMITED", UNLIMITED_S), ("infinite", UNLIMITED_S), ("Infinite", UNLIMITED_S),
     ],
 )  # fmt: skip
-def test_times(text: str | int, total: int) -> None:
+def test_times_are_read(text: str | int, total: int) -> None:
     assert seconds(text) == total
 
 
 @pytest.mark.parametrize(
     "text", ["", "1:", "1:2:3:4", "1-", "1-2:3:4:5", "-1", "1.5", "1h", "367-0", "infinit", "١", "1d", True]
 )
-def test_no_times(text: str) -> None:
+def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
         seconds(text)
 
 
 @given(st.integers(0, LONGEST_S))
-def test_a_time_written_is_a_time_read(total: int) -> None:
+def test_a_time_survives_writing_and_reading(total: int) -> None:
     assert seconds(slurm_time(total)) == total
 
 
@@ -272,7 +274,7 @@ def test_sizes(text: str | int, size: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "G", "16 G", "16G\n", "-1", "1.5G", "16B", "16P", "16GiB", "١G", True])
-def test_no_sizes(text: str) -> None:
+def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a memory size"):
         mebibytes(text)
 
@@ -280,7 +282,7 @@ def test_no_sizes(text: str) -> None:
 # --- Azure ML's spellings, and what a submission may change
 
 
-def test_the_configurations_of_azure_ml_are_taken_as_they_are_at_construction(source: Path) -> None:
+def test_configurations_of_azure_ml_are_copied_at_construction(source: Path) -> None:
     mpi, servers = MpiConfiguration(), TensorflowConfiguration()
     mpi.process_count_per_node = 4
     servers.worker_count, servers.parameter_server_count = 2, 0
@@ -293,7 +295,7 @@ def test_the_configurations_of_azure_ml_are_taken_as_they_are_at_construction(so
         mpi.process_count = 4  # type: ignore[attr-defined]
 
 
-def test_configurations_of_azure_ml_that_can_not_be_taken(source: Path) -> None:
+def test_unsupported_configurations_of_azure_ml_are_refused(source: Path) -> None:
     late = MpiConfiguration(2, node_count=3)
     assert [p.where for p in refused(source, distributed_training=late, node_count=2)] == ["node_count"]
     assert [p.where for p in refused(source, distributed_training=MpiConfiguration(0))] == ["process_count_per_node"]
@@ -314,7 +316,7 @@ def test_a_submission_changes_arguments_by_name_and_not_the_estimator(source: Pa
     assert override(estimator, {"source_directory_data_store": "/elsewhere"}).source_directory_data_store == "/elsewhere"
 
 
-def test_what_a_submission_can_not_change(source: Path) -> None:
+def test_other_settings_can_not_be_changed_by_a_submission(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         override(tensorflow(source), {"node_count": 2, "script_param": {}})
     assert [finding.where for finding in caught.value.findings] == ["node_count", "script_param"]

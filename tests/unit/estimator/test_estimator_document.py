@@ -1,4 +1,4 @@
-"""The estimator as a job file: nothing is lost on the way there and back, and editors get a true schema."""
+"""The estimator as a job file: nothing is lost in either direction, and editors get a correct schema."""
 
 from __future__ import annotations
 
@@ -150,13 +150,13 @@ SETTINGS = st.tuples(
 ).map(lambda parts: {name: value for part in parts for name, value in part.items()})
 
 
-def test_every_parameter_is_drawn() -> None:
+def test_the_strategy_draws_every_parameter() -> None:
     assert {"source_directory", *FREE, *BOUND} == set(field_names())
 
 
 @given(chosen=SETTINGS)
 @settings(max_examples=80, deadline=None, suppress_health_check=list(HealthCheck))
-def test_an_estimator_is_the_same_after_a_job_file(
+def test_an_estimator_survives_a_job_file(
     source: Path, tmp_path_factory: pytest.TempPathFactory, chosen: dict[str, Any]
 ) -> None:
     estimator = TensorFlow(source, **chosen)
@@ -168,12 +168,12 @@ def test_an_estimator_is_the_same_after_a_job_file(
     assert again.to_yaml() == estimator.to_yaml()
 
 
-def test_the_generic_estimator_is_the_same_after_a_job_file(source: Path, tmp_path: Path) -> None:
+def test_the_generic_estimator_survives_a_job_file(source: Path, tmp_path: Path) -> None:
     estimator = Estimator(source, distributed_backend="mpi", process_count_per_node=2)
     assert from_yaml(written(tmp_path, estimator.to_yaml())) == estimator
 
 
-def test_a_job_file_holds_what_was_set_and_no_more(source: Path) -> None:
+def test_a_job_file_holds_only_what_was_set(source: Path) -> None:
     assert TensorFlow(source).to_document() == {
         "estimator": "TensorFlow", "source_directory": str(source), "entry_script": "train.py",
     }  # fmt: skip
@@ -182,7 +182,7 @@ def test_a_job_file_holds_what_was_set_and_no_more(source: Path) -> None:
     assert document["distributed_training"] == {**dataclasses.asdict(Mpi(2))}
 
 
-def test_a_site_object_is_named_in_a_job_file(source: Path) -> None:
+def test_a_job_file_names_a_site_object(source: Path) -> None:
     assert TensorFlow(source, compute_target=Site(name="mine")).to_document()["compute_target"] == "mine"
     read = Site(name="mine", source="/sites/mine.yaml")
     assert TensorFlow(source, compute_target=read).to_document()["compute_target"] == "/sites/mine.yaml"
@@ -219,7 +219,7 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_a_job_file(project: Path) -> None:
+def test_a_job_file_is_read(project: Path) -> None:
     text = """
 script_params: {--lr: 1e-3, --verbose: , --layers: [1, 2], --name: "no"}
 environment_variables: {OMP_NUM_THREADS: 8, TOKEN: "01"}
@@ -260,22 +260,22 @@ def test_numbers_of_a_job_file_reach_the_script_as_they_are_written(project: Pat
     ("name", "text"),
     [("account", "00123"), ("framework_version", "2.10"), ("job_name", "2024"), ("partition", "1e3")],
 )
-def test_where_a_text_is_wanted_a_number_is_taken_as_written(project: Path, name: str, text: str) -> None:
+def test_a_number_for_a_text_setting_is_taken_as_written(project: Path, name: str, text: str) -> None:
     assert getattr(from_yaml(written(project, f"{name}: {text}\n")), name) == text
     assert from_yaml(written(project, "use_gpu: true\ngpu_type: 1080\n")).gpu_type == "1080"
 
 
-def test_flags_of_a_job_file_are_as_written(project: Path) -> None:
+def test_flags_of_a_job_file_are_kept_as_written(project: Path) -> None:
     estimator = from_yaml(written(project, "sbatch: {comment: 2.10, nodelist: [007], nice: 5, requeue: true}\n"))
     assert estimator.sbatch == {"comment": "2.10", "nodelist": ["007"], "nice": 5, "requeue": True}
 
 
-def test_a_template_is_looked_for_beside_the_job_file(project: Path) -> None:
+def test_a_template_is_looked_for_next_to_the_job_file(project: Path) -> None:
     assert from_yaml(written(project, "template: ./mine.sh.j2\n")).template == str(project / "mine.sh.j2")
     assert from_yaml(written(project, "template: mine.sh.j2\n")).template == "mine.sh.j2"
 
 
-def test_a_job_file_with_an_old_name(project: Path) -> None:
+def test_a_job_file_may_use_an_old_name(project: Path) -> None:
     estimator = from_yaml(written(project, "pip_requirements_file_path: requirements.txt\n"))
     assert estimator.pip_requirements_file == "requirements.txt"
 
@@ -310,7 +310,7 @@ def test_a_job_file_with_an_old_name(project: Path) -> None:
         ),
     ],
 )
-def test_what_is_wrong_with_a_job_file_is_said_with_its_line(
+def test_errors_of_a_job_file_are_reported_with_their_line(
     project: Path, text: str, findings: list[tuple[str, str, str]]
 ) -> None:
     file = written(project, text)
@@ -350,7 +350,7 @@ BAD: list[dict[str, Any]] = [
 ]
 
 
-def test_the_schema_names_every_parameter_and_no_other() -> None:
+def test_the_schema_names_exactly_the_parameters() -> None:
     schema = json_schema()
     old_names = {"custom_docker_base_image", "conda_dependencies_file_path", "pip_requirements_file_path"}
     assert set(schema["properties"]) == {"estimator", *field_names(), *old_names}
@@ -368,7 +368,7 @@ def test_the_schema_describes_every_parameter() -> None:
     assert {name: schema["properties"][name]["default"] for name in defaults} == defaults
 
 
-def test_the_schema_refers_to_what_it_defines() -> None:
+def test_the_schema_refers_only_to_its_own_definitions() -> None:
     schema = json_schema()
     kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart", "Stall"}
     assert set(schema["$defs"]) == kinds
@@ -384,7 +384,7 @@ def references(part: Any) -> set[str]:
     return own.union(*(references(value) for value in part.values()))
 
 
-def test_the_schema_is_one_and_tells_right_from_wrong() -> None:
+def test_the_schema_is_valid_and_detects_errors() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     jsonschema.Draft202012Validator.check_schema(json_schema())
     validator = jsonschema.Draft202012Validator(json_schema())
@@ -393,7 +393,7 @@ def test_the_schema_is_one_and_tells_right_from_wrong() -> None:
 
 
 @pytest.mark.parametrize("document", GOOD)
-def test_what_the_schema_takes_is_read(project: Path, document: dict[str, Any]) -> None:
+def test_what_the_schema_accepts_can_be_read(project: Path, document: dict[str, Any]) -> None:
     from slurmtf.documents import dump_yaml
 
     from_yaml(written(project, dump_yaml({"estimator": "TensorFlow", **document})))

@@ -1,4 +1,4 @@
-"""What an estimator refuses, and what is said about it: one case for each rule."""
+"""What an estimator refuses, and the findings: one case for each rule."""
 
 from __future__ import annotations
 
@@ -102,7 +102,7 @@ KINDS: list[Case] = [
 
 
 def foreign(backend: str | None, name: str, count: int) -> Case:
-    """A count that nothing would look at (1.3, 1 and 2)."""
+    """Return the case of a count without effect (1.3, 1 and 2)."""
     return {name: count, **({"distributed_backend": backend} if backend else {})}, name, "foreign-count"
 
 
@@ -254,7 +254,7 @@ ALL = [
 
 
 @pytest.mark.parametrize(("wrong", "where", "code"), ALL)
-def test_what_is_wrong_is_told_with_where_and_what_to_do(source: Path, wrong: dict[str, Any], where: str, code: str) -> None:
+def test_an_error_has_its_place_and_remedy(source: Path, wrong: dict[str, Any], where: str, code: str) -> None:
     (found,) = refused(source, **wrong)
     assert (found.where, found.code) == (where, code)
     assert found.what
@@ -262,7 +262,7 @@ def test_what_is_wrong_is_told_with_where_and_what_to_do(source: Path, wrong: di
 
 
 @pytest.mark.parametrize("folder", ["/nonexistent", "~nobody-of-that-name/x", "a\0b"])
-def test_a_source_directory_that_is_not_there(folder: str) -> None:
+def test_a_missing_source_directory_is_refused(folder: str) -> None:
     (finding,) = refused(Path(folder))
     assert (finding.code, finding.where) == ("source-missing", "source_directory")
     assert str(Path(folder).absolute()) in finding.what
@@ -276,7 +276,7 @@ def test_the_generic_estimator_has_no_counts_of_workers(source: Path, count: str
 
 
 @pytest.mark.parametrize("backend", ["ps", "multiworker"])
-def test_the_generic_estimator_distributes_by_mpi_alone(source: Path, backend: str) -> None:
+def test_the_generic_estimator_distributes_only_by_mpi(source: Path, backend: str) -> None:
     (found,) = refused(source, Estimator, distributed_backend=backend)
     assert (found.code, found.where, found.remedy) == ("unknown-backend", "distributed_backend", "use mpi")
 
@@ -300,8 +300,8 @@ def test_the_generic_estimator_takes_no_other_distribution(source: Path, trainin
         {"shm_size": "1g"},
     ],
 )
-def test_an_environment_definition_stands_alone(source: Path, more: dict[str, Any]) -> None:
-    """1.3, 4. The variables of the script and GPUs are no software here, and may be given beside it."""
+def test_an_environment_definition_excludes_other_software_settings(source: Path, more: dict[str, Any]) -> None:
+    """1.3, 4. The script's variables and GPUs do not count as software here, and may be given in addition."""
     (found,) = refused(source, environment_definition=Environment("python3"), **more)
     assert (found.where, found.code) == ("environment_definition", "environment-twice")
     assert f"`{next(iter(more))}`" in found.what
@@ -315,7 +315,7 @@ def test_an_environment_definition_goes_with_variables_and_gpus(source: Path) ->
 
 
 @pytest.mark.parametrize("name", ["conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file"])
-def test_user_managed_asks_for_no_package(source: Path, name: str) -> None:
+def test_user_managed_excludes_packages(source: Path, name: str) -> None:
     value: Any = {"conda_dependencies_file": "environment.yml", "pip_requirements_file": "requirements.txt"}.get(
         name, ["numpy"]
     )
@@ -346,7 +346,7 @@ def test_all_problems_are_in_one_error(source: Path) -> None:
     assert all(finding.what and finding.remedy for finding in found)
 
 
-def test_the_error_says_it_all_and_ends_a_command_with_2(source: Path) -> None:
+def test_the_error_lists_all_findings_and_has_exit_code_2(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         TensorFlow(source, node_count=0, time="soon")
     assert isinstance(caught.value, InputError)
@@ -363,7 +363,7 @@ def test_the_error_says_it_all_and_ends_a_command_with_2(source: Path) -> None:
         ("srun", "output error chdir ntasks nodes ntasks-per-gpu multi-prog"),
     ],
 )  # fmt: skip
-def test_flags_that_slurmtf_needs_for_itself(source: Path, parameter: str, flags: str) -> None:
+def test_flags_that_slurmtf_sets_itself_are_refused(source: Path, parameter: str, flags: str) -> None:
     for flag in flags.split():
         settings: dict[str, Any] = {parameter: {flag: "1"}}
         assert [(one.where, one.code) for one in refused(source, **settings)] == [
@@ -379,7 +379,7 @@ def test_flags_that_slurmtf_needs_for_itself(source: Path, parameter: str, flags
         (["notes.txt"], "pkg/train.py"),
     ],
 )
-def test_a_folder_is_told_with_the_program_in_it(tmp_path: Path, files: list[str], named: str) -> None:
+def test_a_folder_given_as_python_is_refused_with_the_program_in_it(tmp_path: Path, files: list[str], named: str) -> None:
     (tmp_path / "pkg").mkdir()
     for name in files:
         (tmp_path / "pkg" / name).touch()

@@ -29,11 +29,11 @@ from slurmtf.estimator import families
         ("mail-type", [], set()),
     ],
 )
-def test_what_a_flag_excludes(flag: str, value: Any, excluded: set[str]) -> None:
+def test_a_flag_excludes_its_family(flag: str, value: Any, excluded: set[str]) -> None:
     assert families.add_excluded({flag: value}) == excluded
 
 
-def test_a_layer_takes_the_place_of_what_it_excludes() -> None:
+def test_a_layer_replaces_the_flags_that_it_excludes() -> None:
     below = {"job-name": "a", "mem": "8G", "hint": "x", "--requeue": True}
     assert list(families.over(below, {"--mem-per-cpu": "1G", "no_requeue": True, "job-name": "b"}).items()) == [
         ("job-name", "b"), ("hint", "x"), ("mem-per-cpu", "1G"), ("no_requeue", True),
@@ -41,6 +41,6 @@ def test_a_layer_takes_the_place_of_what_it_excludes() -> None:
     assert families.over(below, {"mem": None}) == {"job-name": "a", "mem": None, "hint": "x", "requeue": True}
 
 
-def test_no_flag_has_two_families() -> None:
+def test_no_flag_belongs_to_two_families() -> None:
     members = [flag for one in (*families.FAMILIES, families.OF_GPUS) for flag in one]
     assert len(members) == len(set(members))

@@ -1,4 +1,4 @@
-"""Data by name: as an estimator has it, on the command line, in the plan, and where it may lie."""
+"""Named data: in the estimator, on the command line, in the plan, and where it may be."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ WORKSPACE = Path("/scratch/ada/runs")
 # --- the estimator
 
 
-def test_an_input_has_a_whole_path_a_name_and_a_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_input_has_an_absolute_path_a_name_and_a_mode(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("HOME", "/home/ada")
     assert Input("data/mnist-2.tar") == Input(tmp_path / "data" / "mnist-2.tar", "mnist_2", "mount")
@@ -51,7 +51,7 @@ def test_an_input_has_a_whole_path_a_name_and_a_mode(monkeypatch: pytest.MonkeyP
     assert slurmtf.Input is Input
 
 
-def test_an_input_among_the_arguments_is_known_by_its_variable(source: Path) -> None:
+def test_an_input_among_the_arguments_becomes_its_variable(source: Path) -> None:
     mnist = Input("/data/mnist", mode="download")
     estimator = tensorflow(source, script_params={"--data": mnist, "--both": [Input("/data/x"), mnist]}, inputs=[Input("/y")])
     assert estimator.arguments == ("--data", "$SLURMTF_INPUT_MNIST", "--both", "$SLURMTF_INPUT_X", "$SLURMTF_INPUT_MNIST")
@@ -63,7 +63,7 @@ def test_an_input_among_the_arguments_is_known_by_its_variable(source: Path) -> 
     )
 
 
-def test_an_input_among_the_arguments_of_a_submission(source: Path) -> None:
+def test_a_submission_may_have_inputs_among_its_arguments(source: Path) -> None:
     estimator = tensorflow(source, script_params={"--data": Input("/a"), "--lr": 1}, inputs=[Input("/b")])
     other = override(estimator, {"script_params": {"--data": Input("/c", mode="download")}})
     assert other.arguments == ("--data", "$SLURMTF_INPUT_C", "--lr", "1")
@@ -82,13 +82,13 @@ def test_an_input_among_the_arguments_of_a_submission(source: Path) -> None:
         ([Input("/train")], {"--data": "${SLURMTF_INPUT_TRIAN}/x"}, "unknown-input", ("$SLURMTF_INPUT_TRIAN",)),
     ],
 )
-def test_what_can_not_be_an_input(source: Path, inputs: Any, params: Any, code: str, facts: tuple[str, ...]) -> None:
+def test_invalid_inputs_are_refused(source: Path, inputs: Any, params: Any, code: str, facts: tuple[str, ...]) -> None:
     (finding,) = refused(source, inputs=inputs, script_params=params)
     assert (finding.code, tells(finding, *facts)) == (code, True)
     assert finding.remedy
 
 
-def test_a_job_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
+def test_data_in_a_job_file_is_relative_to_its_folder(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     job = tmp_path / "job.yaml"
     job.write_text(
@@ -110,7 +110,7 @@ def test_a_job_file_names_data_from_its_own_folder(tmp_path: Path) -> None:
         ("inputs:\n- {paht: /a}", "job.yaml:2: inputs.0.paht", "unknown-key"),
     ],
 )
-def test_a_wrong_input_of_a_job_file_is_told_with_its_line(tmp_path: Path, text: str, where: str, code: str) -> None:
+def test_a_wrong_input_in_a_job_file_is_reported_with_its_line(tmp_path: Path, text: str, where: str, code: str) -> None:
     (tmp_path / "train.py").touch()
     (tmp_path / "job.yaml").write_text(text)
     with pytest.raises(SpecError) as caught:
@@ -123,7 +123,7 @@ def test_a_wrong_input_of_a_job_file_is_told_with_its_line(tmp_path: Path, text:
 
 
 def asked(*arguments: str) -> JobRequest:
-    """What the command line asks for."""
+    """Return the inputs that the command line requests."""
     caught: list[JobRequest] = []
 
     @click.command()
@@ -136,7 +136,7 @@ def asked(*arguments: str) -> JobRequest:
     return caught[0]
 
 
-def test_inputs_of_the_command_line(source: Path, tmp_path: Path) -> None:
+def test_inputs_are_read_from_the_command_line(source: Path, tmp_path: Path) -> None:
     given = [
         "--input",
         "a=/data/a",
@@ -152,7 +152,7 @@ def test_inputs_of_the_command_line(source: Path, tmp_path: Path) -> None:
     assert estimator.stage == "node-local"
 
 
-def test_inputs_of_the_command_line_take_the_place_of_the_job_files(tmp_path: Path) -> None:
+def test_inputs_of_the_command_line_replace_those_of_the_job_file(tmp_path: Path) -> None:
     (tmp_path / "train.py").touch()
     job = tmp_path / "job.yaml"
     job.write_text("inputs:\n- {name: a, path: a}\n- {path: other}\n")
@@ -161,7 +161,7 @@ def test_inputs_of_the_command_line_take_the_place_of_the_job_files(tmp_path: Pa
 
 
 @pytest.mark.parametrize("text", ["/data", "=/data", "a="])
-def test_an_input_without_name_or_path(source: Path, text: str) -> None:
+def test_an_input_without_name_or_path_is_refused(source: Path, text: str) -> None:
     with refusing(SpecError, "bad-input"):
         asked("--input", text, str(source / "train.py"))
 
@@ -175,7 +175,7 @@ def test_a_variable_of_the_shell_may_be_empty(source: Path, monkeypatch: pytest.
 
 
 @pytest.mark.parametrize("text", ["30:", "30:stop"])
-def test_a_stall_without_an_action_that_is_known(source: Path, text: str) -> None:
+def test_an_unknown_action_on_a_stall_is_refused(source: Path, text: str) -> None:
     with refusing(SpecError, "unknown-action"):
         asked("--stall", text, str(source / "train.py"))
 
@@ -183,7 +183,7 @@ def test_a_stall_without_an_action_that_is_known(source: Path, text: str) -> Non
 # --- the plan
 
 
-def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
+def test_nothing_is_staged_by_default(source: Path) -> None:
     plan = planned(source)
     assert (plan.job.stage.where, plan.job.stage.pack, plan.job.inputs) == ("shared", "", ())
     assert "PYTHONDONTWRITEBYTECODE" not in plan.batch.shell.exports
@@ -192,7 +192,7 @@ def test_nothing_is_staged_unless_asked_for(source: Path) -> None:
 @pytest.mark.parametrize(("wish", "of_site", "where"), [
     ("node-local", None, "node-local"), (None, "node-local", "node-local"), ("shared", "node-local", "shared"),
 ])  # fmt: skip
-def test_the_users_wish_wins_over_the_sites(source: Path, wish: Any, of_site: Any, where: str) -> None:
+def test_the_users_setting_takes_precedence_over_the_sites(source: Path, wish: Any, of_site: Any, where: str) -> None:
     site = Site(name="here", storage=Storage(local="/disk", stage=of_site))
     plan = planned(source, site, stage=wish)
     assert (plan.job.stage.where, plan.job.stage.local) == (where, "/disk")
@@ -207,7 +207,7 @@ def venv(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
+def test_a_packed_environment_is_in_the_plan_without_writing_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
     pack, _ = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
     assert pack is not None
     plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
@@ -217,7 +217,7 @@ def test_a_packed_environment_is_in_the_plan_and_writes_no_bytecode(source: Path
     assert "export PYTHONDONTWRITEBYTECODE=1" in script
 
 
-def test_a_pack_is_known_by_what_is_in_the_environment(venv: Path, tmp_path: Path) -> None:
+def test_a_pack_is_named_by_the_content_of_its_environment(venv: Path, tmp_path: Path) -> None:
     def path() -> str:
         pack, reason = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
         assert pack is not None, reason
@@ -233,7 +233,7 @@ def test_a_pack_is_known_by_what_is_in_the_environment(venv: Path, tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["none", "image"])
-def test_what_can_not_be_packed(source: Path, tmp_path: Path, kind: str) -> None:
+def test_unpackable_software_is_refused(source: Path, tmp_path: Path, kind: str) -> None:
     software = {
         "none": Software("python3"),
         "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),
@@ -260,7 +260,7 @@ def test_data_is_bound_into_a_container(source: Path) -> None:
         resolve(tensorflow(source, inputs=[Input("/a:b", "a")]), SITE, software, SNAPSHOT, PLACE)
 
 
-def test_a_disk_that_is_memory_is_told(source: Path) -> None:
+def test_a_disk_in_memory_gives_a_warning(source: Path) -> None:
     site = Site(name="ram", storage=Storage(local="/dev/shm", local_in_ram=True))
     (warning,) = planned(source, site, inputs=[Input("/a", mode="download"), Input("/b")]).warnings
     assert (warning.code, warning.what.partition(": ")[2].split()[0]) == ("local-in-ram", "A")
@@ -269,10 +269,10 @@ def test_a_disk_that_is_memory_is_told(source: Path) -> None:
     assert planned(source, site, inputs=[Input("/b")]).warnings == ()
 
 
-# --- where data lies
+# --- where data is
 
 
-def test_mountinfo_is_read() -> None:
+def test_mountinfo_is_parsed() -> None:
     text = (
         "22 28 0:21 / /proc rw shared:5 - proc proc rw\n"
         "28 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw\n"
@@ -298,7 +298,7 @@ def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     ("path", "place"),
     [("/tmp/data", "/tmp"), ("/var/tmp/data", "/var/tmp"), ("/dev/shm/data", "/dev/shm"), ("/scratch/ram/x", "/scratch/ram")],
 )
-def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
+def test_data_that_compute_nodes_can_not_see_is_refused(path: str, place: str) -> None:
     with pytest.raises(SpecError) as caught:
         look([Input(path)], SITE, WORKSPACE, MOUNTS)
     (finding,) = caught.value.findings
@@ -307,7 +307,7 @@ def test_data_that_compute_nodes_can_not_see(path: str, place: str) -> None:
 
 
 @pytest.mark.usefixtures("nothing_missing")
-def test_data_that_compute_nodes_may_not_see() -> None:
+def test_data_that_compute_nodes_may_not_see_gives_a_warning() -> None:
     assert look([Input("/scratch/data")], SITE, WORKSPACE, MOUNTS) == []
     (doubt,) = look([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
     assert (doubt.code, tells(doubt, "/data/x", "/data (xfs)")) == ("local-path", True)
@@ -317,7 +317,7 @@ def test_data_that_compute_nodes_may_not_see() -> None:
         look([Input("/tmp/x")], SITE, Path("/home/ada/runs"), MOUNTS)
 
 
-def test_data_that_is_not_there(tmp_path: Path) -> None:
+def test_missing_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     wrong = [Input(tmp_path / "gone"), Input(tmp_path / "lost", mode="download"), Input(tmp_path / "file" / "x", mode="upload")]
     with pytest.raises(SpecError) as caught:

@@ -76,7 +76,7 @@ def test_the_slurm_resolver_is_refused_without_srun(source: Path, site: Site, la
         ({"node_count": 4, "use_gpu": True}, set(), False),
     ],
 )
-def test_the_slurm_resolver_needs_gpus_or_their_number(
+def test_the_slurm_resolver_without_gpus_to_divide_gives_a_warning(
     source: Path, wishes: dict[str, Any], told: set[str], warned: bool
 ) -> None:
     facts = ScriptFacts(names=frozenset({"SlurmClusterResolver", *told}), certain=True)
@@ -111,7 +111,7 @@ OF_JAX = ({"jax"}, {"jax.distributed", "distributed.initialize"})
         (None, ({"torch"}, {"torch.distributed", "distributed.initialize"}), {}, []),
     ],
 )
-def test_how_jax_joins_its_processes_is_recognized(
+def test_warnings_depend_on_what_joins_jax_processes(
     source: Path, training: Distribution, script: tuple[set[str], set[str]], variables: dict[str, str], codes: list[str]
 ) -> None:
     facts = ScriptFacts(imports=frozenset(script[0]), names=frozenset(script[1]), certain=True)

@@ -87,7 +87,7 @@ def test_a_container_without_an_image_is_refused(source: Path, tmp_path: Path, w
         ("oras://registry.example.org/lab/tf.sif:1", "", "oras://registry.example.org/lab/tf.sif:1"),
     ],
 )
-def test_a_registry_name_is_normalized(given: str, registry: str, found: str) -> None:
+def test_a_registry_name_is_completed(given: str, registry: str, found: str) -> None:
     assert reference(given, "image", registry) == found
 
 
@@ -181,7 +181,7 @@ def test_an_image_unsuitable_for_the_runtime_is_refused(source: Path, runtime: s
         ("/images/tf.sqsh", "--container-image=/images/tf.sqsh"),
     ],
 )
-def test_an_image_name_in_enroots_form_is_accepted(source: Path, image: str, word: str) -> None:
+def test_an_image_is_written_in_enroots_form(source: Path, image: str, word: str) -> None:
     container = plan_of(tensorflow(source), site("pyxis"), boxed("pyxis", image)).batch.container
     assert container
     assert container.words[0] == word
@@ -203,7 +203,7 @@ def test_pyxis_starts_only_squashfs_files(source: Path, tmp_path: Path, image: s
     assert software(source, site("pyxis"), tmp_path, custom_docker_image=f"{tmp_path}/tf.sqsh").image == f"{tmp_path}/tf.sqsh"
 
 
-def test_variables_that_a_pyxis_image_does_not_replace_are_listed(source: Path) -> None:
+def test_variables_that_a_pyxis_image_must_not_replace_are_listed(source: Path) -> None:
     """Those of the profile and of the environment; PATH is the image's with each runtime."""
     where = replace(site("pyxis"), environment=JobEnvironment(variables={"PATH": "/opt/bin", "OF_SITE": "1"}))
     software = replace(boxed("pyxis", NAME), variables={"OF_JOB": "1"})
@@ -233,7 +233,7 @@ def test_gpus_are_passed_to_the_container_on_request(source: Path, vendor: Any, 
         assert (flag in container.words) is asked
 
 
-def test_the_container_shares_the_nodes_shared_memory(source: Path) -> None:
+def test_shm_size_gives_a_warning_if_the_container_shares_the_nodes_memory(source: Path) -> None:
     plan = plan_of(tensorflow(source, shm_size="8g"), site("apptainer"), boxed("apptainer", "/i/tf.sif"))
     assert codes(plan.warnings) == ["shm-size"]
 

@@ -330,7 +330,7 @@ def test_packaged_profiles_give_parameter_servers_no_gpus(source: Path) -> None:
         assert gpus.allocation(flags(plan), 2, 2).per_node == plan.resources.gpus_per_node == 1, name  # type: ignore[union-attr]
 
 
-def test_mpirun_works_on_a_profile_with_gpus_by_task(source: Path) -> None:
+def test_mpirun_requests_gpus_by_node_on_a_profile_with_gpus_by_task(source: Path) -> None:
     site = Site(name="here", gpu=Gpu(request="gpus-per-task"), launcher=SiteLauncher(default="mpirun"))
     plan = planned(source, site, use_gpu=True, node_count=2, distributed_backend="mpi", process_count_per_node=2)
     assert flags(plan)["gpus-per-node"] == "2"

@@ -92,7 +92,7 @@ def test_a_job_waits_for_its_build(source: Path) -> None:
 
 
 @pytest.mark.parametrize(("workers", "nodes", "unset"), [(3, 2, ("SLURM_NTASKS_PER_NODE",)), (4, 2, ()), (1, 1, ())])
-def test_srun_gets_no_flags_for_reserved_room(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
+def test_variables_about_unused_room_are_unset_for_srun(source: Path, workers: int, nodes: int, unset: tuple[str, ...]) -> None:
     assert planned(source, distributed_training=MultiWorker(workers), node_count=nodes).batch.shell.unset == unset
 
 
@@ -118,7 +118,7 @@ def test_variables_of_the_user_take_precedence(source: Path) -> None:
         ("nosuch", False, True, True),
     ],
 )
-def test_settings_follow_from_what_starts_the_processes(name: str, step: bool, bare: bool, with_flag: bool) -> None:
+def test_launchers_are_classified_by_step_and_mpi(name: str, step: bool, bare: bool, with_flag: bool) -> None:
     """A missing launcher is refused later, not here."""
     assert is_step(name) is step
     assert serves_mpi(name, SITE, {}) is bare
@@ -126,5 +126,5 @@ def test_settings_follow_from_what_starts_the_processes(name: str, step: bool, b
     assert serves_mpi(name, MPI, {}) is (name != "spawn")
 
 
-def test_our_agent_is_a_launcher() -> None:
+def test_the_agents_own_launchers_are_none_and_spawn() -> None:
     assert of_agent() == ["none", "spawn"]

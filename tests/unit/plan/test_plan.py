@@ -290,7 +290,7 @@ def test_no_warning_about_what_the_profile_does_not_specify(source: Path) -> Non
     assert planned(source, TIGHT, gpus_per_node=4, **TWO).warnings == ()
 
 
-def test_a_time_limit_that_slurm_rounds_is_reported(source: Path) -> None:
+def test_a_time_limit_too_short_for_slurm_gives_a_warning(source: Path) -> None:
     assert codes(planned(source, time="3:59").warnings) == ["short-time"]
     assert planned(source, time="4:00").warnings == ()
     assert codes(planned(source, time="5:35", notice={"before": 300}).warnings) == ["early-notice"]
