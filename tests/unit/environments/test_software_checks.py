@@ -412,7 +412,7 @@ def test_a_suitable_or_unused_horovod_gives_no_finding(
         (MPI_SITE, (), None),
     ],
 )
-def test_a_horovod_without_the_jobs_transport_is_refused(
+def test_a_horovod_without_the_jobs_transport_gives_a_warning(
     tmp_path: Path, site: Any, features: tuple[str, ...], lacks: str | None
 ) -> None:
     software = replace(HOROVOD, packages={"tensorflow": "2.15.1"}, horovod=HorovodBuild("2.15.1", features))

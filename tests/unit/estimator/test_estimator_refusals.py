@@ -379,7 +379,7 @@ def test_flags_that_slurmtf_sets_itself_are_refused(source: Path, parameter: str
         (["notes.txt"], "pkg/train.py"),
     ],
 )
-def test_a_folder_given_as_python_is_refused_with_the_program_in_it(tmp_path: Path, files: list[str], named: str) -> None:
+def test_a_folder_as_script_is_refused_with_the_program_in_it(tmp_path: Path, files: list[str], named: str) -> None:
     (tmp_path / "pkg").mkdir()
     for name in files:
         (tmp_path / "pkg" / name).touch()

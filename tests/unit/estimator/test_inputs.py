@@ -233,7 +233,7 @@ def test_a_pack_is_named_by_the_content_of_its_environment(venv: Path, tmp_path:
 
 
 @pytest.mark.parametrize("kind", ["none", "image"])
-def test_unpackable_software_is_refused(source: Path, tmp_path: Path, kind: str) -> None:
+def test_unpackable_software_is_reported(source: Path, tmp_path: Path, kind: str) -> None:
     software = {
         "none": Software("python3"),
         "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),

@@ -1,4 +1,4 @@
-"""What is asked for, before anything is converted."""
+"""The checks of an export before anything is converted."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def models(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize(("given", "expected"), [("net.keras", "net.keras"), ("model.ckpt", "model.ckpt.meta"), ("", "")])
-def test_a_path_is_what_it_names(models: Path, given: str, expected: str) -> None:
+def test_a_model_is_found_by_its_path(models: Path, given: str, expected: str) -> None:
     assert find(str(models / given)) == models / expected
 
 
-def test_a_file_that_is_not_there_is_no_run(models: Path) -> None:
+def test_a_missing_file_is_not_taken_for_a_run(models: Path) -> None:
     with refusing(InputError, "no-model", "does not exist", "net.keras"):
         find(str(models / "nte.keras"))
     with refusing(InputError, "no-model", "does not exist"):
@@ -47,7 +47,9 @@ def test_a_file_that_is_not_there_is_no_run(models: Path) -> None:
         ("net.keras", {"samples": "nowhere.npz"}, "no-samples"),
     ],
 )
-def test_what_does_not_fit_the_model_is_refused(models: Path, name: str, settings: dict[str, object], code: str) -> None:
+def test_settings_that_do_not_fit_the_model_are_refused(
+    models: Path, name: str, settings: dict[str, object], code: str
+) -> None:
     with refusing(InputError, code):
         export(models / name, **settings)  # type: ignore[arg-type]
     assert len(list(models.iterdir())) == 3
@@ -74,7 +76,7 @@ TRIED = [{"route": "keras", "why": "ValueError: shape\nat line 3"}, {"route": "g
          ["inputs may be: a:0, b:0"], ["tried"]),
     ],
 )  # fmt: skip
-def test_why_there_is_no_file(
+def test_the_reason_for_a_failed_export_is_given(
     models: Path, result: dict[str, Any], log: str | None, code: str, told: list[str], untold: list[str]
 ) -> None:
     if log is not None:

@@ -1,4 +1,4 @@
-"""What Python takes, the command line takes."""
+"""The command line accepts what Python accepts."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ NOT_TYPED = {"self", "tell", "run"}
         (Model.download, models.get, {"target_dir": "folder"}),
     ],
 )
-def test_commands_take_what_the_functions_take(
+def test_commands_accept_the_arguments_of_their_functions(
     function: Callable[..., Any], command: click.Command, arguments: dict[str, str]
 ) -> None:
     parameters = inspect.signature(function).parameters.values()
@@ -41,7 +41,7 @@ def test_commands_take_what_the_functions_take(
     assert asked - {parameter.name for parameter in command.params} == set()
 
 
-def test_a_run_is_exported_with_what_the_function_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_runs_export_with_the_arguments_of_the_function(monkeypatch: pytest.MonkeyPatch) -> None:
     signature, taken = inspect.signature(exporting.export), list[inspect.BoundArguments]()
     monkeypatch.setattr(exporting, "export", lambda *given, **named: taken.append(signature.bind(*given, **named)))
     options = {name: name for name in signature.parameters if name not in ("what", "model")}

@@ -1,4 +1,4 @@
-"""Exports and scorings that are killed in each of their phases, or find a full disk; and what the next one finds."""
+"""Exports and scoring jobs that are killed in each phase or find a full disk; and what the next one finds."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ def exported(folder: Path, phase: str) -> int:
     return called(EXPORT, folder, "net.h5", phase, folder / "workspace").returncode
 
 
-def test_the_job_of_an_export_that_was_killed_is_waited_for_by_the_same_one_and_by_no_other(tmp_path: Path) -> None:
+def test_only_the_same_export_waits_for_the_job_of_a_killed_one(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_bytes(b"model_config 1")
     said = []
     for phase, change in (("submitted", b""), ("", b""), ("", b""), ("submitted", b""), ("", b" and more")):
@@ -136,7 +136,7 @@ def known(folder: Path) -> Any:
     return record_of(folder / "net.onnx").get("sha256")
 
 
-def test_a_model_that_is_written_while_it_is_converted_gives_no_file(tmp_path: Path) -> None:
+def test_a_model_changed_during_its_conversion_gives_no_file(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_bytes(b"model_config 1")
     program = EXPORT.replace('phase("convert")', 'Path(request["model"]).write_bytes(b"model_config 2")')
     done = called(program, tmp_path, "net.h5", "", tmp_path / "workspace")
@@ -146,7 +146,7 @@ def test_a_model_that_is_written_while_it_is_converted_gives_no_file(tmp_path: P
 
 
 @pytest.mark.parametrize("phase", ["convert", "recorded", "replace"])
-def test_whoever_is_killed_in_an_export_leaves_the_old_file_or_none(tmp_path: Path, phase: str) -> None:
+def test_a_killed_export_leaves_the_old_file_or_none(tmp_path: Path, phase: str) -> None:
     model, file = tmp_path / "net.h5", tmp_path / "net.onnx"
     model.write_bytes(b"model_config 1")
     assert exported(tmp_path, phase) == 137
@@ -166,7 +166,7 @@ PHASES = ("before count", "after count", "scored", "written", "shard 0", "shard 
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_whoever_is_killed_in_a_scoring_goes_on_where_it_was(tmp_path: Path, phase: str) -> None:
+def test_a_killed_scoring_continues_where_it_stopped(tmp_path: Path, phase: str) -> None:
     (tmp_path / "net.onnx").write_bytes(b"onnx")
     np.save(tmp_path / "rows.npy", np.arange(95.0))
     assert called(SCORE, tmp_path, "net.onnx", "rows.npy", phase).returncode == 137
@@ -176,7 +176,7 @@ def test_whoever_is_killed_in_a_scoring_goes_on_where_it_was(tmp_path: Path, pha
     assert json.loads(again.stdout.splitlines()[-1]) == [list(range(95)), [2.0 * row for row in range(95)]]
 
 
-def test_scores_of_other_content_are_refused_though_names_and_sizes_are_the_same(tmp_path: Path) -> None:
+def test_scores_of_other_content_with_the_same_names_and_sizes_are_refused(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"onnx")
     np.save(tmp_path / "rows.npy", np.arange(95.0))
     assert called(SCORE, tmp_path, "net.onnx", "rows.npy", "shard 0").returncode == 137
@@ -187,7 +187,7 @@ def test_scores_of_other_content_are_refused_though_names_and_sizes_are_the_same
     assert "what the model's files hold, what the input files hold" in again.stderr
 
 
-def test_a_model_that_changes_before_its_job_starts_scores_nothing(tmp_path: Path) -> None:
+def test_a_model_changed_before_its_job_starts_is_not_used(tmp_path: Path) -> None:
     from slurmtf.models.tool import scoring
 
     (tmp_path / "shards").mkdir()
@@ -203,7 +203,7 @@ def test_a_model_that_changes_before_its_job_starts_scores_nothing(tmp_path: Pat
 
 
 @ROOT_ONLY
-def test_a_full_disk_ends_a_scoring_and_leaves_no_half_of_a_file(tmp_path: Path) -> None:
+def test_a_full_disk_ends_a_scoring_without_a_partial_file(tmp_path: Path) -> None:
     (tmp_path / "net.onnx").write_bytes(b"onnx")
     np.save(tmp_path / "rows.npy", np.arange(100_000.0))
     (tmp_path / "small").mkdir()

@@ -1,4 +1,4 @@
-"""What jobs that score ask for, as flags, as settings, and by their tool environment."""
+"""What scoring jobs request: by flags, by settings, and by their tool environment."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ BIG = "gpu: {constraint: big, sbatch: {gpu-bind: closest}}"
         (Needs(gpu=True), BIG, {"gres": "gpu:1", "constraint": "big", "gpu-bind": "closest"}),
     ],
 )  # fmt: skip
-def test_flags(needs: Needs, profile: str, expected: dict[str, Any], tmp_path: Any) -> None:
+def test_flags_become_settings(needs: Needs, profile: str, expected: dict[str, Any], tmp_path: Any) -> None:
     (tmp_path / "lab.yaml").write_text(f"extends: slurm\n{profile}\n")
     assert needs.flags(load(str(tmp_path / "lab.yaml"))) == expected
 
 
-def test_the_environment_with_gpus_is_that_of_onnx_alone() -> None:
+def test_only_onnx_models_have_an_environment_with_gpus() -> None:
     assert Needs().environment("onnx", SCORING) == SCORING
     assert Needs(gpu=True).environment("onnx", SCORING) == SCORING_GPU
     assert Needs().environment("tensorflow", KERAS_2) == KERAS_2

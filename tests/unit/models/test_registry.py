@@ -1,4 +1,4 @@
-"""Registered models: versions without gaps or clashes, nothing overwritten, a changed file told."""
+"""Registered models: versions without gaps or clashes, nothing overwritten, changed files reported."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_versions_are_counted_and_kept(workspace: Path, file: Path) -> None:
+def test_versions_are_numbered_and_kept(workspace: Path, file: Path) -> None:
     first = Model.register(file, "digits", {"stage": "test"}, {"owner": "ada"}, "small", workspace=workspace)
     file.write_bytes(b"model_config 2")
     second = Model.register(file, "digits", workspace=workspace)
@@ -75,7 +75,7 @@ def test_the_command_registers_with_the_same_facts(workspace: Path, file: Path) 
     assert record["description"] == "small"
 
 
-def test_the_command_fetches_a_model_again_only_when_it_may_replace_it(workspace: Path, file: Path, tmp_path: Path) -> None:
+def test_the_command_downloads_again_only_if_it_may_overwrite(workspace: Path, file: Path, tmp_path: Path) -> None:
     Model.register(file, "digits", workspace=workspace)
     words = ["get", "digits", str(tmp_path / "got"), "--workspace", str(workspace)]
     assert CliRunner().invoke(command, words).exit_code == 0
@@ -87,7 +87,7 @@ def test_the_command_fetches_a_model_again_only_when_it_may_replace_it(workspace
     assert (tmp_path / "got/net.h5").read_bytes() == file.read_bytes()
 
 
-def test_which_model_of_a_run_is_not_said_of_a_path(workspace: Path, file: Path) -> None:
+def test_a_model_path_excludes_the_choice_of_a_runs_model(workspace: Path, file: Path) -> None:
     words = ["register", "digits", str(file), "--model", "other.h5", "--workspace", str(workspace)]
     with refusing(InputError, "not-of-a-run", "--model"):
         CliRunner().invoke(command, words, catch_exceptions=False)
@@ -96,7 +96,7 @@ def test_which_model_of_a_run_is_not_said_of_a_path(workspace: Path, file: Path)
 
 @pytest.mark.parametrize("setting", ["tags", "properties"])
 @pytest.mark.parametrize("marks", [{"": "x"}, {"a=b": "x"}, {"a": "\x1b[2J"}, {"a\n": "x"}])
-def test_what_no_list_could_show_marks_no_model(workspace: Path, file: Path, setting: str, marks: dict[str, str]) -> None:
+def test_unprintable_tags_are_refused(workspace: Path, file: Path, setting: str, marks: dict[str, str]) -> None:
     register: Callable[..., Model] = Model.register
     with refusing(SpecError, "bad-tag", *map(repr, marks)):
         register(file, "digits", workspace=workspace, **{setting: marks})
@@ -109,7 +109,7 @@ def test_everything_is_private(workspace: Path, file: Path) -> None:
     assert modes == {0}
 
 
-def test_registrations_at_once_leave_no_gap_and_no_clash(workspace: Path, file: Path) -> None:
+def test_concurrent_registrations_leave_no_gap_or_clash(workspace: Path, file: Path) -> None:
     command = [sys.executable, "-c", REGISTER, str(file), str(workspace), "5"]
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     given = [int(line) for process in processes for line in process.communicate(timeout=HANG_S)[0].split()]
@@ -119,10 +119,10 @@ def test_registrations_at_once_leave_no_gap_and_no_clash(workspace: Path, file: 
 
 
 @pytest.mark.parametrize("step", ["_fill", "_publish"])
-def test_whoever_is_killed_leaves_no_version(
+def test_a_killed_registration_leaves_no_version(
     workspace: Path, file: Path, step: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    """A process that dies at once, as by kill -9, in the midst of a step."""
+    """A process that dies abruptly during a step, as by kill -9."""
     program = f"""
 import os, sys
 from slurmtf.models import registry
@@ -139,7 +139,7 @@ registry.Model.register(sys.argv[1], "digits", workspace=sys.argv[2])
     assert Model.register(file, "digits", workspace=workspace).version == 1
 
 
-def test_what_a_killed_registration_left_is_collected(workspace: Path, file: Path) -> None:
+def test_gc_removes_what_a_killed_registration_left(workspace: Path, file: Path) -> None:
     Model.register(file, "digits", workspace=workspace)
     old, young = (registry_of(workspace) / "digits" / f".staging-{name}" for name in ("old", "young"))
     for folder in (old, young):
@@ -158,7 +158,7 @@ def test_a_full_disk_leaves_nothing(workspace: Path, file: Path, monkeypatch: py
     assert list((registry_of(workspace) / "digits").iterdir()) == []
 
 
-def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(workspace: Path, file: Path) -> None:
+def test_the_number_of_a_deleted_version_is_not_reused(workspace: Path, file: Path) -> None:
     Model.register(file, "digits", workspace=workspace).delete()
     assert Model.list(workspace=workspace) == []
     with pytest.raises(ModelNotFoundError):
@@ -166,7 +166,7 @@ def test_a_deleted_version_is_gone_and_its_number_is_not_given_again(workspace: 
     assert Model.register(file, "digits", workspace=workspace).version == 2
 
 
-def test_a_changed_file_is_told_by_its_hash(workspace: Path, file: Path, tmp_path: Path) -> None:
+def test_a_changed_file_is_detected_by_its_hash(workspace: Path, file: Path, tmp_path: Path) -> None:
     model = Model.register(file, "digits", workspace=workspace)
     assert model.find_changed() == []
     model.path.write_bytes(b"something else")
@@ -186,7 +186,7 @@ def test_a_download_overwrites_nothing(workspace: Path, file: Path, tmp_path: Pa
     model.download(tmp_path / "got", exist_ok=True)
 
 
-def test_a_folder_is_a_model_too(workspace: Path, tmp_path: Path) -> None:
+def test_a_folder_may_be_a_model(workspace: Path, tmp_path: Path) -> None:
     folder = tmp_path / "exported"
     (folder / "variables").mkdir(parents=True)
     for name in ("saved_model.pb", "variables/variables.index"):
@@ -199,7 +199,7 @@ def test_a_folder_is_a_model_too(workspace: Path, tmp_path: Path) -> None:
 
 
 def twin(file: Path, source: Path) -> Path:
-    """What an export leaves."""
+    """A model and its ONNX twin, as an export leaves them."""
     onnx = file.with_suffix(".onnx")
     onnx.write_bytes(b"onnx")
     facts = {"sha256": digest([onnx]), "source_sha256": digest([source]), "verified": {"largest_difference": 1e-7}}
@@ -207,7 +207,7 @@ def twin(file: Path, source: Path) -> Path:
     return onnx
 
 
-def test_the_onnx_twin_goes_along_with_its_figures(workspace: Path, file: Path) -> None:
+def test_the_onnx_twin_is_registered_with_its_verification(workspace: Path, file: Path) -> None:
     twin(file, file)
     model = Model.register(file, "digits", workspace=workspace)
     assert model.onnx
@@ -215,7 +215,7 @@ def test_the_onnx_twin_goes_along_with_its_figures(workspace: Path, file: Path) 
     assert model.record["onnx"]["verified"] == {"largest_difference": 1e-7}
 
 
-def test_the_twin_of_an_older_model_does_not(workspace: Path, file: Path) -> None:
+def test_the_twin_of_an_older_model_is_not_registered(workspace: Path, file: Path) -> None:
     twin(file, file)
     file.write_bytes(b"model_config, trained again")
     assert Model.register(file, "digits", workspace=workspace).onnx is None
@@ -229,7 +229,7 @@ def test_bad_names_are_refused(workspace: Path, file: Path, name: str) -> None:
     assert not (workspace / ".slurmtf").exists()
 
 
-def test_what_is_not_there_is_told(workspace: Path, file: Path) -> None:
+def test_missing_models_and_versions_are_reported(workspace: Path, file: Path) -> None:
     Model.register(file, "digits", workspace=workspace)
     for text, code in (
         ("digit", "unknown-model"),
@@ -244,17 +244,17 @@ def test_what_is_not_there_is_told(workspace: Path, file: Path) -> None:
         Model.register(file.parent / "nothing", "digits", workspace=workspace)
 
 
-def test_one_bad_record_spoils_no_list(workspace: Path, file: Path) -> None:
+def test_one_bad_record_does_not_break_the_list(workspace: Path, file: Path) -> None:
     bad = Model.register(file, "digits", workspace=workspace)
     (bad.folder / "model.json").write_text("{")
-    (bad.folder.parent / "²").mkdir()  # a digit, to Python, and no number
+    (bad.folder.parent / "²").mkdir()  # a digit for Python, but no number
     (bad.folder.parent / ("9" * 5000)[:200]).mkdir()
     assert Model.register(file, "digits", workspace=workspace).version == 2
     assert [one.version for one in Model.list(workspace=workspace)] == [2]
 
 
 @pytest.mark.parametrize("number", [errno.EXDEV, errno.EPERM, errno.EMLINK])
-def test_what_can_not_be_linked_is_copied(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_that_can_not_be_linked_are_copied(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise OSError(number, os.strerror(number))
 
@@ -266,7 +266,7 @@ def test_what_can_not_be_linked_is_copied(number: int, tmp_path: Path, monkeypat
     assert (copied.read_bytes(), copied.stat().st_mode & 0o777) == (b"weights", 0o600)
 
 
-def test_the_registry_lies_where_the_variable_says(
+def test_a_variable_sets_the_folder_of_the_registry(
     workspace: Path, file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "shared").mkdir(mode=0o700)
@@ -279,14 +279,14 @@ def test_the_registry_lies_where_the_variable_says(
     assert model.path.exists()
 
 
-def test_a_registry_of_mlflow_without_the_package_is_told(
+def test_a_missing_mlflow_package_is_reported(
     workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
     monkeypatch.setattr(tracking, "is_installed", lambda: False)
     command.main(["register", "digits", str(file), "-w", str(workspace)], standalone_mode=False)
     told = capsys.readouterr()
-    assert "slurmtf[mlflow]" in told.err + told.out  # as JSON where a test before has asked for that in this process
+    assert "slurmtf[mlflow]" in told.err + told.out  # as JSON if an earlier test in this process requested it
     assert Model.get("digits", workspace=workspace).mlflow == {}
 
 
@@ -301,7 +301,7 @@ def staged(tmp_path: Path) -> Path:
     return staging
 
 
-def test_a_number_that_somebody_else_took_meanwhile_is_theirs(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_number_taken_meanwhile_by_another_is_not_used(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([[], [1]])
     monkeypatch.setattr(registry, "_numbers", lambda place: iter(next(looks)))
     place = staged.parent / "digits"

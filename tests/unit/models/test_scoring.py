@@ -1,4 +1,4 @@
-"""Rows of files, batches that do not depend on the shards, bad rows by name."""
+"""Rows of files, batches independent of the shards, and named bad rows."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def message(number: int, data: bytes) -> bytes:
 
 
 def example(**features: list[Any]) -> bytes:
-    """A tf.train.Example, by its definition (tensorflow/core/example/feature.proto)."""
+    """Return a tf.train.Example, by its definition (tensorflow/core/example/feature.proto)."""
     entries = b""
     for name, values in features.items():
         if isinstance(values[0], float):
@@ -74,7 +74,7 @@ def test_records_of_tensorflow_are_read(tmp_path: Path) -> None:
     ]
 
 
-def test_a_torn_file_is_told(tmp_path: Path) -> None:
+def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     path = tfrecord(tmp_path / "a.tfrecord", example(x=[1.0]))
     path.write_bytes(path.read_bytes()[:-6])
     with pytest.raises(ValueError, match="middle"):
@@ -102,7 +102,7 @@ def test_tables_and_arrays_are_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("start", [0, 5])
-def test_arrays_are_read_from_any_row_on_in_any_form(tmp_path: Path, start: int) -> None:
+def test_arrays_of_any_form_are_read_from_any_row(tmp_path: Path, start: int) -> None:
     values = {"x": np.arange(48.0).reshape(8, 3, 2), "t": np.array(["a", "bb"] * 4), "n": np.arange(8, dtype=">i2")}
     np.savez(tmp_path / "plain.npz", **values)
     np.savez_compressed(tmp_path / "small.npz", **values)
@@ -121,7 +121,7 @@ def test_arrays_are_read_from_any_row_on_in_any_form(tmp_path: Path, start: int)
             assert second[key].tolist() == all_rows[start + 1 : start + 3].tolist()
 
 
-def test_what_holds_no_rows_is_told(tmp_path: Path) -> None:
+def test_a_file_without_rows_is_reported(tmp_path: Path) -> None:
     np.save(tmp_path / "one.npy", np.float32(1))
     np.save(tmp_path / "objects.npy", np.array([{}], dtype=object))
     np.save(tmp_path / "torn.npy", np.arange(100))
@@ -153,7 +153,7 @@ PAIR = {"x": Spec((None, 2), "float32")}
         ([{"": np.zeros((2, 2), np.uint8)}, {"": np.ones((2, 2), np.uint8)}], {"i": Spec((None, 2, 2, 1), "float32")}),
     ],
 )
-def test_records_together_are_what_they_are_alone(records: list[Any], specs: dict[str, Spec]) -> None:
+def test_a_batch_of_records_equals_the_single_records(records: list[Any], specs: dict[str, Spec]) -> None:
     together, alone = feed_records(records, specs), [feed_record(record, specs) for record in records]
     for name, values in together.items():
         assert values.dtype == alone[0][name].dtype
@@ -172,18 +172,18 @@ def test_records_become_inputs() -> None:
 
 
 @pytest.mark.parametrize("record", [{"a": "one", "b": "2"}, {"a": "1"}, BadRow("torn"), {"a": 1, "b": 2, "c": 3}])
-def test_bad_records_are_told(record: Any) -> None:
+def test_bad_records_are_reported(record: Any) -> None:
     with pytest.raises(ValueError, match=r"one|shape|torn|has no"):
         feed_record(record, PAIR)
 
 
 @pytest.mark.parametrize(("dtype", "value"), [("float32", "x"), ("int64", "1.5")])
-def test_a_text_that_is_no_number_is_shown_as_it_stands_in_the_file(dtype: str, value: str) -> None:
+def test_a_text_that_is_no_number_is_shown_as_in_the_file(dtype: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"^'{value}' is not a {dtype}$"):
         feed_record({"a": "2", "b": value}, {"x": Spec((None, 2), dtype)})
 
 
-def test_arrays_of_another_shape_are_told() -> None:
+def test_arrays_of_the_wrong_shape_are_reported() -> None:
     with pytest.raises(ValueError, match=r"x has the shape \(3,\), and the model takes \(2\)"):
         feed_arrays({"": np.zeros((4, 3))}, PAIR)
     with pytest.raises(ValueError, match="has no z; it has x, y"):
@@ -198,7 +198,7 @@ def doubled(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def scored(folder: Path, files: list[Path], shards: int, rejects: bool = False) -> dict[str, Any]:
-    """What `tool.pyz count`, `score` and `merge` do, with a model that doubles."""
+    """Run `tool.pyz count`, `score` and `merge` with a model that doubles its input."""
     (folder / "shards").mkdir(parents=True)
     own = {"asked_batch": 4, "rejects": rejects, "folder": str(folder), "shards": shards}
     plan: dict[str, Any] = {"files": [str(file) for file in files], **own}
@@ -237,7 +237,7 @@ def test_a_bad_row_ends_its_shard_and_is_named(files: list[Path], tmp_path: Path
     assert sorted(path.name for path in (tmp_path / "out/shards").glob("*.npz")) == [f"0000{n}.npz" for n in (0, 1, 3, 4)]
 
 
-def test_or_it_goes_to_the_rejects(files: list[Path], tmp_path: Path) -> None:
+def test_a_bad_row_may_be_written_to_the_rejects(files: list[Path], tmp_path: Path) -> None:
     files[1].write_text("x\n7\nseven\n")
     np.savez(files[2], x=np.array([9, -10, 11]))
     found = scored(tmp_path / "out", files, 2, rejects=True)
@@ -248,14 +248,14 @@ def test_or_it_goes_to_the_rejects(files: list[Path], tmp_path: Path) -> None:
     assert rejects[1]["why"] == "negative"
 
 
-def test_progress_counts_shards_under_way(tmp_path: Path) -> None:
+def test_progress_counts_running_shards(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     for name, facts in (("00000.json", {"rows": 10}), ("00001.at", {"rows": 4})):
         (tmp_path / "shards" / name).write_text(json.dumps(facts))
     assert progress(tmp_path, 3) == (1, 14)
 
 
-def test_progress_is_told_when_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_is_printed_only_if_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "shards").mkdir()
     clock = iter((0.0, 10.0, 1000.0, 1001.0, 1010.0, 1020.0))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
@@ -271,7 +271,7 @@ def test_progress_is_told_when_there_is_some(tmp_path: Path, monkeypatch: pytest
     assert ", 3 rows" in told[0]
 
 
-def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tmp_path: Path) -> None:
+def test_shards_with_the_same_failure_are_reported_together_each_with_its_log(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     logs = {shard: tmp_path / f"score-7_{shard}.log" for shard in range(10)}
     ends = {shard: Ended(log, "FAILED, exit code 137" * (shard == 8)) for shard, log in logs.items()}
@@ -292,7 +292,7 @@ def test_shards_that_failed_alike_are_told_together_and_each_with_its_own_log(tm
 
 
 @pytest.mark.parametrize(("why", "kind"), [("ModuleNotFoundError: No module named 'six'", "module"), ("KeyError: 'x'", "")])
-def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path: Path, why: str, kind: str) -> None:
+def test_a_failed_script_is_reported_once_with_its_line_and_remedy(tmp_path: Path, why: str, kind: str) -> None:
     (tmp_path / "shards").mkdir()
     for shard in range(3):
         facts = {"file": "", "row": -1, "why": why, "kind": kind, "script": "mine.py:7"}
@@ -315,7 +315,7 @@ def test_a_script_that_failed_is_told_once_with_its_line_and_what_to_do(tmp_path
         (ValueError("ModelChangedError"), False),
     ],
 )
-def test_another_folder_is_named_where_it_helps_a_shard_that_failed(tmp_path: Path, err: Exception, elsewhere: bool) -> None:
+def test_another_output_folder_is_suggested_if_it_helps_a_failed_shard(tmp_path: Path, err: Exception, elsewhere: bool) -> None:
     (tmp_path / "shards").mkdir()
     _note_failure({"folder": str(tmp_path)}, 0, err)
     with pytest.raises(ScoringFailedError) as caught:
@@ -325,12 +325,12 @@ def test_another_folder_is_named_where_it_helps_a_shard_that_failed(tmp_path: Pa
     assert ("--output" in finding.remedy) == elsewhere
 
 
-def test_what_a_script_raised_says_what_kind_of_failure_it_is() -> None:
+def test_the_kind_of_failure_follows_from_the_scripts_exception() -> None:
     assert kind_of(ScriptError("mine.py:1", "no module", ModuleNotFoundError("six"))) == "module"
     assert kind_of(ScriptError("mine.py:1", "ModuleNotFoundError: six", KeyError("x"))) == ""
 
 
-def test_files_are_ordered_and_none_is_missed(tmp_path: Path) -> None:
+def test_files_are_ordered_and_complete(tmp_path: Path) -> None:
     for name in ("b.npy", "a.npy", ".hidden.npy"):
         (tmp_path / name).touch()
     expected = [tmp_path / "a.npy", tmp_path / "b.npy"]
@@ -345,7 +345,7 @@ def written(path: Path, **arrays: Any) -> Path:
     return path
 
 
-def test_scores_larger_than_what_is_held_go_to_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_scores_beyond_the_memory_limit_are_written_in_parts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(results, "HELD_BYTES", 50)
     found = results.Results(tmp_path / "00000.npz")
     for number in range(10):
@@ -358,7 +358,7 @@ def test_scores_larger_than_what_is_held_go_to_parts(tmp_path: Path, monkeypatch
         assert held["t"].tolist() == [text for number in range(10) for text in ("a" * number, "b")]
 
 
-def test_what_does_not_fit_together_is_told(tmp_path: Path) -> None:
+def test_parts_that_do_not_fit_together_are_reported(tmp_path: Path) -> None:
     first = written(tmp_path / "a.npz", row=np.arange(2), y=np.zeros((2, 3)))
     empty = written(tmp_path / "b.npz", row=np.arange(0))
     for other, why in (({"y": np.zeros((1, 4))}, "different shapes"), ({"z": np.zeros((1, 3))}, "different names")):
@@ -371,7 +371,7 @@ def test_what_does_not_fit_together_is_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["rows.npz", "rows.npy", "rows.csv", "columns.npz", "columns.npy"])
-def test_a_file_is_not_held_whole(tmp_path: Path, name: str) -> None:
+def test_a_file_is_not_read_into_memory_as_a_whole(tmp_path: Path, name: str) -> None:
     values = np.zeros((2_000_000, 8), np.float32, order="F" if name.startswith("columns") else "C")  # 64 MB
     if name.endswith("csv"):
         (tmp_path / name).write_text("a\n" + "1\n" * 200_000)
@@ -389,7 +389,7 @@ def test_a_file_is_not_held_whole(tmp_path: Path, name: str) -> None:
         tracemalloc.stop()
 
 
-def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path) -> None:
+def test_a_script_sees_the_same_types_for_any_number_of_shards(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(4))
     np.save(tmp_path / "b.npy", np.arange(4) + 0.5)
     files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
@@ -402,12 +402,12 @@ def test_a_script_sees_the_types_of_its_batch_whatever_the_shards(tmp_path: Path
 
 
 @pytest.mark.parametrize(("first", "rows", "dtype"), [(0, 3, "int32"), (2**31 - 3, 3, "int32"), (2**31 - 3, 4, "int64")])
-def test_numbers_of_rows_are_small_where_they_can_be(first: int, rows: int, dtype: str) -> None:
+def test_row_numbers_use_the_smallest_type(first: int, rows: int, dtype: str) -> None:
     found = batches._numbers(first, rows)
     assert (str(found.dtype), found.tolist()) == (dtype, list(range(first, first + rows)))
 
 
-def test_each_batch_is_told_as_it_is_done(tmp_path: Path) -> None:
+def test_each_finished_batch_is_reported(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
     (parts,) = blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
     told: list[int] = []

@@ -1,4 +1,4 @@
-"""What is known of a score script before anything is submitted."""
+"""Checks of a score script before anything is submitted."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ INIT, RUN = "def init(): pass\n", "def run(data): return data\n"
         f"try:\n  {INIT}except ImportError: pass\nif True:\n  {RUN}else:\n  def run(a, b): pass",
         "def setup():\n    global init, run\n    init = run = print\nsetup()",
         "@timed\ndef init(context): pass\n@input_schema('data', 1)\ndef run(data, other): pass",
-        "run = 1\ndef init(): pass\ndef run(data, other): pass",  # the last one counts, which nobody sees
+        "run = 1\ndef init(): pass\ndef run(data, other): pass",  # the last one counts, which is not inspected
         "\ufeff" + INIT + RUN,
         INIT + RUN + 'PATTERN = "\\d"',
     ],
 )
-def test_what_may_be_a_score_script_is_taken(text: str) -> None:
+def test_valid_score_scripts_are_accepted(text: str) -> None:
     assert findings_in(text.encode(), "score.py") == []
 
 
@@ -49,7 +49,7 @@ def test_what_may_be_a_score_script_is_taken(text: str) -> None:
         (INIT + "async def run(data): pass", [("score.py:2", "async")]),
     ],
 )
-def test_what_is_none_is_told_with_its_line(text: str, expected: list[tuple[str, str]]) -> None:
+def test_invalid_score_scripts_are_refused_with_their_line(text: str, expected: list[tuple[str, str]]) -> None:
     found = findings_in(text.encode(), "score.py")
     assert [(one.code, one.where, fact in one.what) for one, (_, fact) in zip(found, expected, strict=True)] == [
         ("bad-script", where, True) for where, _ in expected
@@ -57,7 +57,7 @@ def test_what_is_none_is_told_with_its_line(text: str, expected: list[tuple[str,
 
 
 @pytest.mark.parametrize(("text", "line"), [(b"def init(): pass\ndef run(data) return data", 2), (b"\x80", 1), (b"a\0", 1)])
-def test_what_is_no_python_is_told(text: bytes, line: int) -> None:
+def test_syntax_errors_are_reported(text: bytes, line: int) -> None:
     (found,) = findings_in(text, "score.py")
     assert (found.code, found.where) == ("bad-script", f"score.py:{line}")
 

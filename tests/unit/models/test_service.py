@@ -1,4 +1,4 @@
-"""What a served model's answers mean to who asks in Python."""
+"""What a served model's answers mean to a client in Python."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from slurmtf.serving import Service, ServiceError
 
 @contextlib.contextmanager
 def answering(folder: Path, answer: str) -> Iterator[Service]:
-    """A service that gives one answer when it has read the head of a request, and closes."""
+    """A service that answers once after it has read the head of a request, and then closes."""
     with socket.create_server(("127.0.0.1", 0)) as server:
 
         def serve() -> None:
@@ -52,7 +52,7 @@ def message(status: str, body: str) -> str:
     ],
 )
 @pytest.mark.parametrize("size", [1, 20_000_000])
-def test_a_refusal_is_told_however_much_of_the_request_was_read(
+def test_a_refusal_is_reported_however_much_of_the_request_was_read(
     tmp_path: Path, status: str, body: str, what: str, remedy: str, size: int
 ) -> None:
     with answering(tmp_path, message(status, body)) as service, pytest.raises(ServiceError) as caught:
@@ -64,13 +64,13 @@ def test_a_refusal_is_told_however_much_of_the_request_was_read(
 
 
 @pytest.mark.parametrize(("body", "expected"), [('{"score": [1]}', {"score": [1]}), ("null", None)])
-def test_an_answer_is_what_it_holds(tmp_path: Path, body: str, expected: Any) -> None:
+def test_an_answer_returns_its_content(tmp_path: Path, body: str, expected: Any) -> None:
     with answering(tmp_path, message("200 OK", body)) as service:
         assert service.score([[1]]) == expected
 
 
 @pytest.mark.parametrize("answer", ["", "no HTTP"])
-def test_what_gives_no_answer_does_not_serve(tmp_path: Path, answer: str) -> None:
+def test_a_service_without_an_answer_is_not_serving(tmp_path: Path, answer: str) -> None:
     with answering(tmp_path, answer) as service, pytest.raises(ServiceError) as caught:
         service.score([[1]])
     assert caught.value.findings[0].code == "not-serving"

@@ -1,4 +1,4 @@
-"""Which models lie in a folder, and which tool environment is theirs."""
+"""Which models a folder contains, and which tool environment they need."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def outputs(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_every_form_is_found_and_nothing_else(outputs: Path) -> None:
+def test_exactly_the_known_forms_are_found(outputs: Path) -> None:
     found = {str(one.path.relative_to(outputs)): (one.kind, one.stem, len(one.files)) for one in sources_in(outputs)}
     assert found == {
         "best.keras": ("keras", "best", 1),
@@ -53,27 +53,27 @@ def test_every_form_is_found_and_nothing_else(outputs: Path) -> None:
     }
 
 
-def test_of_several_one_is_chosen_by_name(outputs: Path) -> None:
+def test_one_of_several_models_is_chosen_by_name(outputs: Path) -> None:
     for name in ("best", "best.keras"):
         assert choose(outputs, name).path == outputs / "best.keras"
     assert choose(outputs, "tf1/model.ckpt.meta").kind == "checkpoint"
     assert choose(outputs / "exported").path == outputs / "exported"
 
 
-def test_several_are_listed(outputs: Path) -> None:
+def test_several_models_are_listed(outputs: Path) -> None:
     with refusing(InputError, "several-models", "best.keras, exported, net.json, tf1/model.ckpt.meta"):
         choose(outputs)
     with refusing(InputError, "several-models"):
         choose(outputs, "worst")
 
 
-def test_none_is_told(tmp_path: Path) -> None:
+def test_a_folder_without_models_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
         choose(tmp_path)
     assert caught.value.findings[0].code == "no-model"
 
 
-def test_half_of_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
+def test_an_incomplete_model_is_reported_with_what_it_lacks(tmp_path: Path) -> None:
     (tmp_path / "model.json").write_text('{"class_name": "Sequential"}')
     for name in ("first_weights.h5", "second_weights.h5"):
         (tmp_path / name).write_bytes(b"weights")
@@ -85,12 +85,12 @@ def test_half_of_a_model_is_told_what_it_lacks(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["checkpoint.weights.h5", "model_weights.h5"])
-def test_weights_alone_are_no_model(tmp_path: Path, name: str) -> None:
+def test_weights_alone_are_not_a_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
     assert source_at(tmp_path / name) is None
 
 
-def test_what_a_file_says_of_its_keras(outputs: Path) -> None:
+def test_the_version_of_keras_is_read_from_the_file(outputs: Path) -> None:
     assert [keras_of(one) for one in sources_in(outputs)] == ["3.15.1", "", "2.15.0", ""]
     for version in ("2.15.0", "3.15.1"):
         path = outputs / "x.h5"
@@ -101,12 +101,12 @@ def test_what_a_file_says_of_its_keras(outputs: Path) -> None:
 
 
 def meta_info(version: str) -> bytes:
-    """What stands before a graph: the operations that it uses, TensorFlow's version, and where that was built from."""
+    """Return the part before a graph: the operations that it uses, TensorFlow's version, and the source of its build."""
     return b"\x12\x40\x2a\x101.2.3\x0a\x05Const\x2a" + bytes([len(version)]) + version.encode() + b"\x32\x07unknown\x0a"
 
 
 @pytest.mark.parametrize("version", ["1.15.5", "2.15.1", "2.17.1", "2.21.0", "2.16.0-rc0", ""])
-def test_what_a_graph_says_of_its_tensorflow(outputs: Path, version: str) -> None:
+def test_the_version_of_tensorflow_is_read_from_the_graph(outputs: Path, version: str) -> None:
     for name in ("exported/saved_model.pb", "tf1/model.ckpt.meta"):
         (outputs / name).write_bytes(meta_info(version))
     of_graphs = [one for one in sources_in(outputs) if one.kind in ("saved-model", "checkpoint")]
@@ -135,7 +135,7 @@ MINORS_OF_KERAS_3 = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
         *((("", "", {"tensorflow": version}, NEWEST)) for version in MINORS_OF_KERAS_3),
     ],
 )
-def test_the_tool_environment_is_of_the_same_generation(
+def test_the_tool_environment_has_the_same_generation(
     keras: str, tensorflow: str, packages: dict[str, str], expected: str
 ) -> None:
     assert tool_of(keras, tensorflow, packages) == expected
@@ -152,8 +152,8 @@ def test_tool_environments_are_pinned() -> None:
     assert all(re.fullmatch(r"[0-9.]+", version) for name in TOOLS for version in pins(name).values())
 
 
-def test_pins_are_those_with_which_conversions_were_verified() -> None:
-    """TensorFlow 2.15 takes neither onnx 1.19, which needs a newer ml_dtypes, nor setuptools 82, which has no pkg_resources."""
+def test_pins_are_those_of_verified_conversions() -> None:
+    """TensorFlow 2.15 works neither with onnx 1.19, which needs a newer ml_dtypes, nor with setuptools 82 (no pkg_resources)."""
     old, new = pins(KERAS_2), pins(NEWEST)
     assert (old["tensorflow-cpu"], new["tensorflow-cpu"]) == ("2.15.1", "2.21.0")
     assert Version(old["onnx"]) < Version("1.19")
@@ -161,9 +161,9 @@ def test_pins_are_those_with_which_conversions_were_verified() -> None:
     assert Version(new["onnx"]) >= Version("1.19")
     assert "setuptools" not in new
     assert (old["tf2onnx"], old["onnxruntime"]) == (new["tf2onnx"], new["onnxruntime"])
-    assert pins(SCORING)["onnxruntime"] == new["onnxruntime"]  # what was verified is what scores
+    assert pins(SCORING)["onnxruntime"] == new["onnxruntime"]  # the verified version is the one that scores
 
 
-def test_a_tool_that_is_not_there_is_told() -> None:
+def test_a_missing_tool_is_reported() -> None:
     with refusing(InputError, "unknown-tool", "onnx-newest"):
         tool("onnx-newset")

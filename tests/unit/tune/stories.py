@@ -1,4 +1,4 @@
-"""Sweeps as they lie in a workspace, written by the ledger itself."""
+"""Sweeps in a workspace, written by the real ledger."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ DONE = (
 
 
 def sweep_folder(folder: Path, results: Sequence[Result] = DONE, ended: RunState | None = None, **settings: Any) -> Path:
-    """Return the folder of a sweep of four trials, of which these have a result."""
+    """Return the folder of a sweep of four trials, of which the given ones have a result."""
     known = Settings(**{"metric": "acc", "total": len(POINTS), "deadline": 4e9, **settings})
     files, layout = SweepLayout(str(folder)), RunLayout(str(folder))
     for path in (files.folder, layout.logs):

@@ -1,4 +1,4 @@
-"""The charts of a sweep: which points they have, and on which axes."""
+"""The charts of a sweep: their points and axes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ def facts(tmp_path: Path) -> SweepFacts:
     return read_sweep(RunLayout(str(sweep_folder(tmp_path / "sweep"))))
 
 
-def test_the_history_has_each_value_and_the_best_until_then(facts: SweepFacts) -> None:
+def test_the_history_has_each_value_and_the_best_so_far(facts: SweepFacts) -> None:
     dots, best = charts.history(facts).curves
-    assert list(dots.points) == [(1.0, 0.5), (3.0, 0.75)]  # the second one failed, and has none
+    assert list(dots.points) == [(1.0, 0.5), (3.0, 0.75)]  # the second one failed and has none
     assert list(best.points) == [(1.0, 0.5), (3.0, 0.75)]
 
 
@@ -29,14 +29,14 @@ def test_the_best_of_a_loss_never_rises(tmp_path: Path) -> None:
     assert list(charts.history(facts).curves[1].points) == [(1.0, 0.5), (3.0, 0.5)]
 
 
-def test_a_slice_has_texts_by_place_and_logarithms_on_their_scale(facts: SweepFacts) -> None:
+def test_a_slice_places_texts_by_order_and_logarithms_on_their_scale(facts: SweepFacts) -> None:
     rate, units = (charts.slice_of(facts, name, expression) for name, expression in SPACE.items())
     assert (rate.log_x, units.log_x) == (True, False)
     assert list(rate.curves[0].points) == [(0.01, 0.5), (0.05, 0.75)]
     assert list(units.curves[0].points) == [(16.0, 0.5), (16.0, 0.75)]
 
 
-def test_parallel_coordinates_are_scaled_and_the_best_comes_first(facts: SweepFacts) -> None:
+def test_parallel_coordinates_are_scaled_with_the_best_first(facts: SweepFacts) -> None:
     best, other = charts.parallel(facts).curves
     assert best.label == "trial 2: 0.75"
     assert list(best.points) == [(1.0, 1.0), (2.0, 0.5), (3.0, 1.0)]

@@ -1,4 +1,4 @@
-"""The sweep as a file."""
+"""Sweeps as files."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def written(folder: Path, **changes: Any) -> Path:
     return path
 
 
-def test_a_file_is_a_sweep(folder: Path) -> None:
+def test_a_sweep_is_read_from_a_file(folder: Path) -> None:
     sweep = from_yaml(written(folder))
     assert (sweep.max_total_runs, sweep.sampling.seed, sweep.policy) == (20, 7, BanditPolicy(slack_factor=0.1))
     assert sweep.estimator.source_directory == str(folder)
     assert sweep.estimator.script_params == {"--epochs": 3}
 
 
-def test_the_estimator_may_be_a_job_file_of_its_own(folder: Path) -> None:
+def test_the_estimator_may_be_a_separate_job_file(folder: Path) -> None:
     (folder / "job.yaml").write_text("entry_script: train.py\ncpus_per_task: 2\n")
     assert from_yaml(written(folder, estimator="job.yaml"), {"compute_target": "slurm"}).estimator.cpus_per_task == 2
 
 
-def test_the_estimators_settings_are_as_in_a_job_file_with_the_lines_of_this_one(folder: Path) -> None:
+def test_errors_of_the_estimators_settings_have_the_lines_of_the_sweep_file(folder: Path) -> None:
     path = written(folder)
     text = path.read_text().replace("--epochs: 3", "--epochs: 007\n    --version: 2.10")
     path.write_text(f"# a comment\n{text}")
@@ -64,7 +64,7 @@ def test_the_estimators_settings_are_as_in_a_job_file_with_the_lines_of_this_one
     assert [finding.source for finding in caught.value.findings] == [f"{path}:4: memroy"]
 
 
-def test_all_that_is_wrong_is_told_with_its_line(folder: Path) -> None:
+def test_all_errors_are_reported_with_their_line(folder: Path) -> None:
     (folder / "train.py").unlink()
     path = written(folder, sampling={"type": "grid", "parameter_space": {"lr": {"uniform": [3, 1]}}})
     with pytest.raises(SpecError) as caught:
@@ -72,7 +72,7 @@ def test_all_that_is_wrong_is_told_with_its_line(folder: Path) -> None:
     assert [finding.code for finding in caught.value.findings] == ["script-missing", "bad-bounds"]
 
 
-def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
+def test_an_error_in_one_part_hides_none_in_another(folder: Path) -> None:
     space = {
         "lr": {"uniform": [3, 1]},
         "units": {"choise": [1]},
@@ -112,7 +112,7 @@ def test_no_part_hides_what_is_wrong_with_another(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("option", ["007", "2.10", "0x1F", "-01", "0.10"])
-def test_an_option_that_may_be_meant_as_a_text_is_refused_with_both_spellings(folder: Path, option: str) -> None:
+def test_an_option_possibly_meant_as_text_is_refused_with_both_spellings(folder: Path, option: str) -> None:
     path = written(folder)
     path.write_text(path.read_text().replace("- 16", f"- {option}"))
     with pytest.raises(SpecError) as caught:
@@ -126,14 +126,14 @@ def test_an_option_that_may_be_meant_as_a_text_is_refused_with_both_spellings(fo
 @pytest.mark.parametrize(
     ("option", "value"), [("'007'", "007"), ("1e-3", 0.001), (".5", 0.5), ("1.0", 1.0), ("10", 10), ("0", 0), ("true", True)]
 )
-def test_an_option_is_what_yaml_says(folder: Path, option: str, value: object) -> None:
+def test_options_have_the_types_of_yaml(folder: Path, option: str, value: object) -> None:
     path = written(folder)
     path.write_text(path.read_text().replace("- 16", f"- {option}"))
     found = from_yaml(path).sampling.parameter_space["units"].args[0]
     assert (found, type(found)) == (value, type(value))
 
 
-def test_the_schema_takes_what_is_right_and_nothing_else() -> None:
+def test_the_schema_accepts_exactly_valid_sweeps() -> None:
     jsonschema = pytest.importorskip("jsonschema")
     check = jsonschema.Draft202012Validator(json_schema())
     assert list(check.iter_errors(SWEEP)) == []
@@ -172,7 +172,7 @@ config = HyperDriveConfig({sampling}, 'acc', PrimaryMetricGoal.MINIMIZE, 9, 3, 6
         ("BayesianParameterSampling({'x': uniform(0, 1), 'k': choice(range(3))})", "None"),
     ],
 )
-def test_what_import_azureml_writes_is_the_sweep_of_the_script(tmp_path: Path, sampling: str, policy: str) -> None:
+def test_import_azureml_writes_the_sweep_of_the_script(tmp_path: Path, sampling: str, policy: str) -> None:
     (tmp_path / "train.py").write_text("")
     script = tmp_path / "submit.py"
     script.write_text(IMPORTED.format(sampling=sampling, policy=policy))

@@ -1,4 +1,4 @@
-"""A sweep that starts from others: from what their trials found, and with trials that go on."""
+"""A sweep that starts from others: from the results of their trials, and with trials that are resumed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def sweep(estimator: TensorFlow, sampling: Any = None, **settings: Any) -> Sweep
 
 
 @pytest.mark.parametrize("by_name", [True, False])
-def test_what_earlier_trials_found(parent: SweepRun, estimator: TensorFlow, tmp_path: Path, by_name: bool) -> None:
+def test_results_of_earlier_trials_are_read(parent: SweepRun, estimator: TensorFlow, tmp_path: Path, by_name: bool) -> None:
     start = start_of(sweep(estimator, warm_start_from=[NAME if by_name else parent]), tmp_path / "runs")
     assert start == Start(
         (str(parent.folder),),
@@ -52,7 +52,7 @@ def test_what_earlier_trials_found(parent: SweepRun, estimator: TensorFlow, tmp_
     )
 
 
-def test_trials_that_go_on_come_first_and_count(parent: SweepRun, estimator: TensorFlow, tmp_path: Path) -> None:
+def test_resumed_trials_come_first_and_count(parent: SweepRun, estimator: TensorFlow, tmp_path: Path) -> None:
     found = sweep(estimator, resume_child_runs=[f"{NAME}_2", parent.get_child(0)])
     points = start_of(found, tmp_path / "runs").points
     assert [(point.values, point.by, point.resumes) for point in points] == [
@@ -62,7 +62,7 @@ def test_trials_that_go_on_come_first_and_count(parent: SweepRun, estimator: Ten
     assert (found.total, len(found.draw_points()[1])) == (6, 4)
 
 
-def test_all_that_it_can_not_start_from_is_told(estimator: TensorFlow, tmp_path: Path) -> None:
+def test_everything_that_it_can_not_start_from_is_reported(estimator: TensorFlow, tmp_path: Path) -> None:
     sweep_folder(tmp_path / "runs" / "tune" / NAME, metric="loss")
     asked = sweep(estimator, BayesianParameterSampling({"lr": uniform(0, 1)}), warm_start_from=[NAME, "nowhere"],
                   resume_child_runs=[f"{NAME}_3"])  # fmt: skip
@@ -72,7 +72,7 @@ def test_all_that_it_can_not_start_from_is_told(estimator: TensorFlow, tmp_path:
     assert codes == ["unknown-run", "unknown-trial", "sweep-goes-on", "another-metric", "another-space"]
 
 
-def test_more_trials_to_go_on_with_than_there_may_be(estimator: TensorFlow) -> None:
+def test_more_resumed_trials_than_total_runs_are_refused(estimator: TensorFlow) -> None:
     with pytest.raises(SpecError) as caught:
         sweep(estimator, max_total_runs=1, resume_child_runs=["a_1", "a_2"])
     assert [finding.code for finding in caught.value.findings] == ["out-of-range"]
@@ -91,7 +91,7 @@ def test_policies_compare_with_earlier_trials(tmp_path: Path) -> None:
     assert policies.stops(Stopping("bandit", slack_factor=0.2), 1, 0, ledger.curves())
 
 
-def test_the_best_one_may_be_an_earlier_one(parent: SweepRun, tmp_path: Path) -> None:
+def test_the_best_trial_may_be_an_earlier_one(parent: SweepRun, tmp_path: Path) -> None:
     folder = sweep_folder(tmp_path / "second", [Result(0, COMPLETED, started=1.0, ended=2.0, best=0.4)],
                           ended=RunState(RunStatus.COMPLETED))  # fmt: skip
     settings = Path(SweepLayout(str(folder)).settings)
@@ -101,7 +101,7 @@ def test_the_best_one_may_be_an_earlier_one(parent: SweepRun, tmp_path: Path) ->
     assert (best and best.best, own and own.best) == (0.75, 0.4)
 
 
-def test_azure_mls_keywords(estimator: TensorFlow, parent: SweepRun) -> None:
+def test_azure_mls_keywords_are_accepted(estimator: TensorFlow, parent: SweepRun) -> None:
     sampling = RandomParameterSampling(SPACE)
     config = HyperDriveConfig(
         sampling, "acc", "maximize", 3, estimator=estimator, resume_from=parent, resume_child_runs=["x_1"]

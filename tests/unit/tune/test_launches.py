@@ -1,4 +1,4 @@
-"""Settings of the estimator in a sweep's space: which may be there, what is wrong with the others, how trials are launched."""
+"""Settings of the estimator in a sweep's space: which are allowed, why others are not, and how trials are launched."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def source(tmp_path: Path) -> Path:
 
 
 def launched(source: Path, estimator: Settings, *settings: Settings) -> tuple[LaunchPlan, list[LaunchOrder]]:
-    """Return the plan of an estimator, and how trials with these settings are launched in its allocation."""
+    """Return the plan of an estimator, and the launches of trials with these settings in its allocation."""
     wanted = TensorFlow(source, **{"compute_target": SITE, **estimator})
     here = Experiment("tune", source.parent / "runs")
     base = here.plan(wanted, "tune-1")[0]
@@ -96,11 +96,11 @@ def test_a_launch_has_the_tasks_of_its_settings(
     assert order.command == ()
 
 
-def test_another_script_is_another_command_and_may_have_another_chief(source: Path) -> None:
+def test_another_script_changes_the_command_and_perhaps_the_chief(source: Path) -> None:
     (source / "other.py").write_text("import tensorflow as tf\ntf.distribute.experimental.ParameterServerStrategy(None)\n")
     (source / "tensorflow.py").write_text("")  # whatever this machine has
     ps = {"distributed_backend": "ps", "worker_count": 2, "launcher": "spawn"}
-    with pytest.raises(SpecError) as caught:  # its coordinator is a task more
+    with pytest.raises(SpecError) as caught:  # its coordinator is an additional task
         launched(source, ps, {"entry_script": "other.py"})
     assert [finding.code for finding in caught.value.findings] == ["launch-too-large"]
     base, (same, other) = launched(source, ps, {"entry_script": "train.py"}, {"entry_script": "other.py", "worker_count": 1})
@@ -109,7 +109,7 @@ def test_another_script_is_another_command_and_may_have_another_chief(source: Pa
     assert [chief(base.job.of_launch(one)).label for one in (same, other)] == ["worker-0", "chief-0"]
 
 
-def test_trials_have_the_allocations_gpus_and_launcher(source: Path) -> None:
+def test_trials_use_the_allocations_gpus_and_launcher(source: Path) -> None:
     _, (order,) = launched(source, {**RANKS, "use_gpu": True, "cpus_per_task": None}, {"process_count_per_node": 1})
     assert order.size is not None
     assert order.size.gpus_per_node == 4
@@ -127,7 +127,7 @@ def test_trials_have_the_allocations_gpus_and_launcher(source: Path) -> None:
         ({"distributed_backend": "ps", "launcher": "spawn"}, [{"distributed_backend": "pvm"}], ["unknown-backend"]),
     ],
 )
-def test_what_does_not_fit_is_told_before_anything_is_submitted(
+def test_a_launch_that_does_not_fit_is_refused_before_submission(
     source: Path, estimator: Settings, settings: list[Settings], codes: list[str]
 ) -> None:
     if not codes:
@@ -139,7 +139,7 @@ def test_what_does_not_fit_is_told_before_anything_is_submitted(
     assert all(" trial " in finding.what for finding in caught.value.findings)
 
 
-def test_each_setting_that_stays_is_refused_by_name_with_the_reason(source: Path) -> None:
+def test_each_fixed_setting_is_refused_by_name_with_the_reason(source: Path) -> None:
     stay = [name for name in field_names() if name not in launches.CHANGES]
     space = {f"estimator.{name}": choice(1, 2) for name in [*stay, "entry_scirpt"]}
     with pytest.raises(SpecError) as caught:
@@ -155,11 +155,11 @@ def test_each_setting_that_stays_is_refused_by_name_with_the_reason(source: Path
 
 
 @pytest.mark.parametrize("names", [launches.IN_ENVIRONMENT, launches.BROUGHT, launches.OF_RUN, launches.CHANGES])
-def test_reasons_are_of_settings_that_exist(names: tuple[str, ...]) -> None:
+def test_reasons_belong_to_existing_settings(names: tuple[str, ...]) -> None:
     assert set(names) <= set(field_names())
 
 
-def test_a_settings_values_are_listed(source: Path) -> None:
+def test_the_values_of_a_setting_are_listed(source: Path) -> None:
     with pytest.raises(SpecError) as caught:
         Sweep(TensorFlow(source), RandomParameterSampling({"estimator.cpus_per_task": uniform(1, 4)}), "a", "minimize", 3)
     assert [finding.code for finding in caught.value.findings] == ["setting-not-listed"]
@@ -180,17 +180,19 @@ def test_a_settings_values_are_listed(source: Path) -> None:
         ),
     ],
 )
-def test_the_combinations_of_settings(space: dict[str, Expression], points: list[Settings], expected: list[Settings]) -> None:
+def test_all_combinations_of_settings_are_planned(
+    space: dict[str, Expression], points: list[Settings], expected: list[Settings]
+) -> None:
     assert launches.combinations(space, [Point(values) for values in points]) == expected
 
 
-def test_no_more_combinations_than_can_be_planned() -> None:
+def test_too_many_combinations_of_settings_are_refused() -> None:
     space = {"estimator.cpus_per_task": choice(range(1, 10)), "estimator.worker_count": choice(range(1, 10))}
     with refusing(SpecError, "too-many-launches", "81 "):
         launches.combinations(space, [])
 
 
-def test_a_setting_is_no_argument_and_finds_its_launch(tmp_path: Path) -> None:
+def test_a_setting_is_not_an_argument_and_selects_its_launch(tmp_path: Path) -> None:
     values = {"x": 1, "estimator.cpus_per_task": 2, "environment_variables.A": "b"}
     assert arguments_of(values) == ["--x", "1"]
     assert settings_of(values) == {"cpus_per_task": 2}
@@ -200,7 +202,7 @@ def test_a_setting_is_no_argument_and_finds_its_launch(tmp_path: Path) -> None:
     assert read_launches(str(tmp_path / "absent.json")) == {}
 
 
-def test_the_tasks_of_a_trial_are_those_of_its_launch(tmp_path: Path) -> None:
+def test_a_trial_has_the_tasks_of_its_launch(tmp_path: Path) -> None:
     layout, files = RunLayout(str(tmp_path)), SweepLayout(str(tmp_path))
     ranks = JobPlan(JobRun("x-1", "x"), "local", Distribution((("rank", 2),), "mpi"))
     Path(layout.plan).write_text(json.dumps({"job": ranks.to_dict()}))

@@ -21,34 +21,34 @@ def told(policy: Any, sign: int, candidate: list[float], *others: list[float]) -
     return [stops(stopping_of(policy), sign, 0, {**known, 0: candidate[:at]}) for at in range(1, len(candidate) + 1)]
 
 
-def test_bandit_by_factor() -> None:
-    """0.8 is the best: with a slack of 0.2, what is below 0.666 stops."""
+def test_bandit_stops_by_factor() -> None:
+    """0.8 is the best: with a slack of 0.2, trials below 0.666 are stopped."""
     policy = BanditPolicy(slack_factor=0.2)
     assert told(policy, MAX, [0.66], [0.8]) == [True]
     assert told(policy, MAX, [0.67], [0.8]) == [False]
 
 
-def test_bandit_by_amount() -> None:
+def test_bandit_stops_by_amount() -> None:
     policy = BanditPolicy(slack_amount=0.2)
     assert told(policy, MAX, [0.59], [0.8]) == [True]
     assert told(policy, MAX, [0.61], [0.8]) == [False]
 
 
-def test_bandit_mirrors_where_less_is_better() -> None:
+def test_bandit_is_mirrored_if_less_is_better() -> None:
     assert told(BanditPolicy(slack_factor=0.2), MIN, [1.21], [1.0]) == [True]
     assert told(BanditPolicy(slack_factor=0.2), MIN, [1.19], [1.0]) == [False]
     assert told(BanditPolicy(slack_amount=0.5), MIN, [1.6], [1.0]) == [True]
     assert told(BanditPolicy(slack_amount=0.5), MIN, [1.4], [1.0]) == [False]
 
 
-def test_bandit_counts_the_best_that_a_trial_had_and_compares_at_the_same_age() -> None:
+def test_bandit_compares_the_best_values_at_the_same_age() -> None:
     policy = BanditPolicy(slack_factor=0.2)
     assert told(policy, MAX, [0.75, 0.1], [0.8, 0.8]) == [False, False]
     assert told(policy, MAX, [0.3, 0.4], [0.31, 0.42, 0.99]) == [False, False]
 
 
 @pytest.mark.parametrize("sign", [MAX, MIN])
-def test_bandit_never_stops_the_best_one_whatever_its_sign(sign: int) -> None:
+def test_bandit_never_stops_the_best_trial_whatever_its_sign(sign: int) -> None:
     for value in (-2.0, 0.0, 2.0):
         assert told(BanditPolicy(slack_factor=0.5), sign, [value], [value - sign * 0.1]) == [False]
     assert told(BanditPolicy(slack_factor=0.1), MAX, [-1.2], [-1.0]) == [True]
@@ -71,7 +71,7 @@ def test_median_compares_with_running_averages(candidate: list[float], others: A
     assert told(MedianStoppingPolicy(), MAX, candidate, *others) == expected
 
 
-def test_median_counts_trials_that_still_run_and_leaves_out_those_that_have_not_come_so_far() -> None:
+def test_median_includes_running_trials_that_have_come_as_far() -> None:
     assert told(MedianStoppingPolicy(), MAX, [0.4, 0.4], [0.9, 0.9], [0.05], [0.05]) == [False, True]
 
 
@@ -84,7 +84,7 @@ def test_truncation_stops_exactly_the_lowest_fifth_of_five() -> None:
     assert stopped == [0.5]
 
 
-def test_truncation_takes_the_value_at_the_interval_and_spares_ties() -> None:
+def test_truncation_uses_the_value_at_the_interval_and_keeps_ties() -> None:
     policy = TruncationSelectionPolicy(50)
     assert told(policy, MAX, [0.9, 0.1], [0.5, 0.5], [0.4, 0.4], [0.3, 0.3]) == [False, True]
     assert told(policy, MAX, [0.5], [0.5], [0.5], [0.5]) == [False]
@@ -99,13 +99,13 @@ def test_a_policy_is_applied_at_multiples_of_the_interval_from_the_delay_on() ->
     assert told(at_once, MAX, worst, best) == ([False] * 2 + [True]) * 3
 
 
-def test_what_is_no_number_is_worst() -> None:
+def test_values_that_are_no_numbers_are_worst() -> None:
     assert told(BanditPolicy(slack_factor=0.1), MIN, [math.nan], [1.0]) == [True]
     assert told(BanditPolicy(slack_factor=0.1), MIN, [5.0], [math.nan]) == [False]
     assert told(MedianStoppingPolicy(), MAX, [math.nan], [0.5], [0.6]) == [True]
 
 
-def test_none_stops_nothing() -> None:
+def test_no_policy_stops_nothing() -> None:
     assert not stops(Stopping(), MAX, 0, {0: [0.0], 1: [1.0]})
 
 

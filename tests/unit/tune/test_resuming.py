@@ -1,4 +1,4 @@
-"""A sweep is resumed once it has ended, within bounds: all that is wrong is told at once, and nothing is changed."""
+"""An ended sweep is resumed within bounds: all errors are reported at once, and nothing is changed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TOTAL, CONCURRENT, MINUTES = "--max-total-runs", "--max-concurrent-runs", "--max
         (None, 0, 0, 0, ["sweep-goes-on", TOTAL, CONCURRENT, MINUTES]),
     ],
 )
-def test_what_is_out_of_bounds(
+def test_settings_out_of_bounds_are_refused(
     tmp_path: Path, ended: RunState | None, total: int | None, concurrent: int | None, minutes: int | None, refused: list[str]
 ) -> None:
     folder = sweep_folder(tmp_path / "tune-20260101-000000-aaaaaa", ended=ended)

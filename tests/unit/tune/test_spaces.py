@@ -1,4 +1,4 @@
-"""What values a parameter takes: Azure ML's expressions with its worked examples."""
+"""The values of a parameter: Azure ML's expressions with its worked examples."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ def drawn(one: Expression, count: int = 2000) -> list[Any]:
     ("kind", "space", "code"),
     [("random", {}, "no-space"), ("grid", ["lr"], "no-space"), ("sobol", {"lr": spaces.uniform(0, 1)}, "unknown-sampling")],
 )
-def test_what_there_is_nothing_to_draw_from_is_refused(kind: str, space: Any, code: str) -> None:
+def test_an_empty_expression_is_refused(kind: str, space: Any, code: str) -> None:
     with refusing(SpecError, code):
         samplers.sampling_of(kind, space, None)
 
 
-def test_quniform_is_a_rounded_multiple_which_may_lie_below_the_minimum() -> None:
+def test_quniform_is_a_rounded_multiple_and_may_be_below_the_minimum() -> None:
     values = drawn(spaces.quniform(1, 10, 3))
     assert set(values) == {0, 3, 6, 9}
-    assert all(isinstance(value, int) for value in values)  # argparse's type=int takes no '3.0'
+    assert all(isinstance(value, int) for value in values)  # argparse's type=int rejects '3.0'
 
 
 def test_bounds_of_loguniform_are_logarithms() -> None:
     values = drawn(spaces.loguniform(-6, -1))
     assert math.exp(-6) <= min(values) < 0.003 < 0.36 < max(values) <= math.exp(-1)
     below = sum(value < math.exp(-3.5) for value in values)
-    assert 900 < below < 1100  # half of them below the middle of the logarithms
+    assert 900 < below < 1100  # half of them are below the middle of the logarithms
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_bounds_of_loguniform_are_logarithms() -> None:
         (choice([[1, 2], [3]]), lambda value: value in ([1, 2], [3])),
     ],
 )
-def test_draws_lie_where_they_should(one: Expression, holds: Any) -> None:
+def test_draws_are_within_their_bounds(one: Expression, holds: Any) -> None:
     assert all(holds(value) for value in drawn(one, 300))
 
 
@@ -96,11 +96,11 @@ def test_wrong_expressions_are_refused(name: str, args: tuple[Any, ...], code: s
 
 
 @pytest.mark.parametrize("data", [{"uniform": [0, 1]}, ["uniform", [0, 1]], spaces.uniform(0, 1)])
-def test_an_expression_is_read_in_each_spelling(data: Any) -> None:
+def test_each_spelling_of_an_expression_is_read(data: Any) -> None:
     assert expression_of(data) == spaces.uniform(0, 1)
 
 
-def test_azures_form_is_written_and_read_back() -> None:
+def test_azure_mls_form_survives_writing_and_reading() -> None:
     for one in (choice(16, 32), spaces.qnormal(1, 2, 3), spaces.randint(5)):
         assert expression_of(one.to_list()) == one
     assert choice(16, 32).to_list() == ["choice", [[16, 32]]]
@@ -109,14 +109,14 @@ def test_azures_form_is_written_and_read_back() -> None:
 # --- samplers
 
 
-def test_the_same_seed_draws_the_same_points_and_more_begin_with_them() -> None:
+def test_the_same_seed_draws_the_same_points_for_any_count() -> None:
     sampling = samplers.RandomParameterSampling({"lr": spaces.loguniform(-6, -1), "units": choice(16, 32, 64)}, seed=3)
     assert sampling.points(20, 3) == sampling.points(20, 3)
     assert sampling.points(50, 3)[:20] == sampling.points(20, 3)
     assert sampling.points(20, 4) != sampling.points(20, 3)
 
 
-def test_a_grid_has_each_cell_once_and_ends() -> None:
+def test_a_grid_has_each_point_once_and_ends() -> None:
     sampling = samplers.GridParameterSampling({"a": choice(range(5)), "b": choice("v", "w", "x", "y", "z")})
     points = sampling.points(1000, 0)
     assert sampling.size(1000) == len(points) == 25
@@ -124,7 +124,7 @@ def test_a_grid_has_each_cell_once_and_ends() -> None:
     assert sampling.size(7) == len(sampling.points(7, 0)) == 7
 
 
-def test_all_that_is_wrong_with_a_space_is_told_at_once() -> None:
+def test_all_errors_of_a_space_are_reported_at_once() -> None:
     with pytest.raises(SpecError) as caught:
         samplers.GridParameterSampling({"a": spaces.uniform(0, 1), "b": {"uniform": [3, 1]}, "c": 5}, seed="x")  # type: ignore[arg-type]
     assert sorted(finding.code for finding in caught.value.findings) == [
@@ -135,7 +135,7 @@ def test_all_that_is_wrong_with_a_space_is_told_at_once() -> None:
     ]
 
 
-def test_bayesian_sampling_knows_three_expressions() -> None:
+def test_bayesian_sampling_accepts_three_expressions() -> None:
     with pytest.raises(SpecError) as caught:
         samplers.BayesianParameterSampling({"a": spaces.normal(0, 1), "b": choice([[1], [2]]), "c": spaces.quniform(1, 9, 2)})
     assert [finding.where for finding in caught.value.findings] == ["parameter_space['a']", "parameter_space['b']"]

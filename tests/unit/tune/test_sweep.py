@@ -1,4 +1,4 @@
-"""What a sweep is, and what is wrong with one: told at once."""
+"""Sweeps and their errors, which are reported at once."""
 
 from __future__ import annotations
 
@@ -39,13 +39,13 @@ def codes(estimator: Any, sampling: Any = None, **settings: Any) -> list[str]:
     return [finding.code for finding in caught.value.findings]
 
 
-def test_the_spaces_argument_counts_and_that_is_told(estimator: TensorFlow) -> None:
+def test_the_spaces_argument_takes_precedence_with_a_warning(estimator: TensorFlow) -> None:
     found = sweep(estimator)
     assert found.trial_estimator.script_params == {"--epochs": 3}
     assert [warning.code for warning in found.warnings] == ["parameter-twice"]
 
 
-def test_restarts_of_the_estimator_say_nothing_in_a_sweep(estimator: TensorFlow) -> None:
+def test_restarts_of_the_estimator_have_no_effect_in_a_sweep(estimator: TensorFlow) -> None:
     found = sweep(replace(estimator, script_params={}, restarts={"preempted": 3}))
     assert [(warning.code, warning.where) for warning in found.warnings] == [("restarts-in-sweep", "restarts")]
 
@@ -53,7 +53,7 @@ def test_restarts_of_the_estimator_say_nothing_in_a_sweep(estimator: TensorFlow)
 @pytest.mark.parametrize(
     ("settings", "counts"),
     [
-        ({"max_total_runs": 10}, (6, 6, 6)),  # a grid has six cells
+        ({"max_total_runs": 10}, (6, 6, 6)),  # a grid has six points
         ({"max_total_runs": 4}, (4, 4, 4)),
         ({"max_total_runs": 10, "max_concurrent_runs": 8}, (6, 6, 6)),
         ({"max_total_runs": 10, "max_concurrent_runs": 2}, (6, 2, 6)),
@@ -61,7 +61,7 @@ def test_restarts_of_the_estimator_say_nothing_in_a_sweep(estimator: TensorFlow)
         ({"max_total_runs": 10, "elements": 9}, (6, 6, 6)),
     ],
 )
-def test_no_more_trials_and_elements_than_a_grid_has_cells(
+def test_a_grid_has_no_more_trials_and_elements_than_points(
     estimator: TensorFlow, settings: dict[str, int], counts: tuple[int, int, int]
 ) -> None:
     grid = GridParameterSampling({"units": choice(16, 32, 64), "depth": choice(1, 2)})
@@ -69,7 +69,7 @@ def test_no_more_trials_and_elements_than_a_grid_has_cells(
     assert (found.total, found.concurrent, found.element_count) == counts
 
 
-def test_wrong_input_is_told_all_at_once() -> None:
+def test_all_errors_of_a_sweep_are_reported_at_once() -> None:
     found = codes(
         "x", 5, primary_metric_name="", primary_metric_goal="up", max_total_runs=0, max_concurrent_runs=101, policy="bandit",
         max_duration_minutes=1.5, elements=0,
@@ -81,16 +81,16 @@ def test_wrong_input_is_told_all_at_once() -> None:
 
 
 @pytest.mark.parametrize("total", [1, 1000])
-def test_total_runs_within_the_bounds(estimator: TensorFlow, total: int) -> None:
+def test_total_runs_within_the_bounds_are_accepted(estimator: TensorFlow, total: int) -> None:
     assert sweep(estimator, max_total_runs=total).total == total
 
 
 @pytest.mark.parametrize("total", [0, 1001, True, 2.0, None])
-def test_total_runs_outside_of_the_bounds(estimator: TensorFlow, total: Any) -> None:
+def test_total_runs_outside_the_bounds_are_refused(estimator: TensorFlow, total: Any) -> None:
     assert len(codes(estimator, max_total_runs=total)) == 1
 
 
-def test_more_at_once_than_there_are(estimator: TensorFlow) -> None:
+def test_more_concurrent_runs_than_total_runs_are_limited(estimator: TensorFlow) -> None:
     assert codes(estimator, max_total_runs=3, max_concurrent_runs=4) == ["out-of-range"]
 
 
@@ -99,20 +99,20 @@ def test_a_grid_limits_the_trials(estimator: TensorFlow) -> None:
     assert found.total == found.element_count == len(found.draw_points()[1]) == 4
 
 
-def test_bayesian_sampling_takes_no_policy_and_warns_of_few_runs_and_many_at_once(estimator: TensorFlow) -> None:
+def test_bayesian_sampling_excludes_policies_and_warns_of_few_or_concurrent_runs(estimator: TensorFlow) -> None:
     sampling = BayesianParameterSampling({"lr": uniform(0, 1), "momentum": uniform(0, 1)})
     assert "policy-with-bayesian" in codes(estimator, sampling, policy=BanditPolicy(slack_factor=0.1))
     warned = [warning.code for warning in sweep(estimator, sampling, max_total_runs=30, max_concurrent_runs=21).warnings]
     assert warned == ["few-runs", "many-at-once", "parameter-twice"]
 
 
-def test_a_week_is_the_longest(estimator: TensorFlow) -> None:
+def test_a_week_is_the_longest_duration(estimator: TensorFlow) -> None:
     found = sweep(estimator, max_duration_minutes=20000)
     assert [warning.code for warning in found.warnings] == ["parameter-twice", "long-sweep"]
     assert found.settings(1, 1000.0).deadline == 1000 + 60 * 10080
 
 
-def test_parameters_that_are_the_same_argument_or_none(estimator: TensorFlow) -> None:
+def test_parameters_with_the_same_argument_or_none_are_refused(estimator: TensorFlow) -> None:
     space = {"lr": uniform(0, 1), "--lr": uniform(0, 1), "--": uniform(0, 1), "environment_variables.A B": choice("x")}
     assert codes(estimator, RandomParameterSampling(space)) == ["parameter-twice", "bad-parameter", "bad-parameter"]
 
@@ -123,13 +123,13 @@ def test_a_point_becomes_arguments_and_variables() -> None:
     assert variables_of(values) == {"DEPTH": "4"}
 
 
-def test_hyperdrives_spelling_is_the_same_sweep(estimator: TensorFlow) -> None:
+def test_hyperdrives_spelling_gives_the_same_sweep(estimator: TensorFlow) -> None:
     sampling = RandomParameterSampling(SPACE, seed=1)
     config = HyperDriveConfig(sampling, "accuracy", PrimaryMetricGoal.MAXIMIZE, 10, estimator=estimator)
     assert config.settled == sweep(estimator, sampling)
 
 
-def test_what_hyperdrive_could_and_we_cannot_is_refused() -> None:
+def test_unsupported_features_of_hyperdrive_are_refused() -> None:
     asked: dict[str, Any] = dict.fromkeys(NOT_HERE, object())
     with pytest.raises(SpecError) as caught:
         HyperDriveConfig(RandomParameterSampling(SPACE), "a", "minimize", 3, **asked)
@@ -139,7 +139,7 @@ def test_what_hyperdrive_could_and_we_cannot_is_refused() -> None:
     ]
 
 
-def test_settings_are_read_back_as_they_were_written(estimator: TensorFlow) -> None:
+def test_settings_survive_writing_and_reading(estimator: TensorFlow) -> None:
     settings = sweep(estimator, policy=BanditPolicy(2, slack_amount=0.5), max_concurrent_runs=2).settings(7, 100.0)
     assert Settings.from_dict({**settings.to_dict(), "future": 1}) == settings
     with pytest.raises(ValueError, match="newer"):
@@ -156,12 +156,14 @@ def test_settings_are_read_back_as_they_were_written(estimator: TensorFlow) -> N
         ({"trials_per_element": 2, "elements": 2, "max_concurrent_runs": 5}, (2, 2, 2)),
     ],
 )
-def test_no_more_trials_at_once_than_may_be(estimator: TensorFlow, settings: Any, expected: tuple[int, int, int]) -> None:
+def test_concurrent_trials_do_not_exceed_their_limit(
+    estimator: TensorFlow, settings: Any, expected: tuple[int, int, int]
+) -> None:
     found = sweep(estimator, **settings)
     assert (found.per_element, found.element_count, found.elements_at_once) == expected
 
 
-def test_trials_side_by_side_are_of_one_node_and_without_job_steps(tmp_path: Path) -> None:
+def test_trials_sharing_an_element_use_one_node_without_job_steps(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     several = TensorFlow(tmp_path, node_count=2, process_count_per_node=1, distributed_backend="mpi", launcher="srun")
     assert codes(several, trials_per_element=2) == ["too-large-trials", "launcher-unfit"]

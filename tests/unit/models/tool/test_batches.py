@@ -1,4 +1,4 @@
-"""Batches that do not depend on the shards: where their rows lie, how many are read, and brought into the model's types."""
+"""Batches independent of the shards: where their rows are, how many are read, and their conversion to the model's types."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def test_shards_hold_every_batch_once_in_order(shards: int) -> None:
         (7, 9, []),
     ],
 )
-def test_where_rows_lie(first: int, last: int, expected: list[Piece]) -> None:
+def test_rows_are_located_in_their_files(first: int, last: int, expected: list[Piece]) -> None:
     assert list(pieces([3, 0, 4], ["a", "b", "c"], first, last)) == expected
 
 
-def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
+def test_blocks_span_files_and_have_one_size(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(5))
     (tmp_path / "b.csv").write_text("x\n5\n6\n7\n")
     files = [str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
@@ -53,7 +53,7 @@ def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row_bytes", "total", "expected"),
     [
-        (16, 351, 64),  # few rows: something to share
+        (16, 351, 64),  # few rows: leaves some for each shard
         (16, 10**5, 390),
         (16, 10**6, 1024),
         (224 * 224 * 3 * 4, 10**6, 6),  # 4 MiB of images
@@ -61,7 +61,7 @@ def test_blocks_go_over_files_and_are_of_one_size(tmp_path: Path) -> None:
         (0, 0, 64),
     ],
 )
-def test_a_batch_is_as_large_as_its_rows_let_it(row_bytes: int, total: int, expected: int) -> None:
+def test_the_size_of_a_batch_follows_from_that_of_its_rows(row_bytes: int, total: int, expected: int) -> None:
     batch = batch_for(row_bytes, total)
     assert batch == expected
     assert block_for(row_bytes, batch) % batch == 0
@@ -71,12 +71,12 @@ def test_a_batch_is_as_large_as_its_rows_let_it(row_bytes: int, total: int, expe
     ("side", "dtype", "expected"),
     [
         (8, "uint8", [5]),  # small batches: the block at once
-        (400, "uint8", [2, 2, 1]),  # large ones: each when it is scored
-        (8, "float64", [3, 2]),  # of two types: each file, and then joined
+        (400, "uint8", [2, 2, 1]),  # large batches: each when it is scored
+        (8, "float64", [3, 2]),  # of two types: each file, then joined
         (400, "float64", [2, 1, 1, 1]),
     ],
 )
-def test_how_many_rows_are_brought_into_the_types_of_the_model_at_a_time(
+def test_rows_are_converted_to_the_models_types_in_blocks(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, side: int, dtype: str, expected: list[int]
 ) -> None:
     values = np.random.default_rng(1).integers(0, 256, (5, side, side), "uint8")

@@ -1,4 +1,4 @@
-"""What counts as the same answer, and what a model is tried on."""
+"""What counts as the same answer, and the inputs of the comparison."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ NAN, INF = float("nan"), float("inf")
     [
         ([1.0, 2.0], [1.0, 2.0], 0.0),
         ([1.00005, 2.0], [1.0, 2.0], 5e-5),
-        ([1000.05], [1000.0], 0.05),  # by its magnitude
+        ([1000.05], [1000.0], 0.05),  # relative to its magnitude
         ([NAN, INF, 1.0], [NAN, INF, 1.0], 0.0),
         ([], [], 0.0),
     ],
 )
-def test_answers_that_agree(found: list[float], expected: list[float], largest: float) -> None:
+def test_close_answers_agree(found: list[float], expected: list[float], largest: float) -> None:
     assert difference(np.array(found), np.array(expected), 1e-4, "y") == pytest.approx(largest, rel=1e-3)
 
 
@@ -42,16 +42,16 @@ def test_answers_that_agree(found: list[float], expected: list[float], largest: 
         (np.array(["a"], object), np.array([b"b"], object)),
     ],
 )
-def test_answers_that_do_not(found: Any, expected: Any) -> None:
+def test_different_answers_do_not_agree(found: Any, expected: Any) -> None:
     with pytest.raises(RejectedError, match="y at batch 3"):
         difference(np.asarray(found), np.asarray(expected), 1e-4, "y at batch 3")
 
 
-def test_texts_agree_as_bytes_and_as_text() -> None:
+def test_texts_agree_whether_bytes_or_text() -> None:
     assert difference(np.array(["ü"], object), np.array(["ü".encode()], object), 1e-4, "y") == 0.0
 
 
-def test_inputs_are_of_every_dtype_seeded_and_hold_what_tables_hold() -> None:
+def test_inputs_of_every_dtype_are_seeded_and_within_their_tables() -> None:
     specs = {kind: Spec((None, 4), kind) for kind in ("float32", "float16", "int32", "uint8", "bool", "str")}
     first, again = (next(draw_inputs(specs, 64, {"str": ["red"], "int": [1000, 7]})) for _ in range(2))
     assert {name: value.shape for name, value in first.items()} == dict.fromkeys(specs, (64, 4))
@@ -77,7 +77,7 @@ def model(call: Any) -> Model:
     return Model({"x": Spec((None,), "int32")}, call, {})
 
 
-def test_what_the_model_does_not_take_is_drawn_again() -> None:
+def test_inputs_that_the_model_rejects_are_drawn_again() -> None:
     def call(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         if inputs["x"].max() > 7:
             raise IndexError("out of range")
@@ -88,7 +88,7 @@ def test_what_the_model_does_not_take_is_drawn_again() -> None:
     assert np.array_equal(answer["y"], inputs["x"])
 
 
-def test_a_model_that_can_not_be_tried_is_not_called_good() -> None:
+def test_a_model_that_can_not_be_run_is_not_verified() -> None:
     def fails(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
         raise ValueError("no such thing")
 

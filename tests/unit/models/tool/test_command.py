@@ -1,4 +1,4 @@
-"""The converter's command line, in processes forked from one: what it prints, how it ends, and what is when it is killed."""
+"""The converter's command line, in forked processes: what it prints, how it ends, and what happens if it is killed."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def asked(folder: Path) -> list[list[Any]]:
     return found
 
 
-def test_each_ends_as_it_does_and_its_words_are_in_its_log(tmp_path: Path) -> None:
+def test_each_process_has_its_own_exit_status_and_log(tmp_path: Path) -> None:
     found = asked(tmp_path)
     codes = [("works", 0), ("fails", 1), ("exits", 1), ("killed", -9), ("works", 0), ("all-killed", "EOFError")]
     assert [(word, code) for word, code, _ in found] == codes

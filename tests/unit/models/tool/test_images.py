@@ -31,7 +31,7 @@ COLOR = np.stack([GREY, GREY + 100, 255 - GREY], axis=-1)
         (COLOR, "P", "one.png", COLOR),
     ],
 )
-def test_an_image_is_its_pixels(pixels: Any, mode: str, name: str, expected: Any, tmp_path: Path) -> None:
+def test_an_image_becomes_its_pixels(pixels: Any, mode: str, name: str, expected: Any, tmp_path: Path) -> None:
     given = {"P": {"palette": Image.Palette.ADAPTIVE}, "1": {"dither": Image.Dither.NONE}}.get(mode, {})
     path = tmp_path / name
     Image.fromarray(pixels).convert(mode, **given).save(path)
@@ -45,7 +45,7 @@ def row_of(path: Path) -> Any:
     return row
 
 
-def test_grey_of_16_bits_is_not_cut_off(tmp_path: Path) -> None:
+def test_sixteen_bit_grey_is_not_truncated(tmp_path: Path) -> None:
     pixels = np.array([[0, 255, 256], [1000, 40_000, 65_535]], np.uint16)
     Image.fromarray(pixels).save(tmp_path / "deep.png")
     found = row_of(tmp_path / "deep.png")[""]
@@ -53,7 +53,7 @@ def test_grey_of_16_bits_is_not_cut_off(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "size", "expected"), [("L", (), 70), ("RGB", (3,), [70, 20, 200]), ("CMYK", (4,), None)])
-def test_a_jpeg_is_its_pixels_but_for_what_jpeg_loses(mode: str, size: tuple[int, ...], expected: Any, tmp_path: Path) -> None:
+def test_a_jpeg_becomes_its_pixels_within_its_loss(mode: str, size: tuple[int, ...], expected: Any, tmp_path: Path) -> None:
     plain = np.broadcast_to(np.array([70, 20, 200, 0][: size[0]] if size else 70, np.uint8), (16, 16, *size))
     Image.fromarray(plain, mode).save(tmp_path / "one.JPG", quality=95)
     found = row_of(tmp_path / "one.JPG")[""]
@@ -63,7 +63,7 @@ def test_a_jpeg_is_its_pixels_but_for_what_jpeg_loses(mode: str, size: tuple[int
 
 
 @pytest.mark.parametrize("name", ["moving.gif", "moving.png"])
-def test_of_an_animation_no_frame_is_taken_for_the_whole(name: str, tmp_path: Path) -> None:
+def test_an_animation_is_not_read_as_one_frame(name: str, tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((4, 4), value, np.uint8)) for value in (0, 100, 200)]
     frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
     found = row_of(tmp_path / name)
@@ -71,13 +71,13 @@ def test_of_an_animation_no_frame_is_taken_for_the_whole(name: str, tmp_path: Pa
     assert "3 frames" in found.why
 
 
-def test_what_phones_write_is_an_image(tmp_path: Path) -> None:
+def test_images_of_phones_are_read(tmp_path: Path) -> None:
     frames = [Image.fromarray(np.full((size, size, 3), 80, np.uint8)) for size in (16, 8)]
     frames[0].save(tmp_path / "phone.jpg", format="MPO", save_all=True, append_images=frames[1:])
     assert row_of(tmp_path / "phone.jpg")[""].shape == (16, 16, 3)
 
 
-def test_an_image_that_would_fill_the_memory_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_oversized_image_is_a_bad_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     Image.fromarray(np.zeros((100, 100), np.uint8)).save(tmp_path / "large.png")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
     assert isinstance(row_of(tmp_path / "large.png"), BadRow)
@@ -85,7 +85,7 @@ def test_an_image_that_would_fill_the_memory_is_a_bad_row(tmp_path: Path, monkey
 
 @pytest.mark.parametrize("kept", [0, 8, 20, 40, 60])
 @pytest.mark.parametrize("name", ["torn.png", "torn.jpg", "torn.gif", "torn.bmp"])
-def test_a_torn_image_is_a_bad_row(name: str, kept: int, tmp_path: Path) -> None:
+def test_a_truncated_image_is_a_bad_row(name: str, kept: int, tmp_path: Path) -> None:
     path = tmp_path / name
     Image.fromarray(COLOR).save(path)
     path.write_bytes(path.read_bytes()[:kept])
@@ -98,7 +98,7 @@ def sums(inputs: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 @pytest.mark.parametrize("batch", [1, 2, 8])
-def test_a_folder_is_scored_in_order_and_what_is_no_image_is_named(batch: int, tmp_path: Path) -> None:
+def test_a_folder_is_scored_in_order_and_other_files_are_named(batch: int, tmp_path: Path) -> None:
     for number in (3, 0, 2, 4):
         Image.fromarray(np.full((2, 2), number, np.uint8)).save(tmp_path / f"{number}.png")
     (tmp_path / "1.png").write_bytes(b"torn")

@@ -1,4 +1,4 @@
-"""Input files that are not what they seem: no number is changed, no row is lost, and what is wrong is told with its file."""
+"""Misleading input files: no number is changed, no row is lost, and errors are reported with their file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from slurmtf.models.tool.readers import UnreadableError, format_of  # noqa: E402
         (["a", None], "str", ""),
     ],
 )
-def test_no_number_becomes_another_one(values: list[Any], dtype: str, why: str) -> None:
+def test_no_number_is_changed(values: list[Any], dtype: str, why: str) -> None:
     if dtype != "str":
         with pytest.raises(ValueError, match=f"^{why}"):
             feed_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})
@@ -38,7 +38,7 @@ def test_no_number_becomes_another_one(values: list[Any], dtype: str, why: str) 
 
 
 @pytest.mark.parametrize(("values", "dtype"), [([1.0, 2.0], "int32"), ([7], "uint8"), ([0.1], "float16"), ([2**40], "float32")])
-def test_a_number_may_become_the_nearest_of_its_kind(values: list[Any], dtype: str) -> None:
+def test_a_number_may_be_rounded_to_its_type(values: list[Any], dtype: str) -> None:
     found = feed_arrays({"": np.array(values)}, {"x": Spec((None,), dtype)})["x"]
     assert (found.dtype, found.tolist()) == (np.dtype(dtype), np.array(values, dtype).tolist())
 
@@ -55,7 +55,7 @@ def test_a_number_may_become_the_nearest_of_its_kind(values: list[Any], dtype: s
         ("7", "numbers"),
     ],
 )
-def test_no_row_is_taken_for_the_heading_and_no_column_for_another(heading: str, why: str, tmp_path: Path) -> None:
+def test_rows_and_columns_are_not_confused(heading: str, why: str, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text(f"{heading}\n{heading}\n")
     if not why:
@@ -68,9 +68,7 @@ def test_no_row_is_taken_for_the_heading_and_no_column_for_another(heading: str,
 @pytest.mark.parametrize(
     ("shape", "held"), [((10**12, 4), 16), ((4, 10**12), 0), ((10**12, 10**12), 0), ((-5, 4), 160), ((5, -4), 160)]
 )
-def test_an_array_that_says_more_than_it_holds_is_told_before_it_is_scored(
-    shape: tuple[int, ...], held: int, tmp_path: Path
-) -> None:
+def test_a_truncated_array_is_reported_before_scoring(shape: tuple[int, ...], held: int, tmp_path: Path) -> None:
     face = {"descr": "<f4", "fortran_order": False, "shape": shape}
     with (tmp_path / "x.npy").open("wb") as file:
         np.lib.format.write_array_header_2_0(file, face)
@@ -92,7 +90,7 @@ def test_an_array_that_says_more_than_it_holds_is_told_before_it_is_scored(
         ({}, 7, False),
     ],
 )
-def test_a_model_of_another_batch_or_of_no_inputs_scores_nothing(specs: Any, batch: int, fits: bool) -> None:
+def test_a_model_with_another_batch_size_or_no_inputs_is_refused(specs: Any, batch: int, fits: bool) -> None:
     if fits:
         scoring.check_batch(specs, batch)
         return
@@ -101,9 +99,7 @@ def test_a_model_of_another_batch_or_of_no_inputs_scores_nothing(specs: Any, bat
 
 
 @pytest.mark.parametrize("error", [MemoryError(), ValueError("torn")])
-def test_a_row_that_can_not_be_read_is_told_with_its_file(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unreadable_row_is_reported_with_its_file(error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "rows.npy", np.ones(3))
     (tmp_path / "plan.json").write_text(json.dumps({"files": [str(tmp_path / "rows.npy")], "asked_batch": None}))
 

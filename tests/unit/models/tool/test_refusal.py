@@ -1,4 +1,4 @@
-"""Why a model can't be converted: the layer's name, however it is known."""
+"""Why a model can't be converted: the name of the layer, in all ways of finding it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_unsupported_operations_are_read() -> None:
         ([("dense", "Dense")], [], "", [], "no converter"),
     ],
 )
-def test_the_culprit_is_named(
+def test_the_unsupported_layer_is_named(
     layers: list[tuple[str, str]], nodes: list[tuple[str, str]], log: str, names: list[str], word: str
 ) -> None:
     found = refusal(layers, nodes, log)
@@ -56,7 +56,7 @@ def test_a_node_names_its_layer(node: str, layer: str) -> None:
     assert layer_of(node) == layer
 
 
-def test_weights_that_no_file_holds_are_refused() -> None:
+def test_weights_missing_in_all_files_are_refused() -> None:
     assert size_refusal(2**31 - 2) is None
     refused = size_refusal(2**31)
     assert refused

@@ -1,4 +1,4 @@
-"""Requests and answers of a served model, and the process that scores: what ends it ends nothing else."""
+"""Requests and answers of a served model, and the scoring process: its end does not end the service."""
 
 from __future__ import annotations
 
@@ -46,14 +46,14 @@ def test_rows_arrays_and_records_are_scored(data: str) -> None:
     assert asked(Scorer(sums, ONE), f'{{"data": {data}}}') == (200, {"sum": [3.0, 8.0], "inverse": [[1.0], [0.25]]})
 
 
-def test_what_is_no_number_becomes_null() -> None:
+def test_values_that_are_no_numbers_become_null() -> None:
     assert asked(Scorer(sums, ONE), '{"data": [[0, 1]]}') == (200, {"sum": [1.0], "inverse": [[None]]})
 
 
 @pytest.mark.parametrize(
     "data", ['{"left": [[1], [2]], "word": ["a", "ü"]}', '[{"left": 1, "word": "a"}, {"left": 2, "word": "ü"}]']
 )
-def test_several_inputs_come_by_name(data: str) -> None:
+def test_several_inputs_are_given_by_name(data: str) -> None:
     assert asked(Scorer(texts, TWO), f'{{"data": {data}}}') == (200, {"text": ["a1", "ü2"]})
 
 
@@ -73,13 +73,13 @@ def test_several_inputs_come_by_name(data: str) -> None:
         ('{"data": [[-1, 2]]}', 500, "ArithmeticError: negative"),
     ],
 )  # fmt: skip
-def test_a_bad_request_is_told_what_is_wrong(body: str | bytes, status: int, why: str) -> None:
+def test_a_bad_request_gets_the_reason(body: str | bytes, status: int, why: str) -> None:
     found, told = asked(Scorer(sums, ONE), body)
     assert (found, why in told["message"]) == (status, True), told
     assert "\n" not in told["message"]
 
 
-def test_rows_without_names_are_refused_where_names_are_needed() -> None:
+def test_rows_without_names_are_refused_if_names_are_needed() -> None:
     status, told = asked(Scorer(texts, TWO), '{"data": [[1, "a"]]}')
     assert (status, "left, word" in told["message"]) == (400, True)
 
@@ -98,7 +98,7 @@ def script(folder: Path, text: str) -> Scorer:
     return scorer_of({"script": str(folder / "score.py"), "model": "m.onnx", "hashes": {}})
 
 
-def test_a_script_gets_an_array_or_as_in_azure_ml_the_text(tmp_path: Path) -> None:
+def test_a_script_gets_an_array_or_the_text_as_in_azure_ml(tmp_path: Path) -> None:
     own = script(tmp_path, "def init(): pass\ndef run(data): return [{'n': int(row.sum())} for row in data]")
     assert asked(own, '{"data": [[1, 2], [3, 4]]}') == (200, {"score": [{"n": 3}, {"n": 7}]})
     of_text = script(tmp_path, AZURE)
@@ -106,7 +106,7 @@ def test_a_script_gets_an_array_or_as_in_azure_ml_the_text(tmp_path: Path) -> No
     assert of_text.call(np.array([[1, 2], [3, 4]])) == {"score": [3, 7]}  # in a batch
 
 
-def test_the_schema_says_what_it_takes() -> None:
+def test_the_schema_describes_the_input() -> None:
     found = schema("digits-1", {"image": Spec((None, 8, None), "float32")})
     data = found["definitions"]["ServiceInput"]["properties"]["data"]
     row = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "minItems": 8, "maxItems": 8}
@@ -131,13 +131,13 @@ def test_the_schema_has_azure_mls_names() -> None:
 
 
 @pytest.mark.parametrize(("call", "specs"), [(sums, ONE), (texts, TWO)])
-def test_the_example_of_the_schema_is_answered(call: Any, specs: dict[str, Spec]) -> None:
+def test_the_example_in_the_schema_is_accepted(call: Any, specs: dict[str, Spec]) -> None:
     example = schema("m", specs)["definitions"]["ServiceInput"]["example"]
     assert asked(Scorer(call, specs), json.dumps(example))[0] == 200
 
 
 def requested(method: str, path: str, token: str | None = "secret", body: bytes = b"") -> tuple[str, Any, dict[str, str]]:
-    """What the application answers."""
+    """Return the answer of the application."""
     said: list[Any] = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body)}
     if token is not None:
@@ -163,7 +163,7 @@ def requested(method: str, path: str, token: str | None = "secret", body: bytes 
         ("DELETE", "/", None, "405 Method Not Allowed"),
     ],
 )
-def test_what_it_serves_and_to_whom(method: str, path: str, token: str | None, expected: str) -> None:
+def test_each_path_requires_its_method_and_token(method: str, path: str, token: str | None, expected: str) -> None:
     status, body, headers = requested(method, path, token, b"data")
     assert status == expected
     assert headers["Content-Length"] == str(len(body))
@@ -191,14 +191,14 @@ while given := sys.stdin.buffer.read(head.size):
 
 @pytest.fixture
 def worker(tmp_path: Path) -> Iterator[Worker]:
-    """One that is not ready as long as there is a file ``hang``."""
+    """A worker that is not ready as long as the file ``hang`` exists."""
     found = Worker([sys.executable, "-c", ECHO, str(tmp_path / "hang")], 3, 60)
     yield found
     found.end()
 
 
 @pytest.mark.parametrize(("body", "status", "why"), [(b"end", 500, b"exit code 7"), (b"sleep", 504, b"more than 3 s")])
-def test_a_process_that_is_ended_by_a_request_is_started_again(worker: Worker, body: bytes, status: int, why: bytes) -> None:
+def test_a_process_ended_by_a_request_is_restarted(worker: Worker, body: bytes, status: int, why: bytes) -> None:
     pid = worker.start()
     assert worker.ask(b"x") == (200, pid)
     found, told = worker.ask(body)
@@ -208,16 +208,14 @@ def test_a_process_that_is_ended_by_a_request_is_started_again(worker: Worker, b
 
 
 def until_ready(worker: Worker) -> tuple[int, bytes]:
-    """What it answers when it is ready: on a slow machine a start takes longer than a request."""
+    """Return the answer once the worker is ready: on a slow machine a start takes longer than a request."""
     while b"try again" in (found := worker.ask(b"x"))[1]:
         pass
     return found
 
 
 @pytest.mark.parametrize(("start_limit", "why"), [(60.0, b"try again"), (0.5, b"--start-seconds")])
-def test_a_start_that_hangs_holds_up_no_request_and_is_ended(
-    start_limit: float, why: bytes, worker: Worker, tmp_path: Path
-) -> None:
+def test_a_hanging_start_delays_no_request_and_is_ended(start_limit: float, why: bytes, worker: Worker, tmp_path: Path) -> None:
     worker.start()
     (tmp_path / "hang").touch()
     assert worker.ask(b"end")[0] == 500
@@ -249,7 +247,7 @@ def test_the_first_start_has_the_same_limit(worker: Worker, tmp_path: Path) -> N
         ("def run(data):\n  pass pass", "mine.py:2", "SyntaxError"),
     ],
 )
-def test_a_script_that_can_not_be_used_is_told_with_its_line(text: str, where: str, why: str, tmp_path: Path) -> None:
+def test_an_unusable_script_is_reported_with_its_line(text: str, where: str, why: str, tmp_path: Path) -> None:
     (tmp_path / "score.py").write_text(text)
     plan = {"script": str(tmp_path / "score.py"), "script_source": "mine.py", "model": "m.onnx", "hashes": {}}
     with pytest.raises(ScriptError) as caught:
@@ -264,7 +262,7 @@ def test_a_script_that_can_not_be_used_is_told_with_its_line(text: str, where: s
         ("import os, struct; os.write(1, struct.pack('<HI', 503, 4) + b'mine')", "mine"),
     ],
 )
-def test_a_model_that_can_not_be_loaded_is_told(program: str, why: str) -> None:
+def test_an_unloadable_model_is_reported(program: str, why: str) -> None:
     broken = Worker([sys.executable, "-c", program], 60, 60)
     with pytest.raises(StartError, match=why):
         broken.start()
