@@ -1,4 +1,4 @@
-"""Submitting files in the shapes that Azure ML's users write, and what they become."""
+"""Submission scripts as users of Azure ML write them, and the results of their conversion."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def parts(found: Imported) -> list[dict[str, Any]]:
 
 
 def decisions(found: Imported) -> dict[int, list[str]]:
-    """Return what is to be decided, by the line after the head."""
+    """Return the decisions left to the user, by the line after the heading."""
     lines: dict[int, list[str]] = {}
     for note in found.notes:
         if note.kind is Kind.DECIDE:
@@ -261,7 +261,7 @@ SAMPLES: dict[str, tuple[str, dict[str, Any], dict[int, list[str]]]] = {
 
 
 @pytest.mark.parametrize("name", SAMPLES)
-def test_samples(name: str, folder: Path) -> None:
+def test_samples_are_converted_as_expected(name: str, folder: Path) -> None:
     text, expected, decide = SAMPLES[name]
     found = imported(folder, text)
     assert parts(found)[-1] == expected
@@ -272,14 +272,14 @@ def test_samples(name: str, folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, decide) in SAMPLES.items() if not decide])
-def test_what_needs_no_decision_is_a_job_file(name: str, folder: Path) -> None:
+def test_a_script_without_open_decisions_becomes_a_job_file(name: str, folder: Path) -> None:
     (written,) = imported(folder, SAMPLES[name][0]).files
     job = folder / written.name
     job.write_text(written.text, encoding="utf-8")
     assert Path(from_yaml(job).source_directory).is_dir()
 
 
-def test_a_sweep(folder: Path) -> None:
+def test_a_sweep_is_converted(folder: Path) -> None:
     found = imported(
         folder,
         """\
@@ -306,7 +306,7 @@ def test_a_sweep(folder: Path) -> None:
     from_document(Document(json.dumps(sweep["estimator"]), "job", SpecError, VERBATIM), folder)
 
 
-def test_a_job_that_is_submitted_and_swept_becomes_both(folder: Path) -> None:
+def test_a_job_both_submitted_and_swept_becomes_both(folder: Path) -> None:
     found = imported(
         folder,
         """\
@@ -326,18 +326,18 @@ def test_several_jobs_are_named_by_their_variables(folder: Path) -> None:
     assert [one.name for one in found.files] == ["small.job.yaml", "big.job.yaml"]
 
 
-def test_a_script_that_imports_azureml_gets_its_run(folder: Path) -> None:
+def test_a_script_that_imports_azureml_gets_azure_mls_run(folder: Path) -> None:
     (folder / "src/train.py").write_text("from azureml.core import Run\n", encoding="utf-8")
     assert parts(imported(folder, "e = TensorFlow('src', entry_script='train.py')\n"))[0]["azureml"] is True
 
 
-def test_another_folder_sees_the_same_source(folder: Path) -> None:
+def test_a_job_file_in_another_folder_has_the_same_source(folder: Path) -> None:
     (folder / "submit.py").write_text(HEAD + "e = TensorFlow('src', entry_script='train.py')\n", encoding="utf-8")
     (written,) = read_azureml(folder / "submit.py", folder / "jobs/new").files
     assert Document(written.text, "job", SpecError).data["source_directory"] == "../../src"
 
 
-def test_every_call_of_azure_ml_is_told(folder: Path) -> None:
+def test_every_call_of_azure_ml_is_reported(folder: Path) -> None:
     found = imported(
         folder,
         """\
@@ -360,7 +360,7 @@ def notebook(*cells: str) -> str:
     )  # fmt: skip
 
 
-def test_a_notebook(folder: Path) -> None:
+def test_a_notebook_is_converted(folder: Path) -> None:
     cells = (
         "%matplotlib inline\n!pip install azureml-sdk\nout = !ls\nfrom azureml.train.dnn import TensorFlow",
         "%%writefile src/other.py\nthis is no Python at all",
@@ -386,7 +386,7 @@ def test_a_notebook(folder: Path) -> None:
         ("a.py", "x = " + "[" * 90 + "]" * 90 + "\n", "no-azureml"),
     ],
 )
-def test_what_is_refused(tmp_path: Path, name: str, text: str | None, code: str) -> None:
+def test_invalid_files_are_refused(tmp_path: Path, name: str, text: str | None, code: str) -> None:
     if text is not None:
         (tmp_path / name).write_text(text, encoding="utf-8")
     with pytest.raises(InputError) as caught:

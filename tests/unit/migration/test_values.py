@@ -1,4 +1,4 @@
-"""What can be known of values without running anything."""
+"""What can be known about values without running code."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from slurmtf.migration.values import Symbol, Thing, Unknown
 
 
 def last(text: str) -> Any:
-    """Return what is known of ``x`` after a file."""
+    """Return what is known about ``x`` at the end of a file."""
     return Interpreter(ast.parse(text)).names["x"]
 
 
@@ -46,7 +46,7 @@ def last(text: str) -> Any:
         ("x = None", None),
     ],
 )
-def test_known(text: str, value: Any) -> None:
+def test_values_are_known(text: str, value: Any) -> None:
     assert last(text) == value
 
 
@@ -72,22 +72,22 @@ def test_known(text: str, value: Any) -> None:
         "x = [1][5]",
     ],
 )
-def test_unknown(text: str) -> None:
+def test_values_are_unknown(text: str) -> None:
     assert isinstance(last(text), Unknown)
 
 
-def test_a_part_that_is_unknown_is_one() -> None:
+def test_an_unknown_part_is_a_single_unknown_value() -> None:
     assert last("x = [1, args.lr]") == [1, Unknown("args.lr")]
 
 
-def test_an_import_is_known_by_its_whole_name() -> None:
+def test_an_import_is_known_by_its_full_name() -> None:
     assert last("from azureml.train.dnn import TensorFlow as x") == Symbol("azureml.train.dnn.TensorFlow")
     assert last("import azureml.core as ac\nx = ac.Run") == Symbol("azureml.core.Run")
     assert last("from azureml.core import *\nx = Run") == Symbol("azureml.Run")
     assert last("from azureml.core import *\nx = print") == Unknown("print")
 
 
-def test_an_object_knows_what_was_set_on_it_and_called_of_it() -> None:
+def test_an_object_records_its_settings_and_calls() -> None:
     build = "from azureml.core import Environment\nx = Environment('e')\n"
     thing = last(f"{build}x.python.conda_dependencies.add_pip_package('keras')\nx.name = 'n'")
     assert isinstance(thing, Thing)
@@ -101,15 +101,15 @@ def test_a_value_under_a_condition_is_doubtful() -> None:
     assert Interpreter(ast.parse("if gpus:\n    n = 4\nn = 1")).doubtful == set()
 
 
-def test_nothing_is_run(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_code_is_run(capsys: pytest.CaptureFixture[str]) -> None:
     Interpreter(ast.parse("import os\nprint('run')\nos.system('echo run')\nx = __import__('os').getpid()\nraise SystemExit(3)"))
     assert capsys.readouterr().out == ""
 
 
 @given(st.text(alphabet="abx=+-*/%()[]{}.,:'\"0123456789 \n", max_size=60))
-def test_whatever_is_written(text: str) -> None:
+def test_any_code_is_accepted(text: str) -> None:
     try:
         tree = ast.parse(text)
     except (SyntaxError, ValueError):
         return
-    assert Interpreter(tree).things == []  # nothing of it is imported
+    assert Interpreter(tree).things == []  # none of it is imported

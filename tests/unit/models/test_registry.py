@@ -199,7 +199,7 @@ def test_a_folder_may_be_a_model(workspace: Path, tmp_path: Path) -> None:
 
 
 def twin(file: Path, source: Path) -> Path:
-    """A model and its ONNX twin, as an export leaves them."""
+    """Write the ONNX twin of a model, as an export leaves it."""
     onnx = file.with_suffix(".onnx")
     onnx.write_bytes(b"onnx")
     facts = {"sha256": digest([onnx]), "source_sha256": digest([source]), "verified": {"largest_difference": 1e-7}}

@@ -153,7 +153,7 @@ def test_tool_environments_are_pinned() -> None:
 
 
 def test_pins_are_those_of_verified_conversions() -> None:
-    """TensorFlow 2.15 works neither with onnx 1.19, which needs a newer ml_dtypes, nor with setuptools 82 (no pkg_resources)."""
+    """TensorFlow 2.15 works with neither onnx 1.19, which needs a newer ml_dtypes, nor setuptools 82 (no pkg_resources)."""
     old, new = pins(KERAS_2), pins(NEWEST)
     assert (old["tensorflow-cpu"], new["tensorflow-cpu"]) == ("2.15.1", "2.21.0")
     assert Version(old["onnx"]) < Version("1.19")

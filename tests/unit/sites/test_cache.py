@@ -1,4 +1,4 @@
-"""Profiles that were found right are kept: the same site comes of them, and nothing that somebody else could have written."""
+"""Valid profiles are cached: they give the same site, and nothing that another user could have written is used."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def parses(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """What pydantic was asked to look at."""
+    """Record what pydantic validates."""
     seen: list[str] = []
     parse = Document.parse
 
@@ -54,7 +54,7 @@ def test_the_second_reading_gives_the_same_site_without_pydantic(name: str, pars
     assert parses == []
 
 
-def test_texts_are_kept_as_the_file_has_them_inherited_ones_too(tmp_path: Path) -> None:
+def test_texts_are_kept_as_in_the_file_even_inherited_ones(tmp_path: Path) -> None:
     profile(tmp_path, "defaults: {account: 00123}\nmodules: {tensorflow: {2.10: [tf/2.10]}}\n", "base.yaml")
     child = profile(tmp_path, f"extends: {tmp_path}/base.yaml\ndefaults: {{qos: 007}}\n")
     for _ in range(2):
@@ -63,23 +63,21 @@ def test_texts_are_kept_as_the_file_has_them_inherited_ones_too(tmp_path: Path) 
         assert list(site.modules.tensorflow) == ["2.10"]
 
 
-def test_another_content_is_read_anew(tmp_path: Path, parses: list[str]) -> None:
+def test_a_changed_profile_is_read_again(tmp_path: Path, parses: list[str]) -> None:
     load(profile(tmp_path, "defaults: {qos: a}\n"))
     parses.clear()
     assert load(profile(tmp_path, "defaults: {qos: b}\n")).defaults.qos == "b"
     assert parses
 
 
-def test_a_profile_that_is_wrong_is_told_each_time(tmp_path: Path) -> None:
+def test_a_wrong_profile_is_reported_each_time(tmp_path: Path) -> None:
     path = profile(tmp_path, "launchr: {}\n")
     for _ in range(2):
         with refusing(SiteError, "unknown-key"):
             load(path)
 
 
-def test_it_is_private_and_what_others_could_have_written_is_not_believed(
-    tmp_path: Path, cache: Path, parses: list[str]
-) -> None:
+def test_the_cache_is_private_and_not_used_if_others_can_write_it(tmp_path: Path, cache: Path, parses: list[str]) -> None:
     path = profile(tmp_path, "defaults: {qos: a}\n")
     load(path)
     kept = list(cache.iterdir())
@@ -92,7 +90,7 @@ def test_it_is_private_and_what_others_could_have_written_is_not_believed(
 
 
 @pytest.mark.parametrize("content", [b"", b"[]", b"{", b'{"nonsense": 1}'])
-def test_what_can_not_be_read_is_read_anew(content: bytes, tmp_path: Path, cache: Path) -> None:
+def test_an_unreadable_cache_is_replaced(content: bytes, tmp_path: Path, cache: Path) -> None:
     path = profile(tmp_path, "defaults: {qos: a}\n")
     load(path)
     for kept in cache.iterdir():
@@ -100,12 +98,12 @@ def test_what_can_not_be_read_is_read_anew(content: bytes, tmp_path: Path, cache
     assert load(path).defaults.qos == "a"
 
 
-def test_a_cache_that_can_not_be_written_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_cache_is_ignored(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(profile(tmp_path, "", "file")))
     assert load(profile(tmp_path, "defaults: {qos: a}\n")).defaults.qos == "a"
 
 
-def test_a_plan_of_a_script_needs_no_pydantic_then(tmp_path: Path) -> None:
+def test_a_plan_with_a_cached_profile_needs_no_pydantic(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("", encoding="utf-8")
     code = (
         "import sys; sys.argv = ['slurmtf', 'plan', 'train.py', '-s', 'slurm', '--json']\n"

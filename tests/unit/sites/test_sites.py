@@ -1,4 +1,4 @@
-"""Site profiles: those that come with slurmtf, the search path, inheritance, and what is said about a wrong one."""
+"""Site profiles: those that come with slurmtf, the search path, inheritance, and the findings about wrong ones."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RETIRED = {"puhti", "mahti", "archer2", "beluga", "cedar", "graham", "niagara", 
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty home and working directory, and no variable of slurmtf."""
+    """An empty home and working directory, and no variables of slurmtf."""
     for folder in ("home", "work"):
         (tmp_path / folder).mkdir()
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
@@ -40,7 +40,7 @@ def write(path: Path, text: str) -> Path:
 
 
 def of_user(home: Path, name: str, text: str) -> Path:
-    """Write a profile of the user's own."""
+    """Write a profile of the user."""
     return write(home / ".config/slurmtf/site_configs" / f"{name}.yaml", text)
 
 
@@ -58,7 +58,7 @@ def profile(name: str) -> Site:
     return load(find_data("site_configs") / f"{name}.yaml")
 
 
-def test_the_clusters_that_the_documentation_promises_are_there() -> None:
+def test_the_documented_clusters_have_profiles() -> None:
     promised = {
         "lumi-g", "roihu-gpu", "lonestar6", "vista", "daint", "clariden", "sherlock", "narval", "delta", "wice", "alex",
         "jureca-dc", "juwels-booster", "perlmutter", "frontier", "snellius", "kestrel", "nesi-mahuika", "mila", "della",
@@ -76,7 +76,7 @@ def test_a_packaged_profile_loads(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(GENERIC))
-def test_the_generic_profiles_are_verified_and_ask_for_nothing(name: str) -> None:
+def test_the_generic_profiles_are_verified_and_request_nothing(name: str) -> None:
     site = profile(name)
     assert site.verified
     assert (site.required, site.forbidden, site.partitions) == ([], [], {})
@@ -104,7 +104,7 @@ def test_a_cluster_has_notes_for_its_users(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGED)
-def test_no_retired_cluster_is_live(name: str) -> None:
+def test_retired_clusters_are_marked(name: str) -> None:
     assert profile(name).status == "retired" or name not in RETIRED
 
 
@@ -122,7 +122,7 @@ def test_a_profile_writes_no_flag_that_its_site_refuses(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGED)
-def test_the_partitions_that_a_profile_names_are_its_own(name: str) -> None:
+def test_a_profile_names_only_its_own_partitions(name: str) -> None:
     site = profile(name)
     presets = [preset.partition for preset in site.presets.values()]
     named = {site.defaults.partition, site.defaults.gpu_partition, site.requeue.partition, *presets} - {None}
@@ -130,7 +130,7 @@ def test_the_partitions_that_a_profile_names_are_its_own(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", PACKAGED)
-def test_a_default_fits_on_a_whole_node(name: str) -> None:
+def test_the_defaults_fit_on_a_whole_node(name: str) -> None:
     site = profile(name)
     counts = {site.gpu.per_node, *(partition.gpus_per_node for partition in site.partitions.values())} - {None}
     for count in counts:
@@ -161,12 +161,14 @@ def test_a_default_fits_on_a_whole_node(name: str) -> None:
         ("perlmutter", "gpus-per-node", "srun", {"account", "qos"}),
     ],
 )
-def test_how_the_cluster_wants_a_job(name: str, request_flag: str, launcher: str, required: set[str]) -> None:
+def test_the_profiles_request_jobs_as_their_clusters_require(
+    name: str, request_flag: str, launcher: str, required: set[str]
+) -> None:
     site = profile(name)
     assert (site.gpu.request, site.launcher.default, set(site.required)) == (request_flag, launcher, required)
 
 
-def test_what_breaks_a_job_on_one_cluster_only() -> None:
+def test_the_profiles_know_pitfalls_of_single_clusters() -> None:
     for name in ("lonestar6", "vista"):
         assert {"gres", "gpus-per-task", "mem", "export", "nodelist", "exclude"} <= set(profile(name).forbidden)
     assert profile("wice").cluster == "wice"
@@ -184,7 +186,7 @@ def test_what_breaks_a_job_on_one_cluster_only() -> None:
     ("name", "good", "bad"),
     [("lumi-g", "project_465000123", "465000123"), ("delta", "abcd-delta-gpu", "abcd")],
 )
-def test_the_form_of_an_account(name: str, good: str, bad: str) -> None:
+def test_the_form_of_an_account_is_checked(name: str, good: str, bad: str) -> None:
     pattern = profile(name).account_pattern or ""
     assert re.fullmatch(pattern, good)
     assert not re.fullmatch(pattern, bad)
@@ -193,7 +195,7 @@ def test_the_form_of_an_account(name: str, good: str, bad: str) -> None:
 # --- the search path
 
 
-def test_the_folders_in_their_order(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_profiles_are_searched_in_the_order_of_folders(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SITE_PATH", f"{tmp_path}/a::{tmp_path}/b")
     monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}/xdg")
     assert search_path("site_configs", "SLURMTF_SITE_PATH") == [
@@ -208,7 +210,7 @@ def test_the_folders_in_their_order(home: Path, tmp_path: Path, monkeypatch: pyt
     assert search_path("site_configs", "SLURMTF_SITE_PATH")[3] == home / ".config/slurmtf/site_configs"
 
 
-def test_the_most_specific_profile_wins(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_most_specific_profile_takes_precedence(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load("delta").description.startswith("Delta")
     of_user(home, "delta", "description: user's\n")
     assert load("delta").description == "user's"
@@ -222,14 +224,14 @@ def test_the_most_specific_profile_wins(home: Path, tmp_path: Path, monkeypatch:
 
 
 @pytest.mark.parametrize("spelling", ["./mine.yaml", "mine.yaml", "~/mine.yaml"])
-def test_a_path_is_not_a_name(spelling: str, home: Path) -> None:
+def test_a_path_is_not_taken_for_a_name(spelling: str, home: Path) -> None:
     for folder in (Path(), home):
         write(folder / "mine.yaml", "description: a file\n")
     site = load(spelling)
     assert (site.name, site.description) == ("mine", "a file")
 
 
-def test_every_profile_that_can_be_named_is_listed_once(home: Path) -> None:
+def test_every_available_profile_is_listed_once(home: Path) -> None:
     mine = of_user(home, "mine", "extends: slurm\n")
     other = of_user(home, "delta", "extends: slurm\n")
     found = available()
@@ -238,14 +240,14 @@ def test_every_profile_that_can_be_named_is_listed_once(home: Path) -> None:
     assert found["slurm"].parent == find_data("site_configs")
 
 
-def test_a_site_that_nobody_knows() -> None:
+def test_an_unknown_site_is_refused() -> None:
     with refusing(SiteError, "unknown-site", "sherlok", "sherlock"):
         load("sherlok")
     with refusing(SiteError, "unknown-site", "zzz", "sherlock", "slurm"):
         resolve_target("zzz")
 
 
-def test_a_path_where_there_is_no_file() -> None:
+def test_a_missing_profile_file_is_refused() -> None:
     (finding,) = findings("./nothing.yaml")
     assert (finding.code, Path(finding.where).name) == ("unreadable", "nothing.yaml")
     assert "No such file or directory" in finding.what
@@ -254,7 +256,7 @@ def test_a_path_where_there_is_no_file() -> None:
 # --- the default site
 
 
-def test_the_default_site(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_default_site_is_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert default_site() == "local"
     assert resolve_target(None).scheduler == "local"
     write(home / ".config/slurmtf/config.yaml", "default_site: daint\n")
@@ -266,12 +268,12 @@ def test_the_default_site(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert resolve_target("delta").name == "delta"
 
 
-def test_a_configuration_without_a_default_site(home: Path) -> None:
+def test_a_configuration_may_lack_a_default_site(home: Path) -> None:
     write(home / ".config/slurmtf/config.yaml", "# nothing is set\ndefault_site:\n")
     assert default_site() == "local"
 
 
-def test_a_site_is_taken_as_it_is() -> None:
+def test_a_site_object_is_used_as_it_is() -> None:
     site = Site(name="made by hand")
     assert resolve_target(site) is site
 
@@ -314,7 +316,7 @@ def test_scalars_and_lists_are_replaced_and_mappings_merged(tmp_path: Path) -> N
     assert site.partitions["debug"].max_time == "1:30:00"
 
 
-def test_null_takes_an_inherited_value_away(tmp_path: Path) -> None:
+def test_null_removes_an_inherited_value(tmp_path: Path) -> None:
     write(tmp_path / "base.yaml", "defaults: {account: a, qos: q}\n")
     site = load(write(tmp_path / "child.yaml", "extends: ./base.yaml\ndefaults: {account: null}\n"))
     assert (site.defaults.account, site.defaults.qos) == (None, "q")
@@ -328,12 +330,12 @@ def test_name_and_verified_are_not_inherited(tmp_path: Path) -> None:
     assert (grandchild.name, grandchild.cluster) == ("other", "c")
 
 
-def test_a_path_is_relative_to_the_profile_that_extends(tmp_path: Path) -> None:
+def test_a_path_is_relative_to_the_extending_profile(tmp_path: Path) -> None:
     write(tmp_path / "shared/base.yaml", "description: shared\n")
     assert load(write(tmp_path / "mine/child.yaml", "extends: ../shared/base.yaml\n")).description == "shared"
 
 
-def test_a_profile_may_extend_the_packaged_one_of_its_own_name(home: Path) -> None:
+def test_a_profile_may_extend_the_packaged_one_with_its_name(home: Path) -> None:
     path = of_user(home, "delta", "extends: delta\ndefaults: {account: abcd-delta-gpu}\n")
     site = load("delta")
     assert site.source == str(path)
@@ -342,13 +344,13 @@ def test_a_profile_may_extend_the_packaged_one_of_its_own_name(home: Path) -> No
     assert not site.verified
 
 
-def test_a_profile_may_change_what_all_of_them_extend(home: Path) -> None:
+def test_a_profile_may_replace_the_one_that_all_extend(home: Path) -> None:
     of_user(home, "slurm", "extends: slurm\ndefaults: {account: mine}\n")
     assert load("slurm").defaults.account == "mine"
     assert load("lumi-g").defaults.account == "mine"
 
 
-# --- what is said about a wrong profile
+# --- findings about wrong profiles
 
 
 @pytest.mark.parametrize(
@@ -360,7 +362,7 @@ def test_a_profile_may_change_what_all_of_them_extend(home: Path) -> None:
         ("extends: sherlok\n", ":1: extends", "unknown-site", "'sherlock'"),
     ],
 )
-def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, code: str, meant: str, tmp_path: Path) -> None:
+def test_a_wrong_profile_is_reported_with_the_line(text: str, where: str, code: str, meant: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", text)
     (finding,) = findings(path)
     assert (finding.code, finding.source or finding.where) == (code, f"{path}{where}")
@@ -377,7 +379,7 @@ def test_a_profile_that_is_wrong_on_a_line(text: str, where: str, code: str, mea
         ("network: {internet: maybe}\n", ":1: network.internet", "(found 'maybe')"),
     ],
 )
-def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: Path) -> None:
+def test_a_value_of_the_wrong_type_is_reported(text: str, place: str, what: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", text)
     (finding,) = findings(path)
     assert finding.source == f"{path}{place}"
@@ -405,7 +407,7 @@ def test_a_value_of_the_wrong_kind(text: str, place: str, what: str, tmp_path: P
         ("gpu: {srun: {'two words': 1}}\n", "gpu.srun", "bad-flag"),
     ],
 )
-def test_a_profile_that_makes_no_sense(text: str, key: str, code: str, tmp_path: Path) -> None:
+def test_a_contradictory_profile_is_refused(text: str, key: str, code: str, tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", f"extends: slurm\n{text}")
     (finding,) = findings(path)
     assert finding.code == code
@@ -413,34 +415,34 @@ def test_a_profile_that_makes_no_sense(text: str, key: str, code: str, tmp_path:
 
 
 @pytest.mark.parametrize("shebang", ["#!/bin/bash", "#!/bin/bash -l", "#!/usr/bin/bash", "#! /bin/bash --login"])
-def test_a_shebang_of_bash(shebang: str, tmp_path: Path) -> None:
+def test_the_shebang_must_be_of_bash(shebang: str, tmp_path: Path) -> None:
     path = write(tmp_path / "right.yaml", f"environment: {{shebang: '{shebang}'}}\n")
     assert load(path).environment.shebang == shebang
 
 
-def test_profiles_that_extend_each_other(home: Path) -> None:
+def test_profiles_that_extend_each_other_are_refused(home: Path) -> None:
     of_user(home, "one", "extends: two\n")
     two = of_user(home, "two", "description: two\nextends: one\n")
     assert [(found.code, found.where) for found in findings("one")] == [("extends-itself", f"{two}:2: extends")]
 
 
-def test_a_profile_that_extends_itself(tmp_path: Path) -> None:
+def test_a_profile_that_extends_itself_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path / "own.yaml", "extends: ./own.yaml\n")
     assert [(found.code, found.where) for found in findings(path)] == [("extends-itself", f"{path}:1: extends")]
 
 
-def test_a_mistake_in_what_is_extended_is_told_with_its_own_file(tmp_path: Path) -> None:
+def test_an_error_in_an_extended_profile_is_reported_with_its_own_file(tmp_path: Path) -> None:
     base = write(tmp_path / "base.yaml", "cluster: a\ngpus: 4\n")
     (finding,) = findings(write(tmp_path / "child.yaml", "extends: ./base.yaml\n"))
     assert (finding.code, finding.source or finding.where) == ("unknown-key", f"{base}:2: gpus")
 
 
-def test_every_problem_of_a_profile_is_told_at_once(tmp_path: Path) -> None:
+def test_all_errors_of_a_profile_are_reported_at_once(tmp_path: Path) -> None:
     path = write(tmp_path / "wrong.yaml", "defaults: {time: x, memory: y}\nenvironment: {shebang: z}\n")
     assert len(findings(path)) == 3
 
 
-def test_unknown_is_kept_apart_from_no(tmp_path: Path) -> None:
+def test_unknown_differs_from_no(tmp_path: Path) -> None:
     site = load(write(tmp_path / "a.yaml", "network: {internet: false}\nrequeue: {default: unknown}\n"))
     assert site.network.internet is False
     assert site.requeue.default == "unknown"

@@ -1,4 +1,4 @@
-"""What a profile has the job hand to exec, source, module or conda as a word of its own."""
+"""Values of a profile that the job passes to exec, source, module or conda as separate words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from slurmtf.sites import load
         ("environments: {conda: -w}\n", "environments.conda", "like-an-option"),
     ],
 )
-def test_a_word_that_is_empty_or_looks_like_an_option(text: str, where: str, code: str, tmp_path: Path) -> None:
+def test_a_word_that_is_empty_or_looks_like_an_option_is_refused(text: str, where: str, code: str, tmp_path: Path) -> None:
     path = tmp_path / "wrong.yaml"
     path.write_text(f"extends: slurm\n{text}", encoding="utf-8")
     with pytest.raises(SiteError) as caught:

@@ -1,4 +1,4 @@
-"""What a script imports: which modules must come from elsewhere, where it says so, and how much it needs them."""
+"""The imports of a script: which modules must come from elsewhere, where they are imported, and how much they are needed."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def foreign(root: Path, files: dict[str, str], script: str = "train.py") -> list
 
 
 def need_of(root: Path, text: str) -> Need | None:
-    """Return how much a script needs the foreign module; None when it does not import it at all."""
+    """Return how much a script needs the foreign module; None if it does not import it at all."""
     return next((one.need for one in read(root, {"train.py": text}).foreign if one.module == FOREIGN), None)
 
 
@@ -60,7 +60,7 @@ def need_of(root: Path, text: str) -> Need | None:
         "def f():\n    import sklearn\nimport sklearn",
     ],
 )
-def test_what_is_run_for_certain(tmp_path: Path, text: str) -> None:
+def test_certain_imports_are_recognized(tmp_path: Path, text: str) -> None:
     assert need_of(tmp_path, text) is Need.CERTAIN
 
 
@@ -82,7 +82,7 @@ def test_what_is_run_for_certain(tmp_path: Path, text: str) -> None:
         "import subprocess\nsubprocess.run(['pip', 'install', 'scikit-learn'])\nimport sklearn",
     ],
 )
-def test_what_may_be_run(tmp_path: Path, text: str) -> None:
+def test_possible_imports_are_recognized(tmp_path: Path, text: str) -> None:
     assert need_of(tmp_path, text) is Need.POSSIBLE
 
 
@@ -99,21 +99,21 @@ def test_what_may_be_run(tmp_path: Path, text: str) -> None:
         "def f():\n    try:\n        import sklearn\n    except ImportError:\n        pass",
     ],
 )
-def test_what_a_script_can_do_without(tmp_path: Path, text: str) -> None:
+def test_optional_imports_are_recognized(tmp_path: Path, text: str) -> None:
     assert need_of(tmp_path, text) is Need.HANDLED
 
 
 @pytest.mark.parametrize("test", ["TYPE_CHECKING", "typing.TYPE_CHECKING"])
-def test_imports_for_type_checkers_are_none(tmp_path: Path, test: str) -> None:
+def test_imports_for_type_checkers_do_not_count(tmp_path: Path, test: str) -> None:
     assert need_of(tmp_path, f"import typing\nif {test}:\n    import sklearn") is None
 
 
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="except* came with Python 3.11")
-def test_exception_groups_handle_too(tmp_path: Path) -> None:
+def test_exception_groups_also_make_imports_optional(tmp_path: Path) -> None:
     assert need_of(tmp_path, "try:\n    import sklearn\nexcept* ImportError:\n    pass") is Need.HANDLED
 
 
-def test_the_statement_that_needs_it_most_is_told(tmp_path: Path) -> None:
+def test_the_statement_that_needs_the_module_most_is_reported(tmp_path: Path) -> None:
     text = "def f():\n    import sklearn\n\n\nimport sklearn\nimport sklearn.svm\n"
     assert foreign(tmp_path, {"train.py": text}) == [("sklearn", "train.py:5", Need.CERTAIN)]
 
@@ -157,22 +157,22 @@ def test_own_modules_are_followed(tmp_path: Path) -> None:
     ]
 
 
-def test_what_a_possible_module_imports_is_possible(tmp_path: Path) -> None:
+def test_imports_of_a_possible_module_are_possible(tmp_path: Path) -> None:
     files = {"train.py": "def f():\n    import own\n", "own.py": "import sklearn\n"}
     assert foreign(tmp_path, files) == [("sklearn", "own.py:1", Need.POSSIBLE)]
 
 
-def test_a_module_that_is_imported_twice_counts_as_the_surer(tmp_path: Path) -> None:
+def test_a_module_imported_twice_has_the_greater_need(tmp_path: Path) -> None:
     files = {"train.py": "def f():\n    import own\nimport other\n", "other.py": "import own\n", "own.py": "import sklearn\n"}
     assert foreign(tmp_path, files) == [("sklearn", "own.py:1", Need.CERTAIN)]
 
 
-def test_modules_that_import_each_other(tmp_path: Path) -> None:
+def test_modules_may_import_each_other(tmp_path: Path) -> None:
     assert foreign(tmp_path, {"train.py": "import a", "a.py": "import b", "b.py": "import a, train"}) == []
 
 
 @pytest.mark.parametrize("own", ["scripts/helper.py", "helper.py"])
-def test_the_scripts_folder_and_the_source_are_looked_through(tmp_path: Path, own: str) -> None:
+def test_the_scripts_folder_and_the_source_are_searched(tmp_path: Path, own: str) -> None:
     files = {"scripts/train.py": "import helper, other\n", own: "import yaml\n"}
     assert foreign(tmp_path, files, "scripts/train.py") == [
         ("other", "scripts/train.py:1", Need.CERTAIN),
@@ -180,13 +180,13 @@ def test_the_scripts_folder_and_the_source_are_looked_through(tmp_path: Path, ow
     ]
 
 
-def test_a_folder_of_data_with_the_name_of_a_package_does_not_hide_it(tmp_path: Path) -> None:
+def test_a_data_folder_named_like_a_package_does_not_hide_it(tmp_path: Path) -> None:
     files = {"train.py": "from sklearn.datasets import load_digits\n", "sklearn/digits.csv": ""}
     assert foreign(tmp_path, files) == [("sklearn", "train.py:1", Need.CERTAIN)]
 
 
 @pytest.mark.parametrize("file", ["horovod.py", "scripts/horovod/__init__.py"])
-def test_a_file_that_hides_a_framework_is_told(tmp_path: Path, file: str) -> None:
+def test_a_file_that_hides_a_framework_is_reported(tmp_path: Path, file: str) -> None:
     facts = read(tmp_path, {"scripts/train.py": "import horovod\n", file: ""}, "scripts/train.py")
     assert (facts.shadows, facts.foreign) == (("horovod",), ())
 
@@ -197,7 +197,7 @@ def test_files_elsewhere_in_the_source_are_found(tmp_path: Path) -> None:
     assert facts.placed(["own", "big", "lost"], files).places == {"own": "a/own.py", "big": "src/big/__init__.py"}
 
 
-def test_a_script_that_says_where_to_look_is_believed(tmp_path: Path) -> None:
+def test_a_script_that_changes_sys_path_is_respected(tmp_path: Path) -> None:
     facts = read(tmp_path, {"train.py": "import sys\nsys.path.insert(0, 'src')\nimport own, sklearn\n"})
     placed = facts.placed(["own", "sklearn"], ["src/own.py"])
     assert [(one.module, one.need) for one in placed.foreign if one.module != "sys"] == [("sklearn", Need.POSSIBLE)]
@@ -219,19 +219,19 @@ def test_a_script_that_says_where_to_look_is_believed(tmp_path: Path) -> None:
         b"",
     ],
 )
-def test_a_file_that_can_not_be_read_is_no_error(tmp_path: Path, data: bytes) -> None:
+def test_an_unreadable_file_is_no_error(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "train.py").write_bytes(data)
     facts = examine(tmp_path, "train.py")
     assert facts.foreign == ()
     assert facts.certain is (data == b"")
 
 
-def test_long_chains_of_conditions_are_read(tmp_path: Path) -> None:
+def test_long_chains_of_conditions_are_parsed(tmp_path: Path) -> None:
     text = "if x == 0:\n    pass\n" + "".join(f"elif x == {n}:\n    import m{n}\n" for n in range(300))
     assert len(foreign(tmp_path, {"train.py": text})) == 300
 
 
-def test_what_python_says_of_a_source_is_not_repeated(tmp_path: Path) -> None:
+def test_warnings_of_python_about_a_source_are_not_printed(tmp_path: Path) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert read(tmp_path, {"train.py": "x = '\\d'\nimport yaml\n"}).certain
@@ -255,7 +255,7 @@ def _written(head: str, body: list[str]) -> str:
 
 
 @given(st.lists(BLOCKS, min_size=1, max_size=4))
-def test_each_import_is_found_once_where_it_stands(parts: list[str]) -> None:
+def test_each_import_is_found_once_at_its_place(parts: list[str]) -> None:
     parsed = ast.parse("\n".join(parts))
     lines = {node.lineno for node in ast.walk(parsed) if isinstance(node, ast.Import | ast.ImportFrom)}
     found = [statement.line for statement in statements(parsed, is_main=True)]
@@ -263,7 +263,7 @@ def test_each_import_is_found_once_where_it_stands(parts: list[str]) -> None:
 
 
 @given(st.text(alphabet="import fromasyelxctd:.,*()\n\t \\'\"#=0", max_size=200))
-def test_no_source_is_too_odd(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
+def test_any_source_is_accepted(tmp_path_factory: pytest.TempPathFactory, text: str) -> None:
     folder = tmp_path_factory.getbasetemp()
     (folder / "odd.py").write_text(text, encoding="utf-8", errors="replace")
     facts = examine(folder, "odd.py")
@@ -273,7 +273,7 @@ def test_no_source_is_too_odd(tmp_path_factory: pytest.TempPathFactory, text: st
         assert facts.certain
 
 
-def test_a_module_is_searched_from_the_source_and_may_import_relatively(tmp_path: Path) -> None:
+def test_a_module_is_found_from_the_source_and_may_import_relatively(tmp_path: Path) -> None:
     files = {"pkg/__init__.py": "", "pkg/train.py": "from . import model\n", "pkg/model.py": "import sklearn"}
     facts = examine(tree(tmp_path, files), "pkg/train.py", is_module=True)
     assert facts.relative == 0
@@ -294,7 +294,7 @@ def test_a_module_is_searched_from_the_source_and_may_import_relatively(tmp_path
         ("train.py", "try:\n    from . import a\nexcept ImportError:\n    import a\n", False, 0, 0),
     ],
 )
-def test_imports_that_leave_the_package(
+def test_relative_imports_beyond_the_package_are_handled(
     tmp_path: Path, script: str, text: str, is_module: bool, relative: int, levels: int
 ) -> None:
     facts = examine(tree(tmp_path, {script: text}), script, is_module)

@@ -1,4 +1,4 @@
-"""What belongs to a snapshot: ignore rules, links, limits, and what can't be read."""
+"""The content of a snapshot: ignore rules, links, limits, and unreadable files."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def refused(root: Path, **options: Any) -> list[Finding]:
         ({"sub/.gitignore": "*"}, ["a.csv", "a.log", "a.py", "sub/.gitignore"]),
     ],
 )
-def test_the_first_ignore_file_alone_counts(root: Path, files: dict[str, str], kept: list[str]) -> None:
+def test_only_the_first_ignore_file_counts(root: Path, files: dict[str, str], kept: list[str]) -> None:
     fill(root, "a.py", "a.log", "a.csv")
     for name, text in files.items():
         (root / name).parent.mkdir(exist_ok=True)
@@ -82,13 +82,13 @@ def test_patterns_are_those_of_gitignore(root: Path, pattern: str, gone: set[str
     assert set(everything) - set(names(collect(root))) == gone
 
 
-def test_a_pattern_may_hold_bytes_that_are_no_text(root: Path) -> None:
+def test_a_pattern_may_have_undecodable_bytes(root: Path) -> None:
     fill(root, "a\udcff.txt", "b.txt")
     (root / ".slurmtfignore").write_bytes(b"a\xff*\n")
     assert names(collect(root)) == [".slurmtfignore", "b.txt"]
 
 
-def test_what_no_snapshot_holds(root: Path) -> None:
+def test_some_files_are_in_no_snapshot(root: Path) -> None:
     fill(
         root, "train.py", ".git/config", "sub/.git/config", "__pycache__/a.pyc", "sub/__pycache__/a.pyc",
         ".ipynb_checkpoints/a", ".slurmtf/site_configs/a.yaml", ".azureml/a", "azureml-logs/a", "outputs/model.h5",
@@ -98,20 +98,20 @@ def test_what_no_snapshot_holds(root: Path) -> None:
     assert names(collect(root)) == [".git2/a", ".slurmtfignore", "train.py"]
 
 
-def test_outputs_and_logs_are_left_out_at_the_top_alone(root: Path) -> None:
+def test_outputs_and_logs_are_left_out_only_at_the_top(root: Path) -> None:
     fill(root, "sub/outputs/a", "sub/logs/b", "outputs2", "mylogs/c")
     (root / "logs").write_text("a file", encoding="utf-8")
     (root / "outputs").symlink_to("sub")
     assert names(collect(root)) == ["mylogs/c", "outputs2", "sub/logs/b", "sub/outputs/a"]
 
 
-def test_a_git_worktree(root: Path) -> None:
-    """There .git is a file that says where the repository is."""
+def test_a_git_worktree_is_recognized(root: Path) -> None:
+    """In a worktree, .git is a file that names the repository."""
     fill(root, ".git", "module/.git", "train.py")
     assert names(collect(root)) == ["train.py"]
 
 
-def test_virtual_environments_are_left_out_and_told(root: Path) -> None:
+def test_virtual_environments_are_left_out_and_reported(root: Path) -> None:
     fill(root, "train.py", ".venv/pyvenv.cfg", ".venv/lib/site.py", "sub/env/pyvenv.cfg", "sub/env/x", "sub/a.py")
     contents = collect(root)
     assert names(contents) == ["sub/a.py", "train.py"]
@@ -161,7 +161,7 @@ def test_secrets_are_left_out_and_told(root: Path) -> None:
     ],
 )
 def test_a_private_key_is_known_by_how_it_begins(root: Path, workspace: Path, name: str, text: str, is_left_out: bool) -> None:
-    """Whatever it is called; a file that quotes one is none."""
+    """Whatever its name; a file that quotes one is not a key."""
     fill(root, "a.py")
     fill(root, name)
     (root / name).write_text(text, encoding="utf-8")
@@ -175,8 +175,8 @@ def test_a_private_key_is_known_by_how_it_begins(root: Path, workspace: Path, na
     assert ((unpacked(collect(root), workspace) / name).exists()) is not is_left_out
 
 
-def test_a_private_key_that_is_no_longer_named_is_left_out(root: Path, workspace: Path) -> None:
-    """Though the index has known the file since it was taken along."""
+def test_a_private_key_no_longer_listed_is_left_out(root: Path, workspace: Path) -> None:
+    """Although the index knows the file from when it was included."""
     fill(root, "key", text=PEM)
     (root / ".slurmtfignore").write_text("!key\n", encoding="utf-8")
     assert snapshot_of(collect(root), workspace).contents.secrets == ()
@@ -185,7 +185,7 @@ def test_a_private_key_that_is_no_longer_named_is_left_out(root: Path, workspace
     assert snapshot_of(collect(root), workspace).contents.secrets == ("key",)
 
 
-def test_a_secret_that_is_named_is_taken(root: Path) -> None:
+def test_a_listed_secret_is_included(root: Path) -> None:
     fill(root, ".env", ".netrc", ".ssh/config")
     (root / ".slurmtfignore").write_text("!.env\n!.ssh/\n", encoding="utf-8")
     contents = collect(root)
@@ -193,13 +193,13 @@ def test_a_secret_that_is_named_is_taken(root: Path) -> None:
     assert contents.secrets == (".netrc",)
 
 
-def test_a_secret_that_the_user_leaves_out_is_not_told(root: Path) -> None:
+def test_a_secret_excluded_by_the_user_is_not_reported(root: Path) -> None:
     fill(root, ".env", "train.py")
     (root / ".gitignore").write_text(".env\n", encoding="utf-8")
     assert collect(root).secrets == ()
 
 
-def test_results_in_the_source_are_told(root: Path) -> None:
+def test_results_in_the_source_are_reported(root: Path) -> None:
     fill(root, "train.py", "outputs/old.h5")
     (root / "logs").mkdir()
     contents = collect(root)
@@ -207,7 +207,7 @@ def test_results_in_the_source_are_told(root: Path) -> None:
     assert [warning.code for warning in find_left_out(contents)] == ["own-results"]
 
 
-def test_sockets_and_pipes_are_left_out_and_told(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sockets_and_pipes_are_left_out_and_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
     os.mkfifo(root / "pipe")
     monkeypatch.chdir(root)  # a socket's path is at most 108 bytes
@@ -226,19 +226,19 @@ def test_a_workspace_inside_the_source_is_left_out(root: Path) -> None:
     assert names(collect(root, [root.parent / "link"])) == ["runs2/a", "train.py"]
 
 
-def test_a_workspace_around_the_source_is_not(root: Path) -> None:
+def test_a_workspace_around_the_source_is_not_left_out(root: Path) -> None:
     fill(root, "train.py")
     assert names(collect(root, [root.parent])) == ["train.py"]
 
 
-def test_a_workspace_that_is_the_source(root: Path) -> None:
+def test_the_source_may_be_the_workspace(root: Path) -> None:
     fill(root, "train.py", "exp/run/plan.json")
     (finding,) = refused(root, outside=[root])
     assert (finding.code, finding.where) == ("source-is-workspace", str(root))
     assert tells(finding, "--workspace", "$SLURMTF_WORKSPACE")
 
 
-def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Path) -> None:
+def test_an_excluded_script_is_reported_before_submission(root: Path) -> None:
     fill(root, "train.py", "sub/main.py", "outputs/train.py")
     (root / ".gitignore").write_text("train.py\n", encoding="utf-8")
     (root / "linked").symlink_to(root / "sub")
@@ -253,7 +253,7 @@ def test_a_script_that_is_left_out_is_told_before_anything_is_submitted(root: Pa
 # --- limits
 
 
-def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_files_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", *(f"data/images/{n}" for n in range(5)), *(f"data/labels/{n}" for n in range(3)), "x/a", "x/b")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
     (finding,) = refused(root)
@@ -264,7 +264,7 @@ def test_too_many_files(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert collect(root).files == 11
 
 
-def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_bytes_are_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
     for name, megabytes in {"data/train/a.bin": 2, "data/train/b.bin": 1, "data/test.bin": 2, "model.bin": 4}.items():
         fill(root, name)
@@ -278,7 +278,7 @@ def test_too_many_bytes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert collect(root).bytes == 9 * 10**6 + len("train.py")
 
 
-def test_from_azure_mls_limits_on_it_is_told(root: Path) -> None:
+def test_sources_beyond_azure_mls_limits_give_a_warning(root: Path) -> None:
     fill(root, "data/big", text="x")
     for number in range(1999):
         (root / str(number)).touch()
@@ -315,14 +315,14 @@ def test_the_limits_are_ten_times_those_of_azure_ml(root: Path) -> None:
     assert tells(by_files, " 20,001 files", "at most 20,000")
 
 
-def test_a_walk_ends_early_where_it_is_refused_anyway(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_walk_ends_once_the_source_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "10")
     fill(root, *(f"{folder}/{number}" for folder in range(20) for number in range(10)))
     (finding,) = refused(root)
     assert (finding.code, tells(finding, "more than 50 files", "at most 10")) == ("snapshot-too-many-files", True)
 
 
-def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignored_files_do_not_count(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", "data/a", "data/b", "outputs/c")
     (root / ".slurmtfignore").write_text("data/\n", encoding="utf-8")
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_FILES", "2")
@@ -330,7 +330,7 @@ def test_what_is_ignored_does_not_count(root: Path, monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.parametrize("text", ["many", "-1", "1.5"])
-def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+def test_a_limit_that_is_no_number_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
     monkeypatch.setenv("SLURMTF_SNAPSHOT_MAX_MB", text)
     (finding,) = refused(root)
     assert (finding.code, finding.where) == ("not-a-count", "$SLURMTF_SNAPSHOT_MAX_MB")
@@ -340,7 +340,7 @@ def test_a_limit_that_is_no_number(root: Path, monkeypatch: pytest.MonkeyPatch, 
 # --- what can't be read
 
 
-def test_a_source_that_is_gone(tmp_path: Path) -> None:
+def test_a_missing_source_is_refused(tmp_path: Path) -> None:
     gone = tmp_path / "gone"
     (finding,) = refused(gone)
     assert (finding.code, finding.where) == ("unreadable", str(gone))
@@ -351,8 +351,8 @@ def denied(path: str) -> OSError:
     return PermissionError(13, "Permission denied", path)
 
 
-def test_all_that_can_not_be_read_is_told_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Folders alone were, then files, each with a line of its own."""
+def test_all_unreadable_files_are_reported_at_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once only folders were, and then files, each on its own line."""
     fill(
         root, "train.py", "shut/a", "sub/shut/b", "closed", "sub/closed", *(f"many/{number:02}/closed" for number in range(12))
     )
@@ -386,7 +386,7 @@ def test_all_that_can_not_be_read_is_told_at_once(root: Path, monkeypatch: pytes
         ([], []),
     ],
 )
-def test_what_can_not_be_read_is_one_finding_for_each_reason(
+def test_unreadable_files_are_one_finding_for_each_reason(
     found: list[tuple[str, str]], told: list[tuple[str, list[str]]]
 ) -> None:
     said = [(one.where, one.what.removeprefix("can't be read: ").split("; nor can ")) for one in unreadable(found)]
@@ -396,7 +396,7 @@ def test_what_can_not_be_read_is_one_finding_for_each_reason(
 # --- links
 
 
-def test_links(root: Path) -> None:
+def test_links_are_kept_or_refused(root: Path) -> None:
     fill(root, "sub/a.txt", "b.txt")
     outside = root.parent / "outside"
     fill(outside, "c.txt")
@@ -428,7 +428,7 @@ def test_a_link_to_a_folder_is_not_followed(root: Path) -> None:
     assert names(collect(root)) == ["data", "train.py"]
 
 
-def test_a_link_does_not_change_where_it_leads(root: Path, workspace: Path) -> None:
+def test_the_target_of_a_link_is_unchanged(root: Path, workspace: Path) -> None:
     fill(root, "sub/a.txt", text="inside")
     fill(root.parent, "outside.txt", text="outside")
     for name, target in {"in": "sub/a.txt", "sub/out": "../../outside.txt", "abs": f"{root.parent}/outside.txt"}.items():
@@ -439,7 +439,7 @@ def test_a_link_does_not_change_where_it_leads(root: Path, workspace: Path) -> N
     assert (work / "in").resolve() == (work / "sub/a.txt").resolve()
 
 
-def test_a_source_that_is_a_link(root: Path) -> None:
+def test_a_source_may_be_a_link(root: Path) -> None:
     fill(root, "a.txt", "sub/b.txt")
     (root / "sub/up").symlink_to("../a.txt")
     (root.parent / "link").symlink_to(root)

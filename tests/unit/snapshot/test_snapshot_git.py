@@ -1,4 +1,4 @@
-"""What is told of git, compared with git: commit, tree and ignored names. Nothing is written into the repository."""
+"""Facts about the repository compared with git's: commit, tree and ignored names. Nothing is written into it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Git = Callable[..., str]
 
 
 def git_in(folder: Path) -> Git:
-    """git, with no settings but its own."""
+    """Return git's output, without the user's settings."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": "/"}
     who = ["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "core.quotePath=off"]
 
@@ -47,7 +47,7 @@ def repository(folder: Path) -> dict[str, Any] | None:
         return answer()
 
 
-def test_a_clean_work_tree_has_the_id_that_git_has_for_its_folder(root: Path, git: Git) -> None:
+def test_a_clean_work_tree_has_gits_id_of_its_folder(root: Path, git: Git) -> None:
     fill(root, "train.py", "sub/a.py")
     git("add", "--all")
     git("commit", "--quiet", "--message=one")
@@ -56,7 +56,7 @@ def test_a_clean_work_tree_has_the_id_that_git_has_for_its_folder(root: Path, gi
     assert repository(root / "sub") == {**clean, "tree": git("rev-parse", "HEAD:sub").strip()}
 
 
-def test_what_no_commit_holds_has_no_tree(root: Path, git: Git) -> None:
+def test_a_folder_in_no_commit_has_no_tree(root: Path, git: Git) -> None:
     (root / ".git/info/exclude").write_text("/sub/\n")
     fill(root, "sub/a.py")
     assert repository(root) == {"commit": "(initial)", "branch": "main", "dirty": False, "tree": None}
@@ -65,7 +65,7 @@ def test_what_no_commit_holds_has_no_tree(root: Path, git: Git) -> None:
     assert repository(root / "sub") == {"commit": head, "branch": "main", "dirty": False, "tree": None}
 
 
-def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
+def test_a_monitor_named_by_a_repository_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
     (monitor := tmp_path / "monitor").write_text(f"#!/bin/sh\ntouch '{tmp_path}/started'\n")
     monitor.chmod(0o700)
     fill(root, "train.py")
@@ -78,22 +78,22 @@ def test_the_monitor_that_a_repository_names_is_not_started(root: Path, git: Git
 
 
 @pytest.mark.parametrize("key", ["clean", "process"])
-def test_the_filter_that_a_repository_names_is_not_started(root: Path, git: Git, tmp_path: Path, key: str) -> None:
-    """Also one with a dot in its name, or of a file that the repository includes."""
+def test_a_filter_named_by_a_repository_is_not_started(root: Path, git: Git, tmp_path: Path, key: str) -> None:
+    """Also one with a dot in its name, or from a file that the repository includes."""
     fill(root, "train.py", ".gitattributes", "other.ini")
     (root / ".gitattributes").write_text("train.py filter=a.b\n")
     (root / "other.ini").write_text(f'[filter "a.b"]\n{key} = touch {tmp_path}/started; cat\nrequired\n')
     git("add", "--all")
     git("commit", "--quiet", "--message=one")
     git("config", "include.path", "../other.ini")
-    os.utime(root / "train.py", (1, 1))  # so that git compares what it holds
+    os.utime(root / "train.py", (1, 1))  # so that git compares its content
     assert (repository(root) or {}).get("dirty") is False
     assert not (tmp_path / "started").exists()
     subprocess.run(["git", "-C", root, "status"], check=False, capture_output=True)
     assert (tmp_path / "started").exists()
 
 
-def test_the_users_own_filter_counts(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_users_own_filter_is_used(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", ".gitattributes")
     (root / ".gitattributes").write_text("train.py filter=lfs\n")
     (home := tmp_path / "home").mkdir()
@@ -106,15 +106,15 @@ def test_the_users_own_filter_counts(root: Path, git: Git, tmp_path: Path, monke
         assert (repository(root) or {}).get("dirty") is dirty
 
 
-def test_a_filter_whose_name_can_not_be_set_leaves_git_unasked(root: Path, git: Git) -> None:
+def test_git_is_not_called_if_a_filter_can_not_be_disabled(root: Path, git: Git) -> None:
     fill(root, "train.py")
     git("add", "--all")
     (root / ".git/config").open("a").write('[filter "a=b"]\nclean = cat\n')
     assert untold(root)
 
 
-def test_submodules_are_not_looked_into(root: Path, git: Git, tmp_path: Path) -> None:
-    """So nobody knows whether all is as it was committed."""
+def test_submodules_are_not_inspected(root: Path, git: Git, tmp_path: Path) -> None:
+    """So it is unknown whether all is as committed."""
     (other := tmp_path / "other").mkdir()
     its = git_in(other)
     fill(other, "a.py")
@@ -133,7 +133,7 @@ def test_submodules_are_not_looked_into(root: Path, git: Git, tmp_path: Path) ->
     assert (tmp_path / "started").exists()
 
 
-def test_the_command_by_which_a_repository_would_fetch_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
+def test_a_fetch_command_named_by_a_repository_is_not_started(root: Path, git: Git, tmp_path: Path) -> None:
     fill(root, "train.py")
     git("add", "--all")
     git("commit", "--quiet", "--message=one")
@@ -152,10 +152,10 @@ def test_the_command_by_which_a_repository_would_fetch_is_not_started(root: Path
 
 
 @pytest.mark.parametrize("name", ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY"])
-def test_it_is_the_repository_of_the_source_that_is_asked(
+def test_only_the_repository_of_the_source_is_queried(
     root: Path, git: Git, tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also in a hook of another one, to which git tells which it is by the environment."""
+    """Even in a hook of another one, which git names in the environment."""
     (other := tmp_path / "other").mkdir()
     for folder, its in ((root, git), (other, git_in(other))):
         fill(folder, f"{folder.name}.py")
@@ -169,7 +169,7 @@ def test_it_is_the_repository_of_the_source_that_is_asked(
 
 
 def untold(folder: Path) -> str:
-    """Why git does not tell of a work tree, where nothing else is told of it."""
+    """Return why git gives no facts about a work tree, of which nothing else is known."""
     told = repository(folder)
     assert told is not None
     assert [told.pop(name) for name in ("commit", "branch", "dirty")] == [None] * 3
@@ -183,7 +183,7 @@ def another_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
 
 
-def test_a_git_that_does_not_answer_is_ended(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_git_without_an_answer_is_killed(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git("status")
     another_git(tmp_path / "bin", "exec sleep 3600", monkeypatch)
     monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)
@@ -196,11 +196,11 @@ def test_a_git_that_does_not_answer_is_ended(root: Path, git: Git, tmp_path: Pat
     ("script", "why"),
     [
         ('echo "error: unknown option \\`show-scope\'" >&2; exit 129', "2.26"),  # as git 2.17 ends
-        ('case "$*" in *config*) exit 1 ;; *) exit 128 ;; esac', "128"),  # a work tree of somebody else
+        ('case "$*" in *config*) exit 1 ;; *) exit 128 ;; esac', "128"),  # a work tree of another user
         ("exit 3", "3"),
     ],
 )
-def test_a_git_that_does_not_tell_is_no_reason_to_keep_silent(
+def test_a_failing_git_is_reported_with_the_reason(
     root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, script: str, why: str
 ) -> None:
     git("status")
@@ -210,8 +210,8 @@ def test_a_git_that_does_not_tell_is_no_reason_to_keep_silent(
     assert repository(tmp_path / "outside") is None
 
 
-def test_a_dirty_work_tree_has_its_commit_alone(root: Path, git: Git) -> None:
-    """What ran is named by its snapshot. The repository stays as it is."""
+def test_a_dirty_work_tree_has_only_its_commit(root: Path, git: Git) -> None:
+    """The snapshot identifies what ran. The repository is unchanged."""
     fill(root, "train.py", "sub/a.py")
     git("add", "--all")
     git("commit", "--quiet", "--message=one")
@@ -222,7 +222,7 @@ def test_a_dirty_work_tree_has_its_commit_alone(root: Path, git: Git) -> None:
     assert states(root) == before
 
 
-def test_the_receipt_has_what_git_said(root: Path, workspace: Path) -> None:
+def test_the_receipt_has_the_facts_from_git(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     plan, _ = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     said = {"commit": "c0ffee", "branch": "main", "dirty": True}
@@ -230,7 +230,7 @@ def test_the_receipt_has_what_git_said(root: Path, workspace: Path) -> None:
     assert read_json(layout.receipt)["source"]["git"] == said
 
 
-def test_a_source_outside_of_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_source_may_be_outside_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
     monkeypatch.setenv("GIT_CEILING_DIRECTORIES", "/")
     assert repository(root) is None
@@ -259,7 +259,7 @@ EVERYTHING = [
         "data/**/\n", "**", "/**", "**/x.bin", "*/", "!train.py", "data/** ",
     ],
 )  # fmt: skip
-def test_ignored_is_what_git_ignores(root: Path, git: Git, patterns: str) -> None:
+def test_the_ignored_files_are_those_that_git_ignores(root: Path, git: Git, patterns: str) -> None:
     fill(root, *EVERYTHING)
     (root / ".gitignore").write_text(patterns + "\n")
     listed = git("ls-files", "--others", "--exclude-standard", "-z").split("\0")
@@ -268,7 +268,7 @@ def test_ignored_is_what_git_ignores(root: Path, git: Git, patterns: str) -> Non
 
 @pytest.fixture(autouse=True)
 def _no_repository_around(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """Tests may run inside of a git hook, which sets variables."""
+    """Remove the variables that a git hook sets, in which tests may run."""
     for name in [name for name in os.environ if name.startswith("GIT_")]:
         monkeypatch.delenv(name)
     yield

@@ -1,4 +1,4 @@
-"""The index of a source: what has not changed is not read again, and what has is never missed."""
+"""The index of a source: unchanged files are not read again, and no change is missed."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_o
 
 @pytest.fixture
 def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names of the files that are read."""
+    """Record the names of the files that are read."""
     names: list[str] = []
 
     def noted(entry: Entry, *more: object) -> Blob:
@@ -36,7 +36,7 @@ def index(workspace: Path) -> Path:
     return found.path
 
 
-def test_what_has_not_changed_is_not_read_again(root: Path, workspace: Path, seen: list[str]) -> None:
+def test_unchanged_files_are_not_read_again(root: Path, workspace: Path, seen: list[str]) -> None:
     fill(root, "train.py", "sub/a.py", "sub/b.py")
     first = keep(settled(collect(root)), workspace)
     facts = index(workspace).stat()
@@ -46,7 +46,7 @@ def test_what_has_not_changed_is_not_read_again(root: Path, workspace: Path, see
     assert (index(workspace).stat().st_ino, index(workspace).stat().st_mtime_ns) == (facts.st_ino, facts.st_mtime_ns)
 
 
-def test_a_change_costs_its_own_reading(root: Path, workspace: Path, seen: list[str]) -> None:
+def test_only_a_changed_file_is_read_again(root: Path, workspace: Path, seen: list[str]) -> None:
     fill(root, "train.py", "sub/a.py", "sub/b.py")
     keep(settled(collect(root)), workspace)
     seen.clear()
@@ -78,16 +78,16 @@ def test_no_change_is_missed(root: Path, workspace: Path, change: str) -> None:
 
 
 def test_a_file_that_changed_just_before_is_not_trusted(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its time stamp may be too coarse to tell a change that follows: both states look the same."""
+    """Its time stamp may be too coarse to show a later change: both states look the same."""
     fill(root, "train.py", text="old")
     contents = collect(root)
     keep(contents, workspace)
     fill(root, "train.py", text="new")
-    same = Contents(root, contents.entries, began=contents.began)  # what a coarse file system would show
+    same = Contents(root, contents.entries, began=contents.began)  # as a coarse file system would show it
     assert snapshot_of(same, workspace).ref == reference(collect(root))
 
 
-def test_a_file_of_the_future_is_read_each_time(root: Path, workspace: Path, seen: list[str]) -> None:
+def test_a_file_from_the_future_is_read_each_time(root: Path, workspace: Path, seen: list[str]) -> None:
     fill(root, "train.py")
     os.utime(root / "train.py", (2**32, 2**32))
     keep(settled(collect(root)), workspace)
@@ -100,7 +100,7 @@ def test_a_file_of_the_future_is_read_each_time(root: Path, workspace: Path, see
     "text",
     ["", "{", "[]", "{}", '{"form": 0}', '{"form": 1, "files": []}', '{"form": 1, "files": {"train.py": [1]}}', "\0" * 99],
 )
-def test_an_index_that_can_not_be_read(root: Path, workspace: Path, text: str) -> None:
+def test_an_unreadable_index_is_ignored(root: Path, workspace: Path, text: str) -> None:
     fill(root, "train.py")
     first = keep(settled(collect(root)), workspace)
     index(workspace).write_text(text)
@@ -108,7 +108,7 @@ def test_an_index_that_can_not_be_read(root: Path, workspace: Path, text: str) -
     assert set(Index(index(workspace)).load()) == {"train.py"}
 
 
-def test_an_index_that_can_not_be_written_is_no_error(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unwritable_index_is_no_error(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
 
     def full(*_: object) -> None:
@@ -119,7 +119,7 @@ def test_an_index_that_can_not_be_written_is_no_error(root: Path, workspace: Pat
     assert SnapshotStore(workspace).indexes() == []
 
 
-def test_each_source_has_its_own(root: Path, tmp_path: Path, workspace: Path) -> None:
+def test_each_source_has_its_own_index(root: Path, tmp_path: Path, workspace: Path) -> None:
     other = tmp_path / "other"
     (tmp_path / "link").symlink_to(root)
     for folder in (root, other):
@@ -129,7 +129,7 @@ def test_each_source_has_its_own(root: Path, tmp_path: Path, workspace: Path) ->
     assert {one.source for one in SnapshotStore(workspace).indexes()} == {root, other}
 
 
-def test_names_that_are_no_text(root: Path, workspace: Path, seen: list[str]) -> None:
+def test_names_may_be_undecodable(root: Path, workspace: Path, seen: list[str]) -> None:
     fill(root, "a\udcff\n", "é")
     first = keep(settled(collect(root)), workspace)
     seen.clear()
@@ -150,7 +150,7 @@ def test_a_plan_writes_nothing_and_reads_the_index(root: Path, workspace: Path, 
     assert states(workspace) == before
 
 
-def test_submitters_at_the_same_time(root: Path, workspace: Path) -> None:
+def test_concurrent_submissions_share_the_index(root: Path, workspace: Path) -> None:
     fill(root, *(f"{number}.py" for number in range(50)))
     expected = reference(collect(root))
     found: list[SnapshotRef] = []

@@ -1,4 +1,4 @@
-"""Files that change, vanish or become something else between the walk and their reading, and those that are big."""
+"""Files that change, vanish or become something else between the walk and their reading, and big files."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Change = Callable[[Path], None]
 
 
 def while_read(monkeypatch: pytest.MonkeyPatch, path: Path, *changes: Change) -> None:
-    """Change a file each time that it has been read to its end, and not at its beginning."""
+    """Change a file each time that it has been read to its end."""
     waiting = list(changes)
     reads = os.read
 
@@ -53,7 +53,7 @@ def truncate(path: Path) -> None:
 
 
 def flip(path: Path) -> None:
-    """Change in place, with the size as it is."""
+    """Change the file in place, without a change of size."""
     data = path.read_bytes()
     path.write_bytes(bytes(255 - byte for byte in data))
 
@@ -67,10 +67,10 @@ def text_in_tar(workspace: Path, name: str) -> bytes:
 
 
 @pytest.mark.parametrize("change", [rewrite, grow, truncate, flip])
-def test_a_file_that_changes_once_while_it_is_read(
+def test_a_file_that_changes_while_it_is_read_is_read_again(
     root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, change: Change
 ) -> None:
-    """It is read again, and the snapshot has what it holds in the end."""
+    """The snapshot has its final content."""
     fill(root, "a.py", "train.py", "z.py")
     snapshot = snapshot_of(collect(root), workspace)
     while_read(monkeypatch, root / "train.py", change)
@@ -83,16 +83,14 @@ def test_a_file_that_changes_once_while_it_is_read(
     assert text_in_tar(workspace, "z.py") == b"z.py"
 
 
-def test_a_file_that_never_holds_still_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_keeps_changing_is_refused(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
     while_read(monkeypatch, root / "train.py", *[flip] * reading.ATTEMPTS)
     with refusing(SnapshotError, "unreadable"):
         reference(collect(root))
 
 
-def test_a_log_that_always_grows_is_taken_up_to_where_it_was(
-    root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_growing_log_is_included_up_to_its_earlier_size(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.log", text="line\n")
     contents = collect(root)
     while_read(monkeypatch, root / "train.log", *[grow] * 2 * reading.ATTEMPTS)
@@ -104,8 +102,8 @@ def test_a_log_that_always_grows_is_taken_up_to_where_it_was(
 
 
 @pytest.mark.parametrize("now", ["link", "pipe", "folder", "socket"])
-def test_what_is_no_file_any_more_when_it_is_read(root: Path, now: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Above all it is not waited for: opening a pipe would block."""
+def test_a_file_replaced_by_something_else_is_refused(root: Path, now: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Above all without waiting: opening a pipe would block."""
     fill(root, "train.py", "data")
     contents = collect(root)
     (root / "data").unlink()
@@ -122,7 +120,7 @@ def test_what_is_no_file_any_more_when_it_is_read(root: Path, now: str, monkeypa
         reference(contents)
 
 
-def test_what_is_gone_before_it_is_looked_at(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_removed_before_it_is_inspected_is_left_out(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py", "gone.py", "gone/a.py")
     scandir = os.scandir
 
@@ -168,8 +166,8 @@ print(store.take(store.read(collect(root)), str(workspace / "source.tar")).blobs
 """
 
 
-def test_a_big_file_is_read_in_pieces(root: Path, workspace: Path) -> None:
-    """The process that reads has a third of the memory that the file would need."""
+def test_a_big_file_is_read_in_chunks(root: Path, workspace: Path) -> None:
+    """The reading process has a third of the memory that the file would need."""
     (root / "big").touch()
     os.truncate(root / "big", 150 * 10**6)
     workspace.mkdir()
@@ -180,7 +178,7 @@ def test_a_big_file_is_read_in_pieces(root: Path, workspace: Path) -> None:
     assert (workspace / "source.tar").stat().st_size > 150 * 10**6
 
 
-def test_names_that_are_long(root: Path, workspace: Path) -> None:
+def test_long_names_are_stored(root: Path, workspace: Path) -> None:
     """Beyond the 100 bytes of a plain header."""
     name = "/".join(["a" * 60] * 30)
     fill(root, name, "b" * 99, "c" * 100, "d" * 101, "é" * 50, "/".join("x" * 300))
@@ -192,8 +190,8 @@ def test_names_that_are_long(root: Path, workspace: Path) -> None:
     assert Contents(work, collect(work).entries).files == contents.files
 
 
-def test_a_file_that_a_plain_header_can_not_tell(tmp_path: Path) -> None:
-    """Its size field ends at 8 GiB."""
+def test_a_file_too_big_for_a_plain_header_is_stored(tmp_path: Path) -> None:
+    """The header's size field ends at 8 GiB."""
     with (tmp_path / "a.tar").open("wb") as file:
         archive = Archive(file)
         archive.add(Entry("small", "", "file", 0o600), 0)
@@ -202,7 +200,7 @@ def test_a_file_that_a_plain_header_can_not_tell(tmp_path: Path) -> None:
         assert [(member.name, member.size) for member in (read.next(), read.next()) if member] == [("small", 0), ("big", 8**11)]
 
 
-def test_gnu_tar_reads_it(root: Path, workspace: Path) -> None:
+def test_gnu_tar_reads_the_archive(root: Path, workspace: Path) -> None:
     fill(root, "train.py", "sub/a b", "é\n", "x" * 120, "-x")
     (root / "link").symlink_to("train.py")
     keep(collect(root), workspace)
@@ -212,8 +210,8 @@ def test_gnu_tar_reads_it(root: Path, workspace: Path) -> None:
     assert reference(collect(workspace / "out")) == reference(collect(root))
 
 
-def test_the_plain_header_is_that_of_tarfile(root: Path, workspace: Path) -> None:
-    """Byte for byte, but for the end: tarfile fills up to 10 KiB."""
+def test_the_plain_header_equals_that_of_tarfile(root: Path, workspace: Path) -> None:
+    """Byte for byte, except for the end: tarfile pads to 10 KiB."""
     fill(root, "train.py", "sub/a", "sub/b.sh", text="x" * 700)
     (root / "sub/b.sh").chmod(0o755)
     (root / "link").symlink_to("sub/a")

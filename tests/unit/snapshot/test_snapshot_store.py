@@ -1,4 +1,4 @@
-"""The store of snapshots: each content once, and the job gets the same tree."""
+"""The store of snapshots: each content is stored once, and the job gets the same tree."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from tests.unit.support import planned, refusing
 
 
 def inodes(workspace: Path) -> dict[Path, tuple[int, int]]:
-    """Which files the store has, each recognizable."""
+    """Return the inodes of the store's files."""
     found = sorted((workspace / ".slurmtf/snapshots").iterdir())
     return {file: (file.stat().st_ino, file.stat().st_mtime_ns) for file in found}
 
 
 def stored(workspace: Path) -> list[Path]:
-    """All files of the store but the index."""
+    """Return all files of the store except the index."""
     return [path for path in inodes(workspace) if path.suffix != ".index"]
 
 
@@ -45,7 +45,7 @@ def test_contents_are_stored_once(root: Path, workspace: Path) -> None:
     assert inodes(workspace) == facts
 
 
-def test_the_id_is_of_the_content_alone(root: Path, tmp_path: Path, workspace: Path) -> None:
+def test_the_id_depends_only_on_the_content(root: Path, tmp_path: Path, workspace: Path) -> None:
     other = tmp_path / "elsewhere"
     for folder in (root, other):
         fill(folder, "b.py", "a.py", "sub/c.py")
@@ -62,7 +62,7 @@ def test_the_id_is_of_the_content_alone(root: Path, tmp_path: Path, workspace: P
 
 
 @pytest.mark.parametrize("change", ["content", "name", "link", "kind", "exec", "folder", "more"])
-def test_every_change_is_another_content(root: Path, change: str) -> None:
+def test_every_change_gives_another_id(root: Path, change: str) -> None:
     fill(root, "a.py", "sub/b.py")
     (root / "link").symlink_to("a.py")
     before = reference(collect(root)).id
@@ -80,8 +80,8 @@ def test_every_change_is_another_content(root: Path, change: str) -> None:
     assert reference(collect(root)).id != before
 
 
-def test_two_files_are_not_one_with_both_contents(tmp_path: Path) -> None:
-    head = f"d\0file\0{0o600}\0"  # what could stand before the content of d in a stream without lengths
+def test_two_files_differ_from_one_with_both_contents(tmp_path: Path) -> None:
+    head = f"d\0file\0{0o600}\0"  # what could precede the content of d in a stream without lengths
     contents = {"one": {"a": "bc", "d": ""}, "two": {"a": "b", "d": "c"}, "three": {"a": f"b{head}c"}}
     for folder, files in contents.items():
         for name, text in files.items():
@@ -112,7 +112,9 @@ def no_ranges(*_: object) -> int:
 
 
 @pytest.mark.parametrize("ranges", [True, False])
-def test_a_file_system_without_hard_links(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool) -> None:
+def test_snapshots_are_copied_without_hard_links(
+    root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch, ranges: bool
+) -> None:
     fill(root, "train.py", text="x" * 3_000_000)
     monkeypatch.setattr(os, "link", no_links)
     if not ranges:
@@ -126,8 +128,8 @@ def test_a_file_system_without_hard_links(root: Path, workspace: Path, monkeypat
         assert stat.S_IMODE(target.stat().st_mode) == 0o400
 
 
-def test_a_stored_snapshot_that_is_removed_meanwhile(root: Path, workspace: Path) -> None:
-    """It is written again, from the source."""
+def test_a_stored_snapshot_removed_meanwhile_is_written_again(root: Path, workspace: Path) -> None:
+    """From the source."""
     fill(root, "train.py")
     kept = keep(collect(root), workspace)
     snapshot = snapshot_of(collect(root), workspace)
@@ -151,9 +153,7 @@ def test_everything_in_the_store_is_private(root: Path, workspace: Path) -> None
     assert [stat.S_IMODE(one.path.stat().st_mode) for one in SnapshotStore(workspace).indexes()] == [0o600]
 
 
-def test_a_store_that_can_not_be_written_keeps_nothing_half(
-    root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_unwritable_store_keeps_no_partial_file(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(root, "train.py")
 
     def full(*_: object) -> None:
@@ -165,7 +165,7 @@ def test_a_store_that_can_not_be_written_keeps_nothing_half(
     assert stored(workspace) == []
 
 
-def test_a_file_that_changes_before_it_is_stored(root: Path, workspace: Path) -> None:
+def test_a_file_may_change_before_it_is_stored(root: Path, workspace: Path) -> None:
     fill(root, "train.py", text="old")
     contents = collect(root)
     planned = reference(contents)
@@ -176,8 +176,8 @@ def test_a_file_that_changes_before_it_is_stored(root: Path, workspace: Path) ->
     assert (unpacked(contents, workspace) / "train.py").read_text(encoding="utf-8") == "newer"
 
 
-def test_a_file_that_changes_while_it_is_stored(root: Path, workspace: Path) -> None:
-    """The id is that of what was written, so that it never names another content."""
+def test_a_file_may_change_while_it_is_stored(root: Path, workspace: Path) -> None:
+    """The id is that of the written content, so that it never names another one."""
     fill(root, "train.py", text="one")
     workspace.mkdir()
     snapshot = snapshot_of(collect(root), workspace)
@@ -198,8 +198,8 @@ def plan_for(source: Path, root: Path, workspace: Path) -> LaunchPlan:
 RECEIPT = {"source": {"git": None}}
 
 
-def test_a_run_whose_source_changes_after_it_was_planned(source: Path, root: Path, workspace: Path) -> None:
-    """Its plan names what the run has."""
+def test_a_source_may_change_after_the_plan(source: Path, root: Path, workspace: Path) -> None:
+    """The plan names the content that the run has."""
     fill(root, "train.py", text="old")
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     fill(root, "train.py", text="newer")
@@ -209,8 +209,8 @@ def test_a_run_whose_source_changes_after_it_was_planned(source: Path, root: Pat
     assert Path(layout.source).samefile(SnapshotStore(workspace).path(now))
 
 
-def test_a_file_that_is_gone_when_it_is_read(source: Path, root: Path, workspace: Path) -> None:
-    """The snapshot is as the source is now, and the receipt tells it."""
+def test_a_file_may_be_removed_before_it_is_read(source: Path, root: Path, workspace: Path) -> None:
+    """The snapshot equals the source as it is now, and the receipt shows it."""
     fill(root, "train.py", "gone.py")
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "gone.py").unlink()
@@ -219,7 +219,7 @@ def test_a_file_that_is_gone_when_it_is_read(source: Path, root: Path, workspace
     assert read_json(layout.receipt)["source"]["left_out"] == [f"gone.py ({GONE})"]
 
 
-def test_an_entry_script_that_is_gone_when_it_is_read(source: Path, root: Path, workspace: Path) -> None:
+def test_an_entry_script_removed_before_it_is_read_is_refused(source: Path, root: Path, workspace: Path) -> None:
     fill(root, "train.py", "other.py")
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "train.py").unlink()
@@ -252,7 +252,7 @@ ODD = [
 ]
 
 
-def test_names_of_all_kinds(root: Path, workspace: Path) -> None:
+def test_names_of_all_kinds_are_restored(root: Path, workspace: Path) -> None:
     fill(root, *ODD, *(f"folder {name[:200]}/{name}" for name in ODD))
     (root / "link\n\udcff").symlink_to("\udcff\udcfe")
     contents = collect(root)
@@ -275,7 +275,7 @@ def test_the_job_gets_the_same_tree(root: Path, workspace: Path) -> None:
     assert stat.S_IMODE((work / "train.py").stat().st_mode) == 0o600
 
 
-def test_the_job_has_a_copy_of_its_own(root: Path, workspace: Path) -> None:
+def test_the_job_has_its_own_copy(root: Path, workspace: Path) -> None:
     fill(root, "train.py", text="one")
     contents = collect(root)
     first, second = unpacked(contents, workspace), unpacked(contents, workspace)
@@ -292,7 +292,7 @@ NAME = PART.filter(lambda name: name not in (".", "..") and len(os.fsencode(name
 
 @given(st.dictionaries(NAME, st.binary(max_size=50) | st.none() | NAME, max_size=8))
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
-def test_any_tree_comes_back(tmp_path_factory: pytest.TempPathFactory, entries: dict[str, bytes | str | None]) -> None:
+def test_any_tree_is_restored(tmp_path_factory: pytest.TempPathFactory, entries: dict[str, bytes | str | None]) -> None:
     base = tmp_path_factory.mktemp("tree")
     root = base / "source"
     root.mkdir()

@@ -1,4 +1,4 @@
-"""Source trees for the tests of snapshots: made, looked at, and unpacked as a job does."""
+"""Source trees for the tests of snapshots: created, inspected, and unpacked as a job does."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ def _facts(name: bytes, folder: Path) -> tuple[str, int, bytes]:
 
 
 def states(folder: Path) -> dict[Path, str]:
-    """What tells whether anything below a folder was written."""
+    """Return what would change if anything below a folder were written."""
     return {path: stamp_of(path.lstat()) for path in folder.rglob("*")}
 
 
 def settled(contents: Contents) -> Contents:
-    """The contents as if the source had not changed for ten seconds when the walk began."""
+    """Return the contents as if the source had not changed for ten seconds before the walk."""
     return replace(contents, began=contents.began + 10 * 10**9)
 
 
@@ -61,12 +61,12 @@ def snapshot_of(contents: Contents, workspace: Path) -> Snapshot:
 
 
 def reference(contents: Contents) -> SnapshotRef:
-    """The reference of the contents as they are now, read anew."""
+    """Return the reference of the current contents, read again."""
     return snapshot_of(contents, Path("/nonexistent")).ref
 
 
 def keep(contents: Contents, workspace: Path) -> SnapshotRef:
-    """Store the contents for a run, and return what the run has."""
+    """Store the contents for a run, and return the run's reference."""
     folder = workspace / "exp" / f"run-{os.urandom(4).hex()}"
     folder.mkdir(parents=True)
     store = SnapshotStore(workspace)
@@ -84,7 +84,7 @@ def unpacked(contents: Contents, workspace: Path) -> Path:
 
 
 def same(work: Path, root: Path) -> bool:
-    """Tell whether a job's working directory is the source with outputs and logs."""
+    """Return whether a job's working directory is the source with outputs and logs."""
     mine, theirs = tree_of(work), tree_of(root)
     extra = {name: mine.pop(name) for name in (b"outputs", b"logs")}
     assert extra == {name: ("link", 0, b"../" + name) for name in (b"outputs", b"logs")}

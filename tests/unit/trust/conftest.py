@@ -1,4 +1,4 @@
-"""A folder that every user of this machine can enter, as pytest's own can't be."""
+"""A folder that every user of this machine can enter, unlike pytest's own."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A folder of the node's disk that somebody else could exchange under the job is not used, and the trouble says why."""
+"""A folder on the node's disk that another user could replace during the job is not used, and the reason is given."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def places(local: Path, other: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("mode", "usable"), [(0o700, True), (0o755, True), (0o1777, True), (0o777, False), (0o757, False)])
-def test_the_mode_of_storage_local(common: Path, mode: int, usable: bool) -> None:
+def test_the_mode_of_storage_local_must_be_private(common: Path, mode: int, usable: bool) -> None:
     local, other = common / "local", common / "other"
     local.mkdir()
     local.chmod(mode)
@@ -30,8 +30,8 @@ def test_the_mode_of_storage_local(common: Path, mode: int, usable: bool) -> Non
 
 @needs_root
 @pytest.mark.parametrize("mode", [0o700, 0o755, 0o1777])
-def test_storage_local_that_somebody_else_has_created(common: Path, mode: int) -> None:
-    """/tmp/$USER, made by a neighbour."""
+def test_storage_local_created_by_another_user_is_not_used(common: Path, mode: int) -> None:
+    """/tmp/$USER, created by another user."""
     local, other = common / "ada", common / "other"
     for folder, owner in ((local, MALLORY), (other, ADA)):
         folder.mkdir()
@@ -43,7 +43,7 @@ def test_storage_local_that_somebody_else_has_created(common: Path, mode: int) -
 
 
 @needs_root
-def test_a_folder_above_it_belongs_to_somebody_else(common: Path) -> None:
+def test_a_parent_folder_of_another_user_is_not_trusted(common: Path) -> None:
     above, other = common / "above", common / "other"
     (above / "local").mkdir(parents=True)
     of(MALLORY, above)
@@ -53,7 +53,7 @@ def test_a_folder_above_it_belongs_to_somebody_else(common: Path) -> None:
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o077])
-def test_what_is_made_of_it_is_private(common: Path, umask: int) -> None:
+def test_folders_created_in_it_are_private(common: Path, umask: int) -> None:
     before = os.umask(umask)
     try:
         find_base(str(common / "a/b/c"), places(common, common))
@@ -71,10 +71,10 @@ def a_link(folder: Path, victim: Path) -> None:
 
 @needs_root
 @pytest.mark.parametrize("plant", [lambda folder, victim: None, a_link])
-def test_a_folder_of_ports_that_somebody_else_has_created(
+def test_a_folder_of_ports_created_by_another_user_is_not_used(
     common: Path, monkeypatch: pytest.MonkeyPatch, plant: Callable[[Path, Path], None]
 ) -> None:
-    """A link of a port's name in it would have us empty a file of ours."""
+    """A link named like a port in it would make us truncate our own file."""
     thesis, planted = common / "thesis", common / f"slurmtf-ports-{os.getuid()}"
     thesis.write_text("years")
     planted.mkdir()

@@ -1,4 +1,4 @@
-"""Where profile and templates come from is named; a project's own folder is said in one line when it is used."""
+"""The origin of profile and templates is named; the use of a project's own folder is announced in one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OURS = {"profile": "site_configs/here.yaml", "template": "templates/base.sh.j2"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A working directory with a profile, and a template that ours extends."""
+    """A working directory with a profile, and a template that extends ours."""
     (tmp_path / "train.py").write_text("")
     for name in ("site_configs", "templates"):
         (tmp_path / ".slurmtf" / name).mkdir(parents=True)
@@ -38,7 +38,7 @@ def call(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
     return done
 
 
-def test_it_is_named(project: Path) -> None:
+def test_the_origin_is_named(project: Path) -> None:
     profile = str(project / ".slurmtf" / OURS["profile"])
     templates = [str(find_data("templates") / "local.sh.j2"), str(project / ".slurmtf" / OURS["template"])]
     said = f"used from this folder: .slurmtf/{OURS['profile']}, .slurmtf/{OURS['template']}\n"
@@ -59,6 +59,6 @@ def test_it_is_named(project: Path) -> None:
     assert (facts["site"]["profile"], facts["templates"]) == (profile, templates)
 
 
-def test_the_line_is_left_out_where_nothing_is_used(tmp_path: Path) -> None:
+def test_the_line_is_left_out_if_nothing_is_used(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("")
     assert "used from this folder" not in call(tmp_path, "run", "train.py", "-s", "local").stderr

@@ -1,4 +1,4 @@
-"""Whose files are believed: those of the user and of root, which nobody else can change."""
+"""Which files are trusted: those of the user and of root that no other user can change."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ MODES = [(0o700, ""), (0o755, ""), (0o775, ""), (0o757, "everybody"), (0o777, "e
 
 
 @pytest.mark.parametrize(("mode", "who"), MODES)
-def test_a_folder_is_believed_where_nobody_else_can_write(common: Path, mode: int, who: str) -> None:
-    """The group is that of the user alone, as on many systems."""
+def test_a_folder_is_trusted_if_no_other_user_can_write_to_it(common: Path, mode: int, who: str) -> None:
+    """The group has only this user, as on many systems."""
     folder = common / "folder"
     folder.mkdir()
     folder.chmod(mode)
@@ -26,7 +26,7 @@ def test_a_folder_is_believed_where_nobody_else_can_write(common: Path, mode: in
 
 
 @pytest.mark.parametrize(("mode", "trusted"), [(0o755, True), (0o777, False), (0o1777, True)])
-def test_above_it_others_may_write_where_the_sticky_bit_is(common: Path, mode: int, trusted: bool) -> None:
+def test_others_may_write_to_a_parent_with_the_sticky_bit(common: Path, mode: int, trusted: bool) -> None:
     above = common / "above"
     (above / "mine").mkdir(parents=True)
     above.chmod(mode)
@@ -36,7 +36,7 @@ def test_above_it_others_may_write_where_the_sticky_bit_is(common: Path, mode: i
 
 
 @needs_root
-def test_what_belongs_to_another_user_is_not_believed(common: Path) -> None:
+def test_files_of_another_user_are_not_trusted(common: Path) -> None:
     folder, file = common / "folder", common / "folder" / "file"
     folder.mkdir()
     file.write_text("")
@@ -51,7 +51,7 @@ def test_what_belongs_to_another_user_is_not_believed(common: Path) -> None:
 
 
 @needs_root
-def test_a_user_believes_root_and_himself_but_only_his_own_is_his(common: Path) -> None:
+def test_files_of_root_are_trusted_but_not_the_users_own(common: Path) -> None:
     mine, roots = common / "mine", common / "roots"
     for folder in (mine, roots):
         folder.mkdir()
@@ -63,7 +63,7 @@ def test_a_user_believes_root_and_himself_but_only_his_own_is_his(common: Path) 
 
 
 @needs_root
-def test_a_group_with_others_in_it_can_write(common: Path) -> None:
+def test_a_group_with_other_users_can_write(common: Path) -> None:
     folder = common / "folder"
     folder.mkdir()
     os.chown(folder, 0, 4321)
@@ -71,7 +71,7 @@ def test_a_group_with_others_in_it_can_write(common: Path) -> None:
     assert doubt(str(folder)) == f"the group 4321 can write to {folder}"
 
 
-def test_a_link_is_followed_and_the_folders_on_its_way_count(common: Path) -> None:
+def test_a_link_is_followed_and_all_folders_on_its_path_count(common: Path) -> None:
     for name in ("real/deep", "open"):
         (common / name).mkdir(parents=True)
     (common / "open").chmod(0o777)
@@ -90,7 +90,7 @@ def test_a_link_of_another_user_is_not_followed(common: Path) -> None:
     assert doubt(str(link)) == f"{link} belongs to user {MALLORY}"
 
 
-def test_links_without_end(common: Path) -> None:
+def test_endless_links_are_not_trusted(common: Path) -> None:
     (common / "a").symlink_to("b")
     (common / "b").symlink_to("a")
     with pytest.raises(OSError, match="too many links"):

@@ -32,7 +32,7 @@ ESCAPES = [
 
 @pytest.fixture
 def project(common: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with a profile and a template of its own."""
+    """A working directory with its own profile and template."""
     for name, text in {
         "site_configs/slurm.yaml": "scheduler: slurm\nenvironment: {prologue: [touch /planted]}\n",
         "templates/local.sh.j2": "#!/bin/bash\n# planted\n",
@@ -46,7 +46,7 @@ def project(common: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return common / ".slurmtf"
 
 
-def test_a_project_of_our_own_is_read(project: Path, source: Path) -> None:
+def test_the_users_own_project_is_read(project: Path, source: Path) -> None:
     assert load("slurm").environment.prologue == ["touch /planted"]
     found = render_script(planned(source, load("local")), search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     assert found == ("#!/bin/bash\n# planted\n", (str(project / "templates/local.sh.j2"),))
@@ -66,14 +66,14 @@ def test_a_profile_of_another_user_is_refused_by_name(project: Path, name: str) 
     assert load("local").name == "local", "nothing of that name was planted"
 
 
-def test_a_profile_in_a_folder_that_everybody_can_write_to(project: Path) -> None:
+def test_a_profile_in_a_world_writable_folder_is_refused(project: Path) -> None:
     (project / "site_configs").chmod(0o777)
     with refusing(SiteError, "foreign-file", f"{project}/site_configs"):
         load("slurm")
 
 
 @needs_root
-def test_a_profile_that_extends_a_planted_one(project: Path, tmp_path: Path) -> None:
+def test_a_profile_that_extends_a_planted_one_is_refused(project: Path, tmp_path: Path) -> None:
     of(MALLORY, project)
     mine = tmp_path / "mine.yaml"
     mine.write_text("extends: slurm\n")
@@ -97,7 +97,7 @@ def test_a_template_of_another_user_is_refused_by_name(project: Path, source: Pa
 
 
 @needs_root
-def test_a_configuration_of_another_user(common: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configuration_of_another_user_is_refused(common: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = common / "slurmtf/config.yaml"
     config.parent.mkdir()
     config.write_text("default_site: della\n")
@@ -110,13 +110,13 @@ def test_a_configuration_of_another_user(common: Path, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", ESCAPES)
-def test_a_template_sees_the_plan_and_nothing_else(source: Path, tmp_path: Path, text: str) -> None:
+def test_a_template_sees_only_the_plan(source: Path, tmp_path: Path, text: str) -> None:
     (tmp_path / "local.sh.j2").write_text(text)
     with pytest.raises(TemplateError):
         render_script(planned(source, load("local")), [tmp_path, TEMPLATES])
 
 
-def test_the_templates_that_a_script_comes_from(source: Path, tmp_path: Path) -> None:
+def test_the_templates_of_a_script_are_named(source: Path, tmp_path: Path) -> None:
     mine = tmp_path / "mine.sh.j2"
     mine.write_text('{% extends "slurm.sh.j2" %}')
     found = render_script(planned(source, load("slurm"), template=str(mine)), [TEMPLATES])

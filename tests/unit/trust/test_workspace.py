@@ -1,4 +1,4 @@
-"""What lies in a workspace's own folder is believed only where it is ours alone; nothing but our own runs is ever removed."""
+"""The content of a workspace's own folder is trusted only if it is ours alone; only our own runs are ever removed."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LONG_AGO = time.time() - 7200
 
 
 def submitted(root: Path, workspace: Path) -> Path:
-    """A run as a submission makes it, up to its job."""
+    """A run as a submission creates it, up to its job."""
     plan, script = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     intent = Intent.of(plan)
     layout = build(plan, script, SnapshotStore(workspace).read(collect(root)), intent, {"source": {"git": None}})
@@ -67,7 +67,7 @@ USES: dict[str, Callable[[Path], object]] = {
 
 @needs_root
 @pytest.mark.parametrize("use", USES)
-def test_a_folder_that_somebody_else_has_made_is_refused(workspace: Path, use: str) -> None:
+def test_a_folder_created_by_another_user_is_refused(workspace: Path, use: str) -> None:
     make_private(workspace / ".slurmtf")
     USES[use](workspace)
     of(MALLORY, workspace / ".slurmtf")
@@ -79,7 +79,7 @@ def test_a_folder_that_somebody_else_has_made_is_refused(workspace: Path, use: s
 
 
 @pytest.mark.parametrize("use", USES)
-def test_a_folder_that_everybody_can_write_to_or_a_link_is_refused(workspace: Path, tmp_path: Path, use: str) -> None:
+def test_a_world_writable_folder_or_a_link_is_refused(workspace: Path, tmp_path: Path, use: str) -> None:
     make_private(workspace / ".slurmtf").chmod(0o777)
     with refusing(WorkspaceError, "foreign-folder"):
         USES[use](workspace)
@@ -90,7 +90,7 @@ def test_a_folder_that_everybody_can_write_to_or_a_link_is_refused(workspace: Pa
 
 
 @needs_root
-def test_a_submission_into_it_leaves_nothing(root: Path, workspace: Path) -> None:
+def test_a_submission_into_a_refused_folder_leaves_nothing(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     make_private(workspace / ".slurmtf/snapshots")
     of(MALLORY, workspace / ".slurmtf/snapshots")
@@ -101,7 +101,7 @@ def test_a_submission_into_it_leaves_nothing(root: Path, workspace: Path) -> Non
 
 
 def other_bytes(path: Path) -> None:
-    """The archive of another source, under this one's name."""
+    """Return the archive of another source, under this one's name."""
     with tarfile.open(path.with_name("x"), "w") as archive:
         (path.parent / "train.py").write_text("evil")
         archive.add(path.parent / "train.py", "train.py")
@@ -138,7 +138,7 @@ CHANGES: dict[str, Callable[[Path], None]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_stored_snapshot_that_is_not_what_its_name_says_is_written_anew(root: Path, workspace: Path, change: str) -> None:
+def test_a_stored_snapshot_that_does_not_match_its_name_is_rewritten(root: Path, workspace: Path, change: str) -> None:
     fill(root, "train.py", text="true")
     submitted(root, workspace)
     CHANGES[change](stored(workspace))
@@ -149,15 +149,15 @@ def test_a_stored_snapshot_that_is_not_what_its_name_says_is_written_anew(root: 
 
 
 @needs_root
-def test_a_stored_snapshot_of_another_user_is_written_anew(root: Path, workspace: Path) -> None:
+def test_a_stored_snapshot_of_another_user_is_rewritten(root: Path, workspace: Path) -> None:
     fill(root, "train.py", text="true")
     submitted(root, workspace)
     of(MALLORY, stored(workspace))
     assert (submitted(root, workspace) / "source.tar").stat().st_uid == os.getuid()
 
 
-def test_names_of_all_kinds_are_read_back(root: Path, workspace: Path) -> None:
-    """Long, not ASCII, not UTF-8, folders, links, large files: else every second submission would write its snapshot anew."""
+def test_names_of_all_kinds_are_recognized(root: Path, workspace: Path) -> None:
+    """Long, not ASCII, not UTF-8, folders, links, large files: otherwise every second submission would rewrite its snapshot."""
     odd = os.fsdecode(b"\\xff\\xfe")
     fill(root, "train.py", "sub/" + "x" * 200, "ü" * 60, odd, "run me", "with\nnewline")
     (root / "run me").chmod(0o755)
@@ -175,14 +175,14 @@ def note(workspace: Path, name: str, folder: Path) -> Path:
     return path
 
 
-def test_no_note_has_anything_removed_but_a_run_of_its_workspace(tmp_path: Path, workspace: Path) -> None:
+def test_a_note_can_only_remove_a_run_of_its_workspace(tmp_path: Path, workspace: Path) -> None:
     thesis, series = tmp_path / "project/thesis", workspace / "series"
     fill(thesis, "chapter", "plan.json")
     fill(workspace, "lab/notes/chapter", ".slurmtf/x/plan.json")
     series.symlink_to(tmp_path / "project")
     (workspace / "lab/thesis").symlink_to(thesis)
     note(workspace, "x", thesis)  # another name
-    note(workspace, "thesis", thesis)  # below workspace/project there is none
+    note(workspace, "thesis", thesis)  # there is none below workspace/project
     note(workspace, "notes", workspace / "lab/notes")  # no run
     note(workspace, "thesis2", workspace / "lab/../../project/thesis")
     note(workspace, "..", workspace / "lab/..")
@@ -202,7 +202,7 @@ def test_no_note_has_anything_removed_but_a_run_of_its_workspace(tmp_path: Path,
     assert sorted(map(str, [*tmp_path.rglob("*/chapter"), *tmp_path.rglob("plan.json")])) == before
 
 
-def test_a_run_that_never_had_a_job_is_removed(root: Path, workspace: Path) -> None:
+def test_a_run_without_a_job_is_removed(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     folder = submitted(root, workspace)
     note(workspace, folder.name, folder)
@@ -212,7 +212,7 @@ def test_a_run_that_never_had_a_job_is_removed(root: Path, workspace: Path) -> N
     assert list((workspace / ".slurmtf/intents").iterdir()) == []
 
 
-def test_gc_of_a_home_touches_nothing_but_our_own_folder(tmp_path: Path) -> None:
+def test_gc_of_a_home_changes_only_our_own_folder(tmp_path: Path) -> None:
     """'slurmtf gc -w ~': photos/.removed-2019 is the user's own; and no link is followed."""
     home, outside = tmp_path / "home", tmp_path / "outside"
     fill(home, "photos/.removed-2019/a", ".slurmtf/.removed-lab-1/a", ".slurmtf/staging/lab-1/a")
@@ -245,7 +245,7 @@ def test_gc_refuses_a_link_in_our_own_folder(workspace: Path, tmp_path: Path, fo
 
 
 @needs_root
-def test_a_named_store_that_somebody_else_has_made_is_refused(tmp_path: Path) -> None:
+def test_a_named_store_created_by_another_user_is_refused(tmp_path: Path) -> None:
     site = Site(name="here", environments=Environments(folder=str(tmp_path / "envs")))
     assert store_of(site, tmp_path).root == tmp_path / "envs", "there is none yet"
     (tmp_path / "envs").mkdir()
@@ -255,7 +255,7 @@ def test_a_named_store_that_somebody_else_has_made_is_refused(tmp_path: Path) ->
         store_of(site, tmp_path)
 
 
-def test_an_environment_that_is_a_link_to_something_else_is_let_go_and_left_there(tmp_path: Path) -> None:
+def test_only_the_link_is_removed_of_an_environment_that_is_a_link(tmp_path: Path) -> None:
     store, venv = EnvironmentStore(tmp_path / "envs"), tmp_path / "venv"
     store.layout.prepare()
     fill(venv, "bin/python", "slurmtf-environment.json", text="{}")
@@ -266,7 +266,7 @@ def test_an_environment_that_is_a_link_to_something_else_is_let_go_and_left_ther
 
 
 @needs_root
-def test_what_the_run_of_another_user_says_is_not_unpickled(root: Path, workspace: Path) -> None:
+def test_results_of_another_users_run_are_not_unpickled(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     folder = submitted(root, workspace)
     of(MALLORY, folder)

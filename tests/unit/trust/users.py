@@ -1,4 +1,4 @@
-"""A second user of this machine, as a bad neighbour or as the one who is attacked."""
+"""A second user of this machine, as an attacker or as the victim."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def of(uid: int, *paths: Path) -> None:
 
 
 def as_user(uid: int, call: Callable[[], T]) -> T:
-    """Return what a function returns that is called by another user. Raises AssertionError with what it raises."""
+    """Call a function as another user and return its result. Raises AssertionError with the error, if there is one."""
     reading, writing = os.pipe()
     child = os.fork()
     if child == 0:

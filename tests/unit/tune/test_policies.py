@@ -105,7 +105,7 @@ def test_values_that_are_no_numbers_are_worst() -> None:
     assert told(MedianStoppingPolicy(), MAX, [math.nan], [0.5], [0.6]) == [True]
 
 
-def test_no_policy_stops_nothing() -> None:
+def test_without_a_policy_no_trial_is_stopped() -> None:
     assert not stops(Stopping(), MAX, 0, {0: [0.0], 1: [1.0]})
 
 

@@ -23,7 +23,7 @@ def drawn(one: Expression, count: int = 2000) -> list[Any]:
     ("kind", "space", "code"),
     [("random", {}, "no-space"), ("grid", ["lr"], "no-space"), ("sobol", {"lr": spaces.uniform(0, 1)}, "unknown-sampling")],
 )
-def test_an_empty_expression_is_refused(kind: str, space: Any, code: str) -> None:
+def test_a_space_with_nothing_to_draw_from_is_refused(kind: str, space: Any, code: str) -> None:
     with refusing(SpecError, code):
         samplers.sampling_of(kind, space, None)
 

@@ -90,7 +90,7 @@ def test_total_runs_outside_the_bounds_are_refused(estimator: TensorFlow, total:
     assert len(codes(estimator, max_total_runs=total)) == 1
 
 
-def test_more_concurrent_runs_than_total_runs_are_limited(estimator: TensorFlow) -> None:
+def test_more_concurrent_runs_than_total_runs_are_refused(estimator: TensorFlow) -> None:
     assert codes(estimator, max_total_runs=3, max_concurrent_runs=4) == ["out-of-range"]
 
 

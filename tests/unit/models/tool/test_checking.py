@@ -51,7 +51,7 @@ def test_texts_agree_whether_bytes_or_text() -> None:
     assert difference(np.array(["ü"], object), np.array(["ü".encode()], object), 1e-4, "y") == 0.0
 
 
-def test_inputs_of_every_dtype_are_seeded_and_within_their_tables() -> None:
+def test_inputs_of_every_dtype_are_seeded_and_use_values_of_tables() -> None:
     specs = {kind: Spec((None, 4), kind) for kind in ("float32", "float16", "int32", "uint8", "bool", "str")}
     first, again = (next(draw_inputs(specs, 64, {"str": ["red"], "int": [1000, 7]})) for _ in range(2))
     assert {name: value.shape for name, value in first.items()} == dict.fromkeys(specs, (64, 4))

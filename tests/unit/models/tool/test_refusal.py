@@ -56,7 +56,7 @@ def test_a_node_names_its_layer(node: str, layer: str) -> None:
     assert layer_of(node) == layer
 
 
-def test_weights_missing_in_all_files_are_refused() -> None:
+def test_weights_too_large_for_any_file_are_refused() -> None:
     assert size_refusal(2**31 - 2) is None
     refused = size_refusal(2**31)
     assert refused

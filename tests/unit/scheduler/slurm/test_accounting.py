@@ -1,4 +1,4 @@
-"""What sacct and jobstats say that jobs have used."""
+"""The resources that jobs used, by sacct and jobstats."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def packed(facts: object) -> str:
 NODE = NodeBooks("adroit-h11g1", 1234.5, 2147483648, ((97.7, 1024.0, 81920.0),))
 
 
-def test_a_job_has_what_its_steps_have() -> None:
+def test_the_usage_of_a_job_is_that_of_its_steps() -> None:
     text = (
         f"12|3600|02:00:00||{packed(SUMMARY)}|/scratch/a|b\n12.batch|3600|00:00.500|1024K||\n12.0|3590|1-01:59:59|3.50G||\n"
         "13_4|10|00:09.250|||/scratch/c\nnonsense\n13_4.0|10|00:09|12345678K||\n"
@@ -52,14 +52,14 @@ def test_sizes(text: str, size: int) -> None:
     "comment",
     ["", "Killed by ada", "JS1:", "JS1:None", "JS1:Short", "JS1:AAAA", packed([1]), packed({"nodes": [1]}), packed({})],
 )
-def test_what_is_no_summary(comment: str) -> None:
+def test_invalid_summaries_are_ignored(comment: str) -> None:
     assert parse_jobstats(comment) == ()
 
 
-def test_a_summary_without_gpus() -> None:
+def test_a_summary_may_lack_gpus() -> None:
     assert parse_jobstats(packed({"nodes": {"n": {"total_time": 5, "used_memory": 7}}})) == (NodeBooks("n", 5.0, 7),)
 
 
-def test_all_jobs_are_asked_for_at_once() -> None:
+def test_all_jobs_are_queried_in_one_call() -> None:
     assert usage(["12", "13_4"], "lab")[:3] == ["sacct", "--clusters=lab", "--noheader"]
     assert usage(["12", "13_4"])[-1] == "--jobs=12,13_4"

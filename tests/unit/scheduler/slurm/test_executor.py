@@ -1,4 +1,4 @@
-"""The job that sbatch names, or does not; and what submitit is told of a job that Slurm does not list."""
+"""The job that sbatch names or fails to name; and the state that submitit gets for a job that Slurm does not list."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ QUEUE = "33|RUNNING|2026-01-01T00:00:00|N/A|N/A|n1|None|{folder}"
         ("echo 33; echo the wrapper failed >&2; exit 1", None, "", JobRef(None, "33")),
     ],
 )
-def test_the_job_that_was_submitted(
+def test_the_submitted_job_is_found(
     program: Program, tmp_path: Path, sbatch: str, cluster: str | None, queue: str, ref: JobRef
 ) -> None:
     program("sbatch", sbatch)
@@ -68,7 +68,7 @@ def test_the_job_that_was_submitted(
     assert [one.ref for one in noted] == [ref]
 
 
-def test_a_job_that_nobody_can_name_is_an_error_and_one_that_was_refused_another(program: Program, tmp_path: Path) -> None:
+def test_an_unidentified_job_and_a_refused_one_are_different_errors(program: Program, tmp_path: Path) -> None:
     program("sbatch", "echo welcome; echo done")
     program("squeue", "true")
     noted: list[SubmittedJob] = []
@@ -85,7 +85,7 @@ def job(folder: str, job_id: str = "33") -> SubmittedJob:
 
 
 @pytest.mark.parametrize(("age", "state"), [(0.0, "UNKNOWN"), (RECORD_LAG_S + 1, JobState.LOST.value)])
-def test_a_job_that_slurm_does_not_list_is_lost_once_it_had_time_to(program: Program, age: float, state: str) -> None:
+def test_a_job_not_listed_by_slurm_is_lost_after_some_time(program: Program, age: float, state: str) -> None:
     program("squeue", "true")
     watcher = JobWatcher(None)
     watcher.register(job("/runs/a"))
@@ -94,7 +94,7 @@ def test_a_job_that_slurm_does_not_list_is_lost_once_it_had_time_to(program: Pro
     assert (watcher.get_state("33", mode="cache"), watcher.is_done("33", mode="cache")) == (state, state != "UNKNOWN")
 
 
-def test_what_slurm_does_not_answer_changes_nothing(program: Program) -> None:
+def test_a_missing_answer_of_slurm_changes_nothing(program: Program) -> None:
     program("squeue", "echo 'slurm_load_jobs error: Unable to contact slurm controller' >&2; exit 1")
     watcher = JobWatcher(None)
     watcher.register(job("/runs/a"))
@@ -104,7 +104,7 @@ def test_what_slurm_does_not_answer_changes_nothing(program: Program) -> None:
 
 
 @pytest.mark.usefixtures("program")
-def test_all_jobs_of_a_cluster_are_asked_for_together_unless_an_id_came_again() -> None:
+def test_jobs_of_a_cluster_are_queried_together_unless_an_id_is_reused() -> None:
     first, second, again = job("/runs/a"), job("/runs/b", "34"), job("/runs/c")
     watchers = []
     for one in (first, second, again):
@@ -113,9 +113,7 @@ def test_all_jobs_of_a_cluster_are_asked_for_together_unless_an_id_came_again() 
     assert watchers[0] is watchers[1] is not watchers[2]
 
 
-def test_a_cancellation_that_slurm_does_not_hear_is_an_error_unless_that_does_not_matter(
-    program: Program, tmp_path: Path
-) -> None:
+def test_an_unanswered_cancellation_is_an_error_unless_it_does_not_matter(program: Program, tmp_path: Path) -> None:
     program("squeue", "echo 'Unable to contact slurm controller' >&2; exit 1")
     program("scancel", "echo 'Unable to contact slurm controller' >&2; exit 1")
     canceled = SlurmtfJob(tmp_path, "33", [0])

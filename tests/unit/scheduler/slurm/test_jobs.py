@@ -1,4 +1,4 @@
-"""Jobs by name, the order of their states, and whether an answer is of the job that was asked for."""
+"""Jobs by name, the order of their states, and whether an answer is about the requested job."""
 
 from __future__ import annotations
 
@@ -41,25 +41,25 @@ JOB = SubmittedJob(JobRef(None, "33"), "slurm", "/runs/a", 1000.0, "submitted")
         (JobRef("wice", "33", 12), "33_12;wice"),
     ],
 )
-def test_a_job_and_its_name(ref: JobRef, text: str) -> None:
+def test_a_job_is_converted_to_its_name_and_back(ref: JobRef, text: str) -> None:
     assert (str(ref), JobRef.parse(text)) == (text, ref)
     assert JobRef.from_dict(json.loads(json.dumps({**ref.to_dict(), "new": 1}))) == ref
 
 
 @pytest.mark.parametrize("text", ["", ";wice", "33_x", "33_", "_1", "33_\u00b2"])
-def test_what_names_no_job(text: str) -> None:
+def test_texts_that_name_no_job_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="number of a job"):
         JobRef.parse(text)
 
 
-def test_a_submitted_job_is_read_as_it_was_written() -> None:
+def test_a_submitted_job_survives_writing_and_reading() -> None:
     local = SubmittedJob(JobRef(None, "7"), "local", "/runs/b", 0.0, "by-hand", process=ProcessId("here", 7, 99))
     array = replace(JOB, elements=5, first=10, ref=JobRef("wice", "33"))
     for job in (JOB, local, array):
         assert SubmittedJob.from_dict(json.loads(json.dumps({**job.to_dict(), "new": [1]}))) == job
 
 
-def test_an_array_is_its_elements() -> None:
+def test_an_array_consists_of_its_elements() -> None:
     array = replace(JOB, elements=3)
     assert [job.ref.name for job in array.each] == ["33_0", "33_1", "33_2"]
     assert array.each[1].each == [array.each[1]]
@@ -72,13 +72,13 @@ WAY = [JobState.PENDING, JobState.CONFIGURING, JobState.RUNNING, JobState.COMPLE
 
 
 @pytest.mark.parametrize(("earlier", "later"), list(itertools.combinations(WAY, 2)))
-def test_of_two_observations_of_a_start_the_later_one_counts(earlier: JobState, later: JobState) -> None:
-    """In whatever order they arrive: a job goes one way."""
+def test_the_later_state_of_a_start_counts(earlier: JobState, later: JobState) -> None:
+    """In whatever order they arrive: the states of a job have one direction."""
     seen = [Observation(JOB.ref, state, start=JOB.submitted, folder=JOB.folder) for state in (earlier, later)]
     assert match([JOB], seen)[JOB].state is match([JOB], reversed(seen))[JOB].state is later
 
 
-# --- whose it is
+# --- which job an answer is about
 
 
 def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted: float | None = 1000.0) -> Observation:
@@ -93,7 +93,7 @@ def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted:
         (seen(folder="/runs/b"), False),
         (seen(submitted=None), True),
         (seen(submitted=90000.0), True),  # requeued
-        (seen(submitted=1000.0 - SUBMIT_SLACK_S - 1), False),  # before the number came again
+        (seen(submitted=1000.0 - SUBMIT_SLACK_S - 1), False),  # before the id was reused
         (seen(submitted=1000.0 - SUBMIT_SLACK_S + 1), True),  # clocks differ
         (seen(folder=""), False),
         (replace(seen(), ref=JobRef(None, "34")), False),
@@ -101,24 +101,24 @@ def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted:
         (replace(seen(), ref=JobRef("wice", "33")), False),
     ],
 )
-def test_a_number_alone_is_not_a_job(observation: Observation, ours: bool) -> None:
+def test_an_id_alone_does_not_identify_a_job(observation: Observation, ours: bool) -> None:
     assert observation.shows(JOB) is ours
 
 
-def test_of_a_job_whose_submission_is_not_known_the_folder_decides() -> None:
+def test_the_folder_identifies_a_job_with_an_unknown_submission() -> None:
     unknown = replace(JOB, submitted=0.0)
     assert seen().shows(unknown)
     assert not seen(folder="").shows(unknown)
 
 
-def test_a_number_whose_folder_is_not_told_yet_is_doubtful() -> None:
+def test_an_id_without_a_known_folder_is_doubtful() -> None:
     unsaid = seen(JobState.COMPLETED, folder="", submitted=1100.0)
     assert match([JOB], [unsaid])[JOB].state is JobState.UNKNOWN
     assert match([JOB], [unsaid, seen(JobState.CANCELLED)])[JOB].state is JobState.CANCELLED
     assert match([JOB], [seen(JobState.COMPLETED, folder="", submitted=1.0)]) == {}
 
 
-def test_two_runs_with_one_number() -> None:
+def test_two_runs_may_have_the_same_id() -> None:
     other = replace(JOB, folder="/runs/b", submitted=5000.0)
     answers = [seen(JobState.CANCELLED), seen(JobState.PENDING, "/runs/b", 5000.0)]
     for order in (answers, answers[::-1]):
@@ -141,7 +141,7 @@ def test_a_late_answer_does_not_move_a_job_backwards() -> None:
         assert match([JOB], order)[JOB].state is JobState.COMPLETED
 
 
-def test_each_scheduler_and_cluster_is_asked_once() -> None:
+def test_each_scheduler_and_cluster_is_queried_once() -> None:
     there = replace(JOB, ref=JobRef("wice", "33"))
     here = replace(JOB, scheduler="local")
     groups = by_scheduler([JOB, there, here, replace(JOB, folder="/runs/b")])
@@ -150,7 +150,7 @@ def test_each_scheduler_and_cluster_is_asked_once() -> None:
     assert scheduler_of("slurm").queues is True
 
 
-def test_what_plans_and_jobs_know_of_each_scheduler() -> None:
+def test_plans_and_jobs_agree_about_each_scheduler() -> None:
     assert set(CAPABILITIES) == set(SCHEDULERS)
 
 
@@ -174,7 +174,7 @@ def test_no_decision_names_a_scheduler() -> None:
         (Array(1, 1), 4, [(1, 1)]),
     ],
 )
-def test_slices_share_what_may_run_at_once(array: Array, size: int, expected: list[tuple[int, int]]) -> None:
+def test_slices_share_the_limit_of_concurrent_elements(array: Array, size: int, expected: list[tuple[int, int]]) -> None:
     found = [(len(part), at_once) for part, at_once in slices(array, size)]
     assert found == expected
     assert sum(at_once or 0 for _, at_once in found) <= (array.at_once or 0)
@@ -203,11 +203,11 @@ def test_an_array_is_submitted_in_slices(elements: int, size: int, expected: lis
         ("MaxArraySize = 0\n", 1),  # the cluster takes no arrays: its sbatch says so
     ],
 )
-def test_how_long_an_array_may_be(text: str, size: int) -> None:
+def test_the_maximum_size_of_an_array_is_read(text: str, size: int) -> None:
     assert parse_max_array_size(text) == size
 
 
-def test_an_array_that_is_refused_halfway_leaves_no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_an_array_refused_halfway_leaves_no_job(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     script = tmp_path / "job.sh"
     script.write_text("#!/bin/bash\n")
     noted: list[SubmittedJob] = []
@@ -245,7 +245,7 @@ def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> No
             os.killpg(int(job.ref.job_id), signal.SIGKILL)
 
 
-def test_an_array_on_this_machine_that_can_not_be_noted_leaves_no_process(tmp_path: Path) -> None:
+def test_an_array_on_this_machine_that_can_not_be_recorded_leaves_no_process(tmp_path: Path) -> None:
     (tmp_path / "logs").mkdir()
     script = tmp_path / "job.sh"
     script.write_text("exec sleep 3600")
@@ -279,13 +279,13 @@ LONG_AFTER = JOB.submitted + 3600
         ([seen(JobState.UNKNOWN)], LONG_AFTER, ["33"]),
         ([seen(JobState.CANCELLED)], LONG_AFTER, []),
         ([seen(folder="/runs/b")], LONG_AFTER, []),
-        ([seen(folder="/runs/b")], JOB.submitted + 5, []),  # a number that comes again within a minute
+        ([seen(folder="/runs/b")], JOB.submitted + 5, []),  # an id that is reused within a minute
         ([seen(JobState.COMPLETED), seen(folder="/runs/b")], LONG_AFTER, []),
         ([], LONG_AFTER, []),
         ([], JOB.submitted + 5, ["33"]),  # not listed yet
     ],
 )
-def test_only_what_is_ours_is_canceled(queue: list[Observation], now: float, names: list[str]) -> None:
+def test_only_our_own_jobs_are_canceled(queue: list[Observation], now: float, names: list[str]) -> None:
     assert cancellable([JOB], queue, now) == names
 
 
@@ -294,12 +294,12 @@ def test_only_what_is_ours_is_canceled(queue: list[Observation], now: float, nam
     [(JOB.submitted + 0.5, 0.5), (JOB.submitted + 3600, 60.0), (JOB.submitted - 5, 0.0)],
     ids=["just submitted", "long ago", "clocks that differ"],
 )
-def test_an_answer_from_before_the_submission_is_none(now: float, age: float) -> None:
+def test_an_answer_from_before_the_submission_does_not_count(now: float, age: float) -> None:
     assert younger_than([JOB.submitted, 0.0], 60.0, now) == age
     assert younger_than([], 60.0, now) == 60.0
 
 
-def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_squeue_from_before_a_submission_does_not_lose_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
     ages: list[float] = []
     young = replace(JOB, submitted=time.time() - 0.25)
 
@@ -312,7 +312,7 @@ def test_what_squeue_told_before_a_job_was_submitted_does_not_lose_it(monkeypatc
     assert 0.25 <= ages[0] < 30.0
 
 
-def test_what_squeue_told_before_a_folder_was_built_does_not_hide_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_of_squeue_from_before_a_folder_does_not_hide_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
     ages: list[float] = []
 
     def told(_: str | None, age: float) -> list[Observation]:
@@ -324,7 +324,7 @@ def test_what_squeue_told_before_a_folder_was_built_does_not_hide_its_job(monkey
     assert 0.25 <= ages[0] < 30.0
 
 
-def test_an_array_is_canceled_as_one_while_an_element_of_it_lives() -> None:
+def test_an_array_is_canceled_as_a_whole_while_an_element_runs() -> None:
     array = replace(JOB, elements=3)
     rows = [replace(seen(state), ref=replace(JOB.ref, element=n)) for n, state in enumerate([JobState.COMPLETED] * 2)]
     waiting = replace(seen(JobState.PENDING), ref=replace(JOB.ref, element=2))

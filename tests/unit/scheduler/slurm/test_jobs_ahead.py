@@ -1,4 +1,4 @@
-"""Which jobs stand before ours."""
+"""Which jobs are ahead of ours."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ nonsense
         ("14", Ahead(0, 0, "cpu", True)),
         ("15", Ahead(2, 0, "cpu,gpu", True)),
         ("18", Ahead(2, 0, "gpu", True)),
-        ("23", Ahead(1, 0, "old", True)),  # as many as it has: the one that was submitted first
+        ("23", Ahead(1, 0, "old", True)),  # the same priority: the one submitted first
         ("99", None),
     ],
 )
-def test_who_stands_before(job: str, found: Ahead | None) -> None:
+def test_the_jobs_ahead_are_found(job: str, found: Ahead | None) -> None:
     assert find_ahead(parse_waiting(QUEUE), job) == found
 
 
-def test_who_sees_only_his_own() -> None:
+def test_jobs_of_others_may_be_hidden() -> None:
     assert find_ahead(parse_waiting("12|500|gpu|ada|Priority\n"), "12") == Ahead(0, 0, "gpu", False)
 
 
-def test_all_are_asked_for() -> None:
+def test_all_jobs_are_queried() -> None:
     assert list_waiting("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
     assert "--me" not in list_waiting()

@@ -1,4 +1,4 @@
-"""What sbatch says when it refuses a job, and what we make of it."""
+"""sbatch's messages when it refuses a job, and our findings."""
 
 from __future__ import annotations
 
@@ -93,12 +93,12 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
     assert finding.what == told.replace("\n", "; ")
 
 
-def test_a_refusal_names_no_line_that_is_not_there() -> None:
+def test_a_refusal_names_no_missing_line() -> None:
     (finding,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
     assert finding.where == "sbatch"
 
 
-def test_a_line_of_a_longer_name_is_another() -> None:
+def test_a_line_with_a_longer_flag_name_is_another() -> None:
     script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
     (finding,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
     assert finding.where == "job.sh, line 3: #SBATCH --mem=2G"
@@ -112,7 +112,7 @@ def test_a_line_of_a_longer_name_is_another() -> None:
         "sbatch: error: slurm_persist_conn_open_without_init: failed to open persistent connection: Connection refused",
     ],
 )
-def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
+def test_a_silent_slurm_is_not_a_refusal(told: str) -> None:
     error = refusal(told, "", SCRIPT)
     assert (type(error), error.exit_code) == (SlurmError, 3)
     assert error.findings[0].what == told.removeprefix("sbatch: error: ")
@@ -130,7 +130,7 @@ def test_slurm_that_does_not_answer_refuses_nothing(told: str) -> None:
         ("sbatch: error: connect: No route to host\n", "connect: No route to host"),
     ],
 )  # fmt: skip
-def test_a_machine_that_does_not_reach_the_controller_submits_nothing(told: str, what: str) -> None:
+def test_a_machine_without_access_to_the_controller_submits_nothing(told: str, what: str) -> None:
     error = refusal(told, "", SCRIPT)
     assert (type(error), error.exit_code, len(error.findings)) == (UnreachableError, 3, 1)
     assert (error.findings[0].where, error.findings[0].what) == ("sbatch", what)
@@ -162,7 +162,7 @@ def test_a_refusal_on_standard_output_is_shown() -> None:
     assert (finding.what, finding.where) == ("Invalid qos specification; Welcome", "job.sh, line 5: #SBATCH --qos=nosuch")
 
 
-def test_sbatch_that_says_nothing() -> None:
+def test_a_silent_failure_of_sbatch_is_reported() -> None:
     (finding,) = refusal("\n", "", SCRIPT).findings
     assert (finding.code, finding.where) == ("refused", "sbatch")
     assert finding.what

@@ -1,4 +1,4 @@
-"""One answer of Slurm's for all processes of a user."""
+"""One answer of Slurm shared by all processes of a user."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ARGV = ["squeue", "--me"]
 
 
 class Slurm:
-    """Counts how often it is asked."""
+    """Counts its queries."""
 
     def __init__(self, *answers: str | SlurmError) -> None:
         self._answers = list(answers)
@@ -36,7 +36,7 @@ class Slurm:
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A cache of its own, and a squeue in PATH."""
+    """An empty cache, and a squeue in PATH."""
     (tmp_path / "bin").mkdir()
     (tmp_path / "bin" / "squeue").write_text("#!/bin/sh\n")
     (tmp_path / "bin" / "squeue").chmod(0o755)
@@ -50,20 +50,20 @@ def all_at_once(slurm: Callable[[list[str]], str], count: int, max_age_s: float)
         return list(pool.map(lambda _: share(ARGV, slurm, max_age_s), range(count)))
 
 
-def test_twenty_that_ask_together_ask_once() -> None:
+def test_twenty_concurrent_queries_are_one_call() -> None:
     slurm = Slurm("1|RUNNING")
     assert all_at_once(slurm, 20, 60.0) == ["1|RUNNING"] * 20
     assert slurm.calls == 1
 
 
-def test_an_answer_is_as_old_as_was_said_at_most(cache: Path) -> None:
+def test_an_answer_is_not_older_than_requested(cache: Path) -> None:
     slurm = Slurm("old", "new")
     assert [share(ARGV, slurm, 60.0), share(ARGV, slurm, 60.0), share(ARGV, slurm, 0.0)] == ["old", "old", "new"]
     assert share(ARGV, slurm, 60.0) == "new"
     assert slurm.calls == 2
 
 
-def test_another_cluster_has_another_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_cluster_has_its_own_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     slurm = Slurm("here", "there", "elsewhere")
     assert share(ARGV, slurm, 60.0) == "here"
     assert share([*ARGV, "--clusters=lab"], slurm, 60.0) == "there"
@@ -72,7 +72,7 @@ def test_another_cluster_has_another_answer(monkeypatch: pytest.MonkeyPatch) -> 
 
 
 @pytest.mark.parametrize("kind", [SlurmError, UnreachableError])
-def test_an_error_is_told_to_all_that_wait_for_it(kind: type[SlurmError]) -> None:
+def test_an_error_reaches_all_that_wait(kind: type[SlurmError]) -> None:
     slurm = Slurm(kind(Finding("slurm-failed", "squeue", "timed out", "try again")), "fine")
     for _ in range(2):
         with pytest.raises(kind, match="timed out"):
@@ -82,7 +82,7 @@ def test_an_error_is_told_to_all_that_wait_for_it(kind: type[SlurmError]) -> Non
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b'{"asked": "x"}\n1', b"\xff\xfe"])
-def test_a_damaged_answer_is_none(damage: bytes, cache: Path) -> None:
+def test_a_damaged_answer_is_ignored(damage: bytes, cache: Path) -> None:
     slurm = Slurm("one", "two")
     share(ARGV, slurm, 60.0)
     (path,) = (path for path in cache.iterdir() if path.suffix != ".lock")
@@ -90,7 +90,7 @@ def test_a_damaged_answer_is_none(damage: bytes, cache: Path) -> None:
     assert share(ARGV, slurm, 60.0) == "two"
 
 
-def test_an_answer_from_the_future_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_answer_from_the_future_is_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
     slurm, now = Slurm("one", "two"), time.time()
     with monkeypatch.context() as clock:
         clock.setattr(time, "time", lambda: now + 3600)
@@ -98,14 +98,14 @@ def test_an_answer_from_the_future_is_none(monkeypatch: pytest.MonkeyPatch) -> N
     assert share(ARGV, slurm, 60.0) == "two"
 
 
-def test_what_no_text_holds_comes_back_as_it_was() -> None:
+def test_undecodable_bytes_are_restored() -> None:
     text = "1|RUNNING|/\udcff\n"
     slurm = Slurm(text)
     assert [share(ARGV, slurm, 60.0) for _ in range(2)] == [text, text]
     assert slurm.calls == 1
 
 
-def test_without_a_place_everybody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_cache_folder_each_process_queries(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sharing, "local_cache", lambda: None)
     slurm = Slurm("1|RUNNING")
     all_at_once(slurm, 3, 60.0)

@@ -1,4 +1,4 @@
-"""Slurm's commands as they are called: which, how often, for whom."""
+"""The calls of Slurm's commands: which, how often, for which jobs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.unit.support import refusing
 
 @pytest.fixture
 def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A PATH with nothing but what a test puts there."""
+    """A PATH with only the commands of a test."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -31,7 +31,7 @@ def commands(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def command(folder: Path, name: str, says: str = "", error: str = "", status: int = 0) -> None:
-    """Make a command that notes its arguments and its time format, and says something."""
+    """Write a command that records its arguments and time format, and prints a text."""
     quoted = says.replace("'", "'\\''")
     path = folder / name
     path.write_text(
@@ -56,7 +56,7 @@ def states(*jobs: SubmittedJob) -> dict[str, JobState]:
     return {job.ref.name: seen.state for job, seen in SlurmScheduler().observe(jobs).items()}
 
 
-def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_sacct_is_queried_for_jobs_that_squeue_has_forgotten(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SQUEUE_FORMAT", "%all")
     command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n2|PENDING|5|N/A|N/A||Priority|/\udcff\n")
     command(commands, "sacct", "3|FAILED|3:0|5|5|9|n1|/a\n")
@@ -67,8 +67,8 @@ def test_sacct_is_asked_for_what_squeue_has_forgotten(commands: Path, monkeypatc
     assert len(calls(commands, "sacct")) == 1
 
 
-def test_of_one_that_failed_the_accounting_knows_the_exit_code(commands: Path) -> None:
-    """Once it knows that it ended; of an element of an array nobody asks."""
+def test_the_exit_code_of_a_failed_job_comes_from_accounting(commands: Path) -> None:
+    """Once it knows that the job has ended; not queried for elements of arrays."""
     command(commands, "squeue", "1|FAILED|5|5|9|n1|None|/a\n2_0|FAILED|5|5|9|n1|None|/a\n3|COMPLETED|5|5|9|n1|None|/a\n")
     asked = [job("1"), replace(job("2"), ref=JobRef(None, "2", 0)), job("3")]
     for told, end in (("1|RUNNING|0:0|5|5|Unknown|n1|/a", (None, None)), ("1|FAILED|0:53|5|5|9|n1|/a", (0, 53))):
@@ -79,7 +79,7 @@ def test_of_one_that_failed_the_accounting_knows_the_exit_code(commands: Path) -
     assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["1"])[1:])] * 2
 
 
-def test_a_job_of_another_folder_is_not_ours_whatever_its_number(commands: Path) -> None:
+def test_a_job_of_another_folder_is_not_ours_whatever_its_id(commands: Path) -> None:
     command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/b\n")
     command(commands, "sacct", "1|CANCELLED by 7|0:0|5|5|9|n1|/a\n1|RUNNING|0:0|8|8|Unknown|n1|/b\n")
     assert states(job("1", "/a")) == {"1": JobState.CANCELLED}
@@ -87,7 +87,7 @@ def test_a_job_of_another_folder_is_not_ours_whatever_its_number(commands: Path)
     assert states(job("1", "/c")) == {}
 
 
-def test_an_answer_is_of_the_cluster_that_was_asked(commands: Path) -> None:
+def test_an_answer_is_about_the_queried_cluster(commands: Path) -> None:
     command(commands, "squeue", "CLUSTER: lab\n1|RUNNING|5|5|9|n1|None|/a\n")
     there = SubmittedJob(JobRef("lab", "1"), "slurm", "/a", 5.0)
     assert list(SlurmScheduler("lab").observe([there])) == [there]
@@ -96,7 +96,7 @@ def test_an_answer_is_of_the_cluster_that_was_asked(commands: Path) -> None:
 
 
 def test_jobs_are_found_by_their_folders(commands: Path) -> None:
-    """In the queue; in the accounting those that it has forgotten; slices of an array in their order."""
+    """In the queue, or in accounting if the queue has forgotten them; slices of an array in their order."""
     now = time.time()
     queue = "1|RUNNING|5|5|9|n1|None|/a\n12_[0-2]|PENDING|7|N/A|N/A||Priority|/c/\n9_[0-4]|PENDING|7|N/A|N/A||Priority|/c\n"
     command(commands, "squeue", queue)
@@ -110,7 +110,7 @@ def test_jobs_are_found_by_their_folders(commands: Path) -> None:
     assert calls(commands, "sacct") == ["%s  " + " ".join(sacct_since(3)[1:])]
 
 
-def test_while_accounting_does_not_answer_no_job_is_said_to_be_none(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_answer_of_accounting_no_job_is_declared_missing(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
     command(commands, "squeue", "")
     command(commands, "sacct", error="Slurm accounting storage is disabled", status=1)
@@ -127,7 +127,7 @@ def test_a_cluster_without_accounting(commands: Path) -> None:
     assert states(job("1"), job("2")).keys() == {"1"}
 
 
-def test_while_accounting_does_not_answer_nothing_is_gone(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_an_answer_of_accounting_no_job_is_gone(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", lambda _: None)
     command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n")
     command(commands, "sacct", error="sacct: error: Problem talking to the database: Connection refused", status=1)
@@ -141,7 +141,7 @@ def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.Mo
     command(commands, "squeue", error=told, status=1)
     with pytest.raises(SlurmError) as caught:
         list_mine(None)
-    between_tries = [wait for wait in waits if wait > 1]  # subprocess sleeps too while it waits
+    between_tries = [wait for wait in waits if wait > 1]  # subprocess also sleeps while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
     assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
 
@@ -154,14 +154,14 @@ def test_an_answer_that_is_cut_is_none(commands: Path, monkeypatch: pytest.Monke
     assert len(calls(commands, "squeue")) == 3
 
 
-def test_another_failure_is_not_tried_again(commands: Path) -> None:
+def test_other_failures_are_not_retried(commands: Path) -> None:
     command(commands, "squeue", error="squeue: error: no way", status=1)
     with refusing(SlurmError, "slurm-failed", "no way"):
         list_mine(None)
     assert len(calls(commands, "squeue")) == 1
 
 
-def test_commands_that_are_missing(commands: Path) -> None:
+def test_missing_commands_are_reported(commands: Path) -> None:
     with refusing(SlurmError, "no-slurm"):
         list_mine(None)
     with refusing(UnreachableError, "no-slurm"):
@@ -171,8 +171,8 @@ def test_commands_that_are_missing(commands: Path) -> None:
     SlurmScheduler().check()
 
 
-def test_what_accounting_says_of_another_job_under_the_number_is_not_taken(commands: Path) -> None:
-    """And without accounting, or where it does not answer, nothing is known."""
+def test_accounting_of_another_job_with_the_same_id_is_not_used(commands: Path) -> None:
+    """Without accounting, or an answer from it, nothing is known."""
     command(commands, "sacct", "1|60|01:00|||/a\n1.batch|60|01:00|5K||\n2|60|01:00|||/elsewhere\n")
     found = books([job("1"), job("2", "/b")], None)
     assert {one.ref.job_id: used.max_rss for one, used in found.items()} == {"1": 5 * 1024}

@@ -1,4 +1,4 @@
-"""What Slurm's commands print, recorded from Slurm 22.05.8 and 24.11.5, and what we tell them."""
+"""The output of Slurm's commands, recorded from Slurm 22.05.8 and 24.11.5, and our arguments for them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SUBMITTED = 1795406240
 
 
 def info(job_id: str, state: JobState, *facts: Any, element: int | None = None, **more: Any) -> Observation:
-    """What is read of the recorded lines."""
+    """Return what is parsed from the recorded lines."""
     return Observation(JobRef(None, job_id, element), state, *facts, **{"folder": FOLDER, "submitted": SUBMITTED, **more})
 
 
@@ -54,7 +54,7 @@ SQUEUE_24 = """\
 """
 
 
-def test_squeue_of_22_05() -> None:
+def test_output_of_squeue_22_05_is_parsed() -> None:
     assert parse_squeue(SQUEUE_22) == [
         info("29", JobState.COMPLETED, "", 1795406251.0, 1795406251.0, "node4"),
         info("27", JobState.FAILED, "NonZeroExitCode", 1795406251.0, 1795406251.0, "node4"),
@@ -67,7 +67,7 @@ def test_squeue_of_22_05() -> None:
     ]
 
 
-def test_squeue_of_24_11() -> None:
+def test_output_of_squeue_24_11_is_parsed() -> None:
     assert parse_squeue(SQUEUE_24) == [
         info("4", JobState.COMPLETED, "", 1795406286.0, 1795406286.0, "node1"),
         info("3", JobState.FAILED, "RaisedSignal:11(Segmentation fault)", 1795406286.0, 1795406286.0, "node1"),
@@ -77,25 +77,25 @@ def test_squeue_of_24_11() -> None:
     ]
 
 
-def test_the_name_of_the_cluster_is_no_job() -> None:
+def test_the_line_of_the_cluster_is_not_a_job() -> None:
     names = [job.ref.name for job in parse_squeue(f"CLUSTER: wice\n{SQUEUE_24}\nCLUSTER: genius\n")]
     assert names == ["4", "3", "7", "8_1", "8_2", "8_3", "1"]
     assert parse_squeue("CLUSTER: lab\n") == []
     assert parse_squeue("") == []
 
 
-def test_a_job_in_a_state_of_a_newer_slurm_does_not_hide_the_others() -> None:
+def test_a_job_in_an_unknown_state_does_not_hide_the_others() -> None:
     text = f"5|EXPEDITING|N/A|N/A|N/A||None|/home/ada\n{SQUEUE_24}"
     jobs = {job.ref.name: job.state for job in parse_squeue(text)}
     assert (jobs["5"], jobs["1"], len(jobs)) == (JobState.UNKNOWN, JobState.RUNNING, 8)
 
 
-def test_a_folder_of_any_bytes() -> None:
+def test_a_folder_may_have_any_bytes() -> None:
     (job,) = parse_squeue("1|RUNNING|1|1|2|n[1-3,7]|None|/scratch/\udcff|é ||\n")
     assert (job.folder, job.nodes) == ("/scratch/\udcff|é ||", "n[1-3,7]")
 
 
-def test_squeue_is_asked_for_all_jobs_of_the_user() -> None:
+def test_squeue_is_queried_for_all_jobs_of_the_user() -> None:
     assert squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%V|%S|%e|%N|%r|%Z"]
     assert squeue("wice")[:2] == ["squeue", "--clusters=wice"]
 
@@ -119,7 +119,7 @@ SACCT_24 = """\
 """
 
 
-def test_sacct_of_22_05() -> None:
+def test_output_of_sacct_22_05_is_parsed() -> None:
     assert parse_sacct(SACCT_22) == [
         info("26", JobState.CANCELLED, "", 1795406251.0, 1795406254.0, "node4", 0, None, canceler=BY_ROOT),
         info("27", JobState.FAILED, "", 1795406251.0, 1795406251.0, "node4", 3, None),
@@ -131,7 +131,7 @@ def test_sacct_of_22_05() -> None:
     ]
 
 
-def test_sacct_of_24_11() -> None:
+def test_output_of_sacct_24_11_is_parsed() -> None:
     assert parse_sacct(SACCT_24) == [
         info("3", JobState.FAILED, "", 1795406286.0, 1795406286.0, "node1", 0, 11),
         info("7", JobState.CANCELLED, "", None, 1795406290.0, "", 0, None, canceler=BY_ROOT),
@@ -142,7 +142,7 @@ def test_sacct_of_24_11() -> None:
 def test_what_is_cut_or_told_twice_says_nothing_else(whole: str) -> None:
     known = {job.ref.name: job for job in parse_sacct(whole)}
     for length in range(len(whole)):
-        for job in parse_sacct(whole[:length]):  # the folder stands last: of a line that was cut it is not the run's
+        for job in parse_sacct(whole[:length]):  # the folder is last: in a truncated line it is not the run's
             assert job == known.get(job.ref.name) or not (job.folder and job.folder == FOLDER)
     assert {job.ref.name: job for job in parse_sacct(whole + whole)} == known
 
@@ -160,7 +160,7 @@ CANCELED = """\
 """
 
 
-def test_sacct_tells_who_canceled_a_job() -> None:
+def test_sacct_shows_who_canceled_a_job() -> None:
     operator, slurm = Canceler(64030), Canceler()
     assert [(one.ref.name, one.canceler) for one in parse_sacct(CANCELED)] == [
         ("14", BY_ROOT), ("15", operator), ("16", operator), ("7_1", BY_ROOT), ("7_2", BY_ROOT), ("7_3", BY_ROOT), ("6", slurm),
@@ -169,11 +169,11 @@ def test_sacct_tells_who_canceled_a_job() -> None:
 
 
 @pytest.mark.parametrize("word", ["CANCELLED+", "CANCELLED by ", "CANCELLED by -2", "CANCELLED by \u00b2", "REVOKED", ""])
-def test_what_tells_of_no_canceler(word: str) -> None:
+def test_other_states_name_no_canceler(word: str) -> None:
     assert parse_canceler(word) is None
 
 
-def test_sacct_is_asked_for_all_jobs_at_once() -> None:
+def test_sacct_is_queried_for_all_jobs_at_once() -> None:
     assert sacct(["1", "2"], "wice") == [
         "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2", "--duplicates",
         "--format=JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir", "--jobs=1,2",
@@ -195,7 +195,7 @@ def test_sacct_is_asked_for_all_jobs_at_once() -> None:
         ("33_[0-9:0]", [f"33_{n}" for n in range(10)]), ("33_[]", ["33_[]"]), ("", [""]),
     ],
 )  # fmt: skip
-def test_the_jobs_of_a_name(text: str, names: list[str]) -> None:
+def test_names_expand_to_jobs(text: str, names: list[str]) -> None:
     assert [ref.name for ref in parse_name(text, "wice")] == names
     assert {ref.cluster for ref in parse_name(text, "wice")} <= {"wice"}
 
@@ -205,13 +205,13 @@ def test_the_jobs_of_a_name(text: str, names: list[str]) -> None:
     [("FAILED", "0:0", None), ("FAILED", "5:0", 5), ("FAILED", "0:53", 0), ("COMPLETED", "0:0", 0)],
 )
 def test_a_failed_job_without_an_exit_code_has_none_yet(state: str, code: str, expected: int | None) -> None:
-    """As sacct tells it for a moment after slurmdbd was down."""
+    """As sacct shows it for a moment after slurmdbd was down."""
     (ended,) = parse_sacct(f"1|{state}|{code}|9|9|9|n1|/a\n")
     assert ended.exit_code == expected
 
 
 @pytest.mark.parametrize("number", ["\u00b2", "9" * 5000, "-1", "1e3", "", " 7", "0x1"])
-def test_what_is_no_number_is_none(number: str) -> None:
+def test_texts_that_are_no_numbers_become_none(number: str) -> None:
     (queued,) = parse_squeue(f"1|RUNNING|{number}|{number}|{number}|n1|None|/a\n")
     assert (queued.submitted, queued.start, queued.end) == (None, None, None)
     (ended,) = parse_sacct(f"1|FAILED|{number}:{number}|{number}|{number}|{number}|n1|/a\n")
@@ -241,7 +241,7 @@ def test_what_is_no_number_is_none(number: str) -> None:
         ("RECONFIG_FAIL", JobState.FAILED, True), ("EXPEDITING", JobState.UNKNOWN, False), ("", JobState.UNKNOWN, False),
     ],
 )  # fmt: skip
-def test_states(text: str, state: JobState, final: bool) -> None:
+def test_states_of_slurm_are_mapped(text: str, state: JobState, final: bool) -> None:
     assert parse_state(text) is state
     assert state.final is final
 
@@ -263,7 +263,7 @@ def test_a_job_that_slurm_no_longer_knows_has_ended() -> None:
         ("17\n17\n", "17"),
     ],
 )  # fmt: skip
-def test_the_job_of_sbatch(text: str, job: str) -> None:
+def test_the_job_is_read_from_sbatch(text: str, job: str) -> None:
     assert parse_sbatch(text) == JobRef.parse(job)
 
 
@@ -281,7 +281,7 @@ def test_the_job_of_sbatch(text: str, job: str) -> None:
         "9" * 5000,
     ],
 )
-def test_no_job_of_sbatch(text: str) -> None:
+def test_other_output_of_sbatch_names_no_job(text: str) -> None:
     assert parse_sbatch(text) is None
 
 
@@ -292,12 +292,12 @@ def test_several_clusters_are_named_in_the_answer() -> None:
     assert [str(one.ref) for one in parse_squeue("CLUSTER: wice\n1|RUNNING|1|1|2|n1|None|/a\n", "WICE")] == ["1;WICE"]
 
 
-def test_sbatch_is_called_without_what_it_must_not_see() -> None:
+def test_sbatch_is_called_without_interfering_variables() -> None:
     assert sbatch("/run/job.sh", []) == ["sbatch", "--parsable", "/run/job.sh"]
     assert sbatch("/run/job.sh", ["A", "B"]) == ["env", "-u", "A", "-u", "B", "sbatch", "--parsable", "/run/job.sh"]
 
 
-def test_env_takes_the_variables_out(tmp_path: Path) -> None:
+def test_env_removes_the_variables(tmp_path: Path) -> None:
     command = sbatch("job.sh", ["SBATCH_GRES"])
     stub = tmp_path / "sbatch"
     stub.write_text('#!/bin/sh\necho "$1 $2 [$SBATCH_GRES] [$SBATCH_ACCOUNT]"\n', encoding="utf-8")
@@ -344,11 +344,11 @@ USERS = {
          ["SBATCH_ARRAY_INX", "SBATCH_ERROR", "SBATCH_INPUT", "SBATCH_NO_REQUEUE", "SBATCH_OUTPUT", "SBATCH_WAIT"]),
     ],
 )  # fmt: skip
-def test_variables_that_would_win_over_the_script(flags: list[str], more: list[str], dropped: list[str]) -> None:
+def test_variables_that_would_override_the_script_are_removed(flags: list[str], more: list[str], dropped: list[str]) -> None:
     assert find_inherited({**USERS, **dict.fromkeys(more, "x")}, flags) == dropped
 
 
-def test_nothing_of_the_job_that_we_run_in_is_inherited() -> None:
+def test_nothing_is_inherited_from_the_surrounding_job() -> None:
     of_the_job = {
         "SLURM_JOB_ID": "7", "SLURM_NTASKS": "4", "SLURM_CPU_BIND": "x", "SLURM_EXPORT_ENV": "NONE", "SLURMD_NODENAME": "n1",
         "SRUN_CPUS_PER_TASK": "2", "SALLOC_ACCOUNT": "x", "SBATCH_PARTITION": "gpu", "PMI_RANK": "0", "PMIX_RANK": "0",
