@@ -6,8 +6,8 @@ The envelope::
     {"slurmtf": 1, "command": "submit", "ok": false, "data": null, "warnings": [],
      "error": {"type": "SpecError", "exit_code": 2, "findings": [{"code": ..., "where": ..., ...}]}}
 
-Text may hold what a script, a file name or Slurm says: whatever in it would control the terminal is shown escaped. What stands
-in a log comes out as it is in ``slurmtf logs`` alone.
+Text may come from a script, a file name or Slurm: control characters in it are escaped. Only ``slurmtf logs`` prints logs as
+they are.
 """
 
 from __future__ import annotations

@@ -135,12 +135,12 @@ def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str]
 
 
 def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
-    """Return what is meant: an existing path, else a run. Raises RunNotFoundError, InputError for a path that does not
+    """Return the path if it exists, else the run. Raises RunNotFoundError, and InputError for a path that does not
     exist."""
     path = Path(what).expanduser()
     if path.exists() and not (path / "plan.json").is_file():
         return path
-    graph = path.with_name(f"{path.name}.meta")  # TensorFlow 1 calls a checkpoint by what its files' names have in common
+    graph = path.with_name(f"{path.name}.meta")  # TensorFlow 1 names a checkpoint by the common part of its files' names
     if graph.is_file():
         return graph
     if ("/" in what or path.suffix in KINDS) and not path.exists():
@@ -151,7 +151,7 @@ def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
 
 
 def packages_of(run: RunFolder) -> dict[str, str]:
-    """Return the packages of a run's environment, if they are known: those of an environment that slurmtf has built."""
+    """Return the packages of a run's environment, which are known if slurmtf built it."""
     lock = run.receipt.get("lock") or ()
     spec = run.plan["provenance"].get("environment_spec") or {}
     lines = [*lock, *spec.get("requirements", ())]
@@ -160,7 +160,7 @@ def packages_of(run: RunFolder) -> dict[str, str]:
 
 
 def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
-    """Return where the file goes. Raises InputError if another file has its name."""
+    """Return the path of the exported file. Raises InputError if another file has it."""
     folder = Path(run.layout.outputs) if run else source.path.resolve().parent
     file = (name or source.stem).removesuffix(".onnx") + ".onnx"
     if "/" in file:
@@ -173,7 +173,7 @@ def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
 
 
 def _is_ours(file: Path) -> bool:
-    """Whether slurmtf exported a file: in the last export, or in the one before if the last was killed in between."""
+    """Return whether slurmtf exported a file: in the last export, or in the one before if the last was killed in between."""
     record = read_json(file.with_name(file.name + RECORD))
     return digest([file]) in (record.get("sha256"), record.get("replaces"))
 
@@ -203,7 +203,7 @@ def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None
                 raise NotConvertibleError(_explain_refusal(wanted, result, work / "tool.log"))
             _check_source(wanted.source, before)
             record = _record(wanted, result, output, run) | {"source_sha256": before}
-            # A file without a record is taken for the user's own: the record goes first, and tells by its hash whose it is.
+            # A file without a record counts as the user's: the record is written first, and its hash identifies the file.
             write_json(wanted.target.with_name(wanted.target.name + RECORD), record)
             output.replace(wanted.target)
         finally:
@@ -224,7 +224,7 @@ def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
 
 
 def _take_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> bool:
-    """Wait for the job of a killed command with the same request, and bring its result into ``work``.
+    """Wait for the job of a killed command with the same request, and move its result into ``work``.
 
     Returns False if there was none, or it has no good result. Raises SlurmError if Slurm does not answer.
     """
@@ -236,13 +236,13 @@ def _take_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> boo
         result = read_json(earlier / RESULT)
         if result.get("ok") and _bring(earlier / OUTPUT, work / OUTPUT):
             write_json(work / RESULT, result)
-            left.unlink(missing_ok=True)  # the next export begins anew
+            left.unlink(missing_ok=True)  # the next export starts over
             return True
     return False
 
 
 def _bring(source: Path, target: Path) -> bool:
-    """Link or copy a file; returns False if it is gone: then its command is still running, and has put it in its place."""
+    """Link or copy a file; return False if it is gone, since its command is still running and has moved it to its place."""
     try:
         with contextlib.suppress(OSError):  # a file system without links
             os.link(source, target)
@@ -266,14 +266,14 @@ def _check_source(source: Source, before: str) -> None:
 
 
 def _check_room(work: Path, source: Source) -> None:
-    """Raise OSError if a folder has no room for what a conversion writes: the model as a SavedModel, and as ONNX."""
+    """Raise OSError if a folder has no room for the files of a conversion: the model as a SavedModel, and as ONNX."""
     needed = 2 * sum(path.stat().st_size for path in source.files) + ROOM_BYTES
     with (work / "room").open("wb") as file:
         os.posix_fallocate(file.fileno(), 0, needed)
 
 
 def _clear(folder: Path, toolbox: Toolbox) -> None:
-    """Remove the remains of killed exports, unless a job of theirs still waits or runs."""
+    """Remove what killed exports left, unless their job still waits or runs."""
     for left in folder.glob(f"{WORK}*"):
         if age(left) > LEFT_S and not toolbox.earlier(left):
             shutil.rmtree(left, ignore_errors=True)
@@ -296,7 +296,7 @@ def _record(wanted: Wanted, result: Mapping[str, object], output: Path, run: Run
 
 
 def _explain_refusal(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
-    """Return why there is no file: the program's message, or what its log holds."""
+    """Return why there is no file, from the program's message or its log."""
     where = str(wanted.source.path)
     if not result:
         lines = log.read_text(encoding="utf-8", errors="replace").splitlines() if log.is_file() else []

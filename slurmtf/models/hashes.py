@@ -12,7 +12,7 @@ BLOCK = 1024 * 1024
 
 
 def digest(files: Sequence[Path]) -> str:
-    """Return the SHA-256 of a file as ``sha256sum`` prints it; for several files, that of their names and hashes. Raises
+    """Return the SHA-256 of a file as ``sha256sum`` prints it; for several files, the SHA-256 of their names and hashes. Raises
     OSError."""
     if len(files) == 1:
         return sha256(files[0])

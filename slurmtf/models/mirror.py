@@ -15,15 +15,15 @@ ARTIFACTS = "model"
 
 
 def has_registry() -> bool:
-    """Whether MLflow is configured and installed."""
+    """Return whether MLflow is configured and installed."""
     return bool(registry_uri()) and tracking.is_installed()
 
 
 def register(name: str, version: int, folder: Path, record: Mapping[str, object]) -> dict[str, Any]:
-    """Register the files of a version, ``files/`` and ``onnx/`` in its folder, and return what MLflow calls it.
+    """Register the files of a version, ``files/`` and ``onnx/`` in its folder, and return MLflow's name of it.
 
     Its files are copied into MLflow's store, as artifacts of a run of the experiment ``slurmtf-models``, which gets the
-    metrics too; what MLflow's version belongs to stands in its tags. Raises MirrorError.
+    metrics as well; the tags of MLflow's version name our version. Raises MirrorError.
     """
     remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again creates the next version"
     with translate_errors(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):

@@ -1,4 +1,4 @@
-"""The resources that a job which scores or serves requests."""
+"""The resources that a scoring or serving job requests."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Needs:
     packages: tuple[str, ...] = ()
 
     def flags(self, site: Site) -> dict[str, Any]:
-        """Return them as flags of sbatch."""
+        """Return the resources as flags of sbatch."""
         partition = self.partition or (site.defaults.gpu_partition if self.gpu else None)
         settings = {**self.settings(), "partition": partition}
         found = {flag: settings[name] for flag, name in PARAMETER_OF.items() if settings.get(name) is not None}
         return {**found, **_of_gpu(site)} if self.gpu else found
 
     def settings(self) -> dict[str, Any]:
-        """Return them as settings of an estimator."""
+        """Return the resources as settings of an estimator."""
         return {"cpus_per_task": self.cpus, "memory": self.memory, "time": self.time_limit, "partition": self.partition,
                 "account": self.account, "use_gpu": self.gpu}  # fmt: skip
 
     def environment(self, engine: str, default: str) -> str:
-        """Return the tool environment for an engine. Raises InputError if there is none with GPUs."""
+        """Return the tool environment for an engine. Raises InputError if none supports GPUs."""
         if not self.gpu:
             return default
         if engine != "onnx":

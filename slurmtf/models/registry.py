@@ -2,12 +2,12 @@
 
 <registry>/<name>/<version>/
     model.json       the record
-    files/           the model; hard links to a run's files where that can be
+    files/           the model; hard links to a run's files if possible
     onnx/            its ONNX twin, with the record of its verification
-    mlflow.json      what MLflow's registry calls it, if it has it
-    deleted.json     there is one when the version was deleted: its number is not given again
+    mlflow.json      its name in MLflow's registry, if it is there
+    deleted.json     exists if the version was deleted: its number is not reused
 
-A version appears whole, by a rename that fails when somebody else has taken its number.
+A version appears whole, by a rename that fails if another process has taken its number.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ ANOTHER_REGISTRY = f"another folder for models (${VARIABLE})"
 
 
 class ModelNotFoundError(InputError):
-    """There is no model of that name and version."""
+    """There is no model with that name and version."""
 
 
 class ModelChangedError(SlurmtfError):
@@ -60,9 +60,9 @@ class ModelChangedError(SlurmtfError):
 
 
 def registry_of(workspace: str | Path | None = None) -> Path:
-    """Return where models are kept: ``$SLURMTF_MODELS``, else beside the runs of the workspace.
+    """Return the folder of the registry: ``$SLURMTF_MODELS``, else next to the runs of the workspace.
 
-    Raises WorkspaceError if somebody else could have written them.
+    Raises WorkspaceError if another user could have written to it.
     """
     given = os.environ.get(VARIABLE)
     if not given:
@@ -96,7 +96,7 @@ class Model:
         """Register a file or folder as the next version of a model, and return it.
 
         If MLflow is configured and installed, it is registered there too. Raises InputError if there is nothing to register,
-        WorkspaceError if it can't be written, and then leaves nothing behind; MirrorError if only MLflow failed.
+        WorkspaceError if it can't be written (nothing is left then); MirrorError if only MLflow failed.
         """
         path = Path(model_path).expanduser().resolve()
         if not path.exists():
@@ -164,14 +164,14 @@ class Model:
 
     @property
     def onnx(self) -> Path | None:
-        """Its ONNX file: the model itself, or its exported file; None if there is none."""
+        """The ONNX file: the model itself or its exported file; None if there is none."""
         if self.path.suffix == ".onnx":
             return self.path
         return next(iter(sorted((self.folder / "onnx").glob("*.onnx"))), None)
 
     @property
     def mlflow(self) -> dict[str, Any]:
-        """Its identity in MLflow's registry: name, version, run_id; empty if it is not registered there."""
+        """The identity in MLflow's registry: name, version, run_id; empty if it is not registered there."""
         return read_json(self.folder / "mlflow.json")
 
     def find_changed(self) -> Names:
@@ -187,9 +187,9 @@ class Model:
             raise ModelChangedError(Finding("model-changed", f"{self.name}:{self.version}", what, remedy))
 
     def download(self, target_dir: str | Path = ".", exist_ok: bool = False) -> Path:
-        """Copy the model into a folder and return the copy's path; its ONNX file is copied beside it.
+        """Copy the model into a folder and return the copy's path; its ONNX file is copied next to it.
 
-        Raises ModelChangedError if it is not as registered, InputError if something of that name exists.
+        Raises ModelChangedError if it is not as registered, InputError if that name exists there.
         """
         self.check()
         target = Path(target_dir)
@@ -286,8 +286,8 @@ def _metrics(run: RunFolder) -> dict[str, Any]:
 
 
 def _fill(staging: Path, path: Path, record: Mapping[str, object], run: RunFolder | None) -> None:
-    """Put a model's files into a folder, and its record last."""
-    link = run is not None and _has_ended(run)  # a job that goes on would write into what is linked
+    """Write a model's files into a folder, and its record last."""
+    link = run is not None and _has_ended(run)  # a running job would write into linked files
     files = make_private(staging / "files")
     source = source_at(path)
     members = source.files if source and not path.is_dir() else [path]
@@ -311,7 +311,7 @@ def _has_ended(run: RunFolder) -> bool:
 
 
 def _twin(path: Path) -> Path | None:
-    """Return the ONNX file beside a model, if it was exported from the model as it is now."""
+    """Return the ONNX file next to a model, if it was exported from the model as it is now."""
     source = source_at(path)
     if source is None:
         return None
@@ -321,7 +321,7 @@ def _twin(path: Path) -> Path | None:
 
 
 def _bring(source: Path, target: Path, link: bool) -> None:
-    """Link a file, or the files of a folder, if possible; else copy it, private."""
+    """Link a file or the files of a folder if possible; otherwise copy them, private."""
     if source.is_dir():
         make_private(target)
         for one in source.iterdir():
@@ -340,8 +340,8 @@ def _bring(source: Path, target: Path, link: bool) -> None:
 def _publish(staging: Path, place: Path) -> int:
     """Rename a folder to the next version number, and return the number.
 
-    Nobody else can get that number: a rename onto a non-empty folder fails. A file server may have done what it reports as
-    failed (its answer was lost): the record tells.
+    No other process can get that number: a rename onto a non-empty folder fails. A file server may have done what it reports as
+    failed (its answer was lost): the record shows it.
     """
     while True:
         version = max(_numbers(place), default=0) + 1

@@ -1,4 +1,4 @@
-"""Score many files with a model: in shards, by a job array or here, each written whole or not at all, merged in order."""
+"""Score many files with a model: in shards, by a job array or on this machine, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ SHOWN = 5
 
 
 class ScoringFailedError(SlurmtfError):
-    """Shards failed. The finished ones stay: the same command again scores the others."""
+    """Shards failed. The finished ones are kept: repeating the command scores the others."""
 
 
 @dataclass(frozen=True)
 class Scorer:
-    """What scores: a model's file, how it is run, and in which tool environment."""
+    """A model's file, how it is run, and in which tool environment."""
 
     path: Path
     engine: str
@@ -71,7 +71,7 @@ class Scorer:
 
     @property
     def hashes(self) -> dict[str, str]:
-        """The hash of each of its files, which is compared when it is loaded. Raises OSError."""
+        """Return the hash of each file, to be compared when the model is loaded. Raises OSError."""
         return {str(path): sha256(path) for path in self.files}
 
 
@@ -96,12 +96,12 @@ def score(
     packages: Sequence[str] = (),
     tell: Tell | None = None,
 ) -> dict[str, Any]:
-    """Score the rows of files with a model and return the folder of the scores, and figures.
+    """Score the rows of files with a model; return the folder of the scores, and figures.
 
     ``inputs`` are files or patterns; rows are in the order of the files' paths. ``script`` has Azure ML's ``init()`` and
     ``run(data)``. ``batch``: how many rows are scored at a time, by default depending on the size of a row. ``rejects``: a row
-    that can't be scored goes to ``rejects.jsonl``; otherwise it fails its shard. If ``output`` exists, shards that are done are
-    not repeated. ``gpu``: a GPU for each shard; ``packages``: pip packages that the script needs.
+    that can't be scored goes to ``rejects.jsonl``; otherwise its shard fails. If ``output`` exists, finished shards are
+    not repeated. ``gpu``: one GPU for each shard; ``packages``: pip packages that the script needs.
 
     Raises ScoringFailedError if a shard failed; InputError if there is nothing to score, or the folder holds other scores.
     """
@@ -138,7 +138,7 @@ def score(
 def scorer_of(
     model: str | Path | Model, environment: str | None, workspace: str | Path | None, needs: Needs = ANYTHING
 ) -> Scorer:
-    """Return what scores: for a registered model its ONNX file if it has one; a path as it is.
+    """Return the scorer of a model: of a registered one its ONNX file if it has one; of a path the path itself.
 
     Raises ModelChangedError if a registered file has changed, InputError if there is no such model.
     """
@@ -187,7 +187,7 @@ def _check_folder(folder: Path) -> Path:
 def _plan(
     scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
 ) -> dict[str, Any]:
-    """Return everything that decides the scores, which the number of shards does not."""
+    """Return everything that affects the scores, which excludes the number of shards."""
     return {
         "model": str(scorer.path),
         "hashes": scorer.hashes,
@@ -207,9 +207,9 @@ def _plan(
 
 
 def _count_rows(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Path, shards: int) -> dict[str, Any]:
-    """Return the plan with the rows of each file and the number of shards: the one that is there, or a new one.
+    """Return the plan with the rows of each file and the number of shards: the existing one, or a new one.
 
-    Raises InputError if another plan is there, or a file can't be read.
+    Raises InputError if a different plan exists, or a file can't be read.
     """
     known = read_json(folder / PLAN)
     if known:

@@ -23,7 +23,7 @@ Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 
 class Defined(NamedTuple):
-    """What a script binds at its top level: functions by name, and other names (``run = model.predict``, ``import``). ``open``:
+    """The names that a script binds at its top level: functions, and others (``run = model.predict``, ``import``). ``open``:
     it may bind more than can be seen."""
 
     functions: dict[str, Function]
@@ -42,7 +42,7 @@ def check_script(path: str | Path) -> None:
 
 
 def findings_in(text: bytes, name: str) -> list[Finding]:
-    """Return what is wrong with the text of a score script; ``name`` is its name in messages."""
+    """Return the findings about the text of a score script; ``name`` is its name in messages."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -57,7 +57,7 @@ def findings_in(text: bytes, name: str) -> list[Finding]:
 
 
 def _wrong(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]]:
-    """Yield where and what is wrong with one of the functions."""
+    """Yield line and text of each error of one of the functions."""
     function = defined.functions.get(called)
     if function is None:
         if not defined.open and called not in defined.names:
@@ -85,7 +85,7 @@ def _find_defined(tree: ast.Module) -> Defined:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and bound not in functions:
             functions[bound] = node
         elif bound:
-            names.add(bound)  # of several of one name, who knows which
+            names.add(bound)  # with several of one name, it is unknown which one counts
     every = list(ast.walk(tree))
     names.update(name for node in every if isinstance(node, ast.Global) for name in node.names)
     unseen = any(isinstance(node, ast.Name) and node.id in DYNAMIC for node in every)

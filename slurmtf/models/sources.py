@@ -1,4 +1,4 @@
-"""Find saved models in a folder, and which TensorFlow and Keras saved them."""
+"""Find saved models in a folder, and the versions of TensorFlow and Keras that saved them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ class Source:
 
     @property
     def stem(self) -> str:
-        """Its name without a suffix."""
+        """The name without a suffix."""
         name = self.path.name.removesuffix(".meta").removesuffix(".ckpt") if self.kind == "checkpoint" else self.path.stem
         return self.path.name if self.kind == "saved-model" else name
 
     @property
     def files(self) -> list[Path]:
-        """All its files."""
+        """All files of the model."""
         if self.kind == "saved-model":
             return sorted(path for path in self.path.rglob("*") if path.is_file())
         if self.kind == "checkpoint":
@@ -59,7 +59,7 @@ def source_at(path: Path) -> Source | None:
 
 
 def _weights_of(path: Path) -> Path | None:
-    """Return the weights beside a model's JSON: those with its name, else the only ones."""
+    """Return the weights next to a model's JSON: those with its name, else the only ones."""
     if b"class_name" not in path.read_bytes()[:HEAD_BYTES]:
         return None
     named = [path.with_suffix(end) for end in (".weights.h5", ".h5")]
@@ -78,7 +78,7 @@ def _is_weights(path: Path) -> bool:
 
 
 def sources_in(folder: Path) -> list[Source]:
-    """Return the models in a folder and below it, by name; the folders of a SavedModel are not looked into."""
+    """Return the models in a folder and below it, by name; the folders of a SavedModel are not searched."""
     return sorted(_find(folder), key=lambda one: str(one.path))
 
 
@@ -91,8 +91,8 @@ def _find(folder: Path) -> Iterator[Source]:
 
 
 def choose(folder: Path, name: str | None = None) -> Source:
-    """Return the only model in a folder, or the one with a name (relative path, file name or stem). Raises InputError that
-    lists them if it is not exactly one."""
+    """Return the only model in a folder, or the one with a name (relative path, file name or stem). Raises InputError, which
+    lists them, unless there is exactly one."""
     own = source_at(folder)
     found = [own] if own else sources_in(folder) if folder.is_dir() else []
     names = {str(one.path.relative_to(folder)): one for one in found}
@@ -110,7 +110,7 @@ def choose(folder: Path, name: str | None = None) -> Source:
 
 
 def _halves(folder: Path) -> Iterator[str]:
-    """Report what is missing for files that are only half of a model."""
+    """Report what is missing if a file is only half of a model."""
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.suffix == ".json" and path.is_file() and b"class_name" in path.read_bytes()[:HEAD_BYTES]:
             yield f"{path.name} needs its weights beside it, as {path.stem}.weights.h5"
@@ -124,10 +124,10 @@ def tool_for(source: Source, packages: Mapping[str, str]) -> str:
 
 
 def tool_of(keras: str, tensorflow: str, packages: Mapping[str, str]) -> str:
-    """Return the tool environment by the versions of Keras and TensorFlow that a file names (empty: it does not), and of a
+    """Return the tool environment by the versions of Keras and TensorFlow that a file names (empty: none), and those of a
     run's packages.
 
-    Keras decides for what only Keras reads; a graph is TensorFlow's, which reads what older ones wrote.
+    Keras decides for files that only Keras reads; graphs are read by TensorFlow, which reads those of older versions.
     """
     if keras:
         return KERAS_2 if numbers(keras) < (3,) else NEWEST
@@ -156,7 +156,7 @@ def keras_of(source: Source) -> str:
 
 
 def tensorflow_of(source: Source) -> str:
-    """Return the version of TensorFlow that wrote a graph, a SavedModel's or a checkpoint's; empty when it names none.
+    """Return the version of TensorFlow that wrote a graph, a SavedModel's or a checkpoint's; empty if it names none.
 
     It is a field of ``MetaInfoDef`` (tensorflow/core/protobuf/meta_graph.proto: ``tensorflow_version = 5``), which stands
     before the graph; after it comes ``tensorflow_git_version = 6``.

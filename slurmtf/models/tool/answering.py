@@ -30,7 +30,7 @@ TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 
 
 class Refused(NamedTuple):
-    """What is wrong with a request."""
+    """A request is refused; the message says why."""
 
     why: str
 
@@ -54,7 +54,7 @@ def work(path: str) -> int:
     """Load the scorer, describe its inputs, and answer requests until there are no more. Returns the exit code."""
     request = json.loads(Path(path).read_text(encoding="utf-8"))
     out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # what a score script prints goes to the log, line by line: this process may be killed
+    os.dup2(2, 1)  # the output of a score script goes to the log, line by line: this process may be killed
     sys.stdout = os.fdopen(1, "w", 1, encoding="utf-8", errors="backslashreplace", closefd=False)
     try:
         scorer = scorer_of({**request, "cpus": len(os.sched_getaffinity(0))})
@@ -79,13 +79,13 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
     try:
         found = scorer.raw(text) if scorer.raw else scorer.call(data)
         return 200, _json(_plain(found))
-    except Exception as err:  # of the runtime, of the user's script
+    except Exception as err:  # the runtime's, or the user's script's
         traceback.print_exc()
         return refuse(500, f"can't be scored: {type(err).__name__}: {_first_line(err)}")
 
 
 def _take(scorer: Scorer, given: object) -> Any:
-    """Return the content of a request as the scorer takes it, or what is wrong. Raises ValueError and the like."""
+    """Return the content of a request in the scorer's form, or the error. Raises ValueError and the like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
         return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
     data, specs = given["data"], scorer.specs
@@ -118,7 +118,7 @@ def _array(values: object, spec: Spec | None) -> Any:
 
 
 def _plain(value: object) -> Any:
-    """Return a result as JSON: what is not a finite number becomes null."""
+    """Return a result as JSON: numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(name): _plain(own) for name, own in value.items()}
     if isinstance(value, list | tuple) and any(isinstance(one, Mapping | list | tuple) for one in value):

@@ -1,4 +1,4 @@
-"""Read arrays in .npy and .npz files from the front, a number of rows at a time, whatever their size."""
+"""Read arrays of any size in .npy and .npz files from the front, some rows at a time."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Column:
     """An array in an open file. ``shape`` and ``dtype`` are those of a row."""
 
     def __init__(self, file: IO[bytes], size: int) -> None:
-        """Read the head of an array, which begins where the file stands and has ``size`` bytes there.
+        """Read the head of an array, which begins at the file's position and has ``size`` bytes.
 
         Raises ValueError if it has no rows, or not all of them.
         """
@@ -51,7 +51,7 @@ class Column:
             self._file.seek(rows * self._row, os.SEEK_CUR)
 
     def take(self, rows: int) -> Any:
-        """Return the next rows. Raises ValueError if the file ends before."""
+        """Return the next rows. Raises ValueError if the file ends too early."""
         start, self._place = self._place, self._place + rows
         if self._by_column:
             return self._gather_rows(start, rows)
@@ -71,7 +71,7 @@ class Column:
 
     @cached_property
     def _seekable(self) -> tuple[IO[bytes], int]:
-        """Return a file, and where the values begin: for a compressed file, an unnamed copy."""
+        """Return a seekable file and the position of the values; for a compressed file, an unnamed copy."""
         if not isinstance(self._file, zipfile.ZipExtFile):
             return self._file, self._file.tell()
         copy = tempfile.TemporaryFile()  # noqa: SIM115 - open as long as the column is used
@@ -80,7 +80,7 @@ class Column:
         return copy, 0
 
     def blocks(self, size: int) -> Iterator[Any]:
-        """Yield all rows, so many bytes at a time. Raises ValueError if the file ends before."""
+        """Yield all rows in blocks of so many bytes. Raises ValueError if the file ends too early."""
         rows = max(1, size // max(1, self._row))
         for start in range(0, self.length, rows):
             yield self.take(min(rows, self.length - start))
@@ -102,7 +102,7 @@ def columns(path: str) -> dict[str, Column]:
 
 
 def _open(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:
-    """Return a member at its begin. One that is not compressed is read in the file itself, where its rows can be skipped."""
+    """Return a member at its beginning. An uncompressed one is read in the file itself, so that rows can be skipped."""
     if info.compress_type != zipfile.ZIP_STORED:
         return zipped.open(info)
     file = open(path, "rb")  # noqa: SIM115 - the same

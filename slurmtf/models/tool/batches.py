@@ -54,9 +54,9 @@ class Part(NamedTuple):
 
 
 class Scorer(NamedTuple):
-    """What scores a batch. ``specs``: what it takes; None: a script takes what was read.
+    """The function that scores a batch. ``specs``: its inputs; None: a script gets the rows as read.
 
-    ``raw``: a script whose ``run(raw_data)`` takes the text of a request, as in Azure ML; None: it does not.
+    ``raw``: a script whose ``run(raw_data)`` gets the text of a request, as in Azure ML; None: there is none.
     """
 
     call: Callable[[Any], Mapping[str, Any]]
@@ -65,7 +65,7 @@ class Scorer(NamedTuple):
 
 
 def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -> Iterator[Piece]:
-    """Yield where the rows from ``first`` to ``last`` (without it) lie, of all rows in the order of the files."""
+    """Yield the places of the rows from ``first`` to ``last`` (exclusive), of all rows in the order of the files."""
     begin = 0
     for file, count in zip(files, counts, strict=True):
         start, stop = max(first, begin), min(last, begin + count)
@@ -75,13 +75,13 @@ def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -
 
 
 def batches_of(shard: int, shards: int, total: int, batch: int) -> range:
-    """Return the numbers of the batches of a shard: whole batches, so that none depends on how many shards there are."""
+    """Return the numbers of the batches of a shard: whole batches, so that they do not depend on the number of shards."""
     batches = -(-total // batch)
     return range(shard * batches // shards, (shard + 1) * batches // shards)
 
 
 def batch_for(row_bytes: int, total: int) -> int:
-    """Return how many rows are scored at a time by default: what fits, and fewer if there are few rows, so that they can be
+    """Return how many rows are scored at a time by default: as many as fit, or fewer if there are few rows, so that they can be
     shared."""
     few, many = BATCH_ROWS
     return max(1, min(BATCH_BYTES // max(1, row_bytes), many, max(few, total // BATCHES)))
@@ -93,14 +93,14 @@ def block_for(row_bytes: int, batch: int) -> int:
 
 
 def size_of(data: Any) -> int:
-    """Return about how many bytes the rows take."""
+    """Return the approximate size of the rows in bytes."""
     if isinstance(data, Mapping):
         return sum(int(np.asarray(values).nbytes) for values in data.values())
     return sum(size_of(row) for row in data if isinstance(row, Mapping))
 
 
 def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
-    """Read pieces, so many rows at a time. Raises what readers raise, ValueError when a file has not the rows any more."""
+    """Read pieces, so many rows at a time. Raises the readers' errors, and ValueError if a file no longer has the rows."""
     held: list[Part] = []
     room = size
     for piece in found:
@@ -136,7 +136,7 @@ def score_block(
 ) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
     """Return the scores of a block, with the numbers of their rows, and its bad rows.
 
-    ``tell`` gets the number of rows of each batch that is done. A batch that fails is tried row by row: the bad ones are
+    ``tell`` gets the number of rows of each finished batch. A batch that fails is tried row by row: the bad ones are
     named, and the others have their scores.
     """
     total = sum(part.rows for part in parts)
@@ -149,7 +149,7 @@ def score_block(
         try:
             data = _whole(cut_parts(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
             good.append(_answer(scorer, data, numbers[start:stop]))
-        except Exception:  # of the data, of the runtime, of a script: the rows tell which
+        except Exception:  # the data's, the runtime's or a script's: the single rows show which
             for part in cut_parts(parts, start, stop):
                 _by_row(part, scorer, good, bad)
         tell(stop - start)
@@ -178,12 +178,12 @@ def _row_bytes(parts: Sequence[Part]) -> int:
 
 
 def _at_once(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
-    """Return a block as one, whose slices are what each batch would be; None when that is not so, or a row is bad."""
+    """Return a block as a whole, whose slices equal its batches; None if they would not, or a row is bad."""
     if specs is None and len({_face(part.data) for part in parts}) > 1:
-        return None  # together they would get a type that they have not alone
+        return None  # together they would get a type that they do not have alone
     try:
         return _whole(parts, specs)
-    except Exception:  # of any row's data
+    except Exception:  # from the data of any row
         return None
 
 
@@ -194,7 +194,7 @@ def _face(data: object) -> Any:
 
 
 def _numbers(first: int, rows: int) -> Any:
-    """Return the numbers of rows, in four bytes where they fit: of small rows they are half of what is written."""
+    """Return the numbers of rows, in four bytes if they fit: with small rows they are half of the output."""
     return np.arange(first, first + rows, dtype=np.int32 if first + rows <= FEW else np.int64)
 
 
@@ -213,7 +213,7 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     data = [part.data for part in parts]
     if specs is not None:
         if len(data) > 1 and isinstance(data[0], Mapping) and len({_face(one) for one in data}) == 1:
-            data = [join(data)]  # as they were read they are small
+            data = [join(data)]  # as read, they are small
         ready = [feed_arrays(one, specs) if isinstance(one, Mapping) else feed_records(one, specs) for one in data]
         return ready[0] if len(ready) == 1 else join(ready)
     if all(isinstance(one, Mapping) for one in data):

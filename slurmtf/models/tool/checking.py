@@ -1,4 +1,4 @@
-"""Check that an ONNX file does what the model does: run both with onnxruntime and TensorFlow on the same inputs."""
+"""Check that an ONNX file agrees with the model: run them with onnxruntime and TensorFlow on the same inputs."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class RejectedError(Exception):
 
 
 class UnverifiableError(Exception):
-    """The model can't be run, whatever the file: see the message."""
+    """The model itself can't be run; the message says why."""
 
 
 class Model(NamedTuple):
@@ -66,7 +66,7 @@ def _session(path: str) -> Any:
     onnxruntime.set_default_logger_severity(4)
     try:
         return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    except Exception as err:  # its exceptions have no common class but this
+    except Exception as err:  # its exceptions have no other common class
         raise RejectedError(f"onnxruntime refuses it: {_first_line(err).replace(path, 'the file')}") from None
 
 

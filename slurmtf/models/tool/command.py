@@ -1,4 +1,4 @@
-"""The converter's command line, each time in a process of its own that need not import TensorFlow again."""
+"""The converter's command line, each time in a separate process that need not import TensorFlow again."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ TIMEOUT_S = 3600
 
 
 class Asked(NamedTuple):
-    """The words after ``python -m tf2onnx.convert``, and the file for what it prints."""
+    """The arguments of ``python -m tf2onnx.convert``, and the file for its output."""
 
     words: Sequence[str]
     log: str
 
 
 class Command:
-    """Processes forked from one that has imported the converter and runs nothing: TensorFlow is not forked once it has run."""
+    """Processes forked from one that has only imported the converter: TensorFlow must not be forked once it has run."""
 
     def __init__(self) -> None:
-        """Fork that process; it ends with this one. To be called before TensorFlow runs anything."""
+        """Fork that process, which ends with this one. Call it before TensorFlow runs anything."""
         self._line, theirs = Pipe()
         if os.fork() == 0:
             self._line.close()
@@ -35,7 +35,7 @@ class Command:
         theirs.close()
 
     def __call__(self, asked: Asked) -> int:
-        """Run the command, and return its exit code; -N: ended by signal N. Raises EOFError or OSError if none can be run."""
+        """Run the command and return its exit code; -N: ended by signal N. Raises EOFError or OSError if it can't be run."""
         self._line.send(asked)
         code: int = self._line.recv()
         return code
@@ -73,7 +73,7 @@ def _convert(asked: Asked) -> NoReturn:
 
 
 def _redirect(log: str) -> None:
-    """Let standard output and error, TensorFlow's own too, go to a file; there is no input."""
+    """Redirect standard output and error, including TensorFlow's, to a file; there is no input."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     for source, target in ((nothing, 0), (file, 1), (file, 2)):

@@ -44,7 +44,7 @@ def convert_request(path: str, routes: Routes) -> dict[str, Any]:
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=Path(request["output"]).parent))
     try:
         result = _result(request, work, routes)
-    except Exception as err:  # TensorFlow and the converter raise anything: the other requests go on
+    except Exception as err:  # TensorFlow and the converter raise any error: the other requests continue
         traceback.print_exc()
         what = f"{type(err).__name__}: {str(err)[:500]} (in {traceback.extract_tb(err.__traceback__)[-1]})"
         remedy = "export it in the script, model.export('outputs/model'), and then that"
@@ -100,7 +100,7 @@ def _face(served: Served) -> dict[str, Any]:
 
 
 def _keep(file: str, output: str) -> None:
-    """Put the verified file in its place, whole."""
+    """Move the verified file, whole, to its place."""
     with open(file, "rb") as written:
         os.fsync(written.fileno())
     Path(file).chmod(0o600)
@@ -108,7 +108,7 @@ def _keep(file: str, output: str) -> None:
 
 
 def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
-    """Convert with the converter's command line, which may return 0 and have failed. Raises RejectedError."""
+    """Convert with the converter's command line, which may fail with exit code 0. Raises RejectedError."""
     printed = Path(f"{file}.log")
     try:
         code = command(Asked([*served.source, "--output", file, "--opset", str(opset)], str(printed)))

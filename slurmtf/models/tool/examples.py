@@ -12,7 +12,7 @@ HEAD, TAIL = 12, 4
 
 
 def count(path: str) -> int:
-    """Return how many records a file has, which are not read. Raises OSError or ValueError."""
+    """Return the number of records of a file without reading them. Raises OSError or ValueError."""
     with open(path, "rb") as file:
         return sum(1 for _ in _lengths(file))
 
@@ -28,7 +28,7 @@ def frames(path: str, start: int) -> Iterator[bytes]:
 
 
 def _lengths(file: IO[bytes]) -> Iterator[int]:
-    """Yield the length of each record, with the file at its begin, where it has to stand when the next one is asked for.
+    """Yield the length of each record, with the file at its beginning; the file must be there again before the next one.
 
     Raises ValueError for a file that ends in the middle of a record.
     """
@@ -44,7 +44,7 @@ def _lengths(file: IO[bytes]) -> Iterator[int]:
 
 
 def features(data: bytes) -> dict[str, list[Any]] | None:
-    """Return the features of a ``tf.train.Example``, each as a list; None when the record is none."""
+    """Return the features of a ``tf.train.Example``, each as a list; None if the record is not one."""
     try:
         found: dict[str, list[Any]] = {}
         for every in _fields(data, 1):
@@ -76,7 +76,7 @@ def _integers(data: bytes) -> Iterator[int]:
 
 
 def _fields(data: bytes, wanted: int, packed: bool = False) -> list[bytes]:
-    """Return the values of one field of a message; ``packed``: a number that stands alone counts for a list of one."""
+    """Return the values of one field of a message; ``packed``: a single number counts as a list of one."""
     found, place = [], 0
     while place < len(data):
         key, place = _varint(data, place)

@@ -47,15 +47,15 @@ def cast(values: Any, dtype: str) -> Any:
 
 
 def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return records as a batch. Raises ValueError with what is wrong with one."""
+    """Return records as a batch. Raises ValueError if one is wrong."""
     try:
         return _of_table(records, specs)
-    except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each as it is
+    except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each one as it is
         return join([feed_record(record, specs) for record in records])
 
 
 def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return records of plain values, all with the same names, column by column; what is no such table raises anything."""
+    """Return records of plain values, all with the same names, column by column. Raises any error if they are no such table."""
     names = list(records[0])
     if any(getattr(value, "ndim", 0) for value in records[0].values()):
         raise ValueError("arrays in a table")
@@ -77,7 +77,7 @@ def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, An
 
 
 def feed_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
-    """Return a record as a batch of one. Raises ValueError with what is wrong with it."""
+    """Return a record as a batch of one. Raises ValueError if it is wrong."""
     if isinstance(record, BadRow):
         raise ValueError(record.why)
     if len(specs) == 1 and not specs.keys() & record.keys():
@@ -103,7 +103,7 @@ def _value(value: object, spec: Spec) -> Any:
 
 
 def _numbers(value: object, dtype: str) -> Any:
-    """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError with the one that is none."""
+    """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError naming one that is not a number."""
     found = np.asarray(value)
     try:
         return cast(found, dtype)

@@ -15,9 +15,9 @@ BLOCK = 1024 * 1024
 
 @contextmanager
 def whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
-    """Open a file to write under a temporary name beside it, private; it gets its own when all is written. Raises OSError.
+    """Open a private temporary file next to the target, for writing; it gets the target's name once complete. Raises OSError.
 
-    ``lasting``: also after a power cut, for which the disk is waited for.
+    ``lasting``: wait for the disk, so that the file survives a power cut.
     """
     target = Path(path)
     partial = target.with_name(f".{target.name}.{os.urandom(4).hex()}")
@@ -34,7 +34,7 @@ def whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
 
 
 def sha256(path: str | Path) -> str:
-    """Return the SHA-256 of a file; empty when there is none."""
+    """Return the SHA-256 of a file; empty if it does not exist."""
     found = hashlib.sha256()
     try:
         with open(path, "rb") as file:

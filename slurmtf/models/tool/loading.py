@@ -30,7 +30,7 @@ NO_WEIGHT = re.compile(
 
 
 class LoadError(Exception):
-    """A model can't be loaded: what is wrong, and what to do."""
+    """A model can't be loaded; has the reason and the remedy."""
 
     def __init__(self, what: str, remedy: str, **facts: object) -> None:
         self.what, self.remedy, self.facts = what, remedy, facts
@@ -38,7 +38,7 @@ class LoadError(Exception):
 
 
 class Served(NamedTuple):
-    """A model to convert. ``source`` are the converter's words for it, ``function`` is for the converter's other way.
+    """A model to convert. ``source`` are the converter's arguments for it; ``function`` is for its Python interface.
 
     ``layers``: name and class of each layer of Keras; ``nodes``: name and operation of each node of the graph.
     """
@@ -63,7 +63,7 @@ def spec_of(tensor: Any) -> Spec:
 
 
 def load(request: Mapping[str, Any], work: Path) -> Served:
-    """Return the model of a request; ``work`` is a folder for what has to be written. Raises LoadError."""
+    """Return the model of a request; ``work`` is a folder for temporary files. Raises LoadError."""
     kind, path = request["kind"], request["model"]
     if kind == "saved-model":
         return load_saved_model(path, request.get("signature"))
@@ -76,7 +76,7 @@ def load_saved_model(path: str, name: str | None) -> Served:
     """Return a signature of a SavedModel: the named one, ``serving_default``, or the only one. Raises LoadError."""
     try:
         loaded = tf.saved_model.load(path)
-    except Exception as err:  # TensorFlow's: another version's operations, a broken file
+    except Exception as err:  # TensorFlow's errors: another version's operations, a broken file
         raise LoadError(
             f"TensorFlow {tf.__version__} can't load it: {_brief(err)}", "was it saved by another version?"
         ) from None
@@ -116,11 +116,11 @@ def _tensor(value: object, spec: Spec) -> Any:
 
 
 def weights_bytes(source: Sequence[str]) -> int:
-    """Return how many bytes the weights of what the converter is given take, those of optimizers apart."""
+    """Return the size in bytes of the weights that the converter gets, without those of optimizers."""
     path = source[1]
     prefix = path.removesuffix(".meta") if source[0] == "--checkpoint" else f"{path}/variables/variables"
     if not Path(f"{prefix}.index").is_file():
-        return 0  # frozen: the weights are in the graph, which holds 2 GB at most too
+        return 0  # frozen: the weights are in the graph, which is also limited to 2 GB
     reader = tf.train.load_checkpoint(prefix)
     types = reader.get_variable_to_dtype_map()
     shapes = reader.get_variable_to_shape_map().items()
@@ -129,7 +129,7 @@ def weights_bytes(source: Sequence[str]) -> int:
 
 
 def graph_facts(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:
-    """Return the nodes of a SavedModel, and its constants that a table may hold: texts and integers."""
+    """Return the nodes of a SavedModel, and the constants that may belong to tables: texts and integers."""
     from tensorflow.core.protobuf import saved_model_pb2  # noqa: PLC0415
 
     proto = saved_model_pb2.SavedModel()
@@ -172,7 +172,7 @@ def keras_model(kind: str, path: str, weights: str | None) -> Any:
             model.load_weights(weights)
             return model
         return keras.models.load_model(path, compile=False)
-    except Exception as err:  # Keras's: another generation's file, classes that it does not know, code in a Lambda
+    except Exception as err:  # Keras's errors: a file of another generation, unknown classes, code in a Lambda
         raise _unloadable(keras.__version__, err) from None
 
 
@@ -210,7 +210,7 @@ def load_keras(model: Any, work: Path) -> Served:
     layers = [(layer.name, type(layer).__name__) for layer in _layers(model)]
     try:
         tf.saved_model.save(module, folder, signatures={NO_NAME: signature})
-    except Exception:  # of Keras 3's random layers: their seeds hang on nothing
+    except Exception:  # seeds of Keras 3's random layers, which nothing refers to
         refused = refusal(layers, (), "")
         raise LoadError(refused["what"], refused["remedy"], code=refused["code"], layers=refused["layers"]) from None
     return load_saved_model(folder, NO_NAME)._replace(layers=layers)
@@ -273,7 +273,7 @@ def _tensor_of(graph: Any, name: str, candidates: Mapping[str, object]) -> Any:
 
 
 def _candidates(graph: Any) -> dict[str, list[str]]:
-    """Return what inputs and outputs may be: placeholders, and what layers end with, the last ones."""
+    """Return candidates for inputs and outputs: placeholders, and the last operations of layers."""
     ops = [op for op in graph.get_operations() if not _is_of_training(op.name)]
     inputs = [op.outputs[0] for op in ops if op.type in ("Placeholder", "PlaceholderWithDefault")]
     ends = [op.outputs[0] for op in ops if op.type in ENDS]

@@ -1,4 +1,4 @@
-"""Rows of data files, read from the front. Arrays come as arrays, records as one mapping for each row."""
+"""Rows of data files, read from the front. Arrays are returned as arrays, records as one mapping for each row."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class BadRow(NamedTuple):
 
 
 class Format(NamedTuple):
-    """How one kind of file is read: ``count(path)`` its rows; ``rows(path, start)`` from a row on."""
+    """How one kind of file is read: ``count(path)`` returns the number of rows, ``rows(path, start)`` those from a row on."""
 
     count: Callable[[str], int]
     rows: Callable[[str, int], Take]
@@ -46,7 +46,7 @@ UNREADABLE = (OSError, ValueError, ImportError, zipfile.BadZipFile, UnreadableEr
 
 
 def format_of(path: str) -> Format:
-    """Return how a file is read, by its suffix. Raises UnreadableError."""
+    """Return the format of a file, by its suffix. Raises UnreadableError."""
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
         raise UnreadableError(f"is in none of the formats that can be read: {', '.join(FORMATS)}")
@@ -76,7 +76,7 @@ def _csv(path: str) -> Iterator[Any]:
 
 
 def _check_heading(names: Sequence[str]) -> None:
-    """Raise UnreadableError for what is no heading: numbers, unless they count the columns, as pandas does; one name twice."""
+    """Raise UnreadableError if a row is no heading: numbers, unless they number the columns as in pandas; duplicate names."""
     twice = sorted({name for name in names if names.count(name) > 1})
     if names and all(map(_is_number, names)) and list(names) != [str(number) for number in range(len(names))]:
         raise UnreadableError("its first line has numbers and no names of columns: put a heading before it")
@@ -128,7 +128,7 @@ def _image(path: str) -> Iterator[Any]:
         with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
             yield {"": _pixels(image)} if frames == 1 else BadRow(f"has {frames} frames: save each as an image of its own")
-    except Exception as err:  # Pillow's: of broken files SyntaxError, struct.error ...; of one too large, a class of its own
+    except Exception as err:  # Pillow's errors: SyntaxError, struct.error ... for broken files; another for one too large
         yield BadRow(f"can't be read as an image: {err}")
 
 
@@ -142,7 +142,7 @@ def _take(rows: Iterable[object]) -> Take:
 
 
 def _of_records(read: Callable[[str], Iterator[Any]]) -> Format:
-    """Return a format whose rows have to be read one after the other."""
+    """Return a format whose rows must be read one after the other."""
     return Format(lambda path: sum(1 for _ in read(path)), lambda path, start: _take(itertools.islice(read(path), start, None)))
 
 

@@ -1,4 +1,4 @@
-"""Why a model can't be converted, in the words of its layers, and what to do. Pure."""
+"""Why a model can't be converted, by its layers, and what to do. Pure."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ OPS = {
 
 
 def find_unsupported(log: str) -> list[tuple[str, str]]:
-    """Return the operations that the converter says it does not support: the node's name, and the operation."""
+    """Return name and operation of each node that the converter reports as unsupported."""
     return list(dict.fromkeys((found["node"], found["op"]) for found in UNSUPPORTED.finditer(log)))
 
 
 def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> dict[str, Any]:
-    """Return what is to be said of a model that no route could convert.
+    """Return the refusal of a model that no route could convert.
 
     ``layers`` are the names and classes of the model's layers, ``nodes`` the names and operations of its graph, ``log`` what
     the converter printed.
@@ -71,13 +71,13 @@ def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log
 
 
 def _by_class(layers: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """Return the layers that are known for it. StringLookup converts on some routes: it is named where nothing else is."""
+    """Return layers of unsupported classes. StringLookup converts on some routes: it is named if nothing else is."""
     found = [(name, kind) for name, kind in layers if kind in LAYERS]
     return [one for one in found if one[1] != "StringLookup"] or found
 
 
 def _by_op(nodes: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
-    """Return layers by the operations that betray them; the name of a node holds that of its layer."""
+    """Return layers by their unsupported operations; a node's name contains that of its layer."""
     known = [(OPS[op], node) for node, op in nodes if op in OPS]
     kinds = list(dict.fromkeys(kind for kind, _ in known))
     surest = next((kind for kind in OPS.values() if kind in kinds), None)
@@ -85,16 +85,16 @@ def _by_op(nodes: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
 
 
 def layer_of(node: str) -> str:
-    """Return the layer's name in a node's: ``model/hashing/StringToHashBucketFast`` is of ``hashing``.
+    """Return the layer's name in a node's: ``hashing`` in ``model/hashing/StringToHashBucketFast``.
 
-    A graph that was inlined has the names of functions before it, as in ``StatefulPartitionedCall/model/hashing/...``.
+    In an inlined graph it is preceded by the names of functions, as in ``StatefulPartitionedCall/model/hashing/...``.
     """
     parts = [part for part in node.partition(":")[0].split("/") if not re.match(r"(Stateful)?PartitionedCall", part)]
     return parts[-2] if len(parts) > 1 else parts[-1] if parts else node
 
 
 def size_refusal(weights: int) -> dict[str, Any] | None:
-    """Return why a model with so many bytes of weights is not converted; None when it can be."""
+    """Return why a model with so many bytes of weights is not converted; None if it can be."""
     if weights < LARGEST:
         return None
     what = f"its weights take {weights / 1e9:.1f} GB, and an ONNX file holds 2 GB at most"

@@ -1,4 +1,4 @@
-"""Scores on disk: collected in memory up to a limit, then in parts; parts become one file without being held."""
+"""Scores on disk: collected in memory up to a limit, then in parts, which become one file without being read as a whole."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Scores = Mapping[str, Any]
 
 
 class Array(NamedTuple):
-    """An array of a file that is written: its rows come in blocks, each of its own length."""
+    """An array to write: its rows come in blocks of any length."""
 
     dtypes: frozenset[Any]
     shapes: frozenset[tuple[int, ...]]
@@ -32,15 +32,15 @@ class Array(NamedTuple):
 
 
 class Results:
-    """The scores of a shard, which come batch by batch and become one file."""
+    """The scores of a shard, added batch by batch and written to one file."""
 
     def __init__(self, target: Path) -> None:
         self._target, self._held, self._bytes = target, list[Scores](), 0
         self._parts: list[Path] = []
-        self._mark = os.urandom(4).hex()  # who goes on with it elsewhere, believed to be dead, has parts of its own
+        self._mark = os.urandom(4).hex()  # another process that still works on it, believed dead, has its own parts
 
     def add(self, scores: Scores) -> None:
-        """Take the scores of further rows. Raises OSError, or ValueError if they don't fit to the others."""
+        """Add the scores of further rows. Raises OSError, or ValueError if they don't fit the others."""
         self._held.append(scores)
         self._bytes += sum(values.nbytes for values in scores.values())
         if self._bytes > HELD_BYTES:
@@ -53,7 +53,7 @@ class Results:
             return
         self._write_part()
         concatenate(self._parts, self._target)
-        for part in self._target.parent.glob(f"{self._target.stem}.part-*"):  # of one that was killed, too
+        for part in self._target.parent.glob(f"{self._target.stem}.part-*"):  # including those of a killed process
             part.unlink(missing_ok=True)
 
     def _write_part(self) -> None:
@@ -69,7 +69,7 @@ class Results:
 
 
 def concatenate(parts: Sequence[Path], target: Path) -> None:
-    """Write the arrays of .npz files, those of one name one after the other, into one file.
+    """Concatenate the arrays of .npz files by name, into one file.
 
     Parts without rows are left out. Raises OSError, or ValueError if they don't fit together.
     """
@@ -103,7 +103,7 @@ def _check(names: Iterable[str]) -> None:
 
 
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
-    """Write an .npz file, block by block. One without arrays gets that of the rows' numbers."""
+    """Write an .npz file, block by block. A file without arrays gets that of the row numbers."""
     with zipfile.ZipFile(file, "w") as zipped:
         for name, array in (arrays or {ROW: _of_blocks([np.zeros(0, np.int64)])}).items():
             if len(array.shapes) > 1:
@@ -117,7 +117,7 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
 
 
 def _gather(blocks: Iterable[Any]) -> Iterator[Any]:
-    """Yield blocks joined to larger ones: each that a zip file gets costs it time."""
+    """Yield blocks joined to larger ones: each write to a zip file costs time."""
     held, size = list[Any](), 0
     for values in blocks:
         held.append(values)

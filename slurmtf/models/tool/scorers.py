@@ -1,4 +1,4 @@
-"""What scores: the user's script, or the model in its runtime."""
+"""Scorers: the user's script, or the model in its runtime."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class ModelChangedError(Exception):
 
 
 class ScriptError(Exception):
-    """A score script can't be used: where, in its user's words, and why; ``cause`` is what it raised."""
+    """A score script can't be used: its place, as its user knows it, and the reason; ``cause`` is the script's exception."""
 
     def __init__(self, where: str, why: str, cause: BaseException | None = None) -> None:
         self.where, self.why, self.cause = where, why, cause
@@ -40,7 +40,7 @@ class ScriptError(Exception):
 
 
 def kind_of(err: BaseException | None) -> str:
-    """Return what failed, where its user can do something about it: "module", "model" or "space"; else empty."""
+    """Return the kind of a failure that the user can remedy: "module", "model" or "space"; otherwise empty."""
     if isinstance(err, ScriptError):
         return kind_of(err.cause)
     if isinstance(err, OSError) and err.errno in FULL:
@@ -49,7 +49,7 @@ def kind_of(err: BaseException | None) -> str:
 
 
 def scorer_of(plan: Mapping[str, Any]) -> Scorer:
-    """Return what scores by a plan, with so many CPUs. Raises ModelChangedError, and what the script or the runtime does."""
+    """Return the scorer of a plan, with so many CPUs. Raises ModelChangedError, and errors of the script or the runtime."""
     changed = [path for path, known in plan["hashes"].items() if sha256(path) != known]
     if changed:
         raise ModelChangedError(f"{', '.join(changed)} is not what it was when this was submitted")
@@ -70,7 +70,7 @@ def _load_onnx(path: str, gpu: bool, cpus: int) -> Scorer:
     import onnxruntime  # noqa: PLC0415
 
     if gpu:
-        onnxruntime.preload_dlls()  # CUDA's libraries of pip packages, which no path leads to
+        onnxruntime.preload_dlls()  # CUDA's libraries from pip packages, which are in no search path
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = cpus
     session = onnxruntime.InferenceSession(path, options, providers=[*([CUDA] if gpu else []), "CPUExecutionProvider"])
@@ -115,7 +115,7 @@ def _load_script(path: str, model: str, called: str) -> Scorer:
 
 @contextmanager
 def _translate_errors(path: str, called: str) -> Iterator[None]:
-    """Raise what a script raises as a ScriptError, with the script's own line."""
+    """Raise a script's exceptions as ScriptError, with the script's own line."""
     try:
         yield
     except (Exception, SystemExit) as err:
@@ -133,7 +133,7 @@ def _signature(module: object, name: str, called: str, *arguments: str) -> inspe
         raise ScriptError(called, f"has no function {name}({', '.join(arguments)})")
     try:
         found = inspect.signature(function)
-    except ValueError:  # a built-in's, which tells none
+    except ValueError:  # a built-in without a signature
         return inspect.Signature()
     try:
         found.bind(*arguments)
@@ -143,7 +143,7 @@ def _signature(module: object, name: str, called: str, *arguments: str) -> inspe
 
 
 def _read(answer: object) -> Any:
-    """Return what a script that takes JSON answers, which may be JSON too."""
+    """Return the result of a script that takes JSON; it may be JSON as well."""
     return json.loads(answer) if isinstance(answer, str) else answer
 
 

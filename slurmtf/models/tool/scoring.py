@@ -1,4 +1,4 @@
-"""Scoring many files, shard by shard, each written whole or not at all."""
+"""Score many files, shard by shard, each written whole or not at all."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TELL_S = 2.0
 
 
 class RowError(Exception):
-    """A row can't be scored, and rejects are not wanted."""
+    """A row can't be scored, and rejects are not allowed."""
 
     def __init__(self, file: str, row: int, why: str) -> None:
         self.file, self.row, self.why = file, row, why
@@ -33,7 +33,7 @@ class BatchError(Exception):
 
 
 def count(path: str) -> int:
-    """Write down how many rows each file has, and how large a row is; a file that can't be read is named.
+    """Record how many rows each file has, and how large a row is; an unreadable file is named.
 
     Returns the exit code.
     """
@@ -50,7 +50,7 @@ def count(path: str) -> int:
 
 
 def _sizes(plan: Mapping[str, Any], counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
-    """Return how large a row is, and how many a batch has; a file whose first row can't be read becomes ``unreadable``."""
+    """Return the size of a row and the rows of a batch; a file whose first row can't be read is added to ``unreadable``."""
     first = next((file for file, rows in zip(plan["files"], counts, strict=True) if rows), None)
     try:
         row_bytes = size_of(format_of(first).rows(first, 0)(1)) if first else 0
@@ -92,7 +92,7 @@ def _all_scored(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
 
 
 def check_batch(specs: Mapping[str, Spec] | None, batch: int) -> None:
-    """Raise BatchError where a model takes no rows, or so many at a time that are not a ``batch``."""
+    """Raise BatchError if a model takes no rows, or a fixed number of rows other than ``batch``."""
     if specs is not None and not specs:
         raise BatchError("the model has no inputs: there is nothing to score")
     fixed = {spec.shape[0] for spec in (specs or {}).values() if spec.is_fixed and spec.shape}
@@ -112,7 +112,7 @@ def _score(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
         write_json(_place(plan, shard, ".failed"), {"file": err.file, "row": err.row, "why": err.why})
         print(f"shard {shard}: {err}", flush=True)
         return 1
-    except Exception as err:  # of the user's script, of the runtime, of the disk
+    except Exception as err:  # the user's script's, the runtime's or the disk's
         _note_failure(plan, shard, err)
         return 1
     return 0
@@ -125,7 +125,7 @@ def _note_failure(plan: Mapping[str, object], shard: int, err: BaseException) ->
 
 
 class _Progress:
-    """How far a shard is, in a file of its own, every few seconds."""
+    """The progress of a shard, written to a file every few seconds."""
 
     def __init__(self, path: Path) -> None:
         self._path, self._began, self._told, self.rows = path, time.monotonic(), 0.0, 0
@@ -137,7 +137,7 @@ class _Progress:
 
     @property
     def cpu_seconds(self) -> float:
-        """Of all threads."""
+        """Return the CPU time of all threads."""
         return time.process_time() - self._cpu
 
     def __call__(self, rows: int) -> None:

@@ -1,4 +1,4 @@
-"""A model behind HTTP: waitress takes the requests, a process of its own scores them, which a bad request may end."""
+"""A model behind HTTP: waitress takes the requests, and a separate process, which a bad request may end, scores them."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ Environ = Mapping[str, Any]
 
 
 class StartError(Exception):
-    """What scores can't be loaded; the log says why."""
+    """The scorer can't be loaded; the log says why."""
 
 
 class Worker:
-    """The process that scores, one request at a time. One that takes too long, or ends, is started again at once."""
+    """The scoring process, which takes one request at a time. If it takes too long or ends, it is restarted at once."""
 
     def __init__(self, command: Sequence[str], limit: float, start_limit: float) -> None:
-        """``limit``: seconds for a request, the wait for those before it apart; ``start_limit``: for each start."""
+        """``limit``: seconds for a request, without the wait for earlier ones; ``start_limit``: seconds for each start."""
         self._command, self._limit, self._start_limit = command, limit, start_limit
         self._lock = threading.Lock()
         self._process: Any = None
         self._began, self._ready = 0.0, False
 
     def start(self) -> bytes:
-        """Start it, and return what it says of itself. Raises StartError."""
+        """Start the process and return its description of itself. Raises StartError."""
         self._begin()
         return self._greeting(self._start_limit)
 
     def ask(self, body: bytes) -> Spoken:
-        """Return the status and body of the answer."""
+        """Return the status and body of the response."""
         if not self._lock.acquire(timeout=self._limit):
             return refuse(503, "busy with earlier requests: try again")
         try:
@@ -118,7 +118,7 @@ class Worker:
         process.kill()
         code: int = process.wait()
         for pipe in (process.stdin, process.stdout):
-            with contextlib.suppress(OSError):  # what was written to it and never read
+            with contextlib.suppress(OSError):  # what was written to it but never read
                 pipe.close()
         return code
 
@@ -156,9 +156,9 @@ class Service:
 
 
 def serve(path: str) -> int:
-    """Serve what a request asks for, until it is ended. Returns the exit code.
+    """Serve the model of a request until terminated. Returns the exit code.
 
-    Where, stands in ``outputs/endpoint.json``; the token in ``outputs/authorization``, as a header for ``curl -H @FILE``.
+    The address is in ``outputs/endpoint.json``, the token in ``outputs/authorization``, as a header for ``curl -H @FILE``.
     """
     import waitress  # noqa: PLC0415 - of this program alone
 
@@ -197,14 +197,14 @@ def _tell(host: str, port: int, token: str) -> None:
 
 
 def _address() -> str:
-    """Return this node's own address, for whoever can't resolve its name: as Slurm knows it (srun(1), OUTPUT ENVIRONMENT
+    """Return this node's own address, for clients that can't resolve its name: as Slurm knows it (srun(1), OUTPUT ENVIRONMENT
     VARIABLES: that of the node where srun was started, which is this one), else that of the way out."""
     known = os.environ.get("SLURM_LAUNCH_NODE_IPADDR")
     if known:
         return known
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as way:
         try:
-            way.connect(("192.0.2.1", 9))  # of no machine (RFC 5737); nothing is sent
+            way.connect(("192.0.2.1", 9))  # no machine has it (RFC 5737); nothing is sent
             return str(way.getsockname()[0])
         except OSError:
             return LOOPBACK

@@ -294,7 +294,7 @@ def test_a_module_is_found_from_the_source_and_may_import_relatively(tmp_path: P
         ("train.py", "try:\n    from . import a\nexcept ImportError:\n    import a\n", False, 0, 0),
     ],
 )
-def test_relative_imports_beyond_the_package_are_handled(
+def test_relative_imports_beyond_the_package_are_recognized(
     tmp_path: Path, script: str, text: str, is_module: bool, relative: int, levels: int
 ) -> None:
     facts = examine(tree(tmp_path, {script: text}), script, is_module)

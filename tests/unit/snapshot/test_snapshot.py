@@ -105,7 +105,7 @@ def test_outputs_and_logs_are_left_out_only_at_the_top(root: Path) -> None:
     assert names(collect(root)) == ["mylogs/c", "outputs2", "sub/logs/b", "sub/outputs/a"]
 
 
-def test_a_git_worktree_is_recognized(root: Path) -> None:
+def test_the_git_file_of_a_worktree_is_left_out(root: Path) -> None:
     """In a worktree, .git is a file that names the repository."""
     fill(root, ".git", "module/.git", "train.py")
     assert names(collect(root)) == ["train.py"]
@@ -231,7 +231,7 @@ def test_a_workspace_around_the_source_is_not_left_out(root: Path) -> None:
     assert names(collect(root, [root.parent])) == ["train.py"]
 
 
-def test_the_source_may_be_the_workspace(root: Path) -> None:
+def test_a_workspace_that_is_the_source_is_refused(root: Path) -> None:
     fill(root, "train.py", "exp/run/plan.json")
     (finding,) = refused(root, outside=[root])
     assert (finding.code, finding.where) == ("source-is-workspace", str(root))

@@ -24,7 +24,7 @@ Git = Callable[..., str]
 
 
 def git_in(folder: Path) -> Git:
-    """Return git's output, without the user's settings."""
+    """Return a function that runs git without the user's settings."""
     environ = {"PATH": os.environ["PATH"], "HOME": str(folder), "GIT_CONFIG_NOSYSTEM": "1", "GIT_CEILING_DIRECTORIES": "/"}
     who = ["-c", "user.name=ada", "-c", "user.email=ada@example.org", "-c", "core.quotePath=off"]
 

@@ -25,7 +25,7 @@ Change = Callable[[Path], None]
 
 
 def while_read(monkeypatch: pytest.MonkeyPatch, path: Path, *changes: Change) -> None:
-    """Change a file each time that it has been read to its end."""
+    """Apply the next change to a file after each of its reads."""
     waiting = list(changes)
     reads = os.read
 

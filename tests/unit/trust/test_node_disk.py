@@ -19,7 +19,7 @@ def places(local: Path, other: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("mode", "usable"), [(0o700, True), (0o755, True), (0o1777, True), (0o777, False), (0o757, False)])
-def test_the_mode_of_storage_local_must_be_private(common: Path, mode: int, usable: bool) -> None:
+def test_storage_local_is_used_only_with_a_safe_mode(common: Path, mode: int, usable: bool) -> None:
     local, other = common / "local", common / "other"
     local.mkdir()
     local.chmod(mode)

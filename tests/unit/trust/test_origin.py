@@ -19,7 +19,7 @@ OURS = {"profile": "site_configs/here.yaml", "template": "templates/base.sh.j2"}
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
-    """A working directory with a profile, and a template that extends ours."""
+    """A working directory with a profile, and a template that ours extends."""
     (tmp_path / "train.py").write_text("")
     for name in ("site_configs", "templates"):
         (tmp_path / ".slurmtf" / name).mkdir(parents=True)
