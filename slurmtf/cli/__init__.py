@@ -17,7 +17,7 @@ def main() -> None:
     try:
         run()
     finally:
-        gc.freeze()  # Python's end looks through all once more: a sixth of a command's CPU time
+        gc.freeze()  # else Python collects garbage once more at its end: a sixth of a command's CPU time
 
 
 __all__ = ["main"]

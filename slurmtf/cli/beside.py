@@ -18,7 +18,7 @@ def run_beside(work: Callable[[], T]) -> Future[T]:
     def run() -> None:
         try:
             future.set_result(work())
-        except BaseException as err:  # raised where the result is asked for
+        except BaseException as err:  # raised when the result is requested
             future.set_exception(err)
 
     threading.Thread(target=run, daemon=True).start()

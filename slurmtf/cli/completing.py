@@ -39,7 +39,7 @@ def sites(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[C
 
 
 def words(*known: str) -> Completer:
-    """Offer these."""
+    """Complete these words."""
 
     def offer(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:  # noqa: ARG001
         return _of(known, incomplete)

@@ -21,7 +21,7 @@ OUTPUT_LOST = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG, errno.EBADF)
 
 
 def report(error: Exception) -> int:
-    """Report an error of ours, of the command line or of the system, and return the exit code. Raises any other again."""
+    """Report an error of slurmtf, the command line or the system, and return the exit code. Raises others again."""
     if isinstance(error, SlurmtfError):
         return fail(error)
     if isinstance(error, click.ClickException):

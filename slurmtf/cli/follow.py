@@ -23,7 +23,7 @@ METRIC_S = 10.0
 
 
 class _WithMetric:
-    """Prints a log, and the last value of the run's primary metric beside it."""
+    """Prints a log, and next to it the last value of the run's primary metric."""
 
     def __init__(self, reader: LogReader | None, run: Run, name: str) -> None:
         self._reader = reader

@@ -76,7 +76,7 @@ def summary(found: Sequence[RunSeries], all_ranks: bool) -> str:
 
 
 def others_table(found: Sequence[OtherOf], all_ranks: bool) -> str:
-    """Return a table of what was logged and is no number."""
+    """Return a table of logged values that are no numbers."""
     if not found:
         return ""
     heading = ["RUN", *(["TASK"] if all_ranks else []), "ALSO LOGGED", "WHAT", "VALUE"]

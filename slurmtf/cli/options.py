@@ -133,7 +133,7 @@ def _estimator_without(wrong: Collection[str], target: str, overrides: dict[str,
 
 
 def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str], findings: Findings) -> None:
-    """Find what is wrong with the plan of a training job without what is known to be wrong.
+    """Find the errors in the plan of a training job, leaving out the parameters known to be wrong.
 
     An unknown key may be meant for any other that is missing then: only what was given counts beside it.
     """

@@ -45,7 +45,7 @@ LONGEST_CELL = 100
 
 
 class _Mode:
-    """How the command that runs reports: as JSON or as text, and by which flag each of its parameters is set."""
+    """How the running command reports: as JSON or as text, and which flag sets each of its parameters."""
 
     json = False
     flags: ClassVar[dict[str, str]] = {}
@@ -133,7 +133,7 @@ def note(text: str, **style: Any) -> None:
 
 
 def spinner() -> Any:
-    """Return a spinner on standard error; None if nobody would see it."""
+    """Return a spinner on standard error; None if it would not be visible."""
     if not sys.stderr.isatty() or wants_json():
         return None
     from rich.console import Console  # noqa: PLC0415 - 40 ms that only a terminal pays

@@ -118,7 +118,7 @@ def elapsed(state: RunState | Brief) -> float | None:
 
 
 def _advice(run: RunFolder, state: RunState) -> str:
-    """Return what to do about a run that failed, or has no job."""
+    """Return the advice for a run that failed or has no job."""
     if state.status is RunStatus.NOT_STARTED:
         return "if its submission was interrupted before it had a job, the next submission cleans it up: submit it again"
     if state.status is not RunStatus.FAILED or state.outcome is None:

@@ -155,7 +155,7 @@ def advice(sweep: str, state: RunState, facts: SweepFacts) -> str:
 
 
 def as_csv(facts: SweepFacts, of_sweep: RunStatus) -> str:
-    """Return all trials as CSV: a column for each parameter behind those of the trial."""
+    """Return all trials as CSV: a column for each parameter after those of the trial."""
     names = list(dict.fromkeys(name for trial in facts.trials for name in trial.point.values))
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")

@@ -68,7 +68,7 @@ def keys_in(text: str) -> Iterator[str]:
 
 @dataclass(frozen=True)
 class Line:
-    """A run of the table: its cells, and what a filter looks for in them; ``over`` where it has ended, and how."""
+    """A run of the table: its cells, and the texts that a filter searches; ``over``: how it ended, if it has."""
 
     run_id: str
     cells: tuple[str, ...]
@@ -81,8 +81,8 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """The runs, which of them is chosen, and the filter; ``told`` is what came of the last action,
-    ``late`` that an answer has not come yet."""
+    """The runs, the selected one, and the filter; ``told`` is the result of the last action,
+    ``late`` that an answer is still pending."""
 
     lines: tuple[Line, ...] = ()
     chosen: str = ""

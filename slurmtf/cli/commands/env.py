@@ -41,7 +41,7 @@ def command() -> None:
 
 
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to a command the options that say which store is meant; it gets an :class:`EnvironmentStore`."""
+    """Add to a command the options that select the store; it gets an :class:`EnvironmentStore`."""
 
     def with_store(site: str | None, workspace: str | None, **options: object) -> Any:
         found = resolve_target(site, "site")
@@ -183,7 +183,7 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
         raise SpecError(
             Finding("not-rebuildable", run.id, "runs with software that slurmtf did not build", "there is nothing to rebuild")
         )
-    site = run.receipt["site"]["profile"] or plan["site"]  # a profile that was named by its path has no name to find it by
+    site = run.receipt["site"]["profile"] or plan["site"]  # a profile given by its path can't be found by name
     spec = EnvironmentSpec.from_dict(plan["provenance"]["environment_spec"])
     return spec, run.receipt.get("lock") or [], str(folder.parent), site
 
@@ -232,7 +232,7 @@ def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
 
 
 def _find_needed() -> dict[str, str]:
-    """Return the environments that runs need which have not ended, with such a run."""
+    """Return the environments that unfinished runs need, each with such a run."""
     from slurmtf.runs.status import states_of  # noqa: PLC0415
 
     runs = [Run(folder) for folder in run_folders(known_workspaces())]

@@ -52,7 +52,7 @@ def command(
 
 
 def _check_empty(run: Run, chosen: str | None, job_log: bool) -> None:
-    """Raise RunNotFoundError where there is nothing to show, but for the job's log of a run that has begun."""
+    """Raise RunNotFoundError if there is nothing to show, except for the job's log of a run that has begun."""
     if not (job_log and run.tasks):
         raise _no_log(run, chosen, job_log)
 

@@ -63,7 +63,7 @@ def _value(run: Listed, metric: str) -> float | None:
 
 
 def _rank(value: float | None, lowest_first: bool) -> tuple[int, float]:
-    """Return where a run stands in the list: runs without the metric behind all, and what is no number before them."""
+    """Return a run's sort key: runs without the metric come last, those whose value is no number before them."""
     if value is None or math.isnan(value):
         return (1 if value is not None else 2), 0.0
     return 0, value if lowest_first else -value
@@ -78,7 +78,7 @@ def _metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
 
 
 def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
-    """Return runs as a table, with the last value of a metric beside their state."""
+    """Return runs as a table, with the last value of a metric next to their state."""
     rows = [row_of(run) for run in runs]
     if metric is None:
         return table([HEADING, *rows])

@@ -74,7 +74,7 @@ def command(
 
 
 def _read_of(run: Run, recursive: bool) -> Iterator[Found]:
-    """Yield what is read of a run; of a sweep: its trials."""
+    """Yield the run, or the trials of a sweep, with what is needed to read the metrics."""
     layout, owners = run.layout, Owners(run.layout)
     if recursive or not is_sweep(layout):
         yield run.id, layout, "", owners

@@ -121,7 +121,7 @@ def register_(name: str, what: str, model_path: str | None, workspace: str | Non
 
 
 def _of_mlflow() -> list[Finding]:
-    """Return a warning when MLflow is configured and not installed here."""
+    """Return a warning if MLflow is configured but not installed here."""
     if not tracking.registry_uri() or tracking.is_installed():
         return []
     what = "is configured, but its package is not installed here: the model is not registered there"

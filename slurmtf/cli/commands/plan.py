@@ -33,7 +33,7 @@ def command(request: JobRequest) -> None:
 
 
 def without_values(plan: dict[str, Any]) -> dict[str, Any]:
-    """Return a plan as it is shown: the values of the user's variables may be secret."""
+    """Return a plan without the values of the user's variables, which may be secret."""
     estimator = plan["provenance"]["estimator"]
     hidden = dict.fromkeys(estimator.get("environment_variables") or {}, HIDDEN)
     variables = {name: hidden.get(name, value) for name, value in plan["job"]["variables"].items()}
@@ -42,7 +42,7 @@ def without_values(plan: dict[str, Any]) -> dict[str, Any]:
 
 
 def plan_text(plan: LaunchPlan) -> str:
-    """Return a plan for a person: what is asked for, and the command."""
+    """Return a plan as text: the requested resources, and the command."""
     resources, snapshot = plan.resources, plan.provenance.snapshot
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
     rows = {
@@ -73,13 +73,13 @@ def plan_text(plan: LaunchPlan) -> str:
 
 
 def _by_flag(plan: LaunchPlan, *flags: str) -> str:
-    """Return what the first of these flags asks for: ``4 for each GPU``."""
+    """Return what the first of these flags requests: ``4 for each GPU``."""
     found = {normal_flag(flag): value for flag, value in plan.batch.directives}
     return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
 
 
 def _software(plan: LaunchPlan) -> str:
-    """Return what the environment holds that is built for the run, and whether it has been built."""
+    """Return the content of the environment built for the run, and whether it is built already."""
     if plan.provenance.environment_spec is None:
         return ""
     spec = EnvironmentSpec.from_dict(plan.provenance.environment_spec)
@@ -89,7 +89,7 @@ def _software(plan: LaunchPlan) -> str:
 
 
 def _stage(plan: LaunchPlan) -> str:
-    """Return what is brought to the nodes' own disks."""
+    """Return what is staged to the nodes' local disks."""
     stage = plan.job.stage
     if not stage.on_node:
         return ""
@@ -103,7 +103,7 @@ def _up_to(resources: Resources) -> str:
 
 
 def _roles(plan: LaunchPlan) -> str:
-    """Return who runs on which node; above a few nodes only the counts."""
+    """Return the roles on each node; for more than a few nodes only their counts."""
     if plan.job.distribution.backend is None:
         return ""
     counts = ", ".join(f"{count} {role}" for role, count in plan.job.distribution.roles)

@@ -20,7 +20,7 @@ def command(request: JobRequest) -> None:
 
 
 def show_script(request: JobRequest) -> None:
-    """Print the script as it would be submitted, with a run id to be."""
+    """Print the script as it would be submitted, with a provisional run id."""
     plan, script = request.experiment.plan(request.estimator, run_id="RUN-ID", after=request.after)
     origin = {"profile": plan.provenance.profile, "templates": list(plan.provenance.templates)}
     emit({"script": script, **origin}, script.rstrip("\n"), plan.warnings)

@@ -124,7 +124,7 @@ def _cpus(usage: Usage) -> str:
 
 
 def _hours(asked: float, what: str = "CPU") -> str:
-    """Return hours so that those of a short run are seen, too."""
+    """Return hours with enough digits for a short run."""
     return f"{asked:.2f} {what} hours" if asked >= 0.01 else f"{asked * 60:.2f} {what} minutes"
 
 

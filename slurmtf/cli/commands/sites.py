@@ -55,7 +55,7 @@ def show(name: str) -> None:
 
 
 def _spare(data: object) -> Any:
-    """Leave out what is not known."""
+    """Leave out unknown values."""
     if isinstance(data, dict):
         kept = {key: _spare(value) for key, value in data.items()}
         return {key: value for key, value in kept.items() if value not in (None, {}, [], "")}

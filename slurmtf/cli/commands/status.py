@@ -24,7 +24,7 @@ def command(run: str, workspace: str | None) -> None:
 
 
 def _state_of(run: RunFolder) -> RunState:
-    """Return the state of a run, from the index where it has ended. Raises RunNotFoundError or RunGoneError if it was removed
+    """Return the state of a run, from the index if it has ended. Raises RunNotFoundError or RunGoneError if it was removed
     since it was found."""
     listed = list_states([run.folder], max_age_s=0.0)
     if listed:

@@ -39,7 +39,7 @@ def command(request: JobRequest, dry_run: bool) -> None:
 
 
 def submit(request: JobRequest) -> Run:
-    """Submit a training job and say so."""
+    """Submit a training job, say so on standard error, and return its run."""
     if request.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
         note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
     note(f"submitting {request.estimator.script} from {request.estimator.source_directory}", dim=True)

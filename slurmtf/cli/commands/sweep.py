@@ -36,7 +36,7 @@ POLL_S = 2.0
 
 
 def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Add to a command what a submission takes."""
+    """Add the options of a submission to a command."""
     for option in (
         click.argument("file", type=click.Path(dir_okay=False)),
         click.option("--experiment", "-x", default=None, help="Experiment the sweep belongs to (default: the file's name)."),
@@ -98,7 +98,7 @@ def _submit(file: str, experiment: str | None, compute_target: str | None, works
 
 
 def _follow(run: SweepRun) -> None:
-    """Tell how far the sweep is until it has ended: a line for each change."""
+    """Print the progress of a sweep until it has ended: a line for each change."""
     known = ""
     while True:
         state = run.state

@@ -50,7 +50,7 @@ def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> N
 
 
 def _link(run: Run, folder: Path) -> None:
-    """Build a folder of links to where a run may have events: each place once, though work/ has links to the others."""
+    """Build a folder of links to the places where a run may have events: each once, although work/ links to the others."""
     layout, own = run.layout, folder / "work"
     own.mkdir(parents=True)
     for place in (layout.outputs, layout.logs, layout.children):
@@ -78,7 +78,7 @@ def _program(runs: Iterable[Run]) -> str:
 
 
 def _beside_python(run: Run) -> str | None:
-    """Return where TensorBoard would be in the environment of a run of ours; what others wrote down is never run."""
+    """Return the path of TensorBoard in the environment of our own run; a path from another user's run is never executed."""
     try:
         check_ours(run.folder)
         batch = run.plan["batch"]
@@ -88,7 +88,7 @@ def _beside_python(run: Run) -> str | None:
 
 
 def _check_port(port: int) -> int:
-    """Return a port that nobody listens on. Raises InputError if somebody does."""
+    """Return a free port. Raises InputError if the given one is in use."""
     with suppress(OSError), socket.create_connection(("localhost", port), 1):
         raise InputError(Finding("port-taken", "--port", f"{port} is taken", "use another one, or leave it out"))
     return port
@@ -103,7 +103,7 @@ def _free_port() -> int:
 
 @contextmanager
 def _ends_by_signal() -> Iterator[None]:
-    """Have a signal that ends us, or the loss of the terminal, end us as Ctrl-C does."""
+    """Treat termination signals and the loss of the terminal like Ctrl-C."""
 
     def end(*_: object) -> None:
         raise KeyboardInterrupt
@@ -158,7 +158,7 @@ def _user() -> str:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End TensorBoard and its data server, which are a session of their own."""
+    """End TensorBoard and its data server, which have their own session."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)

@@ -127,7 +127,7 @@ class _Reading:
 
     @property
     def waits(self) -> float:
-        """For how many seconds it has waited for a pending answer."""
+        """Return how many seconds the pending answer has taken so far."""
         return time.monotonic() - self._began if self._coming else 0.0
 
     def soon(self) -> None:
@@ -135,7 +135,7 @@ class _Reading:
         self._next = 0.0
 
     def look(self) -> list[Listed] | None:
-        """Return the runs if they have been read again. Raises what reading them raised."""
+        """Return the runs if they have been read again. Raises the errors of reading."""
         if self._coming is None and time.monotonic() >= self._next:
             self._began, self._coming = time.monotonic(), run_beside(self._read)
             wait([self._coming], AT_ONCE_S)
@@ -174,7 +174,7 @@ class _Screen:
             if action is Action.LOGS:
                 self._open_log()
             if action is Action.SUSPEND:
-                os.kill(0, signal.SIGTSTP)  # all of the job, as the terminal does
+                os.kill(0, signal.SIGTSTP)  # the whole job, as the terminal does
         self._finish()
 
     def _watch(self, live: Any, keys: Any) -> Action:
@@ -298,7 +298,7 @@ def _table(lines: list[Line], chosen: str, width: int) -> list[Any]:
 
 
 def _fit(cell: Any, place: int, width: int) -> Any:
-    """Fit a cell into a width; of a run's name the end is kept, which distinguishes it."""
+    """Fit a cell into a width; a run's name keeps its end, which distinguishes it."""
     from rich.text import Text  # noqa: PLC0415
 
     over = len(cell) - width
@@ -333,7 +333,7 @@ def _keys() -> Iterator[Any]:
     try:
         tty.setcbreak(terminal)
         own = termios.tcgetattr(terminal)
-        own[-1][termios.VSUSP] = b"\0"  # Ctrl-Z comes as a key: the screen is left before the shell has it
+        own[-1][termios.VSUSP] = b"\0"  # Ctrl-Z is read as a key: the screen must be restored before the shell gets it
         termios.tcsetattr(terminal, termios.TCSANOW, own)
         yield read
     finally:

@@ -70,8 +70,8 @@ def command(run: str, workspace: str | None) -> None:
 
 @dataclass(frozen=True)
 class _Beside:
-    """What is known beside the reason: the jobs before it, the runs that it follows; what memory it used of what it asked for
-    (bytes; 0: not known), by whose word; the corrected command."""
+    """Facts in addition to the reason: the jobs ahead, the runs that it follows; the memory that it used and requested
+    (bytes; 0: unknown), and the source of that; the corrected command."""
 
     ahead: Ahead | None = None
     after: tuple[str, ...] = ()
@@ -86,7 +86,7 @@ NOTHING_BESIDE = _Beside()
 def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
         waits = state.status is RunStatus.QUEUED
-        ahead = ahead_of(run.layout) if waits and not state.doubt else None  # who got no answer does not ask once more
+        ahead = ahead_of(run.layout) if waits and not state.doubt else None  # after a missing answer, don't query again
         return _Beside(ahead, _find_followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
     if death.kind is Kind.DEPENDENCY:
         followed = _find_followed(run)
@@ -95,7 +95,7 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     try:
         plan = run.plan
         command = correct_command(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
-    except (OSError, ValueError, LookupError, TypeError):  # why is told whatever the plan looks like
+    except (OSError, ValueError, LookupError, TypeError):  # explain even if the plan can't be read
         return NOTHING_BESIDE
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
     used = measure([Listed(str(run.folder), state)], time.time()) if of_memory else []
@@ -118,7 +118,7 @@ def _find_followed(run: Run) -> tuple[str, ...]:
 
 
 def _find_run(name: str, follower: Run) -> list[Followed]:
-    """Return a run that was followed as it is now; nothing where it is gone."""
+    """Return the current state of a followed run; nothing if it is gone."""
     run_id, condition = parse(name)
     try:
         run = Run.find(run_id, str(follower.folder.parents[1]))
@@ -269,7 +269,7 @@ def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]
 
 
 def _when_canceled(state: RunState) -> str:
-    """Return when somebody canceled it, where that is noted, else when it ended; and after which time."""
+    """Return when the run was canceled, if recorded, else when it ended; and how long after its start."""
     noted = state.outcome.detail.get("time") if state.outcome else None
     asked = noted if isinstance(noted, (int, float)) else None
     ran = f" after {duration(state.ended - state.started)}" if state.ended and state.started else ""
@@ -277,6 +277,6 @@ def _when_canceled(state: RunState) -> str:
 
 
 def _class(death: Explanation) -> str:
-    """Return the class of a death, and the rule that knew it where that says more."""
+    """Return the class of a death, and its rule if that says more."""
     rule = f" [{death.rule}]" if death.rule not in ("", death.kind.value) else ""
     return f"{death.kind.meaning} [{death.kind.value}]{rule}"
