@@ -93,7 +93,7 @@ def test_a_job_killed_by_slurm_is_resubmitted(slurm: Slurm) -> None:
 
 def test_no_node_is_excluded_if_no_other_node_is_left(slurm: Slurm) -> None:
     slurm.says("RUNNING", 0)
-    slurm.program("sbatch", 'case "$*" in *exclude*) echo "node configuration not available" >&2; exit 1;; esac; echo 9')
+    slurm.program("sbatch", 'case "$*" in *--exclude*) echo "node configuration not available" >&2; exit 1;; esac; echo 9')
     decision = slurm.successor().arrange(by_what_is_possible, killed=False)
     assert decision
     assert (decision.how, decision.exclude, slurm.jobs) == (life.RESUBMIT, (), ["9"])
