@@ -41,6 +41,8 @@ AT_LENGTH = 4
 CUT = "\n[...]\n"
 EXIT = re.compile(r"(?ms)^(?: *\+ Exception Group )?Traceback \(most recent call last\):$.*?^SystemExit: [^\n]*$")
 """The traceback of a ``sys.exit``, as Python records it."""
+SYSTEM_EXIT = "SystemExit"
+"""The line by which it records that it ended in order and by no error (job/script/sitecustomize.py)."""
 OF_ALL = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
 """Kinds that end all tasks of a run alike; if the run has only one task, it is named."""
 
@@ -101,28 +103,29 @@ def read_logs(
     length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
     starts, uncaught = begins or {}, _uncaught(layout)
-    logs = [
-        Log(
-            f"logs/{path.name}",
-            path.stem,
-            _text(path, starts.get(path.name, 0), *part, whole and path.stem in length),
-            *_told(uncaught.get(path.stem)),
-            f"logs/.{path.stem}{UNCAUGHT}",
-        )
-        for path, part in parts
-    ]
+    texts = [(path, _text(path, starts.get(path.name, 0), *part, whole and path.stem in length)) for path, part in parts]
+    logs = [_log_of_task(path, text, uncaught.get(path.stem)) for path, text in texts]
     of_job = _text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
     return [Log(f"{LOGS}/{JOB_LOG}", "", of_job), *logs]
 
 
-def _told(word: str | None) -> tuple[str | None, str]:
-    """Return the error that ended a script and its ``sys.exit``, from what its Python recorded.
+def _log_of_task(path: Path, text: str, recorded: str | None) -> Log:
+    """Return a task's log, with how its script ended as its Python recorded it; None: it was not watched.
 
     If a launcher in it started several scripts, the first one's error is returned; an exit before an error was caught.
     """
-    errors = [line for line in EXIT.sub("", word or "").splitlines() if line.strip()]
-    exits = EXIT.findall(word or "")
-    return (errors[0], "") if errors else (None if word is None else "", exits[-1] if exits else "")
+    lines = [line for line in EXIT.sub("", recorded or "").splitlines() if line.strip()]
+    errors = [line for line in lines if line != SYSTEM_EXIT]
+    exits = EXIT.findall(recorded or "") if not errors else []
+    return Log(
+        f"logs/{path.name}",
+        path.stem,
+        text,
+        uncaught=None if recorded is None else (errors or [""])[0],
+        exit=exits[-1] if exits else "",
+        exit_name=f"logs/.{path.stem}{UNCAUGHT}",
+        ended_in_order=SYSTEM_EXIT in lines,
+    )
 
 
 def _uncaught(layout: RunLayout) -> dict[str, str]:

@@ -15,7 +15,8 @@ class Log:
 
     ``task`` is empty for the job's own log. ``uncaught`` is the error that ended the script, as its Python recorded it: empty
     if none did, None if Python was not watched. ``exit`` is the traceback of the script's ``sys.exit``, with the error that it
-    was handling; ``exit_name`` is the file with that traceback.
+    was handling; ``exit_name`` is the file with that traceback. ``ended_in_order``: its Python recorded that no error
+    ended it, but the script's last line or SystemExit.
     """
 
     name: str
@@ -24,6 +25,7 @@ class Log:
     uncaught: str | None = None
     exit: str = ""
     exit_name: str = ""
+    ended_in_order: bool = False
 
 
 @dataclass(frozen=True)

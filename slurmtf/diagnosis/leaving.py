@@ -121,8 +121,10 @@ def tried_before(log: Log, words: str) -> Clue | None:
 
 
 def ended_itself(log: Log, end: End | None, words: str) -> bool:
-    """Return whether a watched script ended with an exit code but without a Python error, after printing an error of its own
-    (os._exit, MPI's Abort)."""
+    """Return whether a script ended its Python by a SystemExit that it raised itself, and reported an error of its own last.
+
+    By os._exit, MPI's Abort or a library's exit(3), Python does not end in order: who called them is not known.
+    """
     code = end.exit_code if end else None
     is_own = (ERROR_LIKE.search(words) or said_by_script(log, words)) and not OF_LIBRARIES.match(words)
-    return log.uncaught == "" and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)
+    return log.ended_in_order and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

@@ -7,6 +7,7 @@ tf.keras is tf_keras, Horovod's callbacks are given that Keras.
 This file is copied into the run folder and read by the job's Python, 3.6 or later, which may know nothing of slurmtf.
 """
 
+import atexit
 import contextlib
 import functools
 import os
@@ -31,6 +32,9 @@ INTERFACE = "SLURMTF_INTERFACE"
 LONGEST_ERROR, MOST_FRAMES = 400, 50
 TRACEBACK = "Traceback (most recent call last):"
 MEANWHILE = "\nDuring handling of the above exception, another exception occurred:\n"
+SYSTEM_EXIT = "SystemExit"
+"""The line that says that Python ended in order and by no error: at the script's last line or by SystemExit, not by os._exit
+or a library's exit(3), which run none of Python's atexit functions."""
 STATUS = 78
 """The exit code of a rank that is alone (EX_CONFIG, sysexits(3))."""
 NO_MPI = (
@@ -268,9 +272,9 @@ def register_stacks(path: str) -> None:
 
 
 def note_end(path: str) -> None:
-    """Have the error written down that comes up to where the script begins, or from where the script left by ``sys.exit``: in a
-    log either looks like an error that was caught, or one of another program. Only of this process: what it starts does not
-    know the file."""
+    """Have it written down how the script ends: by which uncaught error, or from where by ``sys.exit``; in a log either looks
+    like an error that was caught, or one of another program. And whether Python ended in order. Only of this process: what it
+    starts does not know the file."""
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     process, show = os.getpid(), sys.excepthook
 
@@ -285,8 +289,14 @@ def note_end(path: str) -> None:
             if os.getpid() == process and status not in (None, 0):
                 write_exit(path, status)
 
+    def note_system_exit() -> None:
+        with contextlib.suppress(Exception):
+            if os.getpid() == process and not hasattr(sys, "last_type"):
+                write(path, SYSTEM_EXIT + "\n")
+
     sys.excepthook = noted
     watch_exits(note_exit)
+    atexit.register(note_system_exit)
 
 
 def watch_exits(note: Callable[[object], None]) -> None:
@@ -314,8 +324,7 @@ def write_error(path: str, kind: Any, error: Any) -> None:
     from traceback import format_exception_only
 
     line = next(line for line in format_exception_only(kind, error) if not line.startswith(" "))
-    with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(line.split("\n")[0][:LONGEST_ERROR] + "\n")
+    write(path, line.split("\n")[0][:LONGEST_ERROR] + "\n")
 
 
 def write_exit(path: str, status: object) -> None:
@@ -329,8 +338,12 @@ def write_exit(path: str, status: object) -> None:
     handled = traceback.format_exception(*sys.exc_info(), limit=MOST_FRAMES) if sys.exc_info()[0] else []
     stack = traceback.format_list(traceback.extract_stack()[:-3][-MOST_FRAMES:])
     lines = [*handled, MEANWHILE if handled else "", TRACEBACK, *stack, "SystemExit: " + str(status).partition("\n")[0]]
+    write(path, "".join(line[:LONGEST_ERROR].rstrip("\n") + "\n" for line in lines))
+
+
+def write(path: str, text: str) -> None:
     with open(path, "a", encoding="utf-8", errors="backslashreplace") as file:
-        file.write("".join(line[:LONGEST_ERROR].rstrip("\n") + "\n" for line in lines))
+        file.write(text)
 
 
 def run_next() -> None:
@@ -362,8 +375,6 @@ def main() -> None:
         sys.meta_path.insert(0, Watcher(watched()))
     sys.meta_path.append(Server())
     if os.environ.get(RANK) == "0":
-        import atexit
-
         atexit.register(note_software)
     if os.environ.get(AZUREML):
         sys.meta_path.append(Adapter())

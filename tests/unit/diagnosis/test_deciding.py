@@ -382,11 +382,15 @@ def test_the_first_and_last_line_of_a_failed_program_are_shown(said: str, shown:
     assert [one.text for one in found.evidence][-1 - len(shown) :] == [error, *shown]
 
 
-@pytest.mark.parametrize(("code", "uncaught", "kind"), [(1, None, Kind.SCRIPT), (1, "", Kind.SCRIPT), (3, None, Kind.UNKNOWN)])
+@pytest.mark.parametrize(
+    ("code", "uncaught", "in_order", "kind"),
+    [(1, None, False, Kind.SCRIPT), (1, "", True, Kind.SCRIPT), (1, "", False, Kind.UNKNOWN), (3, None, False, Kind.UNKNOWN)],
+)
 def test_an_error_without_traceback_is_the_scripts_if_python_may_have_ended_so(
-    code: int, uncaught: str | None, kind: Kind
+    code: int, uncaught: str | None, in_order: bool, kind: Kind
 ) -> None:
-    log = Log("logs/rank-0.err", "rank-0", "AttributeError: module 'a' has no attribute 'b'\n", uncaught)
+    text = "AttributeError: module 'a' has no attribute 'b'\n"
+    log = Log("logs/rank-0.err", "rank-0", text, uncaught, ended_in_order=in_order)
     assert explain(FAILED._replace(exit_code=code), logs=[log]).kind is kind
 
 

@@ -27,9 +27,16 @@ def handling(error: str, status: object = 1) -> str:
     return TRACE.format(error) + MEANWHILE + AT.format(status)
 
 
+IN_ORDER = "in order"
+
+
 def logs(err: str, told: str, out: str = "") -> list[Log]:
-    name = "logs/.main-0.uncaught"
-    return [Log("logs/main-0.err", "main-0", err, "", told, name), Log("logs/main-0.out", "main-0", out, "", told, name)]
+    name, ended = "logs/.main-0.uncaught", told == IN_ORDER
+    exits = "" if ended else told
+    return [
+        Log("logs/main-0.err", "main-0", err, "", exits, name, ended),
+        Log("logs/main-0.out", "main-0", out, "", exits, name, ended),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -60,10 +67,15 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
          "WARNING: try 2: [Errno 101] Network is unreachable"),
         ("WARNING: try 2: [Errno 101] Network is unreachable\nthe set is empty\n", "", AT.format(1), Kind.SCRIPT,
          "the set is empty"),
-        # its Python was watched, no error ended it, and how it left is unknown
-        ("ERROR: the grid is odd\n", "", "", Kind.SCRIPT, "ERROR: the grid is odd"),
+        # its Python ended in order, by no error
+        ("ERROR: the grid is odd\n", "", IN_ORDER, Kind.SCRIPT, "ERROR: the grid is odd"),
+        ("the grid is odd\n", "", IN_ORDER, Kind.UNKNOWN, "the grid is odd"),
+        ("No GPU found, giving up\n", "", IN_ORDER, Kind.GPU_MISSING, "No GPU found, giving up"),
+        ("[n1:123] *** MPI_ERRORS_ARE_FATAL, error\n", "", IN_ORDER, Kind.UNKNOWN, "[n1:123] *** MPI_ERRORS_ARE_FATAL, error"),
+        # it did not, and who ended it is unknown
+        ("ERROR: the grid is odd\n", "", "", Kind.UNKNOWN, "ERROR: the grid is odd"),
         ("the grid is odd\n", "", "", Kind.UNKNOWN, "the grid is odd"),
-        ("No GPU found, giving up\n", "", "", Kind.GPU_MISSING, "No GPU found, giving up"),
+        ("No GPU found, giving up\n", "", "", Kind.UNKNOWN, "No GPU found, giving up"),
         ("[n1:123] *** MPI_ERRORS_ARE_FATAL, error\n", "", "", Kind.UNKNOWN, "[n1:123] *** MPI_ERRORS_ARE_FATAL, error"),
         # an installed package ended it
         ("begin\nan odd end\n", "", OF_LIBRARY.format(1), Kind.UNKNOWN, "an odd end"),
