@@ -2,33 +2,19 @@
 
 import re
 
-OF_JOB = re.compile(r".*/job_(\d+)(/.*|$)")
+from ..common import cgroup
+
 KILLS = re.compile(r"(?m)^oom_kill (\d+)$")
 
 
 def events_file(text: str, job_id: str) -> str:
     """Return the file in which our cgroup, one of the job's, counts them, from /proc/self/cgroup; empty if there is none."""
-    for line in text.splitlines():
-        number, _, rest = line.partition(":")
-        kinds, _, path = rest.partition(":")
-        match = OF_JOB.fullmatch(path)
-        if match and match.group(1) == job_id and number == "0":
-            return "/sys/fs/cgroup{}/memory.events".format(path)
-        if match and match.group(1) == job_id and "memory" in kinds.split(","):
-            return "/sys/fs/cgroup/memory{}/memory.oom_control".format(path)
-    return ""
+    found = cgroup.find_cgroup(text, job_id)
+    return found.own + ("/memory.events" if found.is_unified else "/memory.oom_control") if found else ""
 
 
 def kills(job_id: str) -> int:
     """Return how many processes were killed; 0 if there is no count."""
-    path = events_file(_text("/proc/self/cgroup"), job_id)
-    found = KILLS.search(_text(path)) if path else None
+    path = events_file(cgroup.read_text(cgroup.OWN), job_id)
+    found = KILLS.search(cgroup.read_text(path)) if path else None
     return int(found.group(1)) if found else 0
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""

@@ -14,7 +14,7 @@ import subprocess
 import time
 from typing import Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from ..common import identity
+from ..common import cgroup, identity
 from ..contract import variables as var
 from ..contract.attempt.samples import Gpu, Sample
 from ..contract.layout import RunLayout
@@ -33,7 +33,6 @@ ASK = {
     "amd": ("rocm-smi", "--showuse", "--showmeminfo", "vram", "--csv"),
 }
 SIZE = re.compile(r"^(VmHWM|RssFile|RssShmem):\s*([0-9]+) kB$", re.MULTILINE)
-OF_JOB = re.compile(r"(.*/job_(\d+))(/|$)")
 
 
 class Process(NamedTuple):
@@ -64,7 +63,7 @@ class Sampler:
         self._vendor = plan.gpu_vendor
         self._gpus_asked = plan.size.gpus_per_node
         self._numbers = _numbers(environ.get(var.SLURM_STEP_GPUS, ""))
-        self._cgroup = memory_file(_text("/proc/self/cgroup"), environ.get(var.SLURM_JOB_ID, ""))
+        self._cgroup = memory_file(cgroup.read_text(cgroup.OWN), environ.get(var.SLURM_JOB_ID, ""))
         self._series = time.time()
         self._pause = FIRST_S
         self._next = time.monotonic() + FIRST_S
@@ -96,7 +95,7 @@ class Sampler:
         with contextlib.suppress(OSError):
             found = family(processes(), os.getppid(), os.getpid())
             self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
-            held = [held_by(_text("/proc/{}/status".format(one.pid))) for one in found]
+            held = [held_by(cgroup.read_text("/proc/{}/status".format(one.pid))) for one in found]
             self._files = max([self._files, *(one.files for one in held)])
             memory = max(_read_count(self._cgroup), sum(one.own for one in held), Held(held_by_ended(), self._files).own)
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
@@ -155,17 +154,12 @@ def family(known: List[Process], root: int, own: int) -> List[Process]:
 
 def memory_file(text: str, job_id: str) -> str:
     """Return the file in which the job's cgroup counts its memory, found through /proc/self/cgroup; empty if there is none."""
-    for line in text.splitlines():
-        number, _, rest = line.partition(":")
-        kinds, _, path = rest.partition(":")
-        match = OF_JOB.match(path)
-        if match and match.group(2) == job_id and (number == "0" or "memory" in kinds.split(",")):
-            return "/sys/fs/cgroup{}{}/memory.stat".format("" if number == "0" else "/memory", match.group(1))
-    return ""
+    found = cgroup.find_cgroup(text, job_id)
+    return found.job + "/memory.stat" if found else ""
 
 
 def _read_count(path: str) -> int:
-    return count_bytes(_text(path)) if path else 0
+    return count_bytes(cgroup.read_text(path)) if path else 0
 
 
 def count_bytes(text: str) -> int:
@@ -206,11 +200,3 @@ def _float(text: str) -> float:
         return float(text)
     except ValueError:
         return 0.0
-
-
-def _text(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""
