@@ -193,12 +193,12 @@ def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | Non
         build_pack(pack, target.store, target.site, tell)
     while True:
         try:
-            return _handed_over(prepared, given)
+            return _hand_over(prepared, given)
         except TakenError:
             prepared = prepared.rename()
 
 
-def _handed_over(prepared: Prepared, given: _Given) -> Run:
+def _hand_over(prepared: Prepared, given: _Given) -> Run:
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
     submission = given.shape(replace(prepared, plan=plan).submission(given.tags))
