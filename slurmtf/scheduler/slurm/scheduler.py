@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -21,9 +20,8 @@ from slurmtf.scheduler.slurm.calls import output
 COMMANDS = ("sbatch", "squeue", "scancel")
 
 
-@functools.cache
 def max_array_size(cluster: str | None) -> int:
-    """Return how many elements one job array of a cluster may have. Queried once per process. Raises SlurmError."""
+    """Return how many elements one job array of a cluster may have. Raises SlurmError."""
     return commands.parse_max_array_size(output(commands.show_config(cluster)))
 
 

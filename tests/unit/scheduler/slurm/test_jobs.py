@@ -25,7 +25,7 @@ from slurmtf.scheduler.slurm import jobs
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
 from slurmtf.scheduler.slurm.jobs import cancellable, younger_than
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, max_array_size
 from slurmtf.sites.search import find_data
 from tests.patience import until
 
@@ -332,3 +332,9 @@ def test_an_array_is_canceled_as_a_whole_while_an_element_runs() -> None:
     assert cancellable(array.each, [*rows, waiting], LONG_AFTER) == ["33_2"]
     assert cancellable([array], rows, LONG_AFTER) == []
     assert cancellable([array], [replace(one, folder="/runs/b") for one in (*rows, waiting)], LONG_AFTER) == []
+
+
+def test_the_array_limit_is_asked_of_the_cluster_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter(["MaxArraySize            = 1001\n", "MaxArraySize            = 5\n"])
+    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.output", lambda command: next(answers))
+    assert [max_array_size(None), max_array_size(None)] == [1001, 5]
