@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from benchmarks.measure import report
 from slurmtf import Environment, Experiment, Mpi, ParameterServer, Run, SlurmtfError, TensorFlow
 from slurmtf.diagnosis.evidence import explain_run
-from slurmtf.runs.usage import usage_of
+from slurmtf.runs.usage import compute_usage
 
 TRAINING = Path(__file__).parent / "training"
 QUERY = "--query-gpu=index,name,uuid,memory.total,driver_version,compute_mode"
@@ -64,41 +64,41 @@ class Machine:
     folder: Path
     turns: int
 
-    def need(self, cards: int = 1) -> None:
+    def require_cards(self, cards: int = 1) -> None:
         if not self.cards:
             raise UntriedError(self.why_none)
         if len(self.cards) < cards:
             raise UntriedError(f"it needs {cards} GPUs, and there is {len(self.cards)}")
 
-    def need_module(self, name: str) -> None:
+    def require_module(self, name: str) -> None:
         done = subprocess.run([self.python, "-c", f"import {name}"], capture_output=True, check=False)
         if done.returncode:
             raise UntriedError(f"{self.python} can't import {name}")
 
-    def submitted(self, mode: str, gpus: int, **settings: Any) -> tuple[Run, Path]:
+    def submit(self, mode: str, gpus: int, **settings: Any) -> tuple[Run, Path]:
         place = Path(tempfile.mkdtemp(dir=self.folder))
         wishes = {"compute_target": "local", "environment_definition": Environment(python=self.python), **settings}
         wishes["silence"] = ["cpu-tensorflow", "missing-import", "no-mpi", "idle-gpus", "shared-gpus"]
         estimator = TensorFlow(TRAINING, entry_script="gpu.py", script_params=[mode, str(place)], gpus_per_node=gpus, **wishes)
         return Experiment("gpu", self.folder / "runs").submit(estimator), place
 
-    def answers(self, mode: str, gpus: int, **settings: Any) -> dict[str, dict[str, Any]]:
+    def collect_answers(self, mode: str, gpus: int, **settings: Any) -> dict[str, dict[str, Any]]:
         """Return each process's answer, by rank."""
-        run, place = self.submitted(mode, gpus, **settings)
+        run, place = self.submit(mode, gpus, **settings)
         run.wait_for_completion()
         return {file.stem: json.loads(file.read_text()) for file in sorted(place.glob("*.json"))}
 
-    def visible(self, mode: str, gpus: int, **settings: Any) -> list[str]:
-        return [answer["visible"] for answer in self.answers(mode, gpus, **settings).values()]
+    def collect_visible(self, mode: str, gpus: int, **settings: Any) -> list[str]:
+        return [answer["visible"] for answer in self.collect_answers(mode, gpus, **settings).values()]
 
 
-def cards_of(text: str) -> tuple[Card, ...]:
+def parse_cards(text: str) -> tuple[Card, ...]:
     """Parse nvidia-smi's answer to QUERY (CSV without a heading)."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines()]
     return tuple(Card(*row) for row in rows if len(row) == len(Card._fields))
 
 
-def look(python: str, folder: Path, turns: int) -> Machine:
+def inspect_machine(python: str, folder: Path, turns: int) -> Machine:
     program = shutil.which("nvidia-smi")
     if program is None:
         files = [*Path("/dev").glob("nvidia[0-9]*")]
@@ -106,13 +106,13 @@ def look(python: str, folder: Path, turns: int) -> Machine:
         return Machine((), (), why, python, folder, turns)
     told = subprocess.run([program, QUERY, "--format=csv,noheader"], capture_output=True, text=True, check=False)
     parts = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
-    cards = cards_of(told.stdout) if told.returncode == 0 else ()
+    cards = parse_cards(told.stdout) if told.returncode == 0 else ()
     why = "" if cards else f"nvidia-smi shows no GPU: {(told.stdout + told.stderr).strip()[-200:]}"
     return Machine(cards, tuple(MIG.findall(parts.stdout)), why, python, folder, turns)
 
 
 @contextmanager
-def showing(names: str) -> Iterator[None]:
+def set_visible_gpus(names: str) -> Iterator[None]:
     """Submit as if from a shell or an allocation in which only these GPUs are visible."""
     before = os.environ.get(VISIBLE)
     os.environ[VISIBLE] = names
@@ -124,7 +124,7 @@ def showing(names: str) -> Iterator[None]:
             os.environ[VISIBLE] = before
 
 
-def hold(found: object, wanted: object) -> str:
+def require_equal(found: object, wanted: object) -> str:
     if found != wanted:
         raise WrongError(f"{found}, and it should be {wanted}")
     return f"{found}"
@@ -133,120 +133,120 @@ def hold(found: object, wanted: object) -> str:
 # --- what needs no GPU: names
 
 
-def by_role(machine: Machine) -> str:
-    with showing("0,1"):
+def try_roles(machine: Machine) -> str:
+    with set_visible_gpus("0,1"):
         training = ParameterServer(worker_count=2, parameter_server_count=1, layout="original")
-        found = machine.answers("names", 2, distributed_training=training)
-    return "ps, worker, worker: " + hold([found[rank]["visible"] for rank in sorted(found)], ["", "0", "1"])
+        found = machine.collect_answers("names", 2, distributed_training=training)
+    return "ps, worker, worker: " + require_equal([found[rank]["visible"] for rank in sorted(found)], ["", "0", "1"])
 
 
-def one_for_each(machine: Machine) -> str:
-    with showing("4,5,6"):
-        return hold(machine.visible("names", 3, distributed_training=Mpi(3, "gloo", "each")), ["4", "5", "6"])
+def try_gpu_for_each(machine: Machine) -> str:
+    with set_visible_gpus("4,5,6"):
+        return require_equal(machine.collect_visible("names", 3, distributed_training=Mpi(3, "gloo", "each")), ["4", "5", "6"])
 
 
-def refused(machine: Machine) -> str:
+def try_too_few_gpus(machine: Machine) -> str:
     try:
-        machine.submitted("names", 1, distributed_training=Mpi(2, "gloo", "each"))
+        machine.submit("names", 1, distributed_training=Mpi(2, "gloo", "each"))
     except SlurmtfError as error:
-        return hold([finding.code for finding in error.findings], ["too-few-gpus"])
+        return require_equal([finding.code for finding in error.findings], ["too-few-gpus"])
     raise WrongError("it was submitted")
 
 
-def shared(machine: Machine) -> str:
-    with showing("0"):
-        return hold(machine.visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), ["0", "0"])
+def try_shared_gpu(machine: Machine) -> str:
+    with set_visible_gpus("0"):
+        return require_equal(machine.collect_visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), ["0", "0"])
 
 
-def mig_names(machine: Machine) -> str:
+def try_mig_names(machine: Machine) -> str:
     names = ["MIG-GPU-5c89852c/1/0", "MIG-d1e2f3a4"]
-    with showing(",".join(names)):
-        return hold(machine.visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), names)
+    with set_visible_gpus(",".join(names)):
+        return require_equal(machine.collect_visible("names", 2, distributed_training=Mpi(2, "gloo", "each")), names)
 
 
 # --- what needs one
 
 
-def seen(machine: Machine, gpus: int, processes: int = 1) -> list[dict[str, Any]]:
-    machine.need(gpus)
-    machine.need_module("tensorflow")
+def ask_tensorflow(machine: Machine, gpus: int, processes: int = 1) -> list[dict[str, Any]]:
+    machine.require_cards(gpus)
+    machine.require_module("tensorflow")
     training = {"distributed_training": Mpi(processes, "gloo", "each")} if processes > 1 else {}
-    return list(machine.answers("tensorflow", gpus, **training).values())
+    return list(machine.collect_answers("tensorflow", gpus, **training).values())
 
 
-def all_of_the_plan(machine: Machine) -> str:
-    machine.need()
+def try_whole_plan(machine: Machine) -> str:
+    machine.require_cards()
     count = len(machine.cards)
-    (answer,) = seen(machine, count)
-    hold((answer["devices"], answer["on"].endswith("GPU:0")), (count, True))
+    (answer,) = ask_tensorflow(machine, count)
+    require_equal((answer["devices"], answer["on"].endswith("GPU:0")), (count, True))
     return f"TensorFlow {answer['version']}: {answer['devices']} of {count}, {', '.join(answer['kinds'])}"
 
 
-def one_process_a_card(machine: Machine) -> str:
-    machine.need(2)
+def try_process_per_card(machine: Machine) -> str:
+    machine.require_cards(2)
     count = len(machine.cards)
-    found = seen(machine, count, processes=count)
-    hold([answer["devices"] for answer in found], [1] * count)
-    return f"{count} processes, {hold(len({answer['visible'] for answer in found}), count)} different GPUs"
+    found = ask_tensorflow(machine, count, processes=count)
+    require_equal([answer["devices"] for answer in found], [1] * count)
+    return f"{count} processes, {require_equal(len({answer['visible'] for answer in found}), count)} different GPUs"
 
 
-def two_on_one(machine: Machine) -> str:
-    machine.need()
+def try_two_on_one(machine: Machine) -> str:
+    machine.require_cards()
     if machine.cards[0].compute_mode != "Default":
         raise UntriedError(f"the GPU's compute mode is {machine.cards[0].compute_mode}: it takes one process")
-    machine.need_module("tensorflow")
-    with showing("0"):
-        found = machine.answers("tensorflow", 2, distributed_training=Mpi(2, "gloo", "each"))
-    return hold([(answer["visible"], answer["devices"]) for answer in found.values()], [("0", 1)] * 2)
+    machine.require_module("tensorflow")
+    with set_visible_gpus("0"):
+        found = machine.collect_answers("tensorflow", 2, distributed_training=Mpi(2, "gloo", "each"))
+    return require_equal([(answer["visible"], answer["devices"]) for answer in found.values()], [("0", 1)] * 2)
 
 
-def by_uuid(machine: Machine) -> str:
-    machine.need()
-    return _by_name(machine, machine.cards[0].uuid)
+def try_uuid(machine: Machine) -> str:
+    machine.require_cards()
+    return _try_name(machine, machine.cards[0].uuid)
 
 
-def by_mig(machine: Machine) -> str:
-    machine.need()
+def try_mig(machine: Machine) -> str:
+    machine.require_cards()
     if not machine.migs:
         raise UntriedError("no GPU here is divided by MIG")
-    return _by_name(machine, machine.migs[0])
+    return _try_name(machine, machine.migs[0])
 
 
-def _by_name(machine: Machine, name: str) -> str:
-    machine.need_module("tensorflow")
-    with showing(name):
-        (answer,) = machine.answers("tensorflow", 1).values()
-    return hold((answer["visible"], answer["devices"]), (name, 1))
+def _try_name(machine: Machine, name: str) -> str:
+    machine.require_module("tensorflow")
+    with set_visible_gpus(name):
+        (answer,) = machine.collect_answers("tensorflow", 1).values()
+    return require_equal((answer["visible"], answer["devices"]), (name, 1))
 
 
-def nccl(machine: Machine) -> str:
-    machine.need()
-    machine.need_module("horovod.tensorflow")
+def try_nccl(machine: Machine) -> str:
+    machine.require_cards()
+    machine.require_module("horovod.tensorflow")
     count = len(machine.cards)
-    found = machine.answers("horovod", count, distributed_training=Mpi(count, "gloo", "each"))
-    hold([answer["sum"] for answer in found.values()], [float(count)] * count)
-    return f"{count} rank(s), NCCL: {hold(all(answer['nccl'] for answer in found.values()), True)}"
+    found = machine.collect_answers("horovod", count, distributed_training=Mpi(count, "gloo", "each"))
+    require_equal([answer["sum"] for answer in found.values()], [float(count)] * count)
+    return f"{count} rank(s), NCCL: {require_equal(all(answer['nccl'] for answer in found.values()), True)}"
 
 
-def throughput(machine: Machine) -> str:
-    machine.need()
-    hold(seen(machine, 1)[0]["devices"], 1)
+def try_throughput(machine: Machine) -> str:
+    machine.require_cards()
+    require_equal(ask_tensorflow(machine, 1)[0]["devices"], 1)
     rates = []
     for turn in range(machine.turns):
-        ways = [_ours, _by_hand] if turn % 2 else [_by_hand, _ours]
-        rates.append({way.__name__: way(machine) for way in ways})
-    own, other = (statistics.median(rate[name] for rate in rates) for name in ("_ours", "_by_hand"))
-    ratios = sorted(rate["_ours"] / rate["_by_hand"] for rate in rates)
+        ways = [_measure_slurmtf, _measure_by_hand] if turn % 2 else [_measure_by_hand, _measure_slurmtf]
+        rates.append({way: way(machine) for way in ways})
+    own, other = (statistics.median(rate[way] for rate in rates) for way in (_measure_slurmtf, _measure_by_hand))
+    ratios = sorted(rate[_measure_slurmtf] / rate[_measure_by_hand] for rate in rates)
     ratio = f"{statistics.median(ratios):.2f} ({ratios[0]:.2f} to {ratios[-1]:.2f})"
     return f"{own:,.0f} images a second, {other:,.0f} by hand; the ratios' median {ratio}"
 
 
-def _ours(machine: Machine) -> float:
-    (answer,) = machine.answers("train", 1).values()
+def _measure_slurmtf(machine: Machine) -> float:
+    (answer,) = machine.collect_answers("train", 1).values()
     return float(answer["images_per_second"])
 
 
-def _by_hand(machine: Machine) -> float:
+def _measure_by_hand(machine: Machine) -> float:
     place = Path(tempfile.mkdtemp(dir=machine.folder))
     environ = {**os.environ, VISIBLE: machine.cards[0].index}
     command = [machine.python, str(TRAINING / "gpu.py"), "train", str(place)]
@@ -254,46 +254,46 @@ def _by_hand(machine: Machine) -> float:
     return float(json.loads((place / "by-hand.json").read_text())["images_per_second"])
 
 
-def exhausted(machine: Machine) -> str:
-    machine.need()
-    machine.need_module("tensorflow")
-    run, _ = machine.submitted("exhaust", 1)
+def try_memory_exhaustion(machine: Machine) -> str:
+    machine.require_cards()
+    machine.require_module("tensorflow")
+    run, _ = machine.submit("exhaust", 1)
     run.wait_for_completion(raise_on_error=False)
     run.wait_for_completion(raise_on_error=False)
-    return hold(explain_run(run.layout, run.state).kind.value, "gpu-memory")
+    return require_equal(explain_run(run.layout, run.state).kind.value, "gpu-memory")
 
 
-def samples(machine: Machine) -> str:
-    machine.need()
-    machine.need_module("tensorflow")
-    run, _ = machine.submitted("busy", 1)
+def try_samples(machine: Machine) -> str:
+    machine.require_cards()
+    machine.require_module("tensorflow")
+    run, _ = machine.submit("busy", 1)
     run.wait_for_completion()
-    usage = usage_of(run.layout, run.state, time.time())
+    usage = compute_usage(run.layout, run.state, time.time())
     found = [gpu for node in usage.nodes for gpu in node.gpus] if usage else []
-    hold(len(found), 1)
-    hold(found[0].used_mb > 0, True)
+    require_equal(len(found), 1)
+    require_equal(found[0].used_mb > 0, True)
     return f"{found[0].busiest:.0f} % busy, {found[0].used_mb:,.0f} of {found[0].total_mb:,.0f} MiB"
 
 
 TRIALS: Mapping[str, Callable[[Machine], str]] = {
-    "names by role": by_role,
-    "names, a GPU for each process": one_for_each,
-    "two processes, one GPU: refused": refused,
-    "names, two processes on one GPU": shared,
-    "names of MIG": mig_names,
-    "TensorFlow sees the plan's GPUs": all_of_the_plan,
-    "a GPU for each process": one_process_a_card,
-    "two processes on one GPU": two_on_one,
-    "a GPU by its UUID": by_uuid,
-    "a part of a GPU by its MIG name": by_mig,
-    "Horovod with NCCL": nccl,
-    "ResNet50, slurmtf and by hand": throughput,
-    "its memory is full: recognized": exhausted,
-    "samples of GPUs for a report": samples,
+    "names by role": try_roles,
+    "names, a GPU for each process": try_gpu_for_each,
+    "two processes, one GPU: refused": try_too_few_gpus,
+    "names, two processes on one GPU": try_shared_gpu,
+    "names of MIG": try_mig_names,
+    "TensorFlow sees the plan's GPUs": try_whole_plan,
+    "a GPU for each process": try_process_per_card,
+    "two processes on one GPU": try_two_on_one,
+    "a GPU by its UUID": try_uuid,
+    "a part of a GPU by its MIG name": try_mig,
+    "Horovod with NCCL": try_nccl,
+    "ResNet50, slurmtf and by hand": try_throughput,
+    "its memory is full: recognized": try_memory_exhaustion,
+    "samples of GPUs for a report": try_samples,
 }
 
 
-def tried(machine: Machine) -> list[tuple[str, str, str]]:
+def try_all(machine: Machine) -> list[tuple[str, str, str]]:
     """Return each trial with its result: ok, WRONG, or not tried."""
     rows = []
     for name, trial in TRIALS.items():
@@ -314,8 +314,8 @@ def main() -> int:
     parser.add_argument("--save", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        machine = look(arguments.python, Path(folder), arguments.turns)
-        rows = tried(machine)
+        machine = inspect_machine(arguments.python, Path(folder), arguments.turns)
+        rows = try_all(machine)
     cards = [f"{card.name}, {card.memory}, driver {card.driver}" for card in machine.cards]
     report(f"{'; '.join(cards) or f'no GPU ({machine.why_none})'}. {platform.platform()}", rows)
     if arguments.save:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 
-def seconds(action: Callable[[], Any], times: int = 5) -> float:
+def measure_action(action: Callable[[], Any], times: int = 5) -> float:
     """Return the median time of an action in seconds."""
     taken = []
     for _ in range(times):
@@ -19,9 +19,9 @@ def seconds(action: Callable[[], Any], times: int = 5) -> float:
     return statistics.median(taken)
 
 
-def command(*argv: str, times: int = 7, **options: Any) -> float:
+def measure_command(*argv: str, times: int = 7, **options: Any) -> float:
     """Return the median time of a command in seconds. Raises CalledProcessError if it fails."""
-    return seconds(lambda: subprocess.run(argv, check=True, capture_output=True, **options), times)
+    return measure_action(lambda: subprocess.run(argv, check=True, capture_output=True, **options), times)
 
 
 def report(title: str, rows: Sequence[Sequence[str]]) -> None:
@@ -32,9 +32,9 @@ def report(title: str, rows: Sequence[Sequence[str]]) -> None:
         print("  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
-def ms(value: float) -> str:
+def format_ms(value: float) -> str:
     return f"{value * 1000:.0f} ms"
 
 
-def times(value: float, rival: float) -> str:
+def format_ratio(value: float, rival: float) -> str:
     return f"{value / rival:.1f}x"

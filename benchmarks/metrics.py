@@ -16,7 +16,7 @@ import time
 from pathlib import Path
 
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics.event_files import event_files
+from slurmtf.job.contract.metrics.event_files import find_event_files
 from slurmtf.job.script.context import Recorder, Run
 from slurmtf.runs.metrics.reading import MetricsReader
 
@@ -79,13 +79,13 @@ print(time.perf_counter() - began)
 WRITE = DRIVE.replace("{writer}", WRITERS["TensorBoard's EventFileWriter"][1])
 
 
-def script_run(folder: Path, label: str = "rank-0") -> Run:
+def build_script_run(folder: Path, label: str = "rank-0") -> Run:
     return Run("benchmark", Recorder(RunLayout(str(folder)), label))
 
 
-def ours_written(folder: Path) -> float:
+def measure_writing(folder: Path) -> float:
     """Return values per second, each flushed; memory use must not grow with their number."""
-    run = script_run(folder)
+    run = build_script_run(folder)
     run.log("loss", 0.0)
     before, took = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, []
     for _ in range(3):
@@ -98,14 +98,14 @@ def ours_written(folder: Path) -> float:
     return VALUES / min(took)
 
 
-def asked(python: str, code: str, *arguments: object) -> float | None:
+def ask_program(python: str, code: str, *arguments: object) -> float | None:
     """Return the number that a program prints; None if it fails, as when a package is not installed."""
     done = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True, check=False)
     return float(done.stdout.split()[-1]) if done.returncode == 0 else None
 
 
-def one_rank(folder: str, rank: int, seconds: float) -> None:
-    run = script_run(Path(folder), f"rank-{rank}")
+def log_as_rank(folder: str, rank: int, seconds: float) -> None:
+    run = build_script_run(Path(folder), f"rank-{rank}")
     began = time.perf_counter()
     for step in range(int(RATE * seconds)):
         run.log("loss", step * 0.37, step=step)
@@ -114,9 +114,9 @@ def one_rank(folder: str, rank: int, seconds: float) -> None:
             time.sleep(ahead)
 
 
-def many_ranks(folder: Path, seconds: float) -> tuple[int, int, float]:
+def measure_ranks(folder: Path, seconds: float) -> tuple[int, int, float]:
     """Return how many values were logged and read, and the reader's CPU seconds; it reads while they are logged."""
-    ranks = [multiprocessing.Process(target=one_rank, args=(str(folder), rank, seconds)) for rank in range(RANKS)]
+    ranks = [multiprocessing.Process(target=log_as_rank, args=(str(folder), rank, seconds)) for rank in range(RANKS)]
     for rank in ranks:
         rank.start()
     reader, read, busy = MetricsReader(RunLayout(str(folder))), 0, 0.0
@@ -130,7 +130,7 @@ def many_ranks(folder: Path, seconds: float) -> tuple[int, int, float]:
         time.sleep(0.5)
 
 
-def told(what: str, figure: float | None, base: float, more_is_better: bool = True) -> None:
+def print_comparison(what: str, figure: float | None, base: float, more_is_better: bool = True) -> None:
     if figure is None:
         print(f"{what:40} not installed")
         return
@@ -144,21 +144,26 @@ def main() -> None:
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        own = ours_written(folder / "one")
-        told("run.log, values a second, flushed", own, own)
+        own = measure_writing(folder / "one")
+        print_comparison("run.log, values a second, flushed", own, own)
         for what, (count, writer) in WRITERS.items():
             place = folder / what.split()[0].strip("',")
             place.mkdir()
-            told(what, asked(arguments.python, DRIVE.replace("{writer}", writer), place, count), own)
-        logged, read, busy = many_ranks(folder / "many", arguments.seconds)
+            print_comparison(what, ask_program(arguments.python, DRIVE.replace("{writer}", writer), place, count), own)
+        logged, read, busy = measure_ranks(folder / "many", arguments.seconds)
         print(f"{RANKS} processes for {arguments.seconds:g} s: {logged:,} logged, {read:,} read in {busy:.1f} s of CPU")
         events = folder / "events/outputs"
-        if asked(arguments.python, WRITE, events, EVENTS) is not None:
+        if ask_program(arguments.python, WRITE, events, EVENTS) is not None:
             began = time.perf_counter()
-            count = sum(1 for file in event_files(RunLayout(str(events.parent))) for _ in file.new_points())
+            count = sum(1 for file in find_event_files(RunLayout(str(events.parent))) for _ in file.read_new_points())
             took = time.perf_counter() - began
             print(f"{'event files, seconds for ' + format(count, ','):40} {took:>12,.2f}")
-            told("TensorBoard's EventAccumulator", asked(arguments.python, READ, events, EVENTS), took, more_is_better=False)
+            print_comparison(
+                "TensorBoard's EventAccumulator",
+                ask_program(arguments.python, READ, events, EVENTS),
+                took,
+                more_is_better=False,
+            )
 
 
 if __name__ == "__main__":

@@ -36,11 +36,11 @@ def _write(series: Path, number: int, when: float) -> Path:
 
 def write_journal(layout: RunLayout, job: str, code: int, began: float) -> None:
     """Write the journal of a job of one task; ``began`` is in seconds since 1970, ``code`` the script's exit code."""
-    lines = (Record.of(event, began + second).to_dict() for second, event in enumerate(_events(job, code)))
+    lines = (Record.from_event(event, began + second).to_dict() for second, event in enumerate(_build_events(job, code)))
     Path(layout.journal(job, 0)).write_text("".join(json.dumps(line) + "\n" for line in lines), encoding="utf-8")
 
 
-def _events(job: str, code: int) -> list[object]:
+def _build_events(job: str, code: int) -> list[object]:
     return [
         Started(job_id=job, host="node1", nodes="node1", process={"host": "node1", "pid": 5, "started": 6}),
         Prepared(),

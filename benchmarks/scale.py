@@ -15,58 +15,67 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import command, ms, report, seconds, times
+from benchmarks.measure import format_ms, format_ratio, measure_action, measure_command, report
 from benchmarks.runs import write_runs
-from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.contract.roles import assign_cyclically
 from slurmtf.job.contract.variables import LONGEST_VARIABLE
 from slurmtf.job.supervisor import cluster
-from slurmtf.job.task.tf_config import tf_config
+from slurmtf.job.task.tf_config import build_tf_config
 
 TASKS_PER_NODE = 8
 
 
-def tell(tasks: int) -> int:
+def announce_cluster(tasks: int) -> int:
     """Place the tasks, build the cluster and return the length of a TF_CONFIG."""
     nodes = -(-tasks // TASKS_PER_NODE)
     servers = max(1, tasks // 100)
-    roles = cyclic([("ps", servers), ("worker", tasks - servers)] if tasks > 1 else [("worker", 1)], nodes)
+    roles = assign_cyclically([("ps", servers), ("worker", tasks - servers)] if tasks > 1 else [("worker", 1)], nodes)
     addresses = {role.rank: f"node{role.node:04d}:{20000 + role.rank % TASKS_PER_NODE}" for role in roles}
-    return len(tf_config(cluster.build(roles, addresses), roles[-1]))
+    return len(build_tf_config(cluster.build(roles, addresses), roles[-1]))
 
 
 def main() -> None:
-    planning()
+    measure_planning()
     with tempfile.TemporaryDirectory() as folder:
-        listing(Path(folder))
+        measure_lists(Path(folder))
 
 
 LISTS = ("ls", "ls --status failed --since 7d", "ls --tag stage=final", "ls -n 0", "status 1500")
 
 
-def listing(folder: Path, count: int = 5000) -> None:
+def measure_lists(folder: Path, count: int = 5000) -> None:
     """Time lists of runs that have ended: without an index, and with one."""
     write_runs(folder / "runs", count)
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(folder / "runs"), "XDG_CACHE_HOME": str(folder / "cache")}
     slurmtf = str(Path(sys.executable).with_name("slurmtf"))
-    least = command("find", str(folder / "runs"), "-name", "*.jsonl")
+    least = measure_command("find", str(folder / "runs"), "-name", "*.jsonl")
     time.sleep(3)  # the index leaves out runs that have only just been written
-    first = command(slurmtf, "ls", "-n", "0", times=1, env=environ)
-    rows = [("command", "time", "above --help"), ("find", ms(least), ""), ("ls -n 0, no index yet", ms(first), "")]
-    bare = command(slurmtf, "--help", env=environ)
+    first = measure_command(slurmtf, "ls", "-n", "0", times=1, env=environ)
+    rows = [
+        ("command", "time", "above --help"),
+        ("find", format_ms(least), ""),
+        ("ls -n 0, no index yet", format_ms(first), ""),
+    ]
+    bare = measure_command(slurmtf, "--help", env=environ)
     for words in LISTS:
-        taken = command(slurmtf, *words.split(), env=environ)
-        rows.append((words, ms(taken), ms(taken - bare)))
+        taken = measure_command(slurmtf, *words.split(), env=environ)
+        rows.append((words, format_ms(taken), format_ms(taken - bare)))
     report(f"Lists of {count:,} runs (budget: 300 ms)", rows)
 
 
-def planning() -> None:
+def measure_planning() -> None:
     rows = [("tasks", "place and tell", "json.dumps", "ratio", "TF_CONFIG", "as a variable")]
     for tasks in (1, 10, 100, 1000, 10_000):
         hosts = [f"node{rank // TASKS_PER_NODE:04d}:{20000 + rank % TASKS_PER_NODE}" for rank in range(tasks)]
-        own, least = seconds(lambda tasks=tasks: tell(tasks)), seconds(lambda hosts=hosts: json.dumps(hosts))
-        length = tell(tasks)
+        own, least = (
+            measure_action(lambda tasks=tasks: announce_cluster(tasks)),
+            measure_action(lambda hosts=hosts: json.dumps(hosts)),
+        )
+        length = announce_cluster(tasks)
         fits = "yes" if length < LONGEST_VARIABLE else "no, by file"
-        rows.append((f"{tasks:,}", ms(own), ms(least), times(own, least), f"{length / 1024:.1f} KiB", fits))
+        rows.append(
+            (f"{tasks:,}", format_ms(own), format_ms(least), format_ratio(own, least), f"{length / 1024:.1f} KiB", fits)
+        )
     report("Scale (budget: 1 s for 10,000 tasks)", rows)
 
 

@@ -22,10 +22,10 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from benchmarks.measure import report
-from slurmtf.environments.store import store_of
+from slurmtf.environments.store import resolve_store
 from slurmtf.environments.tools import NEWEST, SCORING
 from slurmtf.models import score
-from slurmtf.runs.workspaces.workspace import workspace_of
+from slurmtf.runs.workspaces.workspace import resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import Toolbox
 
@@ -96,7 +96,7 @@ class Taken(NamedTuple):
     whole: float
 
 
-def plain(python: str, folder: Path, name: str, batch: int) -> Taken:
+def measure_plain(python: str, folder: Path, name: str, batch: int) -> Taken:
     """Time a plain loop."""
     files = sorted(map(str, folder.glob(f"{name}-*.npz")))
     words = [python, "-I", "-c", PLAIN, str(folder / f"{name}.onnx"), str(batch), str(folder / "plain.npz"), *files]
@@ -106,7 +106,7 @@ def plain(python: str, folder: Path, name: str, batch: int) -> Taken:
     return Taken(loop, cpu, time.monotonic() - began)
 
 
-def ours(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
+def measure_slurmtf(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
     """Time a scoring of one shard. Returns the times, and the scoring's plan."""
     with tempfile.TemporaryDirectory(dir=folder) as output:
         began = time.monotonic()
@@ -117,12 +117,12 @@ def ours(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
         return Taken(shard["seconds"], shard["cpu_seconds"], whole), plan
 
 
-def row(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
+def compare_model(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
     mine, theirs, plan = list[Taken](), list[Taken](), dict[str, Any]()
     for _ in range(times):
-        taken, plan = ours(folder, name)
+        taken, plan = measure_slurmtf(folder, name)
         mine.append(taken)
-        theirs.append(plain(python, folder, name, plan["batch"]))
+        theirs.append(measure_plain(python, folder, name, plan["batch"]))
     rows = sum(plan["counts"])
     own, rival = (Taken(*map(statistics.median, zip(*of))) for of in (mine, theirs))
     ratios = [other.loop / taken.loop for taken, other in zip(mine, theirs)]
@@ -145,12 +145,12 @@ def row(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
 def main() -> None:
     times = int(sys.argv[1]) if len(sys.argv) > 1 else 5
     site = resolve_target("local")
-    toolbox = Toolbox(site, store_of(site, workspace_of(site.storage.workspace, None)), print)
-    python = toolbox.python(SCORING)
+    toolbox = Toolbox(site, resolve_store(site, resolve_workspace(site.storage.workspace, None)), print)
+    python = toolbox.provide_python(SCORING)
     with tempfile.TemporaryDirectory() as base:
-        subprocess.run([toolbox.python(NEWEST), "-I", "-c", BUILD, base], check=True)
+        subprocess.run([toolbox.provide_python(NEWEST), "-I", "-c", BUILD, base], check=True)
         heading = ("model", "rows", "batch", "rows/s", "plain rows/s", "ratio", "CPU", "in all", "plain in all")
-        rows = [heading, *(row(name, python, Path(base), times) for name in ("tiny", "convnet"))]
+        rows = [heading, *(compare_model(name, python, Path(base), times) for name in ("tiny", "convnet"))]
         report("Scoring (target: 0.95 of a plain onnxruntime loop)", rows)
 
 

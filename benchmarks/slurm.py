@@ -15,9 +15,9 @@ import tempfile
 import time
 from pathlib import Path
 
-from benchmarks.measure import ms, report, seconds, times
+from benchmarks.measure import format_ms, format_ratio, measure_action, report
 from slurmtf import Experiment, RandomParameterSampling, Sweep, TensorFlow, uniform
-from slurmtf.runs.status import states_of
+from slurmtf.runs.status import read_states
 
 HAND = "#!/bin/bash\n#SBATCH --output=/dev/null\nexec srun --ntasks=1 {python} {script} {mark}\n"
 SCRIPT = "import sys, time\nopen(sys.argv[1], 'w').write(repr(time.time()))\n"
@@ -65,12 +65,12 @@ def main() -> None:
         source = root / "source"
         source.mkdir()
         (source / "train.py").write_text(SCRIPT)
-        _submission(root, source)
-        _start(root, source)
-        _sweep(root, source)
+        _measure_submissions(root, source)
+        _measure_start(root, source)
+        _measure_sweep(root, source)
 
 
-def _sweep(root: Path, source: Path) -> None:
+def _measure_sweep(root: Path, source: Path) -> None:
     """Submit a sweep of 1,000 trials, and cancel it."""
     sampling, taken = RandomParameterSampling({"x": uniform(0, 1)}), []
     for _ in range(RUNS):
@@ -80,43 +80,45 @@ def _sweep(root: Path, source: Path) -> None:
         run = Experiment("sweep", root / "workspace").submit(sweep)
         taken.append(time.perf_counter() - began)
         run.cancel()
-    report("Submission of a sweep", [("of 1,000 trials", ms(statistics.median(taken)), "budget: 500 ms")])
+    report("Submission of a sweep", [("of 1,000 trials", format_ms(statistics.median(taken)), "budget: 500 ms")])
 
 
-def _submission(root: Path, source: Path) -> None:
+def _measure_submissions(root: Path, source: Path) -> None:
     """Time submissions by turns, so that a busy machine is busy for all of them, and none while another's job runs."""
     script = root / "hand.sh"
     script.write_text("#!/bin/bash\n#SBATCH --output=/dev/null\ntrue\n")
     os.utime(source, ns=(0, 0))  # slurmtf does not cache an interpreter's answer about a folder that has only just changed
     workspace, taken = str(root / "workspace"), {name: [] for name in BUDGETS} | {"sbatch": [], **{name: [] for name in RIVALS}}
-    _of_a_process(OWN, source, workspace)
+    _measure_in_process(OWN, source, workspace)
     for _ in range(TURNS):
-        _idle()
-        taken["sbatch"].append(seconds(lambda: _run("sbatch", "--parsable", script), 1))
-        _idle()
-        first, second = _of_a_process(OWN, source, workspace)
+        _wait_until_idle()
+        taken["sbatch"].append(measure_action(lambda: _run("sbatch", "--parsable", script), 1))
+        _wait_until_idle()
+        first, second = _measure_in_process(OWN, source, workspace)
         taken["slurmtf: first of a process"].append(first)
         taken["slurmtf: second of a process"].append(second)
         command = [Path(sys.executable).with_name("slurmtf"), "submit", "-s", "slurm", "-w", workspace, source / "train.py"]
-        _idle()
-        taken["slurmtf submit, cold, in all"].append(seconds(functools.partial(_run, *command, "/dev/null"), 1))
+        _wait_until_idle()
+        taken["slurmtf submit, cold, in all"].append(measure_action(functools.partial(_run, *command, "/dev/null"), 1))
         for name, code in RIVALS.items():
-            _idle()
-            taken[name].append(_of_a_process(code, source, str(root))[1])
+            _wait_until_idle()
+            taken[name].append(_measure_in_process(code, source, str(root))[1])
     bare = statistics.median(taken["sbatch"])
     rows = [("what", "time", "above sbatch", "budget")]
     for name, times_ in taken.items():
         value = statistics.median(times_)
-        above = "" if name in ("sbatch", "slurmtf submit, cold, in all") else ms(value - bare)
-        rows.append((name, ms(value), above, BUDGETS.get(name, "")))
+        above = "" if name in ("sbatch", "slurmtf submit, cold, in all") else format_ms(value - bare)
+        rows.append((name, format_ms(value), above, BUDGETS.get(name, "")))
     report(f"Submission of one job (median of {TURNS} turns; of rivals the second of a process)", rows)
     folders = [run.folder for run in Experiment("bench", workspace).get_runs()]
     for folder in folders:
-        _ended(folder)
-    report("Status", [(f"of {len(folders)} ended runs", ms(seconds(lambda: states_of(folders))), "no Slurm call")])
+        _wait_for_end(folder)
+    report(
+        "Status", [(f"of {len(folders)} ended runs", format_ms(measure_action(lambda: read_states(folders))), "no Slurm call")]
+    )
 
 
-def _idle() -> None:
+def _wait_until_idle() -> None:
     """Wait until no job is left: starting one takes CPUs from the next measurement."""
     while subprocess.run(["squeue", "--me", "--noheader"], check=True, capture_output=True).stdout:
         time.sleep(0.2)
@@ -126,14 +128,14 @@ def _run(*argv: str | Path) -> None:
     subprocess.run(argv, check=True, capture_output=True)
 
 
-def _of_a_process(code: str, *arguments: str | Path) -> list[float]:
+def _measure_in_process(code: str, *arguments: str | Path) -> list[float]:
     """Return the seconds of two submissions by one process, without its imports."""
     program = TWICE.format(code=code)
     done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True)
     return [float(word) for word in done.stdout.split()[-2:]]
 
 
-def _start(root: Path, source: Path) -> None:
+def _measure_start(root: Path, source: Path) -> None:
     """Time from the launch line in the batch script to the first line of the user's script."""
     by_hand, by_us = [], []
     for turn in range(RUNS):
@@ -144,21 +146,30 @@ def _start(root: Path, source: Path) -> None:
             HAND.format(python=sys.executable, script=source / "train.py", mark=mark).replace("exec srun", line + "exec srun")
         )
         subprocess.run(["sbatch", "--parsable", job], check=True, capture_output=True)
-        by_hand.append(_float(mark) - _float(root / f"begin-{turn}"))
+        by_hand.append(_wait_for_number(mark) - _wait_for_number(root / f"begin-{turn}"))
         ours = root / f"ours-{turn}"
         run = Experiment("bench", root / "workspace").submit(
             TensorFlow(source, compute_target="slurm", script_params=[str(ours)])
         )
-        begun = _float(ours)
-        _ended(run.folder)
-        by_us.append(begun - _event(run.folder, "started"))
+        begun = _wait_for_number(ours)
+        _wait_for_end(run.folder)
+        by_us.append(begun - _read_event_time(run.folder, "started"))
     hand, own = sorted(by_hand)[RUNS // 2], sorted(by_us)[RUNS // 2]
     rows = [("what", "slurmtf", "srun by hand", "above it", "ratio", "budget")]
-    rows += [("batch script to the script's first line", ms(own), ms(hand), ms(own - hand), times(own, hand), "150 ms above")]
+    rows += [
+        (
+            "batch script to the script's first line",
+            format_ms(own),
+            format_ms(hand),
+            format_ms(own - hand),
+            format_ratio(own, hand),
+            "150 ms above",
+        )
+    ]
     report("Start of a task", rows)
 
 
-def _float(path: Path) -> float:
+def _wait_for_number(path: Path) -> float:
     deadline = time.monotonic() + 60
     while not (path.exists() and path.read_text().strip()):
         if time.monotonic() > deadline:
@@ -167,15 +178,15 @@ def _float(path: Path) -> float:
     return float(path.read_text())
 
 
-def _ended(folder: Path) -> None:
+def _wait_for_end(folder: Path) -> None:
     deadline = time.monotonic() + 60
-    while not states_of([folder])[0].status.final:
+    while not read_states([folder])[0].status.final:
         if time.monotonic() > deadline:
             raise TimeoutError(folder)
         time.sleep(0.2)
 
 
-def _event(folder: Path, name: str) -> float:
+def _read_event_time(folder: Path, name: str) -> float:
     events = [json.loads(line) for path in (folder / "journal").iterdir() for line in path.read_text().splitlines()]
     return float(next(event["time"] for event in events if event["event"] == name))
 

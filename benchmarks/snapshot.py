@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
-from benchmarks.measure import ms, report, times
+from benchmarks.measure import format_ms, format_ratio, report
 from slurmtf.snapshot import Snapshot, SnapshotStore, collect
 from slurmtf.snapshot.git import ask_git
 
@@ -29,7 +29,7 @@ SETTLED_S = 2.5
 """Files that changed in the last two seconds are not trusted (git's racy entries)."""
 
 
-def _source(folder: Path, files: int) -> Path:
+def _write_source(folder: Path, files: int) -> Path:
     """Write a source like a project's: many small modules in 40 folders, in git, and some ignored files."""
     source = folder / "source"
     for index in range(files - 1):
@@ -56,34 +56,34 @@ def _take(source: Path, workspace: Path) -> Snapshot:
     return store.take(snapshot, str(run / "source.tar"))
 
 
-def _timed(action: Callable[[], object]) -> float:
+def _measure_once(action: Callable[[], object]) -> float:
     began = time.perf_counter()
     action()
     return time.perf_counter() - began
 
 
-def _rivals(source: Path, target: Callable[[], Path]) -> dict[str, Callable[[], object]]:
-    def copytree() -> None:
+def _build_rivals(source: Path, target: Callable[[], Path]) -> dict[str, Callable[[], object]]:
+    def copy_tree() -> None:
         copy = target()
         shutil.copytree(source, copy, ignore=shutil.ignore_patterns(".git"))
 
     return {
         "tar": lambda: subprocess.run(["tar", "--exclude=.git", "-cf", target(), "-C", source, "."], check=True),
         "git archive": lambda: subprocess.run(["git", "-C", source, "archive", "--output", target(), "HEAD"], check=True),
-        "copytree": copytree,
+        "copytree": copy_tree,
     }
 
 
-def _medians(actions: Mapping[str, Callable[[], object]]) -> dict[str, float]:
-    taken = [{name: _timed(action) for name, action in actions.items()} for _ in range(TURNS)]
+def _measure_medians(actions: Mapping[str, Callable[[], object]]) -> dict[str, float]:
+    taken = [{name: _measure_once(action) for name, action in actions.items()} for _ in range(TURNS)]
     return {name: statistics.median(turn[name] for turn in taken) for name in actions}
 
 
-def _rows(folder: Path, files: int) -> list[tuple[str, ...]]:
-    source, numbers = _source(folder, files), count()
+def _measure_rows(folder: Path, files: int) -> list[tuple[str, ...]]:
+    source, numbers = _write_source(folder, files), count()
     known, edited = folder / "known", source / "package0" / "module0.py"
 
-    def changed() -> None:
+    def take_changed() -> None:
         edited.write_text(f"x = {next(numbers)}\n")
         _take(source, known)
 
@@ -92,13 +92,13 @@ def _rows(folder: Path, files: int) -> list[tuple[str, ...]]:
     ours = {
         "first": lambda: _take(source, folder / f"new{next(numbers)}"),
         "unchanged": lambda: _take(source, known),
-        "one file changed": changed,
+        "one file changed": take_changed,
     }
-    rivals = _rivals(source, lambda: folder / f"target{next(numbers)}.tar")
-    median = _medians({**ours, **rivals})
-    ratios = {name: [times(median[name], median[rival]) for rival in rivals] for name in ours}
-    own = [(name, ms(median[name]), *ratios[name], BUDGETS.get((files, name), "")) for name in ours]
-    return own + [(name, ms(median[name]), *[""] * len(rivals), "") for name in rivals]
+    rivals = _build_rivals(source, lambda: folder / f"target{next(numbers)}.tar")
+    median = _measure_medians({**ours, **rivals})
+    ratios = {name: [format_ratio(median[name], median[rival]) for rival in rivals] for name in ours}
+    own = [(name, format_ms(median[name]), *ratios[name], BUDGETS.get((files, name), "")) for name in ours]
+    return own + [(name, format_ms(median[name]), *[""] * len(rivals), "") for name in rivals]
 
 
 def main() -> None:
@@ -106,7 +106,7 @@ def main() -> None:
     for files in COUNTS:
         with tempfile.TemporaryDirectory(dir=base) as folder:
             heading = ("what", "time", "/ tar", "/ git archive", "/ copytree", "budget")
-            report(f"Snapshot of {files:,} files", [heading, *_rows(Path(folder), files)])
+            report(f"Snapshot of {files:,} files", [heading, *_measure_rows(Path(folder), files)])
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import report, times
+from benchmarks.measure import format_ratio, report
 from slurmtf import Environment, Experiment, Run, RunStatus, Site, TensorFlow
 from slurmtf.sites.model import Defaults, Launcher, Storage
 
@@ -43,14 +43,14 @@ def main(python: str, nodes: int) -> None:
         root = Path(folder)
         (root / "source").mkdir()
         (root / "source" / "train.py").write_text(SCRIPT)
-        counts = {mode: _counted(root, python, nodes, mode) for mode in MODES}
+        counts = {mode: _count_calls(root, python, nodes, mode) for mode in MODES}
         starts: dict[str, list[float]] = {mode: [] for mode in MODES}
         last = {}
         for _ in range(TURNS):
             for mode in MODES:
                 run = _run(root, python, nodes, mode, ())
-                starts[mode].append(_started(run, nodes))
-                last[mode] = _events(run)
+                starts[mode].append(_compute_start_time(run, nodes))
+                last[mode] = _read_events(run)
         _tell(counts, starts, nodes, last)
 
 
@@ -59,11 +59,11 @@ def _tell(
 ) -> None:
     rows = [("calls on the shared file system", "shared", "unpacked", "", "mounted", "")]
     for name in ("that name a file", "that open one"):
-        rows.append((name, *_against([counts[mode][name] for mode in MODES], "{}")))
+        rows.append((name, *_format_with_ratios([counts[mode][name] for mode in MODES], "{}")))
     report(f"import tensorflow on {nodes} nodes", rows)
     medians = [statistics.median(starts[mode]) for mode in MODES]
     rows = [("median of the start", "shared", "unpacked", "", "mounted", "")]
-    rows.append(("launch to all imported", *_against(medians, "{:.1f} s")))
+    rows.append(("launch to all imported", *_format_with_ratios(medians, "{:.1f} s")))
     report("Time, on one disk for all nodes", rows)
     rows = [("way to a node, in the last run", "MB", "seconds")]
     for mode, events in last.items():
@@ -72,10 +72,13 @@ def _tell(
     report("The environment", rows)
 
 
-def _against(values: Sequence[float], form: str) -> list[str]:
+def _format_with_ratios(values: Sequence[float], form: str) -> list[str]:
     """Return the first value, and each other one with how many times smaller than the first it is."""
     first, *others = values
-    return [form.format(first), *(text for value in others for text in (form.format(value), times(first, max(value, 1e-3))))]
+    return [
+        form.format(first),
+        *(text for value in others for text in (form.format(value), format_ratio(first, max(value, 1e-3)))),
+    ]
 
 
 def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) -> Run:
@@ -101,7 +104,7 @@ def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) ->
     return run
 
 
-def _counted(root: Path, python: str, nodes: int, mode: str) -> Counter[str]:
+def _count_calls(root: Path, python: str, nodes: int, mode: str) -> Counter[str]:
     traces = root / f"traces-{mode}"
     traces.mkdir()
     trace = f'exec strace -f -qq -e signal=none -e trace=%file -o {traces}/$SLURM_PROCID "$@"'
@@ -118,13 +121,13 @@ def _counted(root: Path, python: str, nodes: int, mode: str) -> Counter[str]:
     return found
 
 
-def _events(run: Run) -> list[dict[str, Any]]:
+def _read_events(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for path in (run.folder / "journal").iterdir() for line in path.read_text().splitlines()]
 
 
-def _started(run: Run, nodes: int) -> float:
+def _compute_start_time(run: Run, nodes: int) -> float:
     """Return the seconds from the start of the launcher until TensorFlow is imported on all nodes."""
-    launched = next(event["time"] for event in _events(run) if event["event"] == "launched")
+    launched = next(event["time"] for event in _read_events(run) if event["event"] == "launched")
     ends = [float((run.folder / "outputs" / f"imported-{rank}").read_text()) for rank in range(nodes)]
     return max(ends) - float(launched)
 

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from benchmarks.measure import command, ms, report, times
+from benchmarks.measure import format_ms, format_ratio, measure_command, report
 
 BUDGETS = {"import slurmtf": 0.060, "slurmtf --help": 0.150, "slurmtf status": 0.150}
 
@@ -23,17 +23,18 @@ def main() -> None:
         script.write_text("print('done')\n")
         environ = {**os.environ, "SLURMTF_WORKSPACE": workspace}
         slurmtf = str(Path(sys.executable).parent / "slurmtf")
-        command(slurmtf, "run", str(script), "-s", "local", times=1, env=environ)
-        bare = command(sys.executable, "-c", "pass")
+        measure_command(slurmtf, "run", str(script), "-s", "local", times=1, env=environ)
+        bare = measure_command(sys.executable, "-c", "pass")
         taken = {
-            "import slurmtf": command(sys.executable, "-c", "import slurmtf") - bare,
-            "slurmtf --help": command(slurmtf, "--help", env=environ),
-            "slurmtf status": command(slurmtf, "status", env=environ),
-            "slurmtf plan": command(slurmtf, "plan", str(script), "-s", "local", env=environ),
+            "import slurmtf": measure_command(sys.executable, "-c", "import slurmtf") - bare,
+            "slurmtf --help": measure_command(slurmtf, "--help", env=environ),
+            "slurmtf status": measure_command(slurmtf, "status", env=environ),
+            "slurmtf plan": measure_command(slurmtf, "plan", str(script), "-s", "local", env=environ),
         }
         rows = [("what", "time", "bare Python", "ratio", "budget")]
         rows += [
-            (name, ms(t), ms(bare), times(t, bare), ms(BUDGETS[name]) if name in BUDGETS else "") for name, t in taken.items()
+            (name, format_ms(t), format_ms(bare), format_ratio(t, bare), format_ms(BUDGETS[name]) if name in BUDGETS else "")
+            for name, t in taken.items()
         ]
         report("Start", rows)
 

@@ -55,69 +55,72 @@ class Mode:
     by_hand: Start
     settings: Mapping[str, Any] = field(default_factory=dict)
 
-    def by_us(self, python: str, folder: Path, result: Path) -> None:
+    def run_with_slurmtf(self, python: str, folder: Path, result: Path) -> None:
         wishes = {"compute_target": "local", "environment_definition": Environment(python=python), **self.settings}
         arguments = [self.argument, str(result)]
         estimator = TensorFlow(TRAINING, entry_script=self.script, script_params=arguments, **wishes)
         Experiment("throughput", folder).submit(estimator).wait_for_completion()
 
-    def theirs(self, python: str, _folder: Path, result: Path) -> None:
+    def run_by_hand(self, python: str, _folder: Path, result: Path) -> None:
         self.by_hand(python, [str(TRAINING / self.script), self.argument, str(result)])
 
-    def rates(self, python: str, folder: Path, ours_first: bool) -> tuple[float, float]:
+    def measure_rates(self, python: str, folder: Path, ours_first: bool) -> tuple[float, float]:
         """Return images per second, with slurmtf and by hand."""
-        ways = (self.by_us, self.theirs) if ours_first else (self.theirs, self.by_us)
+        ways = (self.run_with_slurmtf, self.run_by_hand) if ours_first else (self.run_by_hand, self.run_with_slurmtf)
         found = {}
         for way in ways:
             result = folder / "result.json"
             way(python, folder, result)
-            found[way.__name__] = float(json.loads(result.read_text())["images_per_second"])
+            found[way] = float(json.loads(result.read_text())["images_per_second"])
             result.unlink()
-        return found["by_us"], found["theirs"]
+        return found[self.run_with_slurmtf], found[self.run_by_hand]
 
 
-def by_command(*words: str) -> Start:
+def build_command_start(*words: str) -> Start:
     def start(python: str, command: list[str]) -> None:
         subprocess.run([*words, python, *command], check=True, capture_output=True)
 
     return start
 
 
-def by_horovodrun(python: str, command: list[str]) -> None:
+def start_with_horovodrun(python: str, command: list[str]) -> None:
     program = str(Path(python).with_name("horovodrun"))
     words = [python, program, "--gloo", "-np", str(RANKS), "-H", f"localhost:{RANKS}", python, *command]
     subprocess.run(words, check=True, capture_output=True)
 
 
-def by_tf_config(**roles: int) -> Start:
+def build_tf_config_start(**roles: int) -> Start:
     """Return a start of one process for each task, with its TF_CONFIG; serving tasks are ended after the others."""
 
     def start(python: str, command: list[str]) -> None:
-        cluster = {role: [f"localhost:{_port()}" for _ in range(count)] for role, count in roles.items()}
+        cluster = {role: [f"localhost:{_find_free_port()}" for _ in range(count)] for role, count in roles.items()}
         tasks = [(role, index) for role, count in roles.items() for index in range(count)]
         with tempfile.TemporaryDirectory() as model:
             configs = [{"cluster": cluster, "task": {"type": role, "index": index}} for role, index in tasks]
             environs = [{"TF_CONFIG": json.dumps(config), "MODEL_DIR": model} for config in configs]
             serving = [role in SERVES or (role == "worker" and "chief" in roles) for role, _ in tasks]
-            _await(python, command, environs, serving)
+            _run_tasks(python, command, environs, serving)
 
     return start
 
 
-def by_jax_variables(python: str, command: list[str]) -> None:
-    shared = {"KERAS_DISTRIBUTION_JOB_ADDRESSES": f"localhost:{_port()}", "KERAS_DISTRIBUTION_NUM_PROCESSES": str(RANKS)}
+def start_with_jax_variables(python: str, command: list[str]) -> None:
+    shared = {
+        "KERAS_DISTRIBUTION_JOB_ADDRESSES": f"localhost:{_find_free_port()}",
+        "KERAS_DISTRIBUTION_NUM_PROCESSES": str(RANKS),
+    }
     shared["JAX_COORDINATOR_ADDRESS"] = shared["KERAS_DISTRIBUTION_JOB_ADDRESSES"]
     environs = [{**shared, "KERAS_DISTRIBUTION_PROCESS_ID": str(rank)} for rank in range(RANKS)]
-    _await(python, command, environs, [False] * RANKS)
+    _run_tasks(python, command, environs, [False] * RANKS)
 
 
-def _port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as free:
         free.bind(("localhost", 0))
         return int(free.getsockname()[1])
 
 
-def _await(python: str, command: list[str], environs: Iterable[Mapping[str, str]], serving: list[bool]) -> None:
+def _run_tasks(python: str, command: list[str], environs: Iterable[Mapping[str, str]], serving: list[bool]) -> None:
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     tasks = [subprocess.Popen([python, *command], env={**os.environ, **own}, **quiet) for own in environs]  # type: ignore[call-overload]
     try:
@@ -134,8 +137,8 @@ GLOO, MPI = Mpi(RANKS, transport="gloo"), Mpi(RANKS, transport="mpi")
 SERVED = ParameterServer(worker_count=RANKS, parameter_server_count=1)
 ESTIMATED = ParameterServer(worker_count=RANKS - 1, parameter_server_count=1, layout="chief")
 LAB = Site(name="slurm", launcher=Launcher(mpi="pmix"))
-BY_MPIRUN = by_command("mpirun", "-np", str(RANKS))
-BY_SRUN = by_command("srun", "--nodes=1", f"--ntasks={RANKS}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
+BY_MPIRUN = build_command_start("mpirun", "-np", str(RANKS))
+BY_SRUN = build_command_start("srun", "--nodes=1", f"--ntasks={RANKS}", "--cpus-per-task=1", "--mpi=pmix", "--time=10")
 JOINED, OF_GLOO = {"distributed_training": Jax(RANKS)}, {"distributed_training": GLOO}
 OF_MPIRUN = {"distributed_training": MPI, "launcher": "mpirun"}
 OF_MODEL = {"environment_variables": {"MODEL_DIR": "outputs/model"}}
@@ -144,40 +147,42 @@ ON_SLURM = {"compute_target": LAB, "distributed_training": MPI, "cpus_per_task":
 MODES = {
     mode.name: mode
     for mode in (
-        Mode("keras3-jax", "Keras 3, fit on JAX", "jax", "fit.py", "jax", by_jax_variables, JOINED),
+        Mode("keras3-jax", "Keras 3, fit on JAX", "jax", "fit.py", "jax", start_with_jax_variables, JOINED),
         Mode("keras2-horovod", "Keras 2, fit, Horovod by mpirun", "tensorflow", "fit.py", "horovod", BY_MPIRUN, OF_MPIRUN),
         Mode("keras2-multiworker", "Keras 2, fit, MultiWorkerMirrored", "tensorflow", "fit.py", "multiworker",
-             by_tf_config(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
-        Mode("jax", "loop in JAX", "jax", "loop_of_jax.py", "loop", by_jax_variables, JOINED),
-        Mode("single", "loop, one process", "tensorflow", "train.py", "single", by_command()),
+             build_tf_config_start(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
+        Mode("jax", "loop in JAX", "jax", "loop_of_jax.py", "loop", start_with_jax_variables, JOINED),
+        Mode("single", "loop, one process", "tensorflow", "train.py", "single", build_command_start()),
         Mode("mpirun", "loop, Horovod by mpirun", "tensorflow", "train.py", "horovod", BY_MPIRUN, OF_MPIRUN),
-        Mode("gloo", "loop, Horovod by Gloo", "tensorflow", "train.py", "horovod", by_horovodrun, OF_GLOO),
+        Mode("gloo", "loop, Horovod by Gloo", "tensorflow", "train.py", "horovod", start_with_horovodrun, OF_GLOO),
         Mode("multiworker", "loop, MultiWorkerMirrored", "tensorflow", "train.py", "multiworker",
-             by_tf_config(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
+             build_tf_config_start(worker=RANKS), {"distributed_training": MultiWorker(RANKS)}),
         Mode("ps", "loop, ParameterServerStrategy", "tensorflow", "train.py", "ps",
-             by_tf_config(chief=1, worker=RANKS, ps=1), {"distributed_training": SERVED}),
+             build_tf_config_start(chief=1, worker=RANKS, ps=1), {"distributed_training": SERVED}),
         Mode("estimator", "tf.estimator, parameter server", "tensorflow", "tf1.py", "estimator",
-             by_tf_config(chief=1, worker=RANKS - 1, ps=1), {"distributed_training": ESTIMATED, **OF_MODEL}),
+             build_tf_config_start(chief=1, worker=RANKS - 1, ps=1), {"distributed_training": ESTIMATED, **OF_MODEL}),
         Mode("tf1-horovod", "TF1 graph, Horovod by mpirun", "tf1", "tf1.py", "horovod", BY_MPIRUN, OF_MPIRUN),
-        Mode("tf1-ps", "TF1 graph, parameter server", "tf1", "tf1.py", "ps", by_tf_config(worker=RANKS, ps=1),
+        Mode("tf1-ps", "TF1 graph, parameter server", "tf1", "tf1.py", "ps", build_tf_config_start(worker=RANKS, ps=1),
              {"distributed_training": ParameterServer(worker_count=RANKS, parameter_server_count=1, layout="original")}),
         Mode("srun", "loop, Horovod by srun", "tensorflow", "train.py", "horovod", BY_SRUN, ON_SLURM),
     )
 }  # fmt: skip
 
 
-def measured(modes: list[Mode], pythons: Mapping[str, str], folder: Path, turns: int) -> dict[str, list[tuple[float, float]]]:
+def measure_modes(
+    modes: list[Mode], pythons: Mapping[str, str], folder: Path, turns: int
+) -> dict[str, list[tuple[float, float]]]:
     """Return the rates of each mode in each turn."""
     found: dict[str, list[tuple[float, float]]] = {mode.name: [] for mode in modes}
     for turn in range(turns):
         for mode in modes:
-            rates = mode.rates(pythons[mode.software], folder, bool(turn % 2))
+            rates = mode.measure_rates(pythons[mode.software], folder, bool(turn % 2))
             found[mode.name].append(rates)
             print(f"turn {turn + 1}, {mode.name}: {rates[0]:,.0f} and by hand {rates[1]:,.0f}", file=sys.stderr)
     return found
 
 
-def row(mode: Mode, rates: list[tuple[float, float]]) -> tuple[str, ...]:
+def format_row(mode: Mode, rates: list[tuple[float, float]]) -> tuple[str, ...]:
     own, other = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = sorted(mine / hand for mine, hand in rates)
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"
@@ -195,8 +200,8 @@ def main() -> None:
     names = arguments.modes or [name for name in MODES if name != "srun"]
     modes = [MODES[name] for name in names if getattr(arguments, MODES[name].software)]
     with tempfile.TemporaryDirectory() as folder:
-        found = measured(modes, vars(arguments), Path(folder), arguments.turns)
-    rows = [("mode", "", "slurmtf", "by hand", "ratio", "spread"), *(row(mode, found[mode.name]) for mode in modes)]
+        found = measure_modes(modes, vars(arguments), Path(folder), arguments.turns)
+    rows = [("mode", "", "slurmtf", "by hand", "ratio", "spread"), *(format_row(mode, found[mode.name]) for mode in modes)]
     report(f"Images per second, {RANKS} processes that compute on this machine, {arguments.turns} turns", rows)
 
 

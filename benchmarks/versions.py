@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import ms, report
+from benchmarks.measure import format_ms, report
 
 BEFORE = "9501bc4"
 ROOT = Path(__file__).parents[1]
@@ -40,43 +40,43 @@ class Version:
         self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds the modules compiled
         self._folder = folder
 
-    def python(self, code: str, *words: str) -> float:
+    def measure_python(self, code: str, *words: str) -> float:
         """Return the seconds that a Python takes to run this code."""
         began = time.perf_counter()
         command = [sys.executable, "-c", code, *words]
         subprocess.run(command, check=True, capture_output=True, env=self._environ, cwd=self._folder)
         return time.perf_counter() - began
 
-    def command(self, *words: str) -> float:
-        return self.python(MAIN, *words)
+    def measure_command(self, *words: str) -> float:
+        return self.measure_python(MAIN, *words)
 
-    def plan(self) -> float:
-        return self.command("plan", str(self._script), "-s", "slurm")
+    def measure_plan(self) -> float:
+        return self.measure_command("plan", str(self._script), "-s", "slurm")
 
-    def run(self, *words: str) -> float:
-        return self.command("run", str(self._script), "-s", "local", *words)
+    def measure_run(self, *words: str) -> float:
+        return self.measure_command("run", str(self._script), "-s", "local", *words)
 
-    def first_line(self, *words: str) -> float:
+    def measure_first_line(self, *words: str) -> float:
         """Return the seconds from the command to the first line of the last task's script."""
         began = time.time()
-        self.run(*words)
+        self.measure_run(*words)
         return max(float(path.read_text()) for path in self._told.iterdir()) - began
 
 
 WHAT: dict[str, Callable[[Version], float]] = {
-    "import slurmtf": lambda one: one.python("import slurmtf"),
-    "import of the public names": lambda one: one.python("from slurmtf import Experiment, TensorFlow, Mpi, Run"),
-    "slurmtf --help": lambda one: one.command("--help"),
-    "slurmtf plan": Version.plan,
-    f"slurmtf ls, {RUNS} runs and more": lambda one: one.command("ls"),
-    "slurmtf status": lambda one: one.command("status"),
-    "run to its script's first line": Version.first_line,
-    "the same, 4 tasks with a rendezvous": lambda one: one.first_line(*WORKERS),
-    "run to its end": Version.run,
+    "import slurmtf": lambda one: one.measure_python("import slurmtf"),
+    "import of the public names": lambda one: one.measure_python("from slurmtf import Experiment, TensorFlow, Mpi, Run"),
+    "slurmtf --help": lambda one: one.measure_command("--help"),
+    "slurmtf plan": Version.measure_plan,
+    f"slurmtf ls, {RUNS} runs and more": lambda one: one.measure_command("ls"),
+    "slurmtf status": lambda one: one.measure_command("status"),
+    "run to its script's first line": Version.measure_first_line,
+    "the same, 4 tasks with a rendezvous": lambda one: one.measure_first_line(*WORKERS),
+    "run to its end": Version.measure_run,
 }
 
 
-def unpacked(commit: str, folder: Path) -> Path:
+def unpack_commit(commit: str, folder: Path) -> Path:
     """Return a folder with the files of the commit."""
     folder.mkdir()
     with subprocess.Popen(["git", "archive", commit], stdout=subprocess.PIPE, cwd=ROOT) as archive:
@@ -84,7 +84,7 @@ def unpacked(commit: str, folder: Path) -> Path:
     return folder
 
 
-def pairs(before: Version, now: Version, action: Callable[[Version], float], rounds: int) -> list[tuple[float, float]]:
+def measure_pairs(before: Version, now: Version, action: Callable[[Version], float], rounds: int) -> list[tuple[float, float]]:
     """Return both versions' seconds, measured by turns; the order is reversed in each round."""
     found = []
     for number in range(rounds):
@@ -97,16 +97,16 @@ def pairs(before: Version, now: Version, action: Callable[[Version], float], rou
 def main() -> None:
     commit, rounds = sys.argv[1] if len(sys.argv) > 1 else BEFORE, int(sys.argv[2]) if len(sys.argv) > 2 else 7
     with tempfile.TemporaryDirectory() as folder:
-        before = Version(unpacked(commit, Path(folder, "tree")), Path(folder, "before"))
+        before = Version(unpack_commit(commit, Path(folder, "tree")), Path(folder, "before"))
         now = Version(ROOT, Path(folder, "now"))
         for one in (before, now):
             for _ in range(RUNS):
-                one.run()
+                one.measure_run()
         rows = [("what", commit, "now", "ratio")]
         for name, action in WHAT.items():
-            found = pairs(before, now, action, rounds)
+            found = measure_pairs(before, now, action, rounds)
             ratio = statistics.median(new / old for old, new in found)
-            rows.append((name, *(ms(statistics.median(column)) for column in zip(*found, strict=True)), f"{ratio:.2f}"))
+            rows.append((name, *(format_ms(statistics.median(column)) for column in zip(*found, strict=True)), f"{ratio:.2f}"))
         report("Two versions in turns", rows)
 
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import command, ms, report, times
+from benchmarks.measure import format_ms, format_ratio, measure_command, report
 from slurmtf.job.contract.attempt.events import Ended, Launched, Prepared, Record, Started, TaskEnded, TaskStarted
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
@@ -31,7 +31,7 @@ ENDS = "the last Error is not told\n"
 BUDGETS = {1: 0.3, RANKS: 1.0}
 
 
-def shards(step: int) -> str:
+def format_shard_line(step: int) -> str:
     return f"shard {step * 0x9E3779B97F4A7C15 % 2**64:020d} was read and is well\n".translate(LETTERS)
 
 
@@ -43,15 +43,15 @@ def main() -> None:
             (
                 ("8 MB, an error of Python", 1, LOG_BYTES, ERROR.format(KNOWN), PROGRESS),
                 ("8 MB, an error that no rule knows", 1, LOG_BYTES, ERROR.format(FOREIGN), PROGRESS),
-                ("8 MB, no two lines alike, no error", 1, LOG_BYTES, ENDS, shards),
+                ("8 MB, no two lines alike, no error", 1, LOG_BYTES, ENDS, format_shard_line),
                 ("64 ranks of 1 MB, 63 lost the first", RANKS, RANK_BYTES, ERROR.format(KNOWN), PROGRESS),
             )
         ):
             run = Path(folder, "lab", f"lab-20261101-120000-{number:06x}")
             _write(run, ranks, size, error, line)
-            why = command(slurmtf, "why", str(run), env={**os.environ, "SLURMTF_WORKSPACE": folder})
-            grep = command("grep", "-rc", "Error", str(run / "logs"))
-            rows.append((name, ms(why), ms(grep), times(why, grep), ms(BUDGETS[ranks])))
+            why = measure_command(slurmtf, "why", str(run), env={**os.environ, "SLURMTF_WORKSPACE": folder})
+            grep = measure_command("grep", "-rc", "Error", str(run / "logs"))
+            rows.append((name, format_ms(why), format_ms(grep), format_ratio(why, grep), format_ms(BUDGETS[ranks])))
         report("Why", rows)
 
 
@@ -73,7 +73,7 @@ def _write(run: Path, ranks: int, size: int, error: str, line: Line) -> None:
     told: list[object] = [*events, *(TaskStarted(rank, name, "node1") for rank, name in enumerate(names))]
     told += [TaskEnded(rank, name, 1) for rank, name in enumerate(names)]
     told.append(Ended(Outcome(Cause.SCRIPT, names[0], "node1", exit_code=1).to_dict(), 4.0))
-    lines = (json.dumps(Record.of(event, began + second).to_dict()) for second, event in enumerate(told))
+    lines = (json.dumps(Record.from_event(event, began + second).to_dict()) for second, event in enumerate(told))
     Path(layout.journal("12", 0)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 

@@ -10,7 +10,7 @@ import zipfile
 from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
-from slurmtf.caches import kept, stamps
+from slurmtf.caches import get_or_build, read_stamps
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "job"
@@ -29,26 +29,26 @@ HOOK = SOURCES / "script" / "sitecustomize.py"
 
 
 @functools.cache
-def job_archive() -> bytes:
+def build_job_archive() -> bytes:
     """Return the job's program as a zip archive. The same program gives the same bytes."""
-    return _archive(SOURCES, PACKAGE, f"from {PACKAGE}.main import guarded_main\n\nguarded_main()\n")
+    return _load_or_build_archive(SOURCES, PACKAGE, f"from {PACKAGE}.main import run_guarded\n\nrun_guarded()\n")
 
 
 @functools.cache
-def tool_archive() -> bytes:
+def build_tool_archive() -> bytes:
     """Return the program of the tool environments as a zip archive."""
-    return _archive(
+    return _load_or_build_archive(
         HERE / "models/tool", "slurmtf_tool", "import sys\nfrom slurmtf_tool.main import main\n\nsys.exit(main())\n"
     )
 
 
-def _archive(folder: Path, package: str, entry: str) -> bytes:
+def _load_or_build_archive(folder: Path, package: str, entry: str) -> bytes:
     paths = sorted(folder.rglob("*.py"))
-    key = [package, entry, str(folder), [str(path) for path in paths], stamps([*paths, __file__]), MAGIC_NUMBER.hex()]
-    return kept("programs", key, lambda: _zip(folder, paths, package, entry))
+    key = [package, entry, str(folder), [str(path) for path in paths], read_stamps([*paths, __file__]), MAGIC_NUMBER.hex()]
+    return get_or_build("programs", key, lambda: _build_archive(folder, paths, package, entry))
 
 
-def _zip(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
+def _build_archive(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         _add(zipped, "__main__.py", entry.encode())

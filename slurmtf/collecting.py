@@ -23,7 +23,7 @@ class Findings:
         self._found: dict[Finding, None] = {}
         self._kinds: set[type[InputError]] = set()
 
-    def speak_of(self, sources: Mapping[str, str]) -> None:
+    def set_sources(self, sources: Mapping[str, str]) -> None:
         """Set where the user wrote each setting, for later findings."""
         self._sources = sources
 

@@ -57,7 +57,7 @@ class _Dumper(_BaseDumper):  # type: ignore[misc]
         return True
 
 
-def _integer(loader: Any, node: yaml.ScalarNode) -> int:
+def _construct_integer(loader: Any, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
 
@@ -78,7 +78,7 @@ def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
     return node
 
 
-def _text_of_bytes(loader: Any, node: yaml.ScalarNode) -> str:
+def _construct_binary(loader: Any, node: yaml.ScalarNode) -> str:
     data: bytes = loader.construct_yaml_binary(node)
     return data.decode("utf-8", "surrogateescape")
 
@@ -86,8 +86,8 @@ def _text_of_bytes(loader: Any, node: yaml.ScalarNode) -> str:
 for _scalar, _pattern, _first in _CORE_SCALARS:
     for _class in (_Loader, _Dumper):
         _class.add_implicit_resolver(_scalar, re.compile(_pattern), ["" if char == "\0" else char for char in _first])
-_Loader.add_constructor("tag:yaml.org,2002:int", _integer)
-_Loader.add_constructor("tag:yaml.org,2002:binary", _text_of_bytes)
+_Loader.add_constructor("tag:yaml.org,2002:int", _construct_integer)
+_Loader.add_constructor("tag:yaml.org,2002:binary", _construct_binary)
 _Dumper.add_representer(float, _represent_float)
 _Dumper.add_representer(str, _represent_text)
 
@@ -121,22 +121,22 @@ class Document:
             self._note(node, ())
             data = None if node is None else loader.construct_document(node)
         except (yaml.YAMLError, ValueError, KeyError, RecursionError) as err:  # a wrong !!tag, an alias of itself
-            raise self._error(self._syntax_finding(err, text)) from None
+            raise self._error(self._describe_syntax_error(err, text)) from None
         finally:
             loader.dispose()
         if not isinstance(data, dict):
             raise self._error(Finding("yaml-empty", self.source, "holds no keys", "write 'key: value' lines"))
         return data
 
-    def text_of(self, path: KeyPath) -> str | None:
+    def find_text(self, path: KeyPath) -> str | None:
         """Return a number's text if it says more than the number (2.10, 007, 1e3)."""
         return self._texts.get(path)
 
-    def part(self, name: str, verbatim: Collection[str] = ()) -> Document:
+    def extract_part(self, name: str, verbatim: Collection[str] = ()) -> Document:
         """Return the part below a key as a document with the file's line numbers. Raises the document's error class."""
         return Document(self._text, self.source, self._error, verbatim, name)
 
-    def without(self, names: Collection[str]) -> Document:
+    def drop_keys(self, names: Collection[str]) -> Document:
         """Return the document without some of its top-level keys."""
         found = copy.copy(self)
         found.data = {name: value for name, value in self.data.items() if name not in names}
@@ -160,7 +160,7 @@ class Document:
                 where = (*path, index)
                 self._lines[where] = item.start_mark.line + 1
                 self._note(item, where)
-        elif isinstance(node, yaml.ScalarNode) and node.tag in NOT_TEXT and not _says_all(node):
+        elif isinstance(node, yaml.ScalarNode) and node.tag in NOT_TEXT and not _is_canonical(node):
             self._note_scalar(node, path)
 
     def _note_key(self, key: yaml.ScalarNode, path: KeyPath) -> None:
@@ -179,7 +179,7 @@ class Document:
         elif not node.value.lower().endswith((".inf", ".nan")):  # except YAML's own words
             self._texts[path] = node.value
 
-    def _syntax_finding(self, err: Exception, text: str) -> Finding:
+    def _describe_syntax_error(self, err: Exception, text: str) -> Finding:
         mark = getattr(err, "problem_mark", None)
         where = self.source if mark is None else f"{self.source}:{mark.line + 1}"
         lines = text.splitlines()
@@ -189,28 +189,28 @@ class Document:
         what = getattr(err, "problem", None) or str(err)
         return Finding("yaml-syntax", where, f"not valid YAML: {what}", f"look at: {line.strip()}" if line.strip() else "")
 
-    def _known(self, path: KeyPath) -> KeyPath:
+    def _find_known_prefix(self, path: KeyPath) -> KeyPath:
         """Return the longest beginning of ``path`` that exists in the file."""
         return next((path[:end] for end in range(len(path), 0, -1) if path[:end] in self._lines), path)
 
-    def where(self, path: KeyPath) -> str:
+    def locate(self, path: KeyPath) -> str:
         """Return ``file:line: key`` for ``path``, or for the nearest key above it that exists in the file."""
         dotted = ".".join(map(str, path))
-        line = self._lines.get(self._known(path))
+        line = self._lines.get(self._find_known_prefix(path))
         return ": ".join(part for part in (f"{self.source}:{line}" if line else self.source, dotted) if part)
 
-    def sources(self) -> dict[str, str]:
+    def locate_keys(self) -> dict[str, str]:
         """Return file, line and key of each key, by its name in findings: ``sbatch['wrap']``, ``a.b``."""
         found = {}
         for path in self._lines:
             name, *inner = path
-            source = self.where(path)
+            source = self.locate(path)
             found[".".join(map(str, path))] = source
             found[str(name) + "".join(f"[{key!r}]" for key in inner)] = source
         return found
 
-    def _finding(self, code: str, path: KeyPath, what: str, remedy: str = "") -> Finding:
-        source = self.where(path) if self._known(path) in self._lines else ""
+    def _build_finding(self, code: str, path: KeyPath, what: str, remedy: str = "") -> Finding:
+        source = self.locate(path) if self._find_known_prefix(path) in self._lines else ""
         return Finding(code, ".".join(map(str, path)), what, remedy, source=source)
 
     def parse(self, kind: type[T], data: Mapping[str, object] | None = None) -> T:
@@ -220,77 +220,77 @@ class Document:
         """
         import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
-        raw = self.plain(kind, self.data if data is None else data)
+        raw = self.restore_texts(kind, self.data if data is None else data)
         try:
-            parsed: T = _adapter(cast(Hashable, kind)).validate_python(raw)
+            parsed: T = _build_adapter(cast(Hashable, kind)).validate_python(raw)
         except pydantic.ValidationError as err:
-            raise self._error(*self._findings(kind, err.errors(), raw)) from None
+            raise self._error(*self._describe_errors(kind, err.errors(), raw)) from None
         return parsed
 
-    def plain(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
+    def restore_texts(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
         """Return ``data``, the document's or overridden, with each number as its text if ``kind`` expects a string there."""
-        found: dict[str, Any] = self._with_texts(kind, data, ())
+        found: dict[str, Any] = self._restore_nested(kind, data, ())
         return found
 
-    def _with_texts(self, hint: object, data: object, path: KeyPath) -> Any:
+    def _restore_nested(self, hint: object, data: object, path: KeyPath) -> Any:
         """Return data in which each number is the file's text if ``hint``, the data's type, expects a string there."""
-        hints = _members(hint)
+        hints = _split_union(hint)
         if isinstance(data, bool) and bool in hints:
             return data
         if isinstance(data, int | float) and str in hints:
             return self._texts.get(path, data if type(data) in hints else str(data))
         if isinstance(data, Mapping):
-            members = [_field_types(cast(Hashable, kind)) for kind in hints if is_dataclass(kind)]
+            members = [_get_field_types(cast(Hashable, kind)) for kind in hints if is_dataclass(kind)]
             values = next((get_args(kind)[1] for kind in hints if get_origin(kind) is dict), None)
             types = {name: type_ for fields in members for name, type_ in fields.items()}
-            return {key: self._with_texts(types.get(key, values), item, (*path, str(key))) for key, item in data.items()}
+            return {key: self._restore_nested(types.get(key, values), item, (*path, str(key))) for key, item in data.items()}
         if isinstance(data, list):
             items = next((get_args(kind)[0] for kind in hints if get_origin(kind) is list), None)
-            return [self._with_texts(items, item, (*path, index)) for index, item in enumerate(data)]
+            return [self._restore_nested(items, item, (*path, index)) for index, item in enumerate(data)]
         return data
 
-    def _finding_of(self, kind: object, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
+    def _describe_error(self, kind: object, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
         """Return one of pydantic's errors as a finding, and the path to its place."""
         context, location = detail.get("ctx", {}), detail["loc"]
-        path = _path_in(raw, location)
+        path = _extract_path(raw, location)
         if detail["type"] == "unexpected_keyword_argument":
-            keys = sorted(_known_keys(kind, location[:-1]))
+            keys = sorted(_list_known_keys(kind, location[:-1]))
             hint = suggest(str(path[-1]), keys) or f"known keys: {', '.join(keys)}"
-            return path, self._finding("unknown-key", path, "unknown key", hint)
+            return path, self._build_finding("unknown-key", path, "unknown key", hint)
         if detail["type"].startswith("union_tag"):
             path = (*path, context["discriminator"].strip("'"))
             what = f"says {context['tag']!r}" if "tag" in context else "is missing"
-            known = context.get("expected_tags") or ", ".join(map(repr, _known_tags(kind, location)))
-            return path, self._finding("unknown-kind", path, what, f"use one of {known}")
-        found = f"(found {_short(detail['input'])})"
+            known = context.get("expected_tags") or ", ".join(map(repr, _list_known_tags(kind, location)))
+            return path, self._build_finding("unknown-kind", path, what, f"use one of {known}")
+        found = f"(found {_format_value(detail['input'])})"
         if detail["type"] in ("dataclass_type", "dict_type"):
-            keys = sorted(_known_keys(kind, location))
+            keys = sorted(_list_known_keys(kind, location))
             remedy = f"its keys: {', '.join(keys)}" if keys else ""
-            return path, self._finding("bad-value", path, f"should be a mapping {found}", remedy)
-        return path, self._finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
+            return path, self._build_finding("bad-value", path, f"should be a mapping {found}", remedy)
+        return path, self._build_finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
 
-    def _findings(self, kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
+    def _describe_errors(self, kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
         """Return pydantic's errors, one for each place. Each member of a union reports its own; the innermost place counts."""
         found: dict[KeyPath, Finding] = {}
-        for path, finding in (self._finding_of(kind, detail, raw) for detail in details):
+        for path, finding in (self._describe_error(kind, detail, raw) for detail in details):
             found.setdefault(path, finding)
         return [finding for path, finding in found.items() if not any(path == other[: len(path)] != other for other in found)]
 
 
-def rebuilt(hint: object, data: object) -> Any:
+def rebuild(hint: object, data: object) -> Any:
     """Convert plain data (``asdict``) back to the dataclass that is its type. The data must be valid: nothing is checked."""
-    for member in _members(hint):
+    for member in _split_union(hint):
         if is_dataclass(member) and isinstance(data, Mapping):
-            types = _field_types(cast(Hashable, member))
-            return cast(Any, member)(**{name: rebuilt(types[name], value) for name, value in data.items()})
+            types = _get_field_types(cast(Hashable, member))
+            return cast(Any, member)(**{name: rebuild(types[name], value) for name, value in data.items()})
         if get_origin(member) is dict and isinstance(data, Mapping):
-            return {name: rebuilt(get_args(member)[1], value) for name, value in data.items()}
+            return {name: rebuild(get_args(member)[1], value) for name, value in data.items()}
         if get_origin(member) is list and isinstance(data, list):
-            return [rebuilt(get_args(member)[0], item) for item in data]
+            return [rebuild(get_args(member)[0], item) for item in data]
     return data
 
 
-def _says_all(node: yaml.ScalarNode) -> bool:
+def _is_canonical(node: yaml.ScalarNode) -> bool:
     """Return whether Python writes the number exactly as the file does."""
     for kind in (int, float):
         with contextlib.suppress(ValueError):
@@ -300,13 +300,13 @@ def _says_all(node: yaml.ScalarNode) -> bool:
 
 
 @functools.cache
-def _adapter(kind: Any) -> Any:
+def _build_adapter(kind: Any) -> Any:
     import pydantic  # noqa: PLC0415
 
     return pydantic.TypeAdapter(kind)
 
 
-def _path_in(data: Any, location: Iterable[str | int]) -> KeyPath:
+def _extract_path(data: Any, location: Iterable[str | int]) -> KeyPath:
     """Return the part of pydantic's location that is a path in the data: the location also names types and unions."""
     path: KeyPath = ()
     for part in location:
@@ -316,13 +316,13 @@ def _path_in(data: Any, location: Iterable[str | int]) -> KeyPath:
     return path
 
 
-def _short(value: object) -> str:
+def _format_value(value: object) -> str:
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."
 
 
 @functools.cache
-def _field_types(kind: Any) -> dict[str, Any]:
+def _get_field_types(kind: Any) -> dict[str, Any]:
     """Return the types of the parameters of a dataclass's constructor, including those that it does not store (InitVar)."""
     hints: dict[str, Any] = {}
     for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 supports neither KW_ONLY nor InitVar
@@ -331,43 +331,43 @@ def _field_types(kind: Any) -> dict[str, Any]:
     return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
 
 
-def _known_keys(kind: object, location: Iterable[str | int]) -> set[str]:
+def _list_known_keys(kind: object, location: Iterable[str | int]) -> set[str]:
     """Return the keys that are possible at pydantic's location in a document of a kind."""
-    return {name for found in _kinds_at(kind, location) for name in _field_types(found)}
+    return {name for found in _find_kinds(kind, location) for name in _get_field_types(found)}
 
 
-def _known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
-    return [tag for found in _kinds_at(kind, location) for tag in _tags(found)]
+def _list_known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
+    return [tag for found in _find_kinds(kind, location) for tag in _find_tags(found)]
 
 
-def _kinds_at(kind: object, location: Iterable[str | int]) -> list[Any]:
+def _find_kinds(kind: object, location: Iterable[str | int]) -> list[Any]:
     """Return the dataclasses that are possible at pydantic's location, which names a union's member by its tag or name."""
     hints = [kind]
     for part in location:
-        hints = [inner for hint in hints for inner in _inside(hint, part)]
-    return [found for hint in hints for found in _members(hint) if is_dataclass(found)]
+        hints = [inner for hint in hints for inner in _find_inner_types(hint, part)]
+    return [found for hint in hints for found in _split_union(hint) if is_dataclass(found)]
 
 
-def _members(hint: object) -> list[Any]:
+def _split_union(hint: object) -> list[Any]:
     """Return the types in a union, or a list of the single type."""
     if get_origin(hint) is Annotated:
-        return _members(get_args(hint)[0])
-    return [one for arg in get_args(hint) for one in _members(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
+        return _split_union(get_args(hint)[0])
+    return [one for arg in get_args(hint) for one in _split_union(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
 
 
-def _inside(hint: object, part: str | int) -> Iterable[Any]:
-    for member in _members(hint):
+def _find_inner_types(hint: object, part: str | int) -> Iterable[Any]:
+    for member in _split_union(hint):
         if get_origin(member) in (list, dict):
             yield get_args(member)[-1]
-        elif is_dataclass(member) and part in (getattr(member, "__name__", None), *_tags(member)):
+        elif is_dataclass(member) and part in (getattr(member, "__name__", None), *_find_tags(member)):
             yield member
-        elif is_dataclass(member) and part in (types := _field_types(cast(Hashable, member))):
+        elif is_dataclass(member) and part in (types := _get_field_types(cast(Hashable, member))):
             yield types[str(part)]
 
 
-def _tags(kind: object) -> tuple[str, ...]:
+def _find_tags(kind: object) -> tuple[str, ...]:
     """Return the value of a Literal with one value, which identifies a member of a union."""
-    literals = [get_args(hint) for hint in _field_types(kind).values() if get_origin(hint) is Literal]
+    literals = [get_args(hint) for hint in _get_field_types(kind).values() if get_origin(hint) is Literal]
     return next((values for values in literals if len(values) == 1), ())
 
 

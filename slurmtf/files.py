@@ -16,7 +16,7 @@ from slurmtf.errors import WorkspaceError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.system import private
-from slurmtf.paths import absolute
+from slurmtf.paths import to_absolute
 
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
@@ -62,7 +62,7 @@ def make_private(folder: str | Path) -> Path:
     return Path(folder)
 
 
-def close(folder: str | Path) -> None:
+def restrict_access(folder: str | Path) -> None:
     """Make files private that other programs have written into one of our folders."""
     for entry in os.scandir(folder):
         if entry.is_file(follow_symlinks=False):
@@ -70,7 +70,7 @@ def close(folder: str | Path) -> None:
 
 
 @contextmanager
-def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[None]:
+def convert_write_errors(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[None]:
     """Raise OSErrors as WorkspaceErrors with a remedy; ``instead`` is what the user can set instead."""
     try:
         yield
@@ -80,7 +80,7 @@ def writing(folder: str | Path, instead: str = ANOTHER_WORKSPACE) -> Iterator[No
         raise WorkspaceError(Finding("unwritable", str(err.filename or folder), what, remedy)) from None
 
 
-def age(path: Path) -> float:
+def compute_age(path: Path) -> float:
     """Return the seconds since a file was written or a folder changed; 0 if it does not exist."""
     try:
         return time.time() - path.stat().st_mtime
@@ -88,7 +88,7 @@ def age(path: Path) -> float:
         return 0.0
 
 
-def user_config() -> Path:
+def get_config_folder() -> Path:
     """Return the user's configuration folder of slurmtf (XDG base directory specification)."""
     return Path(os.environ.get(var.XDG_CONFIG_HOME) or Path.home() / ".config") / "slurmtf"
 
@@ -101,4 +101,4 @@ def expand(text: str, what: str) -> Path:
         raise WorkspaceError(
             Finding("variable-unset", f"{what} {text}", f"${unset[1]} is not set", "set it, or name another folder")
         )
-    return Path(absolute(path))
+    return Path(to_absolute(path))

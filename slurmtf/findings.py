@@ -54,7 +54,7 @@ class Finding:
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 
 
-def warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
+def build_warning(code: str, what: str, where: str = "", remedy: str = "") -> Finding:
     return Finding(code, where, what, remedy, "warning")
 
 
@@ -66,13 +66,13 @@ def locate(finding: Finding, sources: Mapping[str, str]) -> Finding:
     where = finding.where
     while where and not finding.source:
         if where in sources:
-            return replace(finding, source=_within(sources[where], finding.where.removeprefix(where)))
+            return replace(finding, source=_add_inner_name(sources[where], finding.where.removeprefix(where)))
         above = _LAST_KEY.sub("", where)
         where = above if above != where else ""
     return finding
 
 
-def _within(source: str, rest: str) -> str:
+def _add_inner_name(source: str, rest: str) -> str:
     """Return a source with the name of the inner setting, for a flag that can be repeated: ``--sbatch nodes``."""
     name = _FIRST_NAME.match(rest)
     return f"{source} {name[1]}" if name and source.startswith("-") else source

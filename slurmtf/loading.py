@@ -48,15 +48,15 @@ class _Later(ModuleType):
         self._types = types
 
     def __getattr__(self, name: str) -> Any:
-        if name in self._types and self._stands():
+        if name in self._types and self._is_registered():
             return type(name, (), {})
         self.leave()
         return getattr(import_module(self.__name__), name)
 
     def leave(self) -> None:
         """Make later imports get the module itself."""
-        if self._stands():
+        if self._is_registered():
             sys.modules.pop(self.__name__, None)
 
-    def _stands(self) -> bool:
+    def _is_registered(self) -> bool:
         return sys.modules.get(self.__name__) is self

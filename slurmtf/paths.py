@@ -13,7 +13,7 @@ LARGEST_TEXT = 32 << 20
 """The most bytes of a file that a person has written (a job file, requirements, a notebook) and that is read as a whole."""
 
 
-def working_directory() -> str:
+def get_working_directory() -> str:
     """Return the working directory by its logical name ($PWD: pwd(1), -L). Raises InputError if it has been deleted."""
     try:
         physical = os.getcwd()  # noqa: PTH109 - to compare with $PWD
@@ -28,10 +28,10 @@ def working_directory() -> str:
     return physical
 
 
-def absolute(path: str | os.PathLike[str]) -> str:
-    """Return an absolute path with '~' expanded and all links kept. Raises InputError: see working_directory."""
+def to_absolute(path: str | os.PathLike[str]) -> str:
+    """Return an absolute path with '~' expanded and all links kept. Raises InputError: see get_working_directory."""
     expanded = os.path.expanduser(path)  # noqa: PTH111
-    return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(working_directory(), expanded))  # noqa: PTH117, PTH118
+    return os.path.normpath(expanded if os.path.isabs(expanded) else os.path.join(get_working_directory(), expanded))  # noqa: PTH117, PTH118
 
 
 def read_text(path: str | os.PathLike[str], encoding: str = "utf-8") -> str:

@@ -6,7 +6,7 @@ import os
 from dataclasses import dataclass
 from typing import Any
 
-from slurmtf.job.contract.system.proc import start_of
+from slurmtf.job.contract.system.proc import read_start
 
 
 @dataclass(frozen=True)
@@ -17,16 +17,16 @@ class ProcessId:
     pid: int
     started: int
 
-    def alive(self) -> bool | None:
+    def is_alive(self) -> bool | None:
         """Return whether the process is running; None if it is on another host, which can't be seen from here."""
         if self.host != os.uname().nodename:
             return None
-        return start_of(self.pid) == self.started
+        return read_start(self.pid) == self.started
 
 
 def identify(pid: int) -> ProcessId:
     """Return the identity of a running process on this host."""
-    return ProcessId(os.uname().nodename, pid, start_of(pid) or 0)
+    return ProcessId(os.uname().nodename, pid, read_start(pid) or 0)
 
 
 def recognize(facts: Any) -> ProcessId | None:

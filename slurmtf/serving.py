@@ -18,24 +18,24 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from slurmtf.archives import tool_archive
+from slurmtf.archives import build_tool_archive
 from slurmtf.environments.building import Tell
-from slurmtf.environments.store import store_of
+from slurmtf.environments.store import resolve_store
 from slurmtf.environments.tools import SCORING
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment, Estimator
 from slurmtf.experiments.experiment import Experiment
-from slurmtf.experiments.run import Run, failure
+from slurmtf.experiments.run import Run, describe_failure
 from slurmtf.files import read_json, write_json
 from slurmtf.findings import Finding
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
-from slurmtf.models.scoring import Scorer, scorer_of
+from slurmtf.models.scoring import Scorer, choose_scorer
 from slurmtf.models.scripts import check_script
-from slurmtf.runs.workspaces.workspace import workspace_of
-from slurmtf.scheduler import scheduler_of
+from slurmtf.runs.workspaces.workspace import resolve_workspace
+from slurmtf.scheduler import get_scheduler
 from slurmtf.sites import Site, resolve_target
-from slurmtf.submit.refused import refusals_for
+from slurmtf.submit.refused import adapt_refusals
 from slurmtf.submit.tools import SETTINGS, Toolbox
 
 EXPERIMENT = "serve"
@@ -98,14 +98,14 @@ class Service:
 
     def score(self, data: object) -> Any:
         """Return the response to ``{"data": data}``. Raises ServiceError with the service's message otherwise."""
-        return self._asked("/score", json.dumps({"data": data}).encode())
+        return self._send_request("/score", json.dumps({"data": data}).encode())
 
-    def schema(self) -> dict[str, Any]:
+    def fetch_schema(self) -> dict[str, Any]:
         """Return the schema of its requests and responses, as OpenAPI 2.0."""
-        found: dict[str, Any] = self._asked("/swagger.json", None)
+        found: dict[str, Any] = self._send_request("/swagger.json", None)
         return found
 
-    def _asked(self, path: str, body: bytes | None) -> Any:
+    def _send_request(self, path: str, body: bytes | None) -> Any:
         name, _, value = self.authorization.read_text(encoding="ascii").strip().partition(": ")
         headers = {name: value, "Content-Type": "application/json"}
         connection = http.client.HTTPConnection(*self.address)  # without a proxy, because proxies don't reach nodes
@@ -120,7 +120,7 @@ class Service:
         finally:
             connection.close()
         if status != HTTPStatus.OK:
-            what = f"{status}: {_message(found)}"
+            what = f"{status}: {_parse_message(found)}"
             raise ServiceError(Finding("request-refused", self.url + path, what, REMEDIES.get(status, "")))
         return json.loads(found)
 
@@ -159,27 +159,27 @@ def serve(
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
         check_script(script)
-    scorer = scorer_of(model, environment, workspace, needs)
-    tell = tell or _silent
-    place = workspace_of(found.storage.workspace, workspace)
-    toolbox = Toolbox(found, store_of(found, place), tell)
+    scorer = choose_scorer(model, environment, workspace, needs)
+    tell = tell or _ignore_step
+    place = resolve_workspace(found.storage.workspace, workspace)
+    toolbox = Toolbox(found, resolve_store(found, place), tell)
     own = {
         "gpu": gpu,
-        "python": toolbox.python(scorer.environment, more=needs.packages),
+        "python": toolbox.provide_python(scorer.environment, more=needs.packages),
         "limit": request_seconds,
         "start_limit": start_seconds,
         "body_bytes": int(body_megabytes * 1024 * 1024),
     }
-    request = {**_request(scorer, found, script), **own}
+    request = {**_build_request(scorer, found, script), **own}
     with tempfile.TemporaryDirectory(prefix="slurmtf-serve-") as source:
         _fill(Path(source), request, script)
-        estimator = _estimator(Path(source), found, toolbox.python(SCORING), needs)
-        with refusals_for(found.name, needs.flags(found), SETTINGS):
+        estimator = _build_estimator(Path(source), found, toolbox.provide_python(SCORING), needs)
+        with adapt_refusals(found.name, needs.to_flags(found), SETTINGS):
             run = Experiment(EXPERIMENT, place).submit(estimator, {"model": scorer.name}, tell=tell)
     return _wait_until_ready(run, tell)
 
 
-def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
+def _build_request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
     """Return the server's configuration."""
     return {
         "name": scorer.name,
@@ -191,21 +191,21 @@ def _request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str,
         "script": SCRIPT if script is not None else None,
         "script_source": str(script) if script is not None else None,
         "folder": ".",
-        "host": "0.0.0.0" if scheduler_of(site.scheduler, site.cluster).queues else "127.0.0.1",  # noqa: S104 - a token is needed
+        "host": "0.0.0.0" if get_scheduler(site.scheduler, site.cluster).queues else "127.0.0.1",  # noqa: S104 - a token is needed
     }
 
 
 def _fill(folder: Path, request: Mapping[str, object], script: str | Path | None) -> None:
     (folder / ENTRY).write_text(LAUNCHER, encoding="utf-8")
-    (folder / PROGRAM).write_bytes(tool_archive())
+    (folder / PROGRAM).write_bytes(build_tool_archive())
     write_json(folder / REQUEST, dict(request))
     if script is not None:
         shutil.copyfile(script, folder / SCRIPT)
 
 
-def _estimator(source: Path, site: Site, python: str, needs: Needs) -> Estimator:
+def _build_estimator(source: Path, site: Site, python: str, needs: Needs) -> Estimator:
     software = Environment(python=python)
-    return Estimator(source, entry_script=ENTRY, compute_target=site, environment_definition=software, **needs.settings())
+    return Estimator(source, entry_script=ENTRY, compute_target=site, environment_definition=software, **needs.to_settings())
 
 
 def _resolve(name: str, address: str) -> str:
@@ -216,7 +216,7 @@ def _resolve(name: str, address: str) -> str:
     return name
 
 
-def _message(body: bytes) -> str:
+def _parse_message(body: bytes) -> str:
     """Return the message of a refusal: Azure ML's ErrorResponse, or the server's own text."""
     text = " ".join(body.decode("utf-8", "replace").split())
     try:
@@ -234,11 +234,11 @@ def _wait_until_ready(run: Run, tell: Tell) -> Service:
         if time.monotonic() - looked > pause:
             state = run.state
             if state.status.final:
-                raise ServiceError(failure(run, state))
+                raise ServiceError(describe_failure(run, state))
             looked, pause = time.monotonic(), min(LAST_STATE_S, pause * 1.5)
         time.sleep(LOOK_S)
     return service
 
 
-def _silent(text: str) -> None:  # noqa: ARG001
+def _ignore_step(text: str) -> None:  # noqa: ARG001
     return

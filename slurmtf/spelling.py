@@ -27,7 +27,7 @@ _SAME = {"custom_docker_image": "image"}
 _WORDS = {"true": "True", "false": "False"}
 
 
-def count(number: int, what: str) -> str:
+def format_count(number: int, what: str) -> str:
     """Return a number with its noun: ``1 node``, ``2 nodes``."""
     return f"{number} {what}" + ("s" if number != 1 else "")
 
@@ -57,7 +57,7 @@ def spell(text: str, sources: Mapping[str, str] | None = None) -> str:
     return _MARK.sub(lambda found: _spell(_Setting(**found.groupdict()), sources or {}), text)
 
 
-def values_in(text: str) -> list[tuple[str, str, str]]:
+def parse_values(text: str) -> list[tuple[str, str, str]]:
     """Return the settings that a text marks with a value: name, key (empty: the setting itself) and value. Settings of objects
     and of lists are left out."""
     found = (_Setting(**match.groupdict()) for match in _MARK.finditer(text))
@@ -117,13 +117,13 @@ def _as_python(setting: _Setting) -> str:
         return f"{name}{inner}"
     if setting.field:
         holder, kind, _ = _OBJECTS[name]
-        built = f"{kind}({setting.field}={_literal(value)})"
+        built = f"{kind}({setting.field}={_format_literal(value)})"
         return f"{holder}={built}" if holder == name else built
     if setting.key is not None:
-        items = ", ".join(map(_literal, value.split(",")))
-        return f"{name}={{{setting.key!r}: {_literal(value)}}}" if setting.key else f"{name}=[{items}]"
-    return f"{name}={_literal(value)}"
+        items = ", ".join(map(_format_literal, value.split(",")))
+        return f"{name}={{{setting.key!r}: {_format_literal(value)}}}" if setting.key else f"{name}=[{items}]"
+    return f"{name}={_format_literal(value)}"
 
 
-def _literal(value: str) -> str:
+def _format_literal(value: str) -> str:
     return value if value == "..." or value.isdigit() else _WORDS.get(value, repr(value))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from slurmtf.errors import InputError, WorkspaceError
 from slurmtf.findings import Finding
-from slurmtf.job.contract.system.trust import doubt, doubt_alone, doubt_of_own
+from slurmtf.job.contract.system.trust import find_fault, find_local_fault, find_own_fault
 
 OWN = ".slurmtf"
 """Our folder in a workspace, and a project's folder in the working directory."""
@@ -24,7 +24,7 @@ def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
     Raises ``error`` if somebody else could have written it.
     """
     try:
-        reason = doubt(str(path))
+        reason = find_fault(str(path))
     except OSError as err:
         reason = f"{err.filename or path}: {err.strerror or err}"
     if reason:
@@ -33,7 +33,7 @@ def check_unnamed(path: Path, error: type[InputError], name_it: str) -> Path:
     return path
 
 
-def own_folder(workspace: str | Path, *below: str) -> Path:
+def locate_own_folder(workspace: str | Path, *below: str) -> Path:
     """Return our folder in a workspace, or one ``below`` it, whether it exists or not. Raises WorkspaceError if it is not ours
     alone, because files in it are run and removed."""
     folder = Path(workspace, OWN)
@@ -46,7 +46,7 @@ def own_folder(workspace: str | Path, *below: str) -> Path:
 def check_own(folder: Path, remedy: str) -> None:
     """Raise WorkspaceError if a folder exists but does not belong to us alone."""
     try:
-        reason = doubt_of_own(str(folder))
+        reason = find_own_fault(str(folder))
     except NotADirectoryError as err:
         reason = f"{err.filename}: {err.strerror}"
     except PermissionError:
@@ -58,12 +58,12 @@ def check_own(folder: Path, remedy: str) -> None:
 def check_shared(folder: Path, remedy: str) -> None:
     """Raise WorkspaceError if a folder that a setting names exists and anybody but its user or root can write to it."""
     with contextlib.suppress(FileNotFoundError):
-        reason = doubt_alone(os.path.realpath(folder))
+        reason = find_local_fault(os.path.realpath(folder))
         if reason:
             raise WorkspaceError(Finding("foreign-folder", str(folder), f"is not used: {reason}", remedy))
 
 
-def of_project(paths: Iterable[str | Path]) -> list[str]:
+def select_project_files(paths: Iterable[str | Path]) -> list[str]:
     """Return those of these files that are in ``.slurmtf`` of the working directory, by their paths relative to that."""
     folder = os.path.realpath(OWN)
     return [f"{OWN}/{os.path.relpath(path, folder)}" for path in map(os.path.realpath, paths) if path.startswith(folder + "/")]

@@ -9,12 +9,12 @@ from typing import Any
 from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.states.words import outcome_text
+from slurmtf.runs.states.words import describe_outcome
 
 
 def events(folder: str | Path) -> list[dict[str, Any]]:
     """The events of all attempts of a run folder, in their order; an outcome's fields beside, and its text as ``message``."""
-    paths = [Path(attempt.path) for attempt in journal.attempts(RunLayout(str(folder)))]
+    paths = [Path(attempt.path) for attempt in journal.read_attempts(RunLayout(str(folder)))]
     return [_told(json.loads(line)) for path in paths for line in path.read_text().splitlines()]
 
 
@@ -22,7 +22,7 @@ def _told(event: dict[str, Any]) -> dict[str, Any]:
     if "outcome" not in event:
         return event
     outcome = event.pop("outcome")
-    return {**outcome, "message": outcome_text(Outcome.from_dict(outcome)), **event}
+    return {**outcome, "message": describe_outcome(Outcome.from_dict(outcome)), **event}
 
 
 def files(folder: str | Path) -> list[Path]:

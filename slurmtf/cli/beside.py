@@ -10,7 +10,7 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def run_beside(work: Callable[[], T]) -> Future[T]:
+def run_in_background(work: Callable[[], T]) -> Future[T]:
     """Start work, and return its future. It ends with this process, which does not wait for it as it would for an executor's
     threads (concurrent.futures)."""
     future: Future[T] = Future()

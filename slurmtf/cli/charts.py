@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from slurmtf.errors import InputError
-from slurmtf.files import write_private, writing
+from slurmtf.files import convert_write_errors, write_private
 from slurmtf.findings import Finding
 from slurmtf.plots import Chart
 
@@ -22,7 +22,7 @@ def check_format(path: Path) -> None:
 def save(path: Path, title: str, charts: Sequence[Chart]) -> None:
     """Write charts to one file. Raises InputError, WorkspaceError."""
     check_format(path)
-    with writing(path, "another file"):
+    with convert_write_errors(path, "another file"):
         write_private(path, _render(path, title, list(charts)))
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.output import escape, own_flags, print_envelope, wants_json
+from slurmtf.cli.output import escape, get_own_flags, print_envelope, wants_json
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.findings import Finding
 
@@ -34,21 +34,23 @@ def report(error: Exception) -> int:
 def fail(error: SlurmtfError) -> int:
     """Report an error and return the exit code."""
     if wants_json():
-        print_envelope(False, None, (), _facts(type(error).__name__, error.exit_code, in_flags(error.findings)))
+        print_envelope(
+            False, None, (), _build_error_data(type(error).__name__, error.exit_code, spell_as_flags(error.findings))
+        )
     else:
-        for finding in sorted(in_flags(error.findings), key=lambda one: one.is_error):
+        for finding in sorted(spell_as_flags(error.findings), key=lambda one: one.is_error):
             colour = "red" if finding.is_error else "yellow"
             click.secho(f"{finding.severity}: ", fg=colour, bold=finding.is_error, err=True, nl=False)
             click.echo(escape(str(finding)), err=True)
     return error.exit_code
 
 
-def in_flags(findings: Iterable[Finding]) -> list[Finding]:
+def spell_as_flags(findings: Iterable[Finding]) -> list[Finding]:
     """Return findings with their settings, and what they are about, spelled as flags, unless they are in the user's spelling
     already."""
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - what describes a training job, for an error alone
 
-    own = own_flags()
+    own = get_own_flags()
     return [replace(one.spell(FLAGS), source=one.source or own.get(one.where, "")) for one in findings]
 
 
@@ -69,10 +71,10 @@ def fail_system(error: OSError) -> int:
 
 def fail_usage(error: click.ClickException) -> int:
     """Report a wrong command line and return the exit code. The error may come before its ``--json`` has been parsed."""
-    remedy = _remedy(error)
+    remedy = _suggest_remedy(error)
     if wants_json() or "--json" in sys.argv:
         finding = Finding("usage", "", error.format_message(), remedy)
-        print_envelope(False, None, (), _facts("UsageError", error.exit_code, [finding]))
+        print_envelope(False, None, (), _build_error_data("UsageError", error.exit_code, [finding]))
     else:
         text = io.StringIO()
         error.show(text)
@@ -80,7 +82,7 @@ def fail_usage(error: click.ClickException) -> int:
     return error.exit_code
 
 
-def _remedy(error: click.ClickException) -> str:
+def _suggest_remedy(error: click.ClickException) -> str:
     """Return what to do about an option that the command does not have but the user's script may."""
     if not isinstance(error, click.NoSuchOption) or error.ctx is None:
         return ""
@@ -88,5 +90,5 @@ def _remedy(error: click.ClickException) -> str:
     return "options of the script's own stand after '--'" if takes_script else ""
 
 
-def _facts(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
+def _build_error_data(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
     return {"type": kind, "exit_code": exit_code, "findings": [finding.to_dict() for finding in findings]}

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.completing import Completer, runs, sites, words
+from slurmtf.cli.completing import Completer, complete_runs, complete_sites, complete_words
 from slurmtf.estimator import TensorFlow
 from slurmtf.estimator.metrics import AUTOLOGS
 
@@ -30,7 +30,7 @@ OPTIONS = (
         ("--site", "-s"),
         "compute_target",
         "Site to run on: a name, the path of a profile, or 'local' (this machine).",
-        completer=sites,
+        completer=complete_sites,
     ),
     Option(("--source",), "source_directory", "Source directory to snapshot (default: the script's folder).", FOLDER),
     Option(("--nodes", "-N"), "node_count", "Number of nodes.", int),
@@ -38,7 +38,7 @@ OPTIONS = (
         ("--backend",),
         "distributed_backend",
         "How the processes divide the work: mpi, ps, multiworker or jax.",
-        completer=words(*TensorFlow.BACKENDS),
+        completer=complete_words(*TensorFlow.BACKENDS),
     ),
     Option(("--processes-per-node",), "process_count_per_node", "MPI ranks per node.", int),
     Option(("--workers",), "worker_count", "Number of workers (ps, multiworker).", int),
@@ -72,7 +72,7 @@ OPTIONS = (
         ("--resume-from",),
         "resume_from",
         "What to resume from: a folder, a run, or 'last'; passed on to the script as --resume-from FOLDER.",
-        completer=runs,
+        completer=complete_runs,
     ),
     Option(
         ("--restart",),
@@ -92,7 +92,9 @@ OPTIONS = (
     ),
     Option(("--primary-metric",), "primary_metric", "Metric to show beside the progress."),
     Option(("--stage",), "stage", "Where to read software and source from: node-local or shared."),
-    Option(("--autolog",), "autolog", "Library whose reports rank 0 logs as metrics: keras.", completer=words(*AUTOLOGS)),
+    Option(
+        ("--autolog",), "autolog", "Library whose reports rank 0 logs as metrics: keras.", completer=complete_words(*AUTOLOGS)
+    ),
     Option(("--sbatch",), "sbatch", "Any other sbatch flag, FLAG[=VALUE].", repeated=True),
     Option(("--srun",), "srun", "Any other srun flag, FLAG[=VALUE].", repeated=True),
 )
@@ -112,7 +114,7 @@ PLACE = (
         "after",
         "Start once another run has completed (RUN), has ended (RUN:any) or has failed (RUN:notok).",
         repeated=True,
-        completer=runs,
+        completer=complete_runs,
     ),
     Option(("--tag",), "tags", "Tag NAME[=VALUE] to find the run by: slurmtf ls --tag NAME.", repeated=True),
     Option(

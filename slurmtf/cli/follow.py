@@ -5,13 +5,13 @@ from __future__ import annotations
 import time
 from types import TracebackType
 
-from slurmtf.cli.output import clock, emit, note, spin, spinner
-from slurmtf.cli.present import again_text, details, headline, run_data
-from slurmtf.diagnosis.waiting import hint
+from slurmtf.cli.output import build_spinner, emit, format_time, note, spin
+from slurmtf.cli.present import build_run_data, describe_attempt, format_details, format_headline
+from slurmtf.diagnosis.waiting import format_hint
 from slurmtf.experiments import Run
 from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.metrics.curves import RunSeries, value_text
+from slurmtf.runs.metrics.curves import RunSeries, format_value
 from slurmtf.runs.metrics.reading import MetricsReader
 
 DETACHED = 130
@@ -47,14 +47,14 @@ class _WithMetric:
             series = self._metrics.series().get(self._name)
             if series and series.points:
                 found = RunSeries("", series)
-                note(f"{self._name} {value_text(found.last)} at {value_text(found.last_step)}", fg="cyan")
+                note(f"{self._name} {format_value(found.last)} at {format_value(found.last_step)}", fg="cyan")
 
 
 class _Progress:
     """The state of a run on standard error: a line that is redrawn in a terminal, a line for each change elsewhere."""
 
     def __init__(self) -> None:
-        self._live = spinner()
+        self._live = build_spinner()
         self._told: set[str] = set()
 
     def __enter__(self) -> _Progress:
@@ -65,14 +65,14 @@ class _Progress:
 
     def show(self, state: RunState) -> None:
         if state.again and not state.status.final:
-            self._tell_once(f"attempt {state.again.number}", f"attempt {again_text(state)}")
-        if advice := hint(state.reason, state.job_id or ""):
+            self._tell_once(f"attempt {state.again.number}", f"attempt {describe_attempt(state)}")
+        if advice := format_hint(state.reason, state.job_id or ""):
             self._tell_once(advice, f"{state.reason}: {advice}")
         if self._live is not None and state.status in WAITING:
-            spin(self._live, headline(state))
+            spin(self._live, format_headline(state))
             return
         self._stop()
-        note(f"{clock(state.ended or None) or ''} {headline(state)}".strip())
+        note(f"{format_time(state.ended or None) or ''} {format_headline(state)}".strip())
 
     def _tell_once(self, key: str, text: str) -> None:
         if key not in self._told:
@@ -96,6 +96,6 @@ def follow(run: Run, reader: LogReader | None = None) -> int:
         note(f"cancel it with: slurmtf cancel {run.word}")
         return DETACHED
     state = run.state
-    emit(run_data(run.folder, state), "")
-    note(details(run, state))
+    emit(build_run_data(run.folder, state), "")
+    note(format_details(run, state))
     return state.exit_status

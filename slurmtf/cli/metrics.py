@@ -14,12 +14,12 @@ from typing import Any, TypeAlias
 
 import click
 
-from slurmtf.cli.output import LABEL_COLOURS, clock, cut, escape, one_line, paint, table
+from slurmtf.cli.output import LABEL_COLOURS, cut, escape, escape_line_breaks, format_table, format_time, paint
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.plots.chart import Chart
-from slurmtf.plots.terminal import rows
-from slurmtf.runs.metrics.curves import RunSeries, charts_of, is_chosen, select, value_text
+from slurmtf.plots.terminal import render_chart
+from slurmtf.runs.metrics.curves import RunSeries, build_charts, format_value, is_chosen, select_series
 from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.metrics.files import Other
 from slurmtf.runs.metrics.reading import MetricsReader
@@ -34,67 +34,72 @@ FRAME_S = 1.0
 """The interval in seconds at which a growing plot is redrawn."""
 
 
-def number(value: float | None) -> float | str | None:
+def to_json_number(value: float | None) -> float | str | None:
     """Return a number for JSON: one that JSON does not have becomes a string ('NaN', 'Infinity', '-Infinity')."""
     if value is None or math.isfinite(value):
         return value
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def series_data(run: str, found: Sequence[RunSeries], others: Sequence[OtherOf] = ()) -> dict[str, Any]:
+def build_series_data(run: str, found: Sequence[RunSeries], others: Sequence[OtherOf] = ()) -> dict[str, Any]:
     """Return a run's metrics as the data of the envelope."""
     return {
         "run": run,
-        "metrics": [_data(one) for one in found if one.run == run],
+        "metrics": [_build_metric_data(one) for one in found if one.run == run],
         "others": [{"task": task, **asdict(one)} for name, task, one in others if name == run],
     }
 
 
-def _data(one: RunSeries) -> dict[str, Any]:
+def _build_metric_data(one: RunSeries) -> dict[str, Any]:
     low, high = one.bounds
-    points = [[point.step, point.time, number(point.value)] for point in one.series.points]
+    points = [[point.step, point.time, to_json_number(point.value)] for point in one.series.points]
     return {
         "name": one.name,
         "task": one.series.task,
-        "last": number(one.last),
-        "min": number(low),
-        "max": number(high),
+        "last": to_json_number(one.last),
+        "min": to_json_number(low),
+        "max": to_json_number(high),
         "points": points,
     }
 
 
-def summary(found: Sequence[RunSeries], all_ranks: bool) -> str:
+def format_summary(found: Sequence[RunSeries], all_ranks: bool) -> str:
     """Return a table with a line for each metric of each run."""
     if not found:
         return ""
     heading = ["RUN", *(["TASK"] if all_ranks else []), "METRIC", "LAST", "STEP", "MIN", "MAX"]
     lines = [
-        [one.run, *([one.series.task] if all_ranks else []), one.name, *map(value_text, (one.last, one.last_step, *one.bounds))]
+        [
+            one.run,
+            *([one.series.task] if all_ranks else []),
+            one.name,
+            *map(format_value, (one.last, one.last_step, *one.bounds)),
+        ]
         for one in found
     ]
-    return table([heading, *lines])
+    return format_table([heading, *lines])
 
 
-def others_table(found: Sequence[OtherOf], all_ranks: bool) -> str:
+def format_others(found: Sequence[OtherOf], all_ranks: bool) -> str:
     """Return a table of logged values that are no numbers."""
     if not found:
         return ""
     heading = ["RUN", *(["TASK"] if all_ranks else []), "ALSO LOGGED", "WHAT", "VALUE"]
-    return table(
+    return format_table(
         [heading, *([run, *([task] if all_ranks else []), one.name, one.kind, cut(one.value)] for run, task, one in found)]
     )
 
 
-def csv_lines(found: Sequence[RunSeries]) -> Iterator[str]:
+def iterate_csv_lines(found: Sequence[RunSeries]) -> Iterator[str]:
     """Yield the values as CSV lines, after a header."""
     yield ",".join(COLUMNS)
     for one in found:
-        yield from (_csv(one, point) for point in one.series.points)
+        yield from (_format_csv_line(one, point) for point in one.series.points)
 
 
-def _csv(one: RunSeries, point: Point) -> str:
+def _format_csv_line(one: RunSeries, point: Point) -> str:
     line = io.StringIO()
-    step = "" if point.step is None else value_text(point.step)
+    step = "" if point.step is None else format_value(point.step)
     csv.writer(line, lineterminator="").writerow(
         [one.run, one.series.task, one.name, step, f"{point.time:.3f}", repr(point.value)]
     )
@@ -104,19 +109,19 @@ def _csv(one: RunSeries, point: Point) -> str:
 def plot(found: Sequence[RunSeries], log: bool, all_ranks: bool, height: int = HEIGHT) -> str:
     """Return a plot of each metric in the terminal's width."""
     width = shutil.get_terminal_size((100, 24)).columns
-    return "\n\n".join(_draw(chart, width, height) for chart in charts_of(found, log, all_ranks))
+    return "\n\n".join(_draw(chart, width, height) for chart in build_charts(found, log, all_ranks))
 
 
 def _draw(chart: Chart, width: int, height: int) -> str:
     several = len(chart.curves) > 1
-    lines = [[(one_line(text), curve) for text, curve in line] for line in rows(chart, width, height)]
+    lines = [[(escape_line_breaks(text), curve) for text, curve in line] for line in render_chart(chart, width, height)]
     return "\n".join(
-        "".join(paint(text, _colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
+        "".join(paint(text, _get_colour(curve)) if several and curve is not None else text for text, curve in line).rstrip()
         for line in lines
     )
 
 
-def _colour(curve: int) -> str:
+def _get_colour(curve: int) -> str:
     return LABEL_COLOURS[curve % len(LABEL_COLOURS)]
 
 
@@ -144,9 +149,9 @@ class Following:
                 self.readers[run] = MetricsReader(layout, folder, owners)
         for reader in self.readers.values():
             reader.read_new()
-        return select(self.readers, self.names, self.all_ranks)
+        return select_series(self.readers, self.names, self.all_ranks)
 
-    def others(self) -> list[OtherOf]:
+    def list_others(self) -> list[OtherOf]:
         """Return what was read that is not a number."""
         return [
             (run, task or reader.chief, one)
@@ -177,11 +182,11 @@ class Following:
             click.echo(",".join(COLUMNS))
             self._headed = True
         for one in self.read():
-            for point in self._new(one):
-                click.echo(escape(_csv(one, point) if self.as_csv else self._line(one, point)))
+            for point in self._take_new_points(one):
+                click.echo(escape(_format_csv_line(one, point) if self.as_csv else self._format_line(one, point)))
         sys.stdout.flush()
 
-    def _new(self, one: RunSeries) -> Sequence[Point]:
+    def _take_new_points(self, one: RunSeries) -> Sequence[Point]:
         """Return the points after the last shown one."""
         key, points = (one.run, one.series.task, one.name), one.series.points
         known = self._told.get(key)
@@ -191,22 +196,22 @@ class Following:
         place = next((place for place in range(len(points) - 1, -1, -1) if points[place] == known), -1)
         return points[place + 1 :] if place >= 0 else [point for point in points if point.time > known.time]
 
-    def _line(self, one: RunSeries, point: Point) -> str:
+    def _format_line(self, one: RunSeries, point: Point) -> str:
         run = f"{one.run} " if len(self.readers) > 1 else ""
         task = f"{one.series.task} " if self.all_ranks else ""
-        step = "" if point.step is None else f" at {value_text(point.step)}"
-        return f"{clock(point.time)} {run}{task}{one_line(one.name)} {value_text(point.value)}{step}"
+        step = "" if point.step is None else f" at {format_value(point.step)}"
+        return f"{format_time(point.time)} {run}{task}{escape_line_breaks(one.name)} {format_value(point.value)}{step}"
 
     def _draw(self) -> None:
         """Redraw the plot in place: as many metrics as the terminal has room for."""
         found = self.read()
-        text = self._fitting(found)
+        text = self._plot_fitting(found)
         back = f"\x1b[{self._lines}F\x1b[J" if self._lines else ""
         sys.stdout.write(back + escape(text) + "\n")
         sys.stdout.flush()
         self._lines, self._drawn_at = text.count("\n") + 1, time.monotonic()
 
-    def _fitting(self, found: list[RunSeries]) -> str:
+    def _plot_fitting(self, found: list[RunSeries]) -> str:
         names = list(dict.fromkeys(one.name for one in found))
         if not names:
             return "no metric yet"

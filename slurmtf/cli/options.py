@@ -15,27 +15,27 @@ from slurmtf.cli.flags import FILE, FLAG_OF, FLAGS, OPTIONS, PLACE, SOFTWARE, Op
 from slurmtf.cli.output import json_option
 from slurmtf.collecting import Findings
 from slurmtf.documents import Document
-from slurmtf.environments.images import names_file
+from slurmtf.environments.images import is_image_path
 from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
 from slurmtf.estimator.document import (
     SOURCE,
-    field_names,
+    drop_wrong_parameters,
     from_document,
-    parameter_of,
+    list_parameters,
+    parse_parameter,
     read_job_file,
-    resolve_at,
-    without_what_is_wrong,
+    resolve_input,
 )
-from slurmtf.estimator.entry import module_name
+from slurmtf.estimator.entry import parse_module_name
 from slurmtf.estimator.environment import PACKAGES
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.quantities import check_given
 from slurmtf.experiments import Experiment
 from slurmtf.findings import Finding, locate
-from slurmtf.paths import absolute, is_there
+from slurmtf.paths import is_there, to_absolute
 from slurmtf.runs.workspaces.tags import normalize, parse
-from slurmtf.runs.workspaces.workspace import experiment_of
+from slurmtf.runs.workspaces.workspace import infer_experiment
 from slurmtf.sites import resolve_target
 
 MAPPINGS = ("environment_variables", "environment_definition", "restarts", "sbatch", "srun")
@@ -45,12 +45,12 @@ PAIRS = ("environment_variables", "sbatch", "srun")
 def job_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the options, the target and the script's arguments; it gets a :class:`JobRequest`."""
 
-    def with_request(target: str, arguments: tuple[str, ...], **options: object) -> Any:
+    def call_with_request(target: str, arguments: tuple[str, ...], **options: object) -> Any:
         own = {option.parameter: options.pop(option.parameter) for option in (*OPTIONS, *SOFTWARE, *PLACE)}
-        return command(request=_request(target, arguments, own), **options)
+        return command(request=_build_request(target, arguments, own), **options)
 
-    with_request.__doc__ = command.__doc__
-    wrapped: Callable[..., Any] = with_request
+    call_with_request.__doc__ = command.__doc__
+    wrapped: Callable[..., Any] = call_with_request
     for option in reversed((*OPTIONS, *SOFTWARE, *PLACE)):
         wrapped = _declare(option)(wrapped)
     wrapped = click.argument("arguments", nargs=-1, type=click.UNPROCESSED)(wrapped)
@@ -75,16 +75,16 @@ class JobRequest:
     after: tuple[str, ...] = ()
 
 
-def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
+def _build_request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -> JobRequest:
     """Return the training job of a script or a job file, with options overriding the job file."""
     findings = Findings(FLAGS)
-    options = _without_empty(options, findings)
+    options = _drop_empty(options, findings)
     tags = parse(options["tags"])
     findings.attempt(normalize, tags)
-    overrides = _overrides(options, findings)
+    overrides = _build_overrides(options, findings)
     if arguments:
         overrides["script_params"] = list(arguments)
-    name = options["experiment"] or experiment_of(target)
+    name = options["experiment"] or infer_experiment(target)
     experiment = findings.attempt(Experiment, name, options["workspace"])
     estimator = _build(target, overrides, experiment, findings)
     findings.raise_errors()
@@ -93,7 +93,7 @@ def _request(target: str, arguments: tuple[str, ...], options: dict[str, Any]) -
     return JobRequest(estimator, experiment, tags, options["after"] or ())
 
 
-def _without_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
+def _drop_empty(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
     """Return the options without the empty ones (from an unset shell variable, say); each of those is a finding."""
     empty = [name for name, value in options.items() if value == "" or (isinstance(value, tuple) and "" in value)]
     findings.add(one for name in empty for one in check_given(FLAG_OF[name], ""))
@@ -105,10 +105,10 @@ def _build(target: str, overrides: dict[str, Any], experiment: Experiment | None
     found."""
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
 
-        def create(wrong: Collection[str]) -> Estimator:
-            return _estimator_without(wrong, target, overrides, Path(folder))
+        def load_without(wrong: Collection[str]) -> Estimator:
+            return _load_estimator_without(wrong, target, overrides, Path(folder))
 
-        estimator, wrong = without_what_is_wrong(create, findings)
+        estimator, wrong = drop_wrong_parameters(load_without, findings)
         if estimator is None:
             findings.attempt(resolve_target, overrides.get("compute_target"))
             return None
@@ -121,7 +121,7 @@ def _build(target: str, overrides: dict[str, Any], experiment: Experiment | None
         return None
 
 
-def _estimator_without(wrong: Collection[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
+def _load_estimator_without(wrong: Collection[str], target: str, overrides: dict[str, Any], folder: Path) -> Estimator:
     """Return the estimator without some parameters. An empty script, in ``folder``, stands in for a missing one."""
     right = {name: value for name, value in overrides.items() if name not in wrong}
     if {*SOURCE} & {*wrong}:
@@ -129,7 +129,7 @@ def _estimator_without(wrong: Collection[str], target: str, overrides: dict[str,
         script.touch()
         right |= {"source_directory": str(folder)}
         target, right = (target, {**right, "entry_script": script.name}) if _is_job_file(target) else (str(script), right)
-    return _estimator(target, right, wrong)
+    return _load_estimator(target, right, wrong)
 
 
 def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str], findings: Findings) -> None:
@@ -137,12 +137,12 @@ def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str],
 
     An unknown key may be meant for any other that is missing then: only what was given counts beside it.
     """
-    guessed = not wrong <= {*FLAG_OF, *field_names()}
+    guessed = not wrong <= {*FLAG_OF, *list_parameters()}
     given = estimator.to_document()
     try:
         experiment.plan(estimator)
     except InputError as err:
-        told = [(parameter_of(one.where), one) for one in err.findings if one.is_error]
+        told = [(parse_parameter(one.where), one) for one in err.findings if one.is_error]
         findings.add((one for name, one in told if name not in wrong and (name in given or not guessed)), type(err))
 
 
@@ -150,12 +150,12 @@ def _is_job_file(target: str) -> bool:
     return target.endswith((".yaml", ".yml"))
 
 
-def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = ()) -> Estimator:
+def _load_estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = ()) -> Estimator:
     flags = {**FLAGS, "entry_script": target}
     if _is_job_file(target):
-        document = read_job_file(target).without(wrong)
+        document = read_job_file(target).drop_keys(wrong)
         return from_document(document, Path(target).parent, _merge(document, overrides), flags)
-    settings = _of_script(target, overrides)
+    settings = _resolve_script(target, overrides)
     software = settings.pop("environment_definition", None)
     try:
         estimator = TensorFlow(**settings, environment_definition=Environment(**software) if software else None)
@@ -168,14 +168,14 @@ def _estimator(target: str, overrides: dict[str, Any], wrong: Collection[str] = 
 def _merge(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Merge what is given name by name (--env, --sbatch, --srun) into the job file's, replacing the same names."""
     if "environment_definition" in overrides:
-        overrides = _with_software(document, overrides)
+        overrides = _merge_software(document, overrides)
     if "inputs" in overrides:
-        overrides = {**overrides, "inputs": _with_inputs(document, overrides["inputs"])}
+        overrides = {**overrides, "inputs": _merge_inputs(document, overrides["inputs"])}
     known = {name: document.data.get(name) for name in MAPPINGS if name in overrides}
     return {**overrides, **{name: {**old, **overrides[name]} for name, old in known.items() if isinstance(old, dict)}}
 
 
-def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
+def _merge_software(document: Document, overrides: dict[str, Any]) -> dict[str, Any]:
     """Merge the job file's software parameters into those of the options: they become one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
     image = document.data.get("custom_docker_image")
@@ -187,26 +187,26 @@ def _with_software(document: Document, overrides: dict[str, Any]) -> dict[str, A
     }
 
 
-def _with_inputs(document: Document, given: list[dict[str, str]]) -> list[object]:
+def _merge_inputs(document: Document, given: list[dict[str, str]]) -> list[object]:
     """Merge the given inputs into those of a job file, replacing the same names."""
     base, names = Path(document.source).parent, {item["name"].upper() for item in given}
     listed = document.data.get("inputs")
     kept = [item for item in listed if isinstance(item, dict) and str(item.get("name")).upper() not in names] if listed else []
-    return [*(resolve_at(item, base) for item in kept), *given]
+    return [*(resolve_input(item, base) for item in kept), *given]
 
 
-def _of_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
+def _resolve_script(target: str, overrides: dict[str, Any]) -> dict[str, Any]:
     """Return the overrides with entry script and source directory: by default the script's folder."""
-    source = Path(absolute(overrides.get("source_directory") or "."))
-    if module_name(target) and not is_there(target):
+    source = Path(to_absolute(overrides.get("source_directory") or "."))
+    if parse_module_name(target) and not is_there(target):
         return {**overrides, "source_directory": str(source), "entry_script": target}
-    script = Path(absolute(target))
-    source = Path(absolute(overrides.get("source_directory") or script.parent))
+    script = Path(to_absolute(target))
+    source = Path(to_absolute(overrides.get("source_directory") or script.parent))
     entry = str(script.relative_to(source)) if script.is_relative_to(source) else str(script)
     return {**overrides, "source_directory": str(source), "entry_script": entry}
 
 
-def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
+def _build_overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
     found: dict[str, Any] = {}
     for option in OPTIONS:
         value = options[option.parameter]
@@ -214,18 +214,18 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
             found[option.parameter] = list(value) if option.repeated else value
     for name in PAIRS:
         if name in found:
-            found[name] = dict(filter(None, (findings.attempt(_pair, name, text) for text in found[name])))
+            found[name] = dict(filter(None, (findings.attempt(_parse_pair, name, text) for text in found[name])))
     if "restarts" in found:
-        found["restarts"] = dict(filter(None, (findings.attempt(_restart, text) for text in found["restarts"])))
+        found["restarts"] = dict(filter(None, (findings.attempt(_parse_restart, text) for text in found["restarts"])))
     if "notice" in found:
-        found["notice"] = _notice(found["notice"])
+        found["notice"] = _parse_notice(found["notice"])
     if "stall" in found:
-        found["stall"] = _stall(found["stall"])
+        found["stall"] = _parse_stall(found["stall"])
     if "inputs" in found:
-        found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_input, text))]
+        found["inputs"] = [item for text in found["inputs"] if (item := findings.attempt(_parse_input, text))]
     software = {option.parameter: options[option.parameter] for option in SOFTWARE if options[option.parameter]}
-    if names_file(software.get("image", "")):
-        software["image"] = absolute(software["image"])
+    if is_image_path(software.get("image", "")):
+        software["image"] = to_absolute(software["image"])
     if software:
         found["environment_definition"] = {
             name: list(value) if isinstance(value, tuple) else value for name, value in software.items()
@@ -233,7 +233,7 @@ def _overrides(options: dict[str, Any], findings: Findings) -> dict[str, Any]:
     return found
 
 
-def _input(text: str) -> dict[str, str]:
+def _parse_input(text: str) -> dict[str, str]:
     name, given, rest = text.partition("=")
     if not (given and name and rest):
         raise SpecError(Finding("bad-input", "--input", f"{text!r} is not NAME=PATH", "write NAME=PATH or NAME=PATH:MODE"))
@@ -241,7 +241,7 @@ def _input(text: str) -> dict[str, str]:
     return {"name": name, "path": path, "mode": mode} if path and mode in MODES else {"name": name, "path": rest}
 
 
-def _restart(text: str) -> tuple[str, object]:
+def _parse_restart(text: str) -> tuple[str, object]:
     cause, given, value = text.partition("=")
     if not (given and cause and value):
         remedy = "write CAUSE=TIMES, for example time-limit=10"
@@ -251,20 +251,20 @@ def _restart(text: str) -> tuple[str, object]:
     return cause, {"times": count, **dict(zip(("memory", "at_most"), memory, strict=False))} if memory else count
 
 
-def _notice(text: str) -> dict[str, Any]:
+def _parse_notice(text: str) -> dict[str, Any]:
     """Parse a notice in the form of sbatch's --signal."""
     name, _, before = text.rpartition("@")
     seconds = {"before": int(before) if before.isdigit() else before}
     return {**seconds, "signal": name if name.startswith("SIG") else f"SIG{name}"} if name else seconds
 
 
-def _stall(text: str) -> dict[str, Any]:
+def _parse_stall(text: str) -> dict[str, Any]:
     minutes, given, action = text.partition(":")
     number = float(minutes) if minutes.replace(".", "", 1).isdigit() else minutes
     return {"minutes": number, **({"action": action} if given else {})}
 
 
-def _own_variable(name: str) -> str:
+def _get_own_variable(name: str) -> str:
     """Return a variable of this shell for the script: that way its value is in no process list."""
     if name not in os.environ:
         what, remedy = f"{name!r} is not set in this shell", "write NAME=VALUE, or set and export it"
@@ -272,10 +272,10 @@ def _own_variable(name: str) -> str:
     return os.environ[name]
 
 
-def _pair(name: str, text: str) -> tuple[str, object]:
+def _parse_pair(name: str, text: str) -> tuple[str, object]:
     key, given, value = text.partition("=")
     if given:
         return key, value
     if name == "environment_variables":
-        return key, _own_variable(key)
+        return key, _get_own_variable(key)
     return key, True

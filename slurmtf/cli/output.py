@@ -72,7 +72,7 @@ def wants_json() -> bool:
     return _Mode.json
 
 
-def own_flags() -> dict[str, str]:
+def get_own_flags() -> dict[str, str]:
     """Return the flags of the command that runs, by the parameters that they set."""
     return _Mode.flags
 
@@ -103,7 +103,7 @@ def _paint(word: str, name: str) -> str:
     return click.style(_escape_controls(word), fg=name)
 
 
-def bare(text: str) -> str:
+def strip_colours(text: str) -> str:
     """Return text without our colours."""
     return COLOURED.sub(r"\2", text) if "\x0e" in text else text
 
@@ -132,7 +132,7 @@ def note(text: str, **style: Any) -> None:
         click.secho(escape(text), err=True, **style)
 
 
-def spinner() -> Any:
+def build_spinner() -> Any:
     """Return a spinner on standard error; None if it would not be visible."""
     if not sys.stderr.isatty() or wants_json():
         return None
@@ -145,7 +145,7 @@ def spin(line: Any, text: str) -> None:
     """Show a text in a moving line."""
     from rich.text import Text  # noqa: PLC0415
 
-    line.update(Text(escape(bare(text))))
+    line.update(Text(escape(strip_colours(text))))
     line.start()
 
 
@@ -165,14 +165,14 @@ def print_envelope(ok: bool, data: object, warnings: Sequence[Finding], error: o
     click.echo(json.dumps(envelope, indent=1 if sys.stdout.isatty() else None))
 
 
-def colour_label(task: str) -> str:
+def format_label(task: str) -> str:
     """Return the label before each line of a task, in a terminal in a colour of its own."""
     if not sys.stdout.isatty():
         return f"{task} | "
     return click.style(f"{task} | ", fg=LABEL_COLOURS[zlib.crc32(task.encode()) % len(LABEL_COLOURS)])
 
 
-def colour(status: str) -> str:
+def paint_status(status: str) -> str:
     return paint(status, MARKS[status]) if status in MARKS else status
 
 
@@ -181,7 +181,7 @@ def paint(text: str, name: str) -> str:
     return f"\x0e{OURS}{name}:{text}\x0f"
 
 
-def one_line(text: str) -> str:
+def escape_line_breaks(text: str) -> str:
     """Return a text that can't look like several lines or columns of ours."""
     return text.replace("\n", "\\n").replace("\t", "\\t")
 
@@ -191,20 +191,20 @@ def cut(text: str) -> str:
     return text if len(text) <= LONGEST_CELL else f"{text[: LONGEST_CELL - 3]}..."
 
 
-def table(rows: Sequence[Sequence[str]]) -> str:
+def format_table(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as aligned columns; the first row is the heading. A cell is one line, whatever is in it."""
-    columns = [_align(list(map(one_line, column))) for column in zip(*rows, strict=True)]
+    columns = [_align(list(map(escape_line_breaks, column))) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(row).rstrip() for row in zip(*columns, strict=True))
 
 
 def _align(cells: Sequence[str]) -> list[str]:
     """Pad cells to one width, not counting colours."""
-    lengths = [len(bare(cell)) for cell in cells]
+    lengths = [len(strip_colours(cell)) for cell in cells]
     width = max(lengths)
     return [cell + " " * (width - length) for cell, length in zip(cells, lengths, strict=True)]
 
 
-def clock(seconds: float | None) -> str:
+def format_time(seconds: float | None) -> str:
     """Format a time of day, with the date if it is not today."""
     if seconds is None:
         return ""
@@ -216,7 +216,7 @@ def clock(seconds: float | None) -> str:
     return time.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M", moment)
 
 
-def duration(seconds: float | None) -> str:
+def format_duration(seconds: float | None) -> str:
     if seconds is None:
         return ""
     if not math.isfinite(seconds):
@@ -226,7 +226,7 @@ def duration(seconds: float | None) -> str:
     return f"{hours}h {minutes:02d}m" if hours else f"{minutes}m {rest:02d}s" if minutes else f"{rest}s"
 
 
-def size(count: int) -> str:
+def format_size(count: int) -> str:
     """Format a number of bytes in decimal units, like 'df -H'."""
     amount, unit = float(count), "B"
     for larger in ("kB", "MB", "GB", "TB"):

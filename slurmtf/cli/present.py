@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from slurmtf.cli.output import clock, colour, duration
+from slurmtf.cli.output import format_duration, format_time, paint_status
 from slurmtf.findings import Finding
-from slurmtf.job.contract.attempt.outcome import Cause, cause_of
+from slurmtf.job.contract.attempt.outcome import Cause, parse_cause
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.runs.states.state import Brief, DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spell
@@ -23,13 +23,13 @@ FORETOLD = 3
 """The most warnings of the submission that are shown again if the script has failed."""
 
 
-def run_data(folder: Path | str, told: RunState | Listed) -> dict[str, Any]:
+def build_run_data(folder: Path | str, told: RunState | Listed) -> dict[str, Any]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
     experiment, name = str(folder).split("/")[-2:]
     return {"id": name, "experiment": experiment, "folder": str(folder), **told.data}
 
 
-def origin(run: RunFolder) -> dict[str, Any]:
+def read_origin(run: RunFolder) -> dict[str, Any]:
     """Return the files other than the estimator that decided about the job: the site's profile, and the script's templates."""
     try:
         provenance = run.plan["provenance"]
@@ -42,22 +42,22 @@ def can_be_canceled(state: RunState) -> bool:
     return state.job_id is not None and not state.status.final
 
 
-def cancel_answer(state: RunState) -> str:
+def describe_cancel_result(state: RunState) -> str:
     """Return the result of canceling a run that was found in this state."""
     if can_be_canceled(state):
         return "cancel requested"
     return f"was {state.status.value}" if state.status.final else "has no job to cancel"
 
 
-def headline(state: RunState) -> str:
+def format_headline(state: RunState) -> str:
     """Describe a run's state in one line: what it does, why it waits, when Slurm expects it to start."""
-    parts = [colour(state.status.value)]
+    parts = [paint_status(state.status.value)]
     if state.status is RunStatus.QUEUED and state.reason:
         parts.append(f"({state.reason})")
     if state.staging and state.status is RunStatus.STARTING:
         parts.append(f"(staging: {state.staging.ready} of {state.staging.nodes} nodes ready)")
     if state.expected_start and state.status is RunStatus.QUEUED:
-        parts.append(f"Slurm expects it to start at {clock(state.expected_start)}")
+        parts.append(f"Slurm expects it to start at {format_time(state.expected_start)}")
     if state.status is RunStatus.RUNNING and state.nodes:
         parts.append(f"on {state.nodes}")
     return " ".join(parts)
@@ -71,7 +71,7 @@ _DOUBTS = {
 }
 
 
-def doubt_text(state: RunState) -> str:
+def describe_doubt(state: RunState) -> str:
     """Return why a state may be out of date."""
     unreadable = f"can't be read: {', '.join(state.unreadable)}" if state.unreadable else ""
     doubt = _DOUBTS[state.doubt.kind].format(state.doubt.detail) if state.doubt else ""
@@ -96,12 +96,14 @@ _NO_OTHER = {
 }
 
 
-def again_text(state: RunState) -> str:
+def describe_attempt(state: RunState) -> str:
     """Return which attempt of how many this is and how the last one ended, or why there won't be another."""
     again = state.again
     if again is None:
         return ""
-    last = _ENDED_BY.get(cause_of(again.cause), "failed") + (f" after {duration(again.seconds)}" if again.seconds else "")
+    last = _ENDED_BY.get(parse_cause(again.cause), "failed") + (
+        f" after {format_duration(again.seconds)}" if again.seconds else ""
+    )
     if again.how == END:
         return f"no other attempt after this one, which {last}: {_NO_OTHER.get(again.why, again.why)}"
     bound = "" if again.at_most is None else f" of at most {again.at_most}"
@@ -111,13 +113,13 @@ def again_text(state: RunState) -> str:
     return "; ".join([f"{again.number}{bound}{waits}", *more, f"the last one {last}"])
 
 
-def elapsed(state: RunState | Brief) -> float | None:
+def compute_elapsed(state: RunState | Brief) -> float | None:
     """Return the seconds for which the run has run, or waited if it has not started."""
     began = state.started or state.submitted
     return None if began is None else (state.ended or time.time()) - began
 
 
-def _advice(run: RunFolder, state: RunState) -> str:
+def _choose_advice(run: RunFolder, state: RunState) -> str:
     """Return the advice for a run that failed or has no job."""
     if state.status is RunStatus.NOT_STARTED:
         return "if its submission was interrupted before it had a job, the next submission cleans it up: submit it again"
@@ -126,12 +128,12 @@ def _advice(run: RunFolder, state: RunState) -> str:
     if state.cause is Cause.SOFTWARE:  # there is no log: its job has never run
         return "then submit it again"
     from slurmtf.cli.flags import FLAGS  # noqa: PLC0415 - here and below: what a failure alone needs
-    from slurmtf.diagnosis.dying import advice  # noqa: PLC0415
+    from slurmtf.diagnosis.dying import find_remedy  # noqa: PLC0415
 
-    return spell(advice(state.outcome), FLAGS) or ("" if state.outcome.tail else _log_to_read(run, state))
+    return spell(find_remedy(state.outcome), FLAGS) or ("" if state.outcome.tail else _suggest_log(run, state))
 
 
-def _log_to_read(run: RunFolder, state: RunState) -> str:
+def _suggest_log(run: RunFolder, state: RunState) -> str:
     """Return how to see the log that may say more: the job's, if something other than the script ended it; empty if none."""
     from slurmtf.runs.logs import has_job_log  # noqa: PLC0415
 
@@ -139,7 +141,7 @@ def _log_to_read(run: RunFolder, state: RunState) -> str:
     return f"the log may say more: slurmtf logs{' --job' * of_job} {run.word}" if of_job or run.tasks else ""
 
 
-def _foretold(run: RunFolder, state: RunState) -> str:
+def _format_warnings(run: RunFolder, state: RunState) -> str:
     """Return the submission's warnings, if the script failed: they may have predicted it."""
     if state.status is not RunStatus.FAILED or state.cause is not Cause.SCRIPT:
         return ""
@@ -150,66 +152,66 @@ def _foretold(run: RunFolder, state: RunState) -> str:
     return "\n".join(str(warning) for warning in warnings[:FORETOLD])
 
 
-def metric_text(run: RunFolder) -> str:
+def format_primary_metric(run: RunFolder) -> str:
     """Return the last value of the run's primary metric; empty if none is named, or logged."""
     name = run.primary_metric
     if not name:
         return ""
-    from slurmtf.runs.metrics.curves import last_value  # noqa: PLC0415 - here and below: a list reads no metrics
+    from slurmtf.runs.metrics.curves import read_series  # noqa: PLC0415 - here and below: a list reads no metrics
 
-    found = last_value(run.layout, name)
-    return series_text(name, found.series if found else None)
+    found = read_series(run.layout, name)
+    return format_last_value(name, found.series if found else None)
 
 
-def series_text(name: str, series: Series | None) -> str:
+def format_last_value(name: str, series: Series | None) -> str:
     """Return the last value of a metric; empty if it has none."""
-    from slurmtf.runs.metrics.curves import RunSeries, value_text  # noqa: PLC0415
+    from slurmtf.runs.metrics.curves import RunSeries, format_value  # noqa: PLC0415
 
     found = RunSeries("", series) if series and series.points else None
-    return f"{name} {value_text(found.last)} at {value_text(found.last_step)}" if found else ""
+    return f"{name} {format_value(found.last)} at {format_value(found.last_step)}" if found else ""
 
 
-def _wait(state: RunState) -> str:
+def _describe_wait(state: RunState) -> str:
     """Return what a job waits for, and what to do, from Slurm's reason."""
     if not state.reason:
         return ""
-    from slurmtf.diagnosis.waiting import hint  # noqa: PLC0415
+    from slurmtf.diagnosis.waiting import format_hint  # noqa: PLC0415
 
-    return hint(state.reason, state.job_id or "")
+    return format_hint(state.reason, state.job_id or "")
 
 
-def details(run: RunFolder, state: RunState) -> str:
+def format_details(run: RunFolder, state: RunState) -> str:
     """Return everything that a person may want to know about a run."""
-    decided = origin(run)
+    decided = read_origin(run)
     rows = {
         "run": run.id,
-        "status": headline(state) + (f" after {duration(elapsed(state))}" if state.started else ""),
-        "why": _wait(state) or state.message,
-        "advice": _advice(run, state),
-        "warned": _foretold(run, state),
-        "attempt": again_text(state),
-        "doubt": doubt_text(state),
-        "metric": metric_text(run),
-        "job": _job(state),
+        "status": format_headline(state) + (f" after {format_duration(compute_elapsed(state))}" if state.started else ""),
+        "why": _describe_wait(state) or state.message,
+        "advice": _choose_advice(run, state),
+        "warned": _format_warnings(run, state),
+        "attempt": describe_attempt(state),
+        "doubt": describe_doubt(state),
+        "metric": format_primary_metric(run),
+        "job": _format_job(state),
         "nodes": state.nodes,
         "tags": ", ".join(f"{name}={value}" if value else name for name, value in run.tags.items()),
-        "submitted": clock(state.submitted),
-        "started": clock(state.started),
-        "ended": clock(state.ended),
+        "submitted": format_time(state.submitted),
+        "started": format_time(state.started),
+        "ended": format_time(state.ended),
         "profile": decided["profile"],
         "templates": ", ".join(decided["templates"]),
         "folder": str(run.folder),
     }
-    return in_rows(rows)
+    return format_rows(rows)
 
 
-def _job(state: RunState) -> str:
+def _format_job(state: RunState) -> str:
     """Return its job, and how often Slurm has restarted it."""
     times = "once" if state.attempt == 1 else f"{state.attempt} times"
     return f"{state.job_id or ''}" + f", restarted {times}" * bool(state.job_id and state.attempt)
 
 
-def in_rows(rows: Mapping[str, str]) -> str:
+def format_rows(rows: Mapping[str, str]) -> str:
     """Align names and values in two columns, without empty values."""
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
     return "\n".join(lines)

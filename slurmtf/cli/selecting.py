@@ -12,11 +12,11 @@ from typing import Any
 import click
 
 from slurmtf.cli.output import workspace_option
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.runs.workspaces.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
 from slurmtf.runs.workspaces.tags import parse
-from slurmtf.runs.workspaces.workspace import known_workspaces, list_runs
+from slurmtf.runs.workspaces.workspace import list_runs, list_workspaces
 
 STATUSES = {status.value.lower(): status for status in RunStatus}
 
@@ -47,27 +47,27 @@ class Selection:
     def find(self, number: int, max_age_s: float = AGE_S) -> Found:
         """Return the newest of them; 0: all."""
         if number and self.wanted.all:
-            return self._newest(number, max_age_s)
+            return self._find_newest(number, max_age_s)
         runs, unreadable = list_all(self.workspaces, self.experiment, self.wanted, max_age_s)
         shown = runs[: number or None]
-        return Found(shown, len(runs) - len(shown), _warnings(unreadable))
+        return Found(shown, len(runs) - len(shown), _warn_about_unreadable(unreadable))
 
-    def _newest(self, number: int, max_age_s: float) -> Found:
+    def _find_newest(self, number: int, max_age_s: float) -> Found:
         """Return the newest of all runs, without looking at the others' states."""
         listing = list_runs(self.workspaces, self.experiment)
         runs = list_states(listing.paths[:number], self.wanted, max_age_s)
-        return Found(runs, len(listing.paths[number:]), _warnings(listing.unreadable))
+        return Found(runs, len(listing.paths[number:]), _warn_about_unreadable(listing.unreadable))
 
 
-def _warnings(unreadable: Sequence[Path]) -> list[Finding]:
-    return [warning("unreadable", "can't be read", str(folder)) for folder in unreadable]
+def _warn_about_unreadable(unreadable: Sequence[Path]) -> list[Finding]:
+    return [build_warning("unreadable", "can't be read", str(folder)) for folder in unreadable]
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add these options to a command; it gets a :class:`Selection`."""
 
     @functools.wraps(command)  # with its own options
-    def with_selection(
+    def call_with_selection(
         experiment: str | None,
         statuses: tuple[str, ...],
         since: str | None,
@@ -77,9 +77,9 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     ) -> Any:
         start = parse_since(since, time.time()) if since else 0.0
         wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parse(tags))
-        return command(selection=Selection(known_workspaces(workspace), experiment, wanted), **options)
+        return command(selection=Selection(list_workspaces(workspace), experiment, wanted), **options)
 
-    wrapped: Callable[..., Any] = workspace_option(with_selection)
+    wrapped: Callable[..., Any] = workspace_option(call_with_selection)
     for option in reversed(OPTIONS):
         wrapped = option(wrapped)
     return wrapped

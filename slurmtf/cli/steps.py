@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from types import TracebackType
 
-from slurmtf.cli.output import note, spin, spinner
+from slurmtf.cli.output import build_spinner, note, spin
 
 UNDER_WAY = " ..."
 
@@ -13,7 +13,7 @@ class Steps:
     """The steps on standard error: in a terminal the current one moves, elsewhere each is a line."""
 
     def __init__(self) -> None:
-        self._live = spinner()
+        self._live = build_spinner()
 
     def __enter__(self) -> Steps:
         return self

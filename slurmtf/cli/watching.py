@@ -57,7 +57,7 @@ TOKEN = re.compile(r"\x1b(?:\[[0-9;]*[A-Za-z~]|O[A-Za-z])?|.", re.DOTALL)
 MOVES = {"k": -1, Key.UP: -1, "j": 1, Key.DOWN: 1}
 
 
-def keys_in(text: str) -> Iterator[str]:
+def parse_keys(text: str) -> Iterator[str]:
     """Yield the keys that a terminal has sent: characters, and members of :class:`Key`; anything else is skipped."""
     for token in TOKEN.findall(text):
         if token in SEQUENCES:
@@ -101,7 +101,7 @@ class View:
         """The position of the selected run among the shown ones; 0 if it is not shown."""
         return next((place for place, line in enumerate(self.shown) if line.run_id == self.chosen), 0)
 
-    def with_lines(self, lines: Sequence[Line]) -> View:
+    def replace_lines(self, lines: Sequence[Line]) -> View:
         """Return the view with new facts. The same run stays selected, wherever it is now."""
         return replace(self, lines=tuple(lines)).select_shown()
 
@@ -110,7 +110,7 @@ class View:
         shown = self.shown
         return replace(self, chosen=shown[self.place].run_id if shown else "")
 
-    def at(self, place: int) -> View:
+    def select_at(self, place: int) -> View:
         shown = self.shown
         return replace(self, chosen=shown[max(0, min(place, len(shown) - 1))].run_id) if shown else self
 
@@ -127,7 +127,7 @@ def press(view: View, key: str) -> tuple[View, Action]:
     return _BY_MODE[view.mode](replace(view, told=""), key)
 
 
-def _in_list(view: View, key: str) -> tuple[View, Action]:
+def _press_in_list(view: View, key: str) -> tuple[View, Action]:
     moved = _move(view, key)
     if moved is not None:
         return moved, Action.NONE
@@ -139,9 +139,9 @@ def _in_list(view: View, key: str) -> tuple[View, Action]:
 def _move(view: View, key: str) -> View | None:
     """Return the view after a key that only moves the selection; None for other keys."""
     if key in MOVES:
-        return view.at(view.place + MOVES[key])
+        return view.select_at(view.place + MOVES[key])
     if key in ("g", Key.HOME, "G", Key.END):
-        return view.at(0 if key in ("g", Key.HOME) else len(view.shown) - 1)
+        return view.select_at(0 if key in ("g", Key.HOME) else len(view.shown) - 1)
     if key == Key.ESCAPE:
         return replace(view, words="").select_shown()
     if key == "c" and view.chosen:
@@ -155,7 +155,7 @@ def _ask_to_cancel(view: View) -> View:
     return replace(view, told=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
 
 
-def _in_filter(view: View, key: str) -> tuple[View, Action]:
+def _press_in_filter(view: View, key: str) -> tuple[View, Action]:
     if key == Key.ENTER:
         return replace(view, mode=Mode.LIST), Action.NONE
     if key == Key.ESCAPE:
@@ -165,15 +165,20 @@ def _in_filter(view: View, key: str) -> tuple[View, Action]:
     return (replace(view, words=view.words + key).select_shown() if len(key) == 1 else view), Action.NONE
 
 
-def _in_question(view: View, key: str) -> tuple[View, Action]:
+def _press_in_question(view: View, key: str) -> tuple[View, Action]:
     return replace(view, mode=Mode.LIST), Action.CANCEL if key == "y" else Action.NONE
 
 
-def _in_help(view: View, key: str) -> tuple[View, Action]:  # noqa: ARG001
+def _press_in_help(view: View, key: str) -> tuple[View, Action]:  # noqa: ARG001
     return replace(view, mode=Mode.LIST), Action.NONE
 
 
-_BY_MODE = {Mode.LIST: _in_list, Mode.FILTER: _in_filter, Mode.CONFIRM: _in_question, Mode.HELP: _in_help}
+_BY_MODE = {
+    Mode.LIST: _press_in_list,
+    Mode.FILTER: _press_in_filter,
+    Mode.CONFIRM: _press_in_question,
+    Mode.HELP: _press_in_help,
+}
 KEYS = (
     "up, k      the run above",
     "down, j    the run below",
@@ -188,7 +193,7 @@ KEYS = (
 )
 
 
-def footers(view: View) -> tuple[str, ...]:
+def list_footers(view: View) -> tuple[str, ...]:
     """Return the last line, the longest first, for terminals of any width: a question, the filter, what came of an action, or
     the keys."""
     if view.mode is Mode.CONFIRM:
@@ -205,9 +210,9 @@ def footers(view: View) -> tuple[str, ...]:
     return *late, *(f"{one}{kept}" for one in keys), keys[-1]
 
 
-def footer(view: View, width: int) -> str:
-    """Return the first of :func:`footers` that fits."""
-    found = footers(view)
+def choose_footer(view: View, width: int) -> str:
+    """Return the first of :func:`list_footers` that fits."""
+    found = list_footers(view)
     return next((text for text in found if len(text) <= width), found[-1])
 
 
@@ -221,7 +226,7 @@ LEAST = 8
 GAP = 2
 
 
-def column_widths(longest: Sequence[int], room: int) -> dict[int, int]:
+def fit_columns(longest: Sequence[int], room: int) -> dict[int, int]:
     """Return the columns that are drawn and their widths, by those of their longest cells: first the last column is cut, then
     others are left out; the name of a run and its state remain."""
     needed = {place: width for place, width in enumerate(longest) if width}
@@ -238,7 +243,7 @@ def column_widths(longest: Sequence[int], room: int) -> dict[int, int]:
     return widths
 
 
-def heights(height: int, runs: int) -> tuple[int, int]:
+def split_height(height: int, runs: int) -> tuple[int, int]:
     """Return how many runs and how many lines of the log fit, beside a heading, a rule and the last line; at least one run."""
     rows = max(1, min(runs, (height - 4) // 2 if height > 5 else 1))
     return rows, max(0, height - rows - 3)

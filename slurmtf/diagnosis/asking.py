@@ -7,7 +7,7 @@ import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from slurmtf.estimator.quantities import memory_size, slurm_time
+from slurmtf.estimator.quantities import format_memory, format_slurm_time
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.usage import Usage
@@ -41,36 +41,47 @@ class Advice:
 
 def advise(usage: Usage, state: RunState) -> list[Advice]:
     """Return what to request next time. If the run was too short to judge, only advise on too little memory."""
-    more = list(_more_memory(usage, state))
+    more = list(_advise_more_memory(usage, state))
     if usage.times.training < LEAST_S:
         return more
-    less = [] if more else _less_memory(usage)
-    return [*more, *less, *_gpus(usage), *_cpus(usage), *_nodes(usage), *_time(usage, state)]
+    less = [] if more else _advise_less_memory(usage)
+    return [
+        *more,
+        *less,
+        *_advise_on_gpus(usage),
+        *_advise_on_cpus(usage),
+        *_advise_on_nodes(usage),
+        *_advise_on_time(usage, state),
+    ]
 
 
-def _more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
+def _advise_more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
     asked, used = usage.asked.memory_mb * MIB, usage.memory
-    instead = f"instead of {memory_size(asked)}" if asked else "instead of the site's default"
-    enough = _gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
+    instead = f"instead of {format_memory(asked)}" if asked else "instead of the site's default"
+    enough = _round_up_to_gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
     if state.cause is Cause.OUT_OF_MEMORY and enough:
         yield Advice("memory-more", f"set `memory={enough}G` {instead}", "it was killed for want of memory")
     elif used > asked * NEARLY > 0 and state.outcome and state.outcome.signal == signal.SIGKILL:
-        why = f"it was killed when {memory_size(used)} of {memory_size(asked)} were in use"
+        why = f"it was killed when {format_memory(used)} of {format_memory(asked)} were in use"
         yield Advice("memory-more", f"set `memory={enough}G` {instead}", why)
     elif used > asked * NEARLY > 0:
-        yield Advice("memory-near", f"set `memory={_gib(used * MARGIN)}G` {instead}", f"{memory_size(used)} were in use")
-
-
-def _less_memory(usage: Usage) -> Iterator[Advice]:
-    asked, used = usage.asked.memory_mb * MIB, usage.memory
-    enough = max(_gib(used * MARGIN), LEAST_MEMORY_GIB)
-    if used and enough * GIB * TOO_MUCH <= asked:
         yield Advice(
-            "memory-less", f"set `memory={enough}G` instead of {memory_size(asked)}", f"at most {memory_size(used)} were in use"
+            "memory-near", f"set `memory={_round_up_to_gib(used * MARGIN)}G` {instead}", f"{format_memory(used)} were in use"
         )
 
 
-def _gpus(usage: Usage) -> Iterator[Advice]:
+def _advise_less_memory(usage: Usage) -> Iterator[Advice]:
+    asked, used = usage.asked.memory_mb * MIB, usage.memory
+    enough = max(_round_up_to_gib(used * MARGIN), LEAST_MEMORY_GIB)
+    if used and enough * GIB * TOO_MUCH <= asked:
+        yield Advice(
+            "memory-less",
+            f"set `memory={enough}G` instead of {format_memory(asked)}",
+            f"at most {format_memory(used)} were in use",
+        )
+
+
+def _advise_on_gpus(usage: Usage) -> Iterator[Advice]:
     gpus, asked = usage.gpus, usage.asked.gpus_per_node
     idle = [gpu for gpu in gpus if gpu.busiest < IDLE_PERCENT]
     if not gpus:
@@ -90,7 +101,7 @@ def _gpus(usage: Usage) -> Iterator[Advice]:
         )
 
 
-def _cpus(usage: Usage) -> Iterator[Advice]:
+def _advise_on_cpus(usage: Usage) -> Iterator[Advice]:
     asked, per_task = usage.asked, usage.asked.cpus_per_task or 1
     used = usage.cpus_used / max(1, asked.tasks_per_node)
     enough = max(1, math.ceil(used * MARGIN))
@@ -98,25 +109,27 @@ def _cpus(usage: Usage) -> Iterator[Advice]:
         yield Advice("cpus-less", f"set `cpus_per_task={enough}` instead of {per_task}", f"{used:.1f} were busy on average")
 
 
-def _nodes(usage: Usage) -> Iterator[Advice]:
+def _advise_on_nodes(usage: Usage) -> Iterator[Advice]:
     most = max((one.cpu_s for one in usage.nodes), default=0.0)
     idle = [one.node for one in usage.nodes if one.cpu_s < most / 50]
     if idle:
         yield Advice("nodes-idle", f"{len(idle)} of {len(usage.nodes)} nodes did almost nothing", ", ".join(idle[:4]))
 
 
-def _time(usage: Usage, state: RunState) -> Iterator[Advice]:
+def _advise_on_time(usage: Usage, state: RunState) -> Iterator[Advice]:
     asked, took = usage.asked.time_s or 0, usage.times.allocated
     if not asked or state.outcome is None:
         return
     enough = math.ceil(took * MARGIN / STEP_S) * STEP_S
     if state.outcome.succeeded and enough * TOO_MUCH <= asked:
         yield Advice(
-            "time-less", f"set `time={slurm_time(enough)}` instead of {slurm_time(asked)}", "shorter jobs often start sooner"
+            "time-less",
+            f"set `time={format_slurm_time(enough)}` instead of {format_slurm_time(asked)}",
+            "shorter jobs often start sooner",
         )
     elif state.outcome.succeeded and took > asked * NEARLY:
-        yield Advice("time-near", f"set `time={slurm_time(enough)}`", f"it took {took / asked * 100:.0f} % of its limit")
+        yield Advice("time-near", f"set `time={format_slurm_time(enough)}`", f"it took {took / asked * 100:.0f} % of its limit")
 
 
-def _gib(size: float) -> int:
+def _round_up_to_gib(size: float) -> int:
     return math.ceil(size / GIB)

@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from functools import cache, lru_cache, partial
 
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
-from slurmtf.diagnosis.hiding import without_secrets
+from slurmtf.diagnosis.hiding import hide_secrets
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import after_progress, after_survived
+from slurmtf.diagnosis.raised import locate_last_progress, skip_survived_errors
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE
 from slurmtf.job.contract.attempt.outcome import Outcome
@@ -82,7 +82,7 @@ class Clue:
     groups: tuple[str, ...]
     host: str = ""
 
-    def explains(self, outcome: Outcome) -> Explanation:
+    def explain(self, outcome: Outcome) -> Explanation:
         host = self.host or (outcome.host if self.log.task in ("", outcome.task) else "")
         remedy = self.rule.remedy.format(*map(_quote, self.groups))
         return Explanation(
@@ -92,48 +92,48 @@ class Clue:
 
 def _quote(group: str) -> str:
     """Return text from a log so that a remedy can quote it: without secrets, and its backticks do not mark settings."""
-    return unmark(without_secrets(shorten(group)))
+    return unmark(hide_secrets(shorten(group)))
 
 
-def match(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
+def match_rules(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
     said = log.text[start:] if start else log.text
     told_often = len(rules) > MANY_RULES and len(said) > LONG
-    said = _without_digits(said) if told_often else said
+    said = _merge_similar_lines(said) if told_often else said
     for rule in rules:
         if any((word.translate(NO_DIGITS) if told_often else word) in said for word in rule.words):
-            found = _first(rule, log.text, start, counts)
+            found = _find_first_match(rule, log.text, start, counts)
             if found:
                 groups = tuple(group or "" for group in found.groups())
-                return Clue(rule, log, _line_at(log.text, found.start()), groups, found.groupdict().get("host") or "")
+                return Clue(rule, log, _extract_line(log.text, found.start()), groups, found.groupdict().get("host") or "")
     return None
 
 
-def certain_of(log: Log, killed: bool) -> Clue | None:
+def find_certain_clue(log: Log, killed: bool) -> Clue | None:
     """Return the certain clue at the end of a log without a traceback, after the last sign that the script continued."""
-    start, end = after_survived(log.text, log.uncaught), start_of_end(log)
-    counts = partial(ends_it, log.text, 0 if killed else start_of_last_lines(log.text, LAST_LINES))
-    clue = fatal_of(log, start) or match(log, PLAIN, end, counts)
-    return clue or (None if match(log, CASCADES, start) else match(log, VAGUE, end, counts))
+    start, end = skip_survived_errors(log.text, log.uncaught), locate_end(log)
+    counts = partial(is_fatal_at, log.text, 0 if killed else locate_last_lines(log.text, LAST_LINES))
+    clue = find_fatal_clue(log, start) or match_rules(log, PLAIN, end, counts)
+    return clue or (None if match_rules(log, CASCADES, start) else match_rules(log, VAGUE, end, counts))
 
 
-def start_of_end(log: Log) -> int:
+def locate_end(log: Log) -> int:
     """Return the position from which a log is about its end."""
-    start = after_survived(log.text, log.uncaught)
-    return max(start, start_of_last_lines(log.text, LINES_OF_END)) if log.task else start
+    start = skip_survived_errors(log.text, log.uncaught)
+    return max(start, locate_last_lines(log.text, LINES_OF_END)) if log.task else start
 
 
-def fatal_of(log: Log, start: int) -> Clue | None:
+def find_fatal_clue(log: Log, start: int) -> Clue | None:
     """Return the first fatal clue in a log after ``start``. What a program only warns about, it has survived."""
-    return match(log, ANYWHERE, start, partial(ends_it, log.text, 0))
+    return match_rules(log, ANYWHERE, start, partial(is_fatal_at, log.text, 0))
 
 
-def ends_it(text: str, last: int, place: int) -> bool:
+def is_fatal_at(text: str, last: int, place: int) -> bool:
     """Return whether a program ends after its message at ``place``. TensorFlow's errors are fatal only from ``last`` on."""
-    line = _line_at(text, place)
+    line = _extract_line(text, place)
     return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
 
 
-def start_of_last_lines(text: str, count: int) -> int:
+def locate_last_lines(text: str, count: int) -> int:
     """Return the position of the last ``count`` lines of a text."""
     end = len(text.rstrip())
     for _ in range(count):
@@ -147,8 +147,10 @@ def find_clue_before(log: Log, end: int, by_child: bool) -> Clue | None:
     A child that failed survived nothing: its last lines count even if they are warnings.
     """
     text = log.text[:end]
-    last = start_of_last_lines(text, LAST_LINES) if by_child else end
-    return match(replace(log, text=text), PLAIN, after_progress(text), lambda place: place >= last or ends_it(text, 0, place))
+    last = locate_last_lines(text, LAST_LINES) if by_child else end
+    return match_rules(
+        replace(log, text=text), PLAIN, locate_last_progress(text), lambda place: place >= last or is_fatal_at(text, 0, place)
+    )
 
 
 def join_errors(log: Log, errors: Sequence[str]) -> Log:
@@ -156,13 +158,13 @@ def join_errors(log: Log, errors: Sequence[str]) -> Log:
 
 
 @lru_cache(maxsize=4)
-def _without_digits(text: str) -> str:
+def _merge_similar_lines(text: str) -> str:
     """Return a log's lines without digits, each once, so that a line repeated a thousand times is searched once."""
     lines = text.encode("utf-8", "replace").translate(None, b"0123456789").split(b"\n")
     return b"\n".join(dict.fromkeys(lines)).decode("utf-8", "replace")
 
 
-def _first(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
+def _find_first_match(rule: Rule, text: str, start: int, counts: Callable[[int], bool] | None) -> re.Match[str] | None:
     """Return the first match of a rule's pattern, preferring lines that are not source code quoted by a traceback."""
     places = (one for one in _compile(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
     called = (one for one in places if not rule.called or _is_called(rule.called, text, one.start()))
@@ -181,7 +183,7 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _line_at(text: str, place: int) -> str:
+def _extract_line(text: str, place: int) -> str:
     start = text.rfind("\n", 0, place) + 1
     end = text.find("\n", place)
     return shorten(text[start : end if end >= 0 else len(text)], place - start)
@@ -194,27 +196,27 @@ def shorten(line: str, place: int = 0) -> str:
     return " ".join(filter(None, (CUT if first else "", shown, CUT if first + LONGEST_LINE < len(line) else "")))
 
 
-def shells_line(text: str, exit_code: int) -> str:
+def find_shell_message(text: str, exit_code: int) -> str:
     """Return the line in which a shell explains this exit code if it is the last line of the text; else an empty string."""
     lines = TASK_ENDED.sub("", text).rstrip().rpartition("\n")
     return shorten(lines[2]) if SAID_BY_SHELL[exit_code].match(lines[2]) else ""
 
 
-def last_line(text: str) -> str:
+def find_last_line(text: str) -> str:
     """Return the last line, or the first line of a frame that ends the text; empty if it is a warning or TensorFlow's.
 
     srun's lines about the exit codes of tasks do not count.
     """
-    lines = [line for line in TASK_ENDED.sub("", text[start_of_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
+    lines = [line for line in TASK_ENDED.sub("", text[locate_last_lines(text, LINES_OF_END) :]).split("\n") if line.strip()]
     frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
     line = shorten(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
     return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
 
 
-def first_of_last(text: str) -> str:
+def find_program_message(text: str) -> str:
     """Return the first of the lines at the end of a text that all begin with the same program's name; empty if none does."""
-    lines = [line for line in text[start_of_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
+    lines = [line for line in text[locate_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
     name = OF_PROGRAM.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
     return shorten(own[-1]) if own else ""
@@ -222,20 +224,20 @@ def first_of_last(text: str) -> str:
 
 def is_misuse(text: str) -> bool:
     """Return whether a text ends with a program's message about an impossible request (``MISUSE``)."""
-    return any(map(MISUSE.match, (first_of_last(text), last_line(text))))
+    return any(map(MISUSE.match, (find_program_message(text), find_last_line(text))))
 
 
-def error_line(text: str) -> str:
+def find_error_line(text: str) -> str:
     """Return the first line that looks like an error; empty if none does.
 
     srun's lines about exit codes, warnings, and errors that TensorFlow logs do not count.
     """
-    found = (ERROR_LIKE.search(text, start, end) for start, end in _places(text, OF_ERRORS))
-    lines = (_line_at(text, one.start()) for one in itertools.islice(filter(None, found), MOST_SAID))
+    found = (ERROR_LIKE.search(text, start, end) for start, end in _locate_lines(text, OF_ERRORS))
+    lines = (_extract_line(text, one.start()) for one in itertools.islice(filter(None, found), MOST_SAID))
     return next((line for line in lines if not NO_ERROR.match(line) and not SURVIVED.search(line)), "")
 
 
-def _places(text: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
+def _locate_lines(text: str, words: Sequence[str]) -> Iterator[tuple[int, int]]:
     """Yield the start and end of each line that contains one of ``words``."""
     nearest = {word: text.find(word) for word in words}
     while nearest := {word: place for word, place in nearest.items() if place >= 0}:

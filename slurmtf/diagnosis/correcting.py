@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 
 from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.estimator.quantities import slurm_time
+from slurmtf.estimator.quantities import format_slurm_time
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
-from slurmtf.spelling import values_in
+from slurmtf.spelling import parse_values
 
 MORE_MEMORY, MORE_TIME = 1.5, 2
 MOST_AT_ONCE = 16
@@ -33,7 +33,7 @@ def correct_command(run_id: str, death: Explanation, settings: Mapping[str, obje
 
     ``settings`` are the estimator's; ``asked`` is what the job got.
     """
-    changes = changes_of(death, settings, asked)
+    changes = choose_changes(death, settings, asked)
     if not changes and (death.kind not in AS_IT_WAS or (death.kind is Kind.CANCELED and death.evidence)):
         return ""
     words = ["slurmtf", "rerun", run_id]
@@ -79,20 +79,20 @@ def follow_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
     )
 
 
-def changes_of(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
+def choose_changes(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
     """Return the settings to change, with their values."""
     if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
-        return _more_memory(asked.memory_mb, max((_read_wanted_mb(one.text) for one in death.evidence), default=0.0))
+        return _increase_memory(asked.memory_mb, max((_read_wanted_mb(one.text) for one in death.evidence), default=0.0))
     if death.kind is Kind.TIME_LIMIT and asked.time_s:
-        return {"time": slurm_time(asked.time_s * MORE_TIME)}
+        return {"time": format_slurm_time(asked.time_s * MORE_TIME)}
     if death.kind in UNLIKE and death.host:
-        given = _mapping(settings.get("sbatch"))
+        given = _as_dict(settings.get("sbatch"))
         nodes = [node for node in (given.get("exclude"), death.host) if node]
         return {"sbatch": {**given, "exclude": ",".join(nodes)}}
     return _choose_settings(death.remedy, settings)
 
 
-def _more_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
+def _increase_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
     """Return the memory to request, including what the script wanted at once; empty if that is so much that it is a mistake."""
     enough = max(asked_mb * MORE_MEMORY, asked_mb + wanted_mb)
     return {"memory": f"{math.ceil(enough / 1024)}G"} if wanted_mb <= asked_mb * MOST_AT_ONCE else {}
@@ -106,13 +106,13 @@ def _read_wanted_mb(text: str) -> float:
 
 def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
     """Return the first setting in a remedy that has a value and that the run did not already have; empty if none."""
-    for name, key, value in values_in(remedy):
-        given = _mapping(settings.get(name)).get(key) if key else settings.get(name)
+    for name, key, value in parse_values(remedy):
+        given = _as_dict(settings.get(name)).get(key) if key else settings.get(name)
         if "..." in value or "/path" in value or value in (given, json.dumps(given)):
             continue
-        return {name: {**_mapping(settings.get(name)), key: value}} if key else {name: value}
+        return {name: {**_as_dict(settings.get(name)), key: value}} if key else {name: value}
     return {}
 
 
-def _mapping(value: object) -> dict[str, Any]:
+def _as_dict(value: object) -> dict[str, Any]:
     return dict(value) if isinstance(value, Mapping) else {}

@@ -17,18 +17,18 @@ from slurmtf.diagnosis.clues import (
     VAGUE_BUT_FOR_CRASHES,
     WEAK,
     Clue,
-    certain_of,
-    error_line,
-    fatal_of,
+    find_certain_clue,
     find_clue_before,
-    first_of_last,
+    find_error_line,
+    find_fatal_clue,
+    find_last_line,
+    find_program_message,
+    find_shell_message,
     is_misuse,
     join_errors,
-    last_line,
-    match,
-    shells_line,
+    locate_end,
+    match_rules,
     shorten,
-    start_of_end,
 )
 from slurmtf.diagnosis.ends import (
     IT_STAYED,
@@ -41,21 +41,28 @@ from slurmtf.diagnosis.ends import (
     OF_HUNG,
     OF_REST,
     OF_SIGNAL,
-    signal_of,
-    who_ended_the_script,
+    choose_early_end_remedy,
+    infer_signal,
 )
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.leaving import (
-    ended_itself,
-    how_it_left,
-    last_words,
-    other_words,
-    said_by_script,
-    tried_before,
-    with_exits,
+    find_clue_in_message,
+    find_clue_in_retries,
+    find_exit,
+    find_last_message,
+    find_unrelated_message,
+    has_ended_itself,
+    merge_exits,
 )
-from slurmtf.diagnosis.raised import Raised, after_progress, after_survived, as_read, is_of_scripts, last_raised
+from slurmtf.diagnosis.raised import (
+    Raised,
+    find_last_error,
+    is_of_scripts,
+    locate_last_progress,
+    normalize_text,
+    skip_survived_errors,
+)
 from slurmtf.diagnosis.rules import Rule
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.spelling import unmark
@@ -87,13 +94,13 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     raised, the signal that killed it. Messages about the loss of another process count only if nothing else explains the end.
     """
     if outcome.cause in OF_CAUSE:
-        return _but_for_hung(outcome, logs, failures, _of_cause(outcome, list(map(_as_read, logs))))
-    logs = list(map(_as_read, logs or [Log(outcome.log, outcome.task, _text_of(outcome))]))
+        return _prefer_hang(outcome, logs, failures, _explain_cause(outcome, list(map(_normalize_log, logs))))
+    logs = list(map(_normalize_log, logs or [Log(outcome.log, outcome.task, _join_messages(outcome))]))
     ends: dict[str, End | None] = {
         failure.task: failure.end for failure in [TaskFailure(outcome.task, outcome.end), *reversed(failures)]
     }
     order = dict.fromkeys([outcome.task, *(failure.task for failure in failures), *(log.task for log in logs if log.task)])
-    logs = with_exits(logs, ends)
+    logs = merge_exits(logs, ends)
     if outcome.cause is Cause.TASK_LOST and outcome.task:  # the others ended because of it
         logs = [log for log in logs if log.task in ("", outcome.task)]
         order = {outcome.task: None}
@@ -101,16 +108,16 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     of_job = [log for log in logs if not log.task]
     for task in _find_stopped(outcome, failures, tasks[outcome.task]):
         ends[task] = None
-    found = (_of_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
+    found = (_explain_task(outcome, task, own, ends.get(task)) for task, own in tasks.items())
     return (
-        _of_clue(outcome, of_job, OUTRANKING)
-        or _but_for_modules(outcome, logs, next((explanation for explanation in found if explanation), None))
-        or _of_task(outcome, "", of_job, None)
+        _explain_by_rules(outcome, of_job, OUTRANKING)
+        or _prefer_missing_module(outcome, logs, next((explanation for explanation in found if explanation), None))
+        or _explain_task(outcome, "", of_job, None)
         or _explain_unknown(outcome, logs)
-        or _of_weak(outcome, logs, "\n".join(filter(None, map(_error_of, logs))))
-        or _of_clue(outcome, logs, CASCADES)
-        or _of_last_word(outcome, tasks[outcome.task])
-        or _of_rest(outcome, logs)
+        or _explain_by_weak_rules(outcome, logs, "\n".join(filter(None, map(_find_error_message, logs))))
+        or _explain_by_rules(outcome, logs, CASCADES)
+        or _explain_last_line(outcome, tasks[outcome.task])
+        or _explain_by_outcome(outcome, logs)
     )
 
 
@@ -120,30 +127,30 @@ def explain_hang(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> E
     Such a run ends at its time limit, as a stall, or never: that rank waits in MPI_Finalize for the others, and they for it.
     A task that ended with an exit code did not stay: it may have raised the error because it was told to end.
     """
-    ended = ((log, error) for log, error in _of_who_stayed(logs, failures) if _ended_it(log, error))
-    found = (_of_raised(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
-    return next((replace(one, remedy=_also_hung(one.remedy)) for one in found if one), None)
+    ended = ((log, error) for log, error in _iterate_hung_tasks(logs, failures) if _is_fatal(log, error))
+    found = (_explain_error(Outcome(Cause.SCRIPT, log.task), log, error) for log, error in ended)
+    return next((replace(one, remedy=_add_hang_remedy(one.remedy)) for one in found if one), None)
 
 
-def _of_who_stayed(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
+def _iterate_hung_tasks(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
     """Yield the last errors of tasks that did not end with an exit code, except errors about another task's end."""
     left = {failure.task for failure in failures if not failure.end.signal}
-    for log in (log for log in with_exits(list(map(_as_read, logs)), {}) if log.task and log.task not in left):
-        error = _raised(log)
-        if error and (error.is_told or error.is_uncaught) and not _tells_of_another(log, error):
+    for log in (log for log in merge_exits(list(map(_normalize_log, logs)), {}) if log.task and log.task not in left):
+        error = _find_error(log)
+        if error and (error.is_told or error.is_uncaught) and not _is_about_lost_process(log, error):
             yield log, error
 
 
-def _raised(log: Log) -> Raised | None:
-    return last_raised(log.text, log.uncaught)
+def _find_error(log: Log) -> Raised | None:
+    return find_last_error(log.text, log.uncaught)
 
 
-def _ended_it(log: Log, error: Raised) -> bool:
+def _is_fatal(log: Log, error: Raised) -> bool:
     """Return whether an error ended a script, according to its Python if that was watched, else according to the log."""
     return error.is_told or log.uncaught is None
 
 
-def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskFailure], found: Explanation) -> Explanation:
+def _prefer_hang(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskFailure], found: Explanation) -> Explanation:
     """Return ``found``, or the error of a task that stayed after it, if any.
 
     For a canceled run, that error is added to ``found``; for a run that reached a limit, the last error of a task that may
@@ -155,7 +162,7 @@ def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[Task
         return replace(found, task=told.task, evidence=told.evidence, remedy=told.remedy) if told else found
     if stayed:
         return stayed
-    log, error = next(_of_who_stayed(logs, failures), (None, None))
+    log, error = next(_iterate_hung_tasks(logs, failures), (None, None))
     if not log or not error:
         return found
     return replace(
@@ -163,11 +170,11 @@ def _but_for_hung(outcome: Outcome, logs: Sequence[Log], failures: Sequence[Task
     )
 
 
-def _as_read(log: Log) -> Log:
-    return replace(log, text=as_read(log.text))
+def _normalize_log(log: Log) -> Log:
+    return replace(log, text=normalize_text(log.text))
 
 
-def _also_hung(remedy: str) -> str:
+def _add_hang_remedy(remedy: str) -> str:
     return f"{remedy}; {IT_STAYED}" if remedy else IT_STAYED
 
 
@@ -180,53 +187,53 @@ def _find_stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Seque
     names = [failure.task for failure in failures]
     if outcome.task not in names or outcome.signal:
         return []
-    of_launchers = {signal.SIGTERM} if any(match(log, CASCADES) for log in logs) else {signal.SIGTERM, signal.SIGKILL}
+    of_launchers = {signal.SIGTERM} if any(match_rules(log, CASCADES) for log in logs) else {signal.SIGTERM, signal.SIGKILL}
     later = failures[names.index(outcome.task) + 1 :]
-    return [failure.task for failure in later if signal_of(failure.end) in of_launchers]
+    return [failure.task for failure in later if infer_signal(failure.end) in of_launchers]
 
 
-def _but_for_modules(outcome: Outcome, logs: Sequence[Log], found: Explanation | None) -> Explanation | None:
+def _prefer_missing_module(outcome: Outcome, logs: Sequence[Log], found: Explanation | None) -> Explanation | None:
     """Return ``found``, or the module that the job or its task failed to load if that can be the cause of ``found``."""
     if found is None or found.kind not in OF_THE_ENVIRONMENT:
         return found
     rules = [rule for rule in PLAIN if rule.kind is Kind.MODULE]
-    return _of_clue(outcome, [log for log in logs if log.task in ("", found.task)], rules) or found
+    return _explain_by_rules(outcome, [log for log in logs if log.task in ("", found.task)], rules) or found
 
 
-def _of_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
+def _explain_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Explain a task's end from its logs: the error that ended its script, else a program's last lines, else its signal."""
-    raised = [(log, _raised(log)) for log in logs]
-    found = (_but_for_words(outcome, log, error, logs) for log, error in raised if error)
-    said = (certain_of(log, killed=signal_of(end) > 0) for log, error in raised if not error)
+    raised = [(log, _find_error(log)) for log in logs]
+    found = (_explain_error_with_message(outcome, log, error, logs) for log, error in raised if error)
+    said = (find_certain_clue(log, killed=infer_signal(end) > 0) for log, error in raised if not error)
     return (
         next((explanation for explanation in found if explanation), None)
-        or next((clue.explains(outcome) for clue in said if clue), None)
-        or _of_signal(outcome, task, logs, end)
-        or (None if any(error for _, error in raised) else _of_exit(outcome, logs, end))
+        or next((clue.explain(outcome) for clue in said if clue), None)
+        or _explain_signal(outcome, task, logs, end)
+        or (None if any(error for _, error in raised) else _explain_exit(outcome, logs, end))
     )
 
 
-def _but_for_words(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log]) -> Explanation | None:
+def _explain_error_with_message(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log]) -> Explanation | None:
     """Explain an error, with what the script said about something else as it exited: it may have survived the error."""
-    found = _of_raised(outcome, log, error)
-    words = other_words(logs, log, error) if found else ""
+    found = _explain_error(outcome, log, error)
+    words = find_unrelated_message(logs, log, error) if found else ""
     if not found or not words:
         return found
-    left = how_it_left(log)
+    left = find_exit(log)
     kind = Kind.SCRIPT if found.kind is Kind.SCRIPT or (left and left.said) else Kind.UNKNOWN
     shown = tuple(dict.fromkeys((*found.evidence, Evidence(log.name, shorten(words)))))
     return replace(found, kind=kind, evidence=shown, rule="", remedy=found.remedy if kind is found.kind else "")
 
 
-def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanation | None:
+def _explain_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Explain the end of a script whose own code ended it by its last message; None if it did not, or if a process was lost."""
-    log, left = next(((log, left) for log in logs if (left := how_it_left(log))), (None, None))
-    words = (left.said if left else "") or last_words(logs)
-    log = log or next((log for log in logs if ended_itself(log, end, words)), None)
-    if not log or any(match(one, CASCADES) for one in logs):
+    log, left = next(((log, left) for log in logs if (left := find_exit(log))), (None, None))
+    words = (left.said if left else "") or find_last_message(logs)
+    log = log or next((log for log in logs if has_ended_itself(log, end, words)), None)
+    if not log or any(match_rules(one, CASCADES) for one in logs):
         return None
-    said, tried = said_by_script(log, words), next(filter(None, (tried_before(one, words) for one in logs)), None)
-    known = said.explains(outcome) if said else tried.explains(outcome) if tried else _of_weak(outcome, logs, words)
+    said, tried = find_clue_in_message(log, words), next(filter(None, (find_clue_in_retries(one, words) for one in logs)), None)
+    known = said.explain(outcome) if said else tried.explain(outcome) if tried else _explain_by_weak_rules(outcome, logs, words)
     lines = filter(None, (*(where.strip() for where in (left.failure[1:] if left else ())), words))
     shown = tuple(Evidence(log.name, shorten(line)) for line in lines)
     return (
@@ -234,97 +241,101 @@ def _of_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanat
     )
 
 
-def advice(outcome: Outcome) -> str:
+def find_remedy(outcome: Outcome) -> str:
     """Return what to do about a run's end, from its outcome alone; empty if nothing is known."""
     return explain(outcome).remedy
 
 
-def _text_of(outcome: Outcome) -> str:
+def _join_messages(outcome: Outcome) -> str:
     return f"{outcome.tail}\n{outcome.detail.get('error') or ''}"
 
 
-def _of_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
+def _explain_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     kind, remedy = OF_CAUSE[outcome.cause]
     remedy = OF_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
     remedy = remedy.replace("{user}", unmark(str(outcome.detail.get("user") or "")))
-    clues = (match(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
+    clues = (match_rules(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
     shown = next((clue for clue in clues if clue), None)
     evidence = (Evidence(shown.log.name, shown.line),) if shown else ()
     return Explanation(kind, outcome.task, outcome.host, evidence, remedy, shown.rule.id if shown else "")
 
 
-def _of_raised(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
+def _explain_error(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
     """Explain the error that ended a script by its message or that of an error that caused it; None if its origin is unknown.
 
     The script survived everything logged before the error, which therefore counts only if nothing survives it or if the error
     gives no reason.
     """
-    clue = _told_by(log, error)
+    clue = _find_clue(log, error)
     if clue:
-        found = clue.explains(outcome)
+        found = clue.explain(outcome)
         frame = Evidence(log.name, shorten(error.failure.frame.strip()))
         return replace(found, evidence=(frame, *found.evidence)) if frame.text else found
     refused = _explain_refusal(outcome, replace(log, text=log.text[: error.start]), error.childs_exit_code)
     if refused:
         return replace(refused, evidence=(*_show_error(log, error)[:1], *refused.evidence))
     if error.childs_exit_code is not None and is_misuse(log.text[: error.start]):
-        return _shown_as(outcome, log, error, Kind.SCRIPT)
-    if not error.is_own or (error.is_from_below and not error.raised_here) or _tells_of_another(log, error):
+        return _explain_as(outcome, log, error, Kind.SCRIPT)
+    if not error.is_own or (error.is_from_below and not error.raised_here) or _is_about_lost_process(log, error):
         return None
     if error.is_of_an_import:
-        return replace(_shown_as(outcome, log, error, Kind.LIBRARY), remedy=FAILS_AT_IMPORT)
-    return _shown_as(outcome, log, error, Kind.SCRIPT)
+        return replace(_explain_as(outcome, log, error, Kind.LIBRARY), remedy=FAILS_AT_IMPORT)
+    return _explain_as(outcome, log, error, Kind.SCRIPT)
 
 
-def _told_by(log: Log, error: Raised) -> Clue | None:
+def _find_clue(log: Log, error: Raised) -> Clue | None:
     if error.speaks_for_itself:
         message = Log(log.name, log.task, error.failure.error)
-        return match(message, SAID_BY_SCRIPTS) or match(join_errors(log, error.causes), PLAIN)
+        return match_rules(message, SAID_BY_SCRIPTS) or match_rules(join_errors(log, error.causes), PLAIN)
     clue = (
-        (None if error.is_own else fatal_of(log, after_progress(log.text[: error.start])))
-        or match(log, PLAIN, error.at)
-        or match(join_errors(log, error.causes), PLAIN)
+        (None if error.is_own else find_fatal_clue(log, locate_last_progress(log.text[: error.start])))
+        or match_rules(log, PLAIN, error.at)
+        or match_rules(join_errors(log, error.causes), PLAIN)
     )
-    vague = None if clue else match(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
-    of_cause = None if clue or vague else match(join_errors(log, error.causes), VAGUE_BUT_FOR_CRASHES)
+    vague = None if clue else match_rules(log, VAGUE_BUT_FOR_CRASHES if error.is_own else VAGUE, error.at)
+    of_cause = None if clue or vague else match_rules(join_errors(log, error.causes), VAGUE_BUT_FOR_CRASHES)
     if clue or of_cause or not (vague or error.is_from_below or error.is_of_children):
         return clue or of_cause
-    return match(join_errors(log, error.handled), PLAIN) or find_clue_before(log, error.start, error.is_of_children) or vague
+    return (
+        match_rules(join_errors(log, error.handled), PLAIN) or find_clue_before(log, error.start, error.is_of_children) or vague
+    )
 
 
-def _of_clue(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
-    found = next((clue for clue in (match(log, rules, after_survived(log.text, log.uncaught)) for log in logs) if clue), None)
-    return found.explains(outcome) if found else None
+def _explain_by_rules(outcome: Outcome, logs: Iterable[Log], rules: Sequence[Rule]) -> Explanation | None:
+    found = next(
+        (clue for clue in (match_rules(log, rules, skip_survived_errors(log.text, log.uncaught)) for log in logs) if clue), None
+    )
+    return found.explain(outcome) if found else None
 
 
-def _error_of(log: Log) -> str:
-    error = _raised(log)
-    return error.failure.error if error else error_line(log.text) or last_line(log.text)
+def _find_error_message(log: Log) -> str:
+    error = _find_error(log)
+    return error.failure.error if error else find_error_line(log.text) or find_last_line(log.text)
 
 
-def _of_weak(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | None:
+def _explain_by_weak_rules(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | None:
     """Return the weak explanation: a message that healthy logs have too, but at the end and about the errors in ``said``."""
     rules = [rule for rule in WEAK if re.search(rule.about, said)]
-    found = next(filter(None, (match(log, rules, start_of_end(log)) for log in logs)), None)
-    return found.explains(outcome) if found else None
+    found = next(filter(None, (match_rules(log, rules, locate_end(log)) for log in logs)), None)
+    return found.explain(outcome) if found else None
 
 
 def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | None:
     """Return an error of unknown origin: no rule matches it, and it is not the script's own."""
     for log in logs:
-        error = _raised(log)
-        if error and not _tells_of_another(log, error):
-            return _shown_as(outcome, log, error, Kind.UNKNOWN)
+        error = _find_error(log)
+        if error and not _is_about_lost_process(log, error):
+            return _explain_as(outcome, log, error, Kind.UNKNOWN)
     return None
 
 
-def _tells_of_another(log: Log, error: Raised) -> bool:
+def _is_about_lost_process(log: Log, error: Raised) -> bool:
     """Return whether an error is about the loss of another process; Keras' message begins a line later."""
     message = OF_NEXT.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
-    return match(Log("", "", message), CASCADES) is not None
+    return match_rules(Log("", "", message), CASCADES) is not None
 
 
-def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
+def _explain_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
     task = log.task or outcome.task
     return Explanation(kind, task, outcome.host if task == outcome.task else "", _show_error(log, error))
 
@@ -332,38 +343,38 @@ def _shown_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanat
 def _show_error(log: Log, error: Raised) -> tuple[Evidence, ...]:
     """Return the lines that show an error: its place, the error handled meanwhile, its message, the last messages of a child
     program whose failure it reports, and the last line of a script that continued until it ended itself."""
-    last = last_line(log.text[error.at :]) if log.uncaught == "" else ""
+    last = find_last_line(log.text[error.at :]) if log.uncaught == "" else ""
     before = log.text[: error.start] if error.childs_exit_code is not None else ""
-    of_child = (first_of_last(before), last_line(before))
+    of_child = (find_program_message(before), find_last_line(before))
     where = (error.failure.frame.strip(), error.failure.source.strip(), *error.handled[:1])
     lines = (*where, error.failure.error, error.detail, *of_child, last)
     return tuple(Evidence(log.name, shorten(line)) for line in dict.fromkeys(lines) if line)
 
 
-def _of_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
+def _explain_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Explain the signal that ended a task; None if its log says that it gave up because of another process.
 
     None also for a program that aborted and logged a reason: no rule knew that one.
     """
-    number = signal_of(end)
-    if number not in OF_SIGNAL or any(match(log, CASCADES) for log in logs):
+    number = infer_signal(end)
+    if number not in OF_SIGNAL or any(match_rules(log, CASCADES) for log in logs):
         return None
-    if number == signal.SIGABRT and any(error_line(log.text) for log in logs):
+    if number == signal.SIGABRT and any(find_error_line(log.text) for log in logs):
         return None
     kind, remedy = OF_SIGNAL[number]
-    told = filter(None, (match(log, [rule for rule in WEAK if rule.kind is kind], start_of_end(log)) for log in logs))
+    told = filter(None, (match_rules(log, [rule for rule in WEAK if rule.kind is kind], locate_end(log)) for log in logs))
     evidence = tuple(Evidence(clue.log.name, clue.line) for clue in told)
     return Explanation(kind, task, outcome.host if task == outcome.task else "", evidence[:1], remedy)
 
 
 def _explain_refusal(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
     """Explain a shell that could not run a command: its last line says so, and it ends with that exit code; else None."""
-    line = shells_line(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
+    line = find_shell_message(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
     shown = (Evidence(log.name, line),)
     return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, OF_EXIT_CODE[exit_code or 0]) if line else None
 
 
-def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
+def _explain_last_line(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
     """Return an error without a traceback in the last line as the script's own, as Python, a shell or its programs write it.
 
     If Python was watched, it has reported any error itself, and a line that looks like one is the script's text.
@@ -371,24 +382,27 @@ def _of_last_word(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
     if outcome.exit_code not in (1, 2):
         return None
     for log in (log for log in logs if log.uncaught is None):
-        line = last_line(log.text)
+        line = find_last_line(log.text)
         if (AN_ERROR.match(line) and is_of_scripts(line)) or OF_SHELL.match(line) or is_misuse(log.text):
             return Explanation(Kind.SCRIPT, log.task, outcome.host, (Evidence(log.name, line),))
     return None
 
 
-def _of_rest(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
+def _explain_by_outcome(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     """Explain a run by its outcome alone, with the first line that looks like an error."""
     tasks_first = sorted((log for log in logs if log.name), key=lambda log: not log.task)
     code = outcome.exit_code
     refused = next(filter(None, (_explain_refusal(outcome, log, code) for log in tasks_first)), None)
     if refused:
         return refused
-    lines = (*((log, error_line(log.text)) for log in tasks_first), *((log, last_line(log.text)) for log in tasks_first))
+    lines = (
+        *((log, find_error_line(log.text)) for log in tasks_first),
+        *((log, find_last_line(log.text)) for log in tasks_first),
+    )
     shown = [Evidence(log.name, line) for log, line in lines if line]
     kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
     remedy, rule = (
-        who_ended_the_script(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")
+        choose_early_end_remedy(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")
     )
     remedy = LOST_WITH_ITS_NODE if kind is Kind.LOST else remedy
     return Explanation(kind, outcome.task, outcome.host, tuple(shown[:1]), remedy, rule)

@@ -88,14 +88,14 @@ IT_STAYED = (
 MAY_HAVE_STAYED = "the last error in its log is shown: if the script stopped there, fix that first: more time does not help"
 
 
-def signal_of(end: End | None) -> int:
+def infer_signal(end: End | None) -> int:
     """Return the signal that ended a task, even if a shell reports it as an exit code (bash(1), EXIT STATUS); 0 if none did."""
     if end is None or end.signal:
         return end.signal or 0 if end else 0
     return max(0, (end.exit_code or 0) - 128)
 
 
-def who_ended_the_script(outcome: Outcome) -> tuple[str, str]:
+def choose_early_end_remedy(outcome: Outcome) -> tuple[str, str]:
     """Return the remedy for a batch script that ended early, and the rule's id.
 
     If it did not reach a line of its own, a file that its shell reads first ended it.

@@ -52,8 +52,8 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     if state.outcome is None:
         return Explanation(Kind.UNKNOWN)
     history = read_history(layout)
-    last, begins = history.last, begins_of(history)
-    failures = failures_of(last) if last else []
+    last, begins = history.last, locate_last_launch(history)
+    failures = list_failures(last) if last else []
     names = [failure.task for failure in failures]
     ends = read_logs(layout, names, begins)
     found = explain(state.outcome, failures, ends)
@@ -63,27 +63,27 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     if found.kind in OF_ALL and not found.task and len(tasks) == 1:
         found = replace(found, task=tasks.pop())
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
-    return found if has_place else replace(found, host=_only_node(last.nodes if last else ""))
+    return found if has_place else replace(found, host=_get_only_node(last.nodes if last else ""))
 
 
-def explain_hung(layout: RunLayout) -> Explanation | None:
+def explain_hung_run(layout: RunLayout) -> Explanation | None:
     """Return why a running run makes no progress: a task raised an error and its process stayed. None if no task did so."""
     last = read_history(layout).last
-    return explain_hang(read_logs(layout, []), failures_of(last) if last else [])
+    return explain_hang(read_logs(layout, []), list_failures(last) if last else [])
 
 
-def _only_node(nodes: str) -> str:
+def _get_only_node(nodes: str) -> str:
     """Return the name of a job's only node; empty if it had several."""
     return "" if "," in nodes or "[" in nodes else nodes
 
 
-def failures_of(attempt: Attempt) -> list[TaskFailure]:
+def list_failures(attempt: Attempt) -> list[TaskFailure]:
     """Return the tasks of an attempt that did not succeed, in the order in which they ended."""
     ends = [(end.time, end.task, End(end.exit_code, end.signal)) for end in attempt.task_ends]
     return [TaskFailure(task, end) for _, task, end in sorted(ends, key=lambda one: one[0]) if not end.succeeded]
 
 
-def begins_of(history: History) -> Mapping[str, int] | None:
+def locate_last_launch(history: History) -> Mapping[str, int] | None:
     """Return where in each log the output of the last launch, the one that died, begins; None if it is the only launch."""
     last = history.last
     return last.begins if last and (last.launch or len(history.attempts) > 1) else None
@@ -102,14 +102,14 @@ def read_logs(
     paths.sort(key=lambda path: order.get(path.stem, len(order)))
     length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
-    starts, uncaught = begins or {}, _uncaught(layout)
-    texts = [(path, _text(path, starts.get(path.name, 0), *part, whole and path.stem in length)) for path, part in parts]
-    logs = [_log_of_task(path, text, uncaught.get(path.stem)) for path, text in texts]
-    of_job = _text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
+    starts, uncaught = begins or {}, _read_uncaught(layout)
+    texts = [(path, _read_text(path, starts.get(path.name, 0), *part, whole and path.stem in length)) for path, part in parts]
+    logs = [_build_log(path, text, uncaught.get(path.stem)) for path, text in texts]
+    of_job = _read_text(Path(layout.job_log), starts.get(JOB_LOG, 0), HEAD_BYTES, TAIL_BYTES, whole)
     return [Log(f"{LOGS}/{JOB_LOG}", "", of_job), *logs]
 
 
-def _log_of_task(path: Path, text: str, recorded: str | None) -> Log:
+def _build_log(path: Path, text: str, recorded: str | None) -> Log:
     """Return a task's log, with how its script ended as its Python recorded it; None: it was not watched.
 
     If a launcher in it started several scripts, the first one's error is returned; an exit before an error was caught.
@@ -128,13 +128,13 @@ def _log_of_task(path: Path, text: str, recorded: str | None) -> Log:
     )
 
 
-def _uncaught(layout: RunLayout) -> dict[str, str]:
+def _read_uncaught(layout: RunLayout) -> dict[str, str]:
     """Return how each task's script ended, as its Python recorded it; empty for a watched task that no error ended."""
     files = {path.name[1 : -len(UNCAUGHT)]: path for path in Path(layout.logs).glob(f".*{UNCAUGHT}")}
-    return {task: _text(path, 0, HEAD_BYTES, 0, whole=False).strip() for task, path in files.items()}
+    return {task: _read_text(path, 0, HEAD_BYTES, 0, whole=False).strip() for task, path in files.items()}
 
 
-def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:
+def _read_text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool) -> str:
     """Return a log's text from ``begin`` on; of a long log, its beginning and end, with the distinct lines between them if
     ``whole``. Empty if it can't be read."""
     try:
@@ -148,7 +148,7 @@ def _text(path: Path, begin: int, head_bytes: int, tail_bytes: int, whole: bool)
             parts = [file.read(head_bytes)]
             if whole and _has_signs(file, middle):
                 file.seek(begin + head_bytes)
-                parts.append(distinct(_lines(file, middle)))
+                parts.append(select_distinct_lines(_read_lines(file, middle)))
             file.seek(begin + head_bytes + middle)
             return CUT.join(part.decode("utf-8", "replace") for part in (*parts, file.read()))
     except OSError:
@@ -166,14 +166,14 @@ def _has_signs(file: BinaryIO, count: int) -> bool:
     return False
 
 
-def _lines(file: BinaryIO, count: int) -> Iterator[bytes]:
+def _read_lines(file: BinaryIO, count: int) -> Iterator[bytes]:
     """Yield the lines in the next ``count`` bytes of a file, long ones in pieces."""
     while count > 0 and (line := file.readline(min(count, LONGEST))):
         count -= len(line)
         yield line.rstrip(b"\n")
 
 
-def distinct(lines: Iterable[bytes]) -> bytes:
+def select_distinct_lines(lines: Iterable[bytes]) -> bytes:
     """Return the lines that differ from all earlier ones in more than their digits, as lines of progress do not.
 
     Stops at a size (``MOST_DISTINCT``) that can still be searched.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from slurmtf.diagnosis.hiding import without_secrets
+from slurmtf.diagnosis.hiding import hide_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt.outcome import End
 
@@ -44,7 +44,7 @@ class Evidence:
     text: str
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "text", without_secrets(self.text))
+        object.__setattr__(self, "text", hide_secrets(self.text))
 
 
 @dataclass(frozen=True)

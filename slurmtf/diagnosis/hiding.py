@@ -13,5 +13,5 @@ SECRETS = re.compile(
 """A user and password in a URL, values that are named as secrets, tokens of services that have a known form."""
 
 
-def without_secrets(text: str) -> str:
+def hide_secrets(text: str) -> str:
     return SECRETS.sub(HIDDEN, text)

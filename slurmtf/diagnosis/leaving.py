@@ -7,9 +7,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from slurmtf.diagnosis.clues import ERROR_LIKE, PLAIN, SAID_BY_SCRIPTS, Clue, error_line, last_line, match, start_of_last_lines
+from slurmtf.diagnosis.clues import (
+    ERROR_LIKE,
+    PLAIN,
+    SAID_BY_SCRIPTS,
+    Clue,
+    find_error_line,
+    find_last_line,
+    locate_last_lines,
+    match_rules,
+)
 from slurmtf.diagnosis.explanation import Log
-from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, Raised, last_raised
+from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, Raised, find_last_error
 from slurmtf.job.contract.attempt.log_excerpt import Failure
 from slurmtf.job.contract.attempt.outcome import End
 
@@ -49,9 +58,9 @@ class Left(NamedTuple):
     exit_code: int
 
 
-def how_it_left(log: Log) -> Left | None:
+def find_exit(log: Log) -> Left | None:
     """Return how a log's script left by a ``sys.exit`` in its own code; None if it did not, or if a library's code did."""
-    error = last_raised(log.exit) if log.exit else None
+    error = find_last_error(log.exit) if log.exit else None
     places = PLACE.findall(log.exit, error.start) if error else []
     path = places[-1][0] if places else ""
     if error is None or not path or INSTALLED.search(path) or PROGRAMS.search(path):
@@ -64,7 +73,7 @@ def how_it_left(log: Log) -> Left | None:
     return Left(error.failure, handled, trace, said, code)
 
 
-def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
+def merge_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
     """Return the logs; for a script that left while it handled an error, as if that error had been uncaught.
 
     That error ended the script, whether it was printed or not. If the process ended with another exit code than the one
@@ -72,7 +81,7 @@ def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]
     """
     found: list[Log] = []
     for log in logs:
-        left, end = how_it_left(log), ends.get(log.task)
+        left, end = find_exit(log), ends.get(log.task)
         if left is None or (end and end.exit_code not in (None, left.exit_code)):
             found.append(replace(log, exit=""))
         elif not left.handled:
@@ -86,45 +95,45 @@ def with_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]
     return found
 
 
-def other_words(logs: Iterable[Log], log: Log, error: Raised) -> str:
+def find_unrelated_message(logs: Iterable[Log], log: Log, error: Raised) -> str:
     """Return a script's message as it left if it is about something other than the earlier error in its log; else empty.
 
     A message that fits any error is taken to be about that one.
     """
-    left = how_it_left(log)
+    left = find_exit(log)
     if left is None or error.is_told:
         return ""
     after = log.text[error.at + len(error.failure.error) :]
-    on_other = next(filter(None, (error_line(one.text) for one in logs if one is not log and START not in one.text)), "")
-    words = left.said or last_line(after) or on_other
+    on_other = next(filter(None, (find_error_line(one.text) for one in logs if one is not log and START not in one.text)), "")
+    words = left.said or find_last_line(after) or on_other
     own, told = (
         set(map(str.lower, WORD.findall(text))) for text in (words, log.text[error.start : error.at] + error.failure.error)
     )
     return "" if OF_ANY_ERROR.search(words) or len(own & told) * 2 > len(own) else words
 
 
-def last_words(logs: Sequence[Log]) -> str:
+def find_last_message(logs: Sequence[Log]) -> str:
     """Return the last line of a script's logs, preferring one that looks like an error even if it is not last."""
-    last = [line for log in logs if (line := last_line(log.text))]
-    like_errors = (*filter(ERROR_LIKE.search, last), *(error_line(log.text) for log in logs))
+    last = [line for log in logs if (line := find_last_line(log.text))]
+    like_errors = (*filter(ERROR_LIKE.search, last), *(find_error_line(log.text) for log in logs))
     return next(filter(None, like_errors), last[0] if last else "")
 
 
-def said_by_script(log: Log, words: str) -> Clue | None:
+def find_clue_in_message(log: Log, words: str) -> Clue | None:
     """Return the clue in a script's own message: for example, that there is no GPU, or that the loss is not a number."""
-    return match(replace(log, text=f"Error: {words}"), SAID_BY_SCRIPTS)
+    return match_rules(replace(log, text=f"Error: {words}"), SAID_BY_SCRIPTS)
 
 
-def tried_before(log: Log, words: str) -> Clue | None:
+def find_clue_in_retries(log: Log, words: str) -> Clue | None:
     """Return the clue in the warnings just before a script said that it gave up: each of several tries failed like that."""
-    return match(log, PLAIN, start_of_last_lines(log.text, LINES_OF_TRIES)) if GAVE_UP.search(words) else None
+    return match_rules(log, PLAIN, locate_last_lines(log.text, LINES_OF_TRIES)) if GAVE_UP.search(words) else None
 
 
-def ended_itself(log: Log, end: End | None, words: str) -> bool:
+def has_ended_itself(log: Log, end: End | None, words: str) -> bool:
     """Return whether a script ended its Python by a SystemExit that it raised itself, and reported an error of its own last.
 
     By os._exit, MPI's Abort or a library's exit(3), Python does not end in order: who called them is not known.
     """
     code = end.exit_code if end else None
-    is_own = (ERROR_LIKE.search(words) or said_by_script(log, words)) and not OF_LIBRARIES.match(words)
+    is_own = (ERROR_LIKE.search(words) or find_clue_in_message(log, words)) and not OF_LIBRARIES.match(words)
     return log.ended_in_order and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

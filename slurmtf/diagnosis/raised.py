@@ -180,7 +180,7 @@ def is_of_scripts(error: str) -> bool:
     return (of_type or OF_FILES.match(error) or OF_CALLS.match(error)) is not None
 
 
-def as_read(text: str) -> str:
+def normalize_text(text: str) -> str:
     """Return a log's text in the form that is searched: without tags, and with long lines split.
 
     On a very long line, a pattern that can begin anywhere and reads to the end would take minutes.
@@ -188,10 +188,10 @@ def as_read(text: str) -> str:
     text = TAGS.sub("", text) if "[rank" in text or "]<std" in text else text
     text = GUTTERS.sub("", text) if GROUP in text else text
     lines = text.split("\n")
-    return text if max(map(len, lines)) <= LONGEST else "\n".join(itertools.chain.from_iterable(map(_pieces, lines)))
+    return text if max(map(len, lines)) <= LONGEST else "\n".join(itertools.chain.from_iterable(map(_split_line, lines)))
 
 
-def _pieces(line: str) -> Iterator[str]:
+def _split_line(line: str) -> Iterator[str]:
     """Yield a line in pieces, split where a progress bar was redrawn, else between words."""
     at = 0
     while len(line) - at > LONGEST:
@@ -203,37 +203,37 @@ def _pieces(line: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=16)
-def last_raised(text: str, uncaught: str | None = None) -> Raised | None:
+def find_last_error(text: str, uncaught: str | None = None) -> Raised | None:
     """Return the error of a log's last traceback or crash; None if there is none, or if the script survived it.
 
     ``uncaught`` is the error that ended the script, as its Python recorded it (empty: no error did; None: unknown); it takes
     precedence. If the error only says that another process ended, returns that process's error if the log has one.
     """
-    place = _place(text, uncaught)
-    if place is None or _went_on(text, place, uncaught):
+    place = _locate_error(text, uncaught)
+    if place is None or _has_survived(text, place, uncaught):
         return None
     failure, start, at, is_told = place
-    causes, handled = _chain(text, start)
+    causes, handled = _find_chained_errors(text, start)
     where = (
         _is_raised_here(text, start, at),
         _is_in_import(text, start, at),
         _is_of_call(text, start, at),
         _is_uncaught(text, start, at),
     )
-    error = Raised(failure, start, at, causes, handled, *where, is_told, _detail(text, failure, at))
-    return _of_child(text, error) or error
+    error = Raised(failure, start, at, causes, handled, *where, is_told, _find_detail(text, failure, at))
+    return _find_child_error(text, error) or error
 
 
-def _of_child(text: str, error: Raised) -> Raised | None:
+def _find_child_error(text: str, error: Raised) -> Raised | None:
     """Return the error of a process that ``error`` only reports as ended; None if the log has none."""
     before = text[: error.start]
     died = next(reversed(list(DIED.finditer(before))), None)
     waiting = OF_WAITING_FOR_THREADS if died and died[1] else OF_WAITING
-    waited = died and died.end() > after_progress(before) and waiting.match(error.failure.error)
+    waited = died and died.end() > locate_last_progress(before) and waiting.match(error.failure.error)
     if not (error.is_of_children or waited):
         return None
-    found = last_raised(before) if before else None
-    while found and _is_of_lost(text, found) and (earlier := last_raised(text[: found.start])):
+    found = find_last_error(before) if before else None
+    while found and _is_of_lost(text, found) and (earlier := find_last_error(text[: found.start])):
         found = earlier
     return found
 
@@ -242,15 +242,15 @@ def _is_of_lost(text: str, error: Raised) -> bool:
     return LOST.search(text, error.at, error.at + LONGEST_LINE) is not None
 
 
-def after_survived(text: str, uncaught: str | None = None) -> int:
+def skip_survived_errors(text: str, uncaught: str | None = None) -> int:
     """Return the position after the last error that the script survived and its last line of training progress."""
-    place = _place(text, uncaught)
-    error = place.at + len(place.failure.error) if place and _went_on(text, place, uncaught) else 0
-    return max(after_progress(text), error)
+    place = _locate_error(text, uncaught)
+    error = place.at + len(place.failure.error) if place and _has_survived(text, place, uncaught) else 0
+    return max(locate_last_progress(text), error)
 
 
 @lru_cache(maxsize=4)
-def after_progress(text: str) -> int:
+def locate_last_progress(text: str) -> int:
     """Return where a log's last line of training progress begins; 0 if it has none."""
     return max((found.start() for found in PROGRESS.finditer(text)), default=0)
 
@@ -265,7 +265,7 @@ class _Place(NamedTuple):
 
 
 @lru_cache(maxsize=16)
-def _place(text: str, uncaught: str | None) -> _Place | None:
+def _locate_error(text: str, uncaught: str | None) -> _Place | None:
     told = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
     whole = not told or OF_A_FUNCTION.search(text, told)
     read = text if whole else f"{text[:told]}{text[told:].partition(chr(10))[0]}"
@@ -276,7 +276,7 @@ def _place(text: str, uncaught: str | None) -> _Place | None:
     return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < told <= at)
 
 
-def _detail(text: str, failure: Failure, at: int) -> str:
+def _find_detail(text: str, failure: Failure, at: int) -> str:
     """Return an error's message after a first line that is only a heading; else empty."""
     if not failure.error.rstrip().endswith(":"):
         return ""
@@ -287,7 +287,7 @@ def _detail(text: str, failure: Failure, at: int) -> str:
     return found[1] if found else ""
 
 
-def _went_on(text: str, place: _Place, uncaught: str | None) -> bool:
+def _has_survived(text: str, place: _Place, uncaught: str | None) -> bool:
     """Return whether a script survived an error: it trained on or printed much since, and its Python did not record this error
     as the one that ended it."""
     end = place.at + len(place.failure.error)
@@ -322,7 +322,7 @@ def _is_uncaught(text: str, start: int, at: int) -> bool:
     return OF_MODULE.match(text, start + len(START), at) is not None
 
 
-def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _find_chained_errors(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the errors before the traceback at ``start``: its causes, and those that were being handled."""
     causes: list[str] = []
     handled: list[str] = []
@@ -333,6 +333,6 @@ def _chain(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:
         failure = find_failure(before[start:].splitlines()) if link and start >= 0 else None
         if failure is None:
             break
-        error = " ".join(filter(None, (failure.error, _detail(before, failure, before.rfind(failure.error)))))
+        error = " ".join(filter(None, (failure.error, _find_detail(before, failure, before.rfind(failure.error)))))
         (causes if link == CAUSED and not handled else handled).append(error)
     return tuple(causes), tuple(handled)

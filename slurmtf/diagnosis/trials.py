@@ -9,9 +9,9 @@ from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.evidence import read_logs
 from slurmtf.diagnosis.explanation import Explanation, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.job.contract.attempt.outcome import Outcome, cause_of
+from slurmtf.job.contract.attempt.outcome import Outcome, parse_cause
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep.records import FAILED, Result, is_same_error, trial_folder
+from slurmtf.job.contract.sweep.records import FAILED, Result, get_trial_folder, is_same_error
 
 MOST = 5
 """How many errors are explained, the most frequent first."""
@@ -31,10 +31,10 @@ class FailedAlike:
 
 def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[FailedAlike]:
     """Return why trials of a sweep failed, the most frequent error first."""
-    return [FailedAlike(alike, _explain(layout, alike[0])) for alike in groups_of(results)[:MOST]]
+    return [FailedAlike(alike, _explain(layout, alike[0])) for alike in group_by_error(results)[:MOST]]
 
 
-def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
+def group_by_error(results: Iterable[Result]) -> list[tuple[Result, ...]]:
     """Group the failed trials by error, the largest group first. Pure."""
     groups: list[list[Result]] = []
     for result in sorted((one for one in results if one.status == FAILED), key=lambda one: one.trial):
@@ -47,8 +47,8 @@ def groups_of(results: Iterable[Result]) -> list[tuple[Result, ...]]:
 
 
 def _explain(layout: RunLayout, result: Result) -> Explanation:
-    outcome = Outcome(cause_of(result.why), result.task, result.host, result.exit_code, result.signal, tail=result.error)
-    own = layout.launch(trial_folder(result.trial))
+    outcome = Outcome(parse_cause(result.why), result.task, result.host, result.exit_code, result.signal, tail=result.error)
+    own = layout.launch(get_trial_folder(result.trial))
     failures = [TaskFailure(result.task, outcome.end)]
     found = explain(outcome, failures, read_logs(own, [result.task])[1:])
     if found.kind is Kind.UNKNOWN:

@@ -105,19 +105,19 @@ def explain_reason(reason: str, job: str) -> Waiting:
     found = next((one for one in REASONS if re.search(one.pattern, reason)), None)
     if found is None:
         return Waiting(Wait.UNKNOWN, f"Slurm's reason is {reason}" if reason else "Slurm has not said why yet", "")
-    limit = _words(re.split(r"[\s,(]", reason)[0])
+    limit = _to_words(re.split(r"[\s,(]", reason)[0])
     nodes = UNAVAILABLE.search(reason)
     meaning = found.meaning.format(limit=limit, nodes=f": {nodes[1]}" if nodes else "")
     return Waiting(found.wait, meaning, found.hint.format(job=job))
 
 
-def hint(reason: str, job: str) -> str:
+def format_hint(reason: str, job: str) -> str:
     """Return what a reason means and what to do about it; empty if there is nothing to do but wait (Priority, Resources)."""
     waiting = explain_reason(reason, job)
     return f"{waiting.meaning}: {waiting.hint}" if waiting.hint else ""
 
 
-def _words(reason: str) -> str:
+def _to_words(reason: str) -> str:
     """Return a reason's name as words: QOSMaxCpuPerUserLimit is 'QOS max cpu per user limit'."""
     parts = re.findall(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+", reason)
     return " ".join(part if part.isupper() else part.lower() for part in parts)

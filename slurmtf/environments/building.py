@@ -10,13 +10,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from slurmtf.archives import job_archive
+from slurmtf.archives import build_job_archive
 from slurmtf.environments.packing import Pack
 from slurmtf.environments.shell import wrap_in_shell
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SoftwareError
-from slurmtf.files import write_json, write_private, writing
+from slurmtf.files import convert_write_errors, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.sites import Site
 
@@ -57,15 +57,15 @@ def write_spec(
 
 def _write_spec(store: EnvironmentStore, spec: Mapping[str, object]) -> str:
     path = store.layout.spec(str(spec["name"]))
-    with writing(store.root, ANOTHER_STORE):
+    with convert_write_errors(store.root, ANOTHER_STORE):
         store.layout.prepare()
         write_json(path, spec)
     return path
 
 
-def program(store: EnvironmentStore) -> str:
+def install_builder(store: EnvironmentStore) -> str:
     """Put the builder into the store, once for each version of it, and return its path."""
-    data = job_archive()
+    data = build_job_archive()
     path = store.root / f".agent-{hashlib.sha256(data).hexdigest()[:DIGEST_DIGITS]}.pyz"
     if not path.is_file():
         write_private(path, data)
@@ -125,7 +125,7 @@ def _run(
     python: str = sys.executable,
 ) -> list[str]:
     """Run the builder and return its report. Raises SoftwareError if it fails."""
-    command = [python, "-I", program(store), *words]
+    command = [python, "-I", install_builder(store), *words]
     Path(store.layout.failure(name)).unlink(missing_ok=True)
     with subprocess.Popen(
         wrap_in_shell(command, modules, site) if site else command,
@@ -148,11 +148,11 @@ def _run(
             process.terminate()
             raise
     if process.returncode:
-        raise SoftwareError(_finding(name, store, lines))
+        raise SoftwareError(_describe_failure(name, store, lines))
     return lines
 
 
-def _finding(name: str, store: EnvironmentStore, lines: list[str]) -> Finding:
+def _describe_failure(name: str, store: EnvironmentStore, lines: list[str]) -> Finding:
     """Return why a build failed; ``lines`` is the builder's output, used if it reported no reason."""
     failure = store.failure(name)
     name = name.removesuffix(FETCHING)

@@ -60,7 +60,7 @@ ELSEWHERE = {
 }
 
 
-def distribution(module: str, name: str = "") -> str:
+def find_package(module: str, name: str = "") -> str:
     """Return the package that provides a module, by its dotted ``name`` if that decides; empty if it is not known."""
     parts = (name or module).split(".")
     for end in range(len(parts), 0, -1):

@@ -15,7 +15,7 @@ from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.paths import absolute, is_file, is_folder
+from slurmtf.paths import is_file, is_folder, to_absolute
 
 Kind = Literal["", "venv", "conda"]
 CONDA_ROOTS = ("MAMBA_ROOT_PREFIX", var.CONDA_ROOT)
@@ -25,7 +25,7 @@ CONDA_HOMES = ("miniforge3", "mambaforge", "miniconda3", "anaconda3", "micromamb
 """Where installers put conda in a home folder by default; the last two are micromamba's, before and since 2.0."""
 
 
-def existing(wish: Environment, of_version: bool = False) -> Software:
+def find_existing(wish: Environment, of_version: bool = False) -> Software:
     """Return the software that a user names, or else the Python that submits.
 
     Modules that the user names, and the site's for a framework_version (``of_version``), provide their own Python.
@@ -33,16 +33,16 @@ def existing(wish: Environment, of_version: bool = False) -> Software:
     """
     modules = tuple(wish.modules)
     if wish.conda is not None:
-        return _activate(conda_folder(wish.conda), modules, wish.variables)
+        return _use_folder(find_conda_environment(wish.conda), modules, wish.variables)
     if wish.python is None and (modules or of_version):
         return Software("python3", modules, wish.variables)
     if wish.python is None:
         return Software(sys.executable, modules, wish.variables)
-    named = Path(absolute(wish.python) if "/" in wish.python else wish.python)
+    named = Path(to_absolute(wish.python) if "/" in wish.python else wish.python)
     if is_folder(named):
-        return _activate(named, modules, wish.variables)
-    if named.parent.name == "bin" and is_file(named) and kind_of(named.parents[1]):
-        return replace(_activate(named.parents[1], modules, wish.variables), python=str(named))
+        return _use_folder(named, modules, wish.variables)
+    if named.parent.name == "bin" and is_file(named) and detect_kind(named.parents[1]):
+        return replace(_use_folder(named.parents[1], modules, wish.variables), python=str(named))
     is_path = "/" in wish.python or not (modules or of_version or _is_command(wish.python))
     if is_path and not is_file(named):
         folder = "name an interpreter, or an environment's folder, that the compute nodes see too"
@@ -58,9 +58,9 @@ def _is_command(name: str) -> bool:
     return name.startswith("python") or shutil.which(name) is not None
 
 
-def _activate(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:
-    prefix = Path(absolute(folder))
-    kind = kind_of(prefix)
+def _use_folder(folder: Path, modules: tuple[str, ...], variables: dict[str, str]) -> Software:
+    prefix = Path(to_absolute(folder))
+    kind = detect_kind(prefix)
     if not kind:
         what = f"{prefix} is neither a virtual nor a conda environment"
         raise SpecError(
@@ -72,20 +72,20 @@ def _activate(folder: Path, modules: tuple[str, ...], variables: dict[str, str])
     return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=OF_OTHER_ENVIRONMENTS)
 
 
-def kind_of(folder: Path) -> Kind:
+def detect_kind(folder: Path) -> Kind:
     """Return which kind of environment a folder holds; empty if it holds none."""
     if is_folder(folder / "conda-meta"):
         return "conda"
     return "venv" if is_file(folder / "pyvenv.cfg") else ""
 
 
-def conda_folder(name: str) -> Path:
+def find_conda_environment(name: str) -> Path:
     """Return the folder of a conda environment, without calling conda, which takes seconds. Raises SpecError if there is
     none."""
     if "/" in name:
         return Path(name).expanduser()
-    roots = [root for root in _conda_roots() if kind_of(root) == "conda"]
-    known = {folder.name: folder for folder in reversed(list(_conda_environments()))}
+    roots = [root for root in _iterate_conda_roots() if detect_kind(root) == "conda"]
+    known = {folder.name: folder for folder in reversed(list(_iterate_conda_environments()))}
     known |= {"base": roots[0]} if roots else {}
     if name not in known:
         remedy = suggest(name, known) or f"known are: {', '.join(sorted(known)) or 'none'}; or set its folder"
@@ -95,25 +95,25 @@ def conda_folder(name: str) -> Path:
     return known[name]
 
 
-def _conda_environments() -> Iterable[Path]:
+def _iterate_conda_environments() -> Iterable[Path]:
     """Yield the environments in the places where conda, mamba and micromamba keep them (docs.conda.io, "Managing
     environments")."""
     listed = Path.home() / ".conda" / "environments.txt"  # conda lists each environment that it creates
     if is_file(listed):
         lines = listed.read_text(encoding="utf-8", errors="replace").splitlines()
-        yield from (Path(line) for line in lines if kind_of(Path(line)) == "conda")
-    for folder in _conda_folders():
-        yield from (path for path in sorted(folder.glob("*")) if kind_of(path) == "conda")
+        yield from (Path(line) for line in lines if detect_kind(Path(line)) == "conda")
+    for folder in _iterate_environment_folders():
+        yield from (path for path in sorted(folder.glob("*")) if detect_kind(path) == "conda")
 
 
-def _conda_folders() -> Iterable[Path]:
+def _iterate_environment_folders() -> Iterable[Path]:
     yield from (Path(part) for part in os.environ.get(var.CONDA_ENVS_PATH, "").split(os.pathsep) if part)
-    yield from _configured_folders()
-    yield from (root / "envs" for root in _conda_roots())
+    yield from _read_configured_folders()
+    yield from (root / "envs" for root in _iterate_conda_roots())
     yield Path.home() / ".conda" / "envs"
 
 
-def _conda_roots() -> Iterable[Path]:
+def _iterate_conda_roots() -> Iterable[Path]:
     """Yield where conda itself may be installed, which is the environment 'base'."""
     if os.environ.get(var.CONDA_EXE):
         yield Path(os.environ[var.CONDA_EXE]).parents[1]
@@ -127,12 +127,12 @@ def _conda_roots() -> Iterable[Path]:
         yield Path(os.environ[var.XDG_DATA_HOME], "mamba")
 
 
-def _configured_folders() -> Iterable[Path]:
+def _read_configured_folders() -> Iterable[Path]:
     """Yield ``envs_dirs`` of conda's configuration (docs.conda.io, "Searching for .condarc")."""
     import yaml  # noqa: PLC0415 - only if a conda environment is named
 
     own = [Path(os.environ[var.CONDARC])] if os.environ.get(var.CONDARC) else []
-    places = [root / ".condarc" for root in _conda_roots()]
+    places = [root / ".condarc" for root in _iterate_conda_roots()]
     places += [Path("/etc/conda/.condarc"), Path.home() / ".config/conda/.condarc", Path.home() / ".conda/.condarc"]
     for path in (*own, Path.home() / ".condarc", *reversed(places)):
         try:

@@ -32,7 +32,7 @@ UNPACKED = "create one: enroot import -o IMAGE.sqsh docker://NAME, or name docke
 LOGINS = ("APPTAINER_DOCKER", "SINGULARITY_DOCKER")
 
 
-def image_of(estimator: Estimator, site: Site) -> str:
+def choose_image(estimator: Estimator, site: Site) -> str:
     """Return the image that a run requests, by name or by framework_version; empty if it requests none. Raises SpecError if it
     requests a container without a known image."""
     wish, version = estimator.environment, getattr(estimator, "framework_version", None)
@@ -50,13 +50,13 @@ def image_of(estimator: Estimator, site: Site) -> str:
 
 def use_image(image: str, estimator: Estimator, site: Site, store: EnvironmentStore) -> Software:
     """Return the software of an image. Raises SpecError if the site can't run it, or the image does not exist."""
-    wish, where = estimator.environment, _asked_by(estimator)
+    wish, where = estimator.environment, _get_image_parameter(estimator)
     findings = Findings()
     if wish.is_to_build or wish.conda:
         what = f"is the image {image} on {site.name}, but the job asks for packages or an environment too"
         findings.add([Finding("image-and-environment", where, what, "leave one of them out")])
     address = (estimator.image_registry_details or {}).get("address", "")
-    runtime, source = findings.attempt(runtime_of, site, where), findings.attempt(reference, image, where, address)
+    runtime, source = findings.attempt(choose_runtime, site, where), findings.attempt(resolve_image, image, where, address)
     findings.raise_errors()
     return _containerize(estimator, site, store, where, str(runtime), str(source))
 
@@ -67,9 +67,9 @@ def _containerize(estimator: Estimator, site: Site, store: EnvironmentStore, whe
         raise SpecError(
             Finding("not-squashfs", where, f"{source} is not a squashfs file, the only kind that pyxis starts", UNPACKED)
         )
-    spec = _spec(source, site) if "://" in source and runtime in OF_FILES else None
+    spec = _build_image_spec(source, site) if "://" in source and runtime in OF_FILES else None
     if estimator.image_registry_details and spec is None:
-        raise SpecError(_useless_login(runtime, source))
+        raise SpecError(_describe_useless_login(runtime, source))
     return Software(
         python=wish.python or "python3",
         modules=(*site.containers.modules, *wish.modules),
@@ -88,14 +88,14 @@ def _is_squashfs(path: str) -> bool:
     return False
 
 
-def _asked_by(estimator: Estimator) -> str:
+def _get_image_parameter(estimator: Estimator) -> str:
     """Return the parameter that requests the image."""
     if estimator.custom_docker_image:
         return "custom_docker_image"
     return "environment_definition.image" if estimator.environment.image else "framework_version"
 
 
-def runtime_of(site: Site, where: str) -> str:
+def choose_runtime(site: Site, where: str) -> str:
     """Return the container runtime: the profile's, else one in PATH here. Raises SpecError if there is none."""
     named = site.containers.runtime
     if named == "none":
@@ -109,7 +109,7 @@ def runtime_of(site: Site, where: str) -> str:
     return found[0]
 
 
-def reference(image: str, where: str, registry: str = "") -> str:
+def resolve_image(image: str, where: str, registry: str = "") -> str:
     """Return an image as the path of an existing file, or as ``docker://NAME`` or another URI.
 
     A name that looks neither like a path nor like a URI is a name in a registry, by default Docker Hub, as in Azure ML. Raises
@@ -117,7 +117,7 @@ def reference(image: str, where: str, registry: str = "") -> str:
     """
     if "://" in image and not image.startswith(DOCKER):
         return image
-    if not names_file(image):
+    if not is_image_path(image):
         name = image.removeprefix(DOCKER)
         host = registry.removeprefix("https://").rstrip("/")
         return DOCKER + (name if not host or name.startswith(host + "/") else f"{host}/{name}")
@@ -131,12 +131,12 @@ def reference(image: str, where: str, registry: str = "") -> str:
     return str(path)
 
 
-def names_file(image: str) -> bool:
+def is_image_path(image: str) -> bool:
     """Return whether an image is named by its path."""
     return "://" not in image and (image.startswith(("/", "~", ".")) or image.endswith(FILES))
 
 
-def _spec(source: str, site: Site) -> EnvironmentSpec:
+def _build_image_spec(source: str, site: Site) -> EnvironmentSpec:
     return EnvironmentSpec(
         kind="image",
         python=site.environment.python or sys.executable,
@@ -146,7 +146,7 @@ def _spec(source: str, site: Site) -> EnvironmentSpec:
     )
 
 
-def _useless_login(runtime: str, source: str) -> Finding:
+def _describe_useless_login(runtime: str, source: str) -> Finding:
     if "://" not in source:
         return Finding(
             "useless-login",
@@ -167,30 +167,30 @@ def _useless_login(runtime: str, source: str) -> Finding:
     )
 
 
-def inside(software: Software, site: Site) -> list[str]:
+def find_exec_prefix(software: Software, site: Site) -> list[str]:
     """Return the words that run a command in an image on this machine; none if that can't be done here."""
     is_here = software.runtime in OF_FILES and is_there(software.image) and shutil.which(software.runtime)
-    return words_inside(software, site) if is_here else []
+    return build_exec_prefix(software, site) if is_here else []
 
 
-def words_inside(software: Software, site: Site) -> list[str]:
+def build_exec_prefix(software: Software, site: Site) -> list[str]:
     """Return the words that run a command in an image that is a file."""
     given = map(os.path.expandvars, site.containers.binds)
     binds = [f"--bind={bind}" for bind in given if is_there(bind.partition(":")[0])]
     return [software.runtime, "exec", *binds, *site.containers.args, software.image]
 
 
-def login_of(estimator: Estimator) -> dict[str, str]:
+def resolve_login(estimator: Estimator) -> dict[str, str]:
     """Return the variables with which apptainer and singularity log in to a registry; they go only to the process that fetches.
 
     A value may be ``$NAME``, so that a job file need not hold it. Raises SpecError if that variable is not set.
     """
     details = estimator.image_registry_details or {}
-    given = {name: _resolve(name, details[name]) for name in ("username", "password") if details.get(name)}
+    given = {name: _resolve_variable(name, details[name]) for name in ("username", "password") if details.get(name)}
     return {f"{prefix}_{name.upper()}": value for prefix in LOGINS for name, value in given.items()}
 
 
-def _resolve(name: str, value: str) -> str:
+def _resolve_variable(name: str, value: str) -> str:
     variable = value[1:] if re.fullmatch(r"\$[A-Za-z_]\w*", value) else ""
     if variable and variable not in os.environ:
         raise SpecError(

@@ -24,7 +24,7 @@ _known: dict[Hashable, tuple[dict[str, Stamp], dict[str, Any]]] = {}
 def recall(key: Hashable) -> dict[str, Any] | None:
     """Return the earlier answer to the same question; None if there is none, or something has changed."""
     stamps, facts = _known.get(key, ({}, None))
-    return facts if all(_stamp(path) == stamp for path, stamp in stamps.items()) else None
+    return facts if all(_read_stamp(path) == stamp for path, stamp in stamps.items()) else None
 
 
 def remember(key: Hashable, facts: Mapping[str, Any], folders: Iterable[str], began_ns: int | None = None) -> None:
@@ -34,13 +34,13 @@ def remember(key: Hashable, facts: Mapping[str, Any], folders: Iterable[str], be
         return
     here = Path(executable)
     paths = [executable, os.path.realpath(executable), str(here.parent.parent / "pyvenv.cfg"), *searched]
-    stamps = {path: _stamp(path) for path in dict.fromkeys(paths)}
+    stamps = {path: _read_stamp(path) for path in dict.fromkeys(paths)}
     limit = (time.time_ns() if began_ns is None else began_ns) - YOUNG_NS
     if all(stamp is None or stamp[-1] < limit for stamp in stamps.values()):
         _known[key] = stamps, dict(facts)
 
 
-def _stamp(path: str) -> Stamp:
+def _read_stamp(path: str) -> Stamp:
     try:
         status = Path(path).stat()
     except OSError:

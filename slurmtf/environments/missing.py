@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from enum import Enum, auto
 
-from slurmtf.environments.check import home, installing
-from slurmtf.environments.distributions import ELSEWHERE, distribution
+from slurmtf.environments.check import describe_location, format_install_commands
+from slurmtf.environments.distributions import ELSEWHERE, find_package
 from slurmtf.environments.software import Software
 from slurmtf.findings import Finding
 from slurmtf.snapshot.script import Import
@@ -22,7 +22,7 @@ class _Lack(Enum):
     UNKNOWN = auto()
 
 
-def find_missing(
+def check_missing_imports(
     missing: Iterable[Import], software: Software, needed: Iterable[Import], places: Mapping[str, str]
 ) -> Iterator[Finding]:
     """Report the modules that a script can't run without, one finding for all that have the same remedy.
@@ -32,9 +32,11 @@ def find_missing(
     """
     groups: dict[tuple[_Lack, str], list[Import]] = {}
     for one in missing:
-        groups.setdefault(_lack(one, places), []).append(one)
+        groups.setdefault(_infer_lack(one, places), []).append(one)
     for (lack, detail), found in groups.items():
-        what = f"imports {_name_modules(found)}, which {'is' if len(found) == 1 else 'are'} not in {home(software)}"
+        what = (
+            f"imports {_name_modules(found)}, which {'is' if len(found) == 1 else 'are'} not in {describe_location(software)}"
+        )
         if lack is _Lack.PLACED:
             remedy = _advise_move([places[one.module] for one in found])
         elif lack is _Lack.PACKAGE:
@@ -44,13 +46,13 @@ def find_missing(
         yield Finding("missing-import", found[0].where, what, remedy)
 
 
-def _lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
+def _infer_lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
     """Return why a module is missing, and the remedy if it depends on nothing else."""
     if found.module in places:
         return _Lack.PLACED, ""
     if found.beside:
         return _Lack.BESIDE, f"found in {found.beside}: set `source_directory={found.beside}`"
-    if distribution(found.module, found.name):
+    if find_package(found.module, found.name):
         return _Lack.PACKAGE, ""
     elsewhere = ELSEWHERE.get(found.module, "")
     return (_Lack.ELSEWHERE, elsewhere) if elsewhere else (_Lack.UNKNOWN, "")
@@ -75,31 +77,31 @@ def _advise_on(names: Sequence[str], software: Software) -> str:
     them, listed = "it" if one else "them", ", ".join(names)
     where = f"build {them} into the image" if software.image else f"install {them} there"
     if software.spec and not software.image:
-        where = f"add {them} to `{_added_to(software)}`"
+        where = f"add {them} to `{_choose_packages_setting(software)}`"
     packages = f"the package that brings {listed} (its name" if one else f"the packages that bring {listed} (their names"
     return f"find {packages} may differ) and {where}, or move your own {listed if one else 'modules'} into the source"
 
 
-def _added_to(software: Software) -> str:
+def _choose_packages_setting(software: Software) -> str:
     return "conda_packages" if software.spec and software.spec.kind == "conda" else "pip_packages"
 
 
 def _advise_install(found: Sequence[Import], software: Software, needed: Iterable[Import]) -> str:
     """Return how to get the modules' packages into the environment."""
-    packages = _packages(found)
+    packages = _find_packages(found)
     them = "it" if len(packages) == 1 else "them"
     if software.image:
         return f"build {', '.join(packages)} into the image, or use one that has {them}"
     if software.spec:
-        return f"add `{_added_to(software)}[]={','.join(packages)}`"
+        return f"add `{_choose_packages_setting(software)}[]={','.join(packages)}`"
     tensorflow = ["tensorflow"] if "horovod" in packages else []
-    all_needed = sorted({*packages, *_packages(needed), *tensorflow})
+    all_needed = sorted({*packages, *_find_packages(needed), *tensorflow})
     built = f"have an environment built with all that it needs: `pip_packages[]={','.join(all_needed)}`"
     if "/" not in software.python:
         modules = "a module that brings" if len(packages) == 1 else "modules that bring"
         return f"load {modules} {', '.join(packages)}, or {built}"
-    return f"install {them} there: {installing(packages, software)}; or {built}"
+    return f"install {them} there: {format_install_commands(packages, software)}; or {built}"
 
 
-def _packages(found: Iterable[Import]) -> list[str]:
-    return list(dict.fromkeys(filter(None, (distribution(one.module, one.name) for one in found))))
+def _find_packages(found: Iterable[Import]) -> list[str]:
+    return list(dict.fromkeys(filter(None, (find_package(one.module, one.name) for one in found))))

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.environments.existing import kind_of
+from slurmtf.environments.existing import detect_kind
 from slurmtf.environments.software import Software
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.files import read_json
 from slurmtf.job.contract.environments.claim import Claim
-from slurmtf.job.contract.environments.packs import PARTIAL, own_folders
+from slurmtf.job.contract.environments.packs import PARTIAL, select_own_folders
 
 DIGEST_DIGITS = 12
 
@@ -43,7 +43,7 @@ class Pack:
         return {"prefix": self.prefix, "pack": self.path}
 
 
-def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
+def locate_pack(software: Software, store: EnvironmentStore, form: str = "tar") -> tuple[Pack | None, str]:
     """Return the pack of a run's environment, existing or not, or else why it can't have one (empty: it needs none).
 
     An environment that slurmtf has not built is identified by the names, sizes and times of its files, which have to be read.
@@ -51,10 +51,14 @@ def pack_of(software: Software, store: EnvironmentStore, form: str = "tar") -> t
     if software.image:
         return None, ""
     prefix = Path(software.prefix) if software.prefix else Path(software.python).parent.parent
-    kind = software.kind or (kind_of(prefix) if os.sep in software.python else "")
+    kind = software.kind or (detect_kind(prefix) if os.sep in software.python else "")
     if not kind:
         return None, f"{software.python} belongs to no virtual or conda environment"
-    name = software.spec.name if software.spec else f"{prefix.name}-{_digest([str(prefix)])}-{_digest(_contents(prefix))}"
+    name = (
+        software.spec.name
+        if software.spec
+        else f"{prefix.name}-{_compute_digest([str(prefix)])}-{_compute_digest(_iterate_contents(prefix))}"
+    )
     return Pack(str(prefix), store.layout.pack(name, form), software.modules), ""
 
 
@@ -75,20 +79,20 @@ def _find_packed(pack: Path, store: EnvironmentStore) -> Path:
 
 def _find_unfinished(store: EnvironmentStore) -> list[Path]:
     found = [(path, Path(path.name.partition(PARTIAL)[0]).stem) for path in Path(store.layout.packs).glob(f"*{PARTIAL}*")]
-    return [path for path, name in found if not Claim(store.layout.claim(f"{name}.pack")).alive()]
+    return [path for path, name in found if not Claim(store.layout.claim(f"{name}.pack")).is_alive()]
 
 
-def _digest(parts: Iterable[str]) -> str:
+def _compute_digest(parts: Iterable[str]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         digest.update(part.encode("utf-8", "surrogateescape") + b"\0")
     return digest.hexdigest()[:DIGEST_DIGITS]
 
 
-def _contents(prefix: Path) -> Iterator[str]:
+def _iterate_contents(prefix: Path) -> Iterator[str]:
     """Yield what distinguishes one content of an environment from another. Bytecode, which changes by itself, is left out."""
     for folder, folders, files in os.walk(prefix):
-        folders[:] = sorted(name for name in own_folders(str(prefix), folder, folders) if name != "__pycache__")
+        folders[:] = sorted(name for name in select_own_folders(str(prefix), folder, folders) if name != "__pycache__")
         for name in sorted(files):
             found = os.lstat(f"{folder}/{name}")
             yield f"{folder}/{name} {found.st_size} {found.st_mtime_ns}"

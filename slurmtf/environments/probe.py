@@ -14,10 +14,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.environments.images import words_inside
+from slurmtf.environments.images import build_exec_prefix
 from slurmtf.environments.memory import recall, remember
-from slurmtf.environments.modules import unknown_modules
-from slurmtf.environments.shell import module_lines, wrap_in_shell
+from slurmtf.environments.modules import find_unknown_modules
+from slurmtf.environments.shell import build_module_commands, wrap_in_shell
 from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, locate
@@ -49,36 +49,36 @@ def ask_interpreter(
     software with what has been found out; unchanged if the interpreter can't be run here.
     """
     version = getattr(estimator, "framework_version", None)
-    words = _question(_interpreter(site, software, inside), script)
-    loads = not _is_foreign(site) and bool(module_lines(site, software.modules, version))
+    words = _build_question(_find_interpreter(site, software, inside), script)
+    loads = not _is_foreign(site) and bool(build_module_commands(site, software.modules, version))
     if words is None and not loads:
         yield lambda: software
         return
-    environment, folder = _environ_of(estimator, site, software), estimator.source_directory
+    environment, folder = _build_environ(estimator, site, software), estimator.source_directory
     key = None if loads or software.image or not words else (tuple(words), frozenset(environment.items()), str(folder))
     known = recall(key) if key else None
     if known:
-        yield lambda: _with_answer(software, known)
+        yield lambda: _apply_answer(software, known)
         return
     began = time.time_ns()
     process = _start(wrap_in_shell(words or ["true"], software.modules, site, version), environment, folder)
 
-    def answer() -> Software:
+    def wait_for_answer() -> Software:
         said = _read_answer(process)
         if said is None and loads:
-            return replace(software, unknown_modules=unknown_modules(site, software.modules, version, environment, folder))
-        facts = question.answer(said) if said and words else None
+            return replace(software, unknown_modules=find_unknown_modules(site, software.modules, version, environment, folder))
+        facts = question.parse_answer(said) if said and words else None
         if facts and key:
             remember(key, facts, script.folders, began)
-        return _with_answer(software, facts)
+        return _apply_answer(software, facts)
 
     try:
-        yield answer
+        yield wait_for_answer
     finally:
-        _end(process)
+        _stop(process)
 
 
-def _question(interpreter: list[str] | None, script: Script) -> list[str] | None:
+def _build_question(interpreter: list[str] | None, script: Script) -> list[str] | None:
     if interpreter is None:
         return None
     source = Path(question.__file__).read_text(encoding="utf-8")
@@ -90,25 +90,25 @@ def _is_foreign(site: Site) -> bool:
     return site.arch not in (None, platform.machine())
 
 
-def _interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[str] | None:
+def _find_interpreter(site: Site, software: Software, inside: Sequence[str]) -> list[str] | None:
     """Return the words that start the job's interpreter on this machine; None if it is not here."""
     if software.image:
         return [*inside, software.python] if inside else None
     if "/" in software.python:
         return [software.python] if is_file(software.python) else None
-    return None if _is_foreign(site) and module_lines(site, software.modules) else [software.python]
+    return None if _is_foreign(site) and build_module_commands(site, software.modules) else [software.python]
 
 
-def _environ_of(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
+def _build_environ(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
     """Return the environment in which the job's Python will look for modules."""
     export = str((estimator.sbatch or {}).get("export", site.environment.export) or "")
     bare = export.upper().startswith(("NONE", "NIL"))
     lost = {*software.unset, *site.environment.unset}
     own = {k: v for k, v in os.environ.items() if k not in lost and not (bare and k.startswith("PYTHON"))}
-    return {**own, **_given(estimator, site, software)}
+    return {**own, **_merge_variables(estimator, site, software)}
 
 
-def _given(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
+def _merge_variables(estimator: Estimator, site: Site, software: Software) -> dict[str, str]:
     own = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
     return {**site.environment.variables, **software.variables, **own}
 
@@ -118,8 +118,10 @@ def describe_later_check(estimator: Estimator, site: Site, software: Software, n
 
     Of the job's variables, only those that affect its Python are included.
     """
-    words = words_inside(software, site) if software.image else []
-    variables = {name: value for name, value in _given(estimator, site, software).items() if name.startswith("PYTHON")}
+    words = build_exec_prefix(software, site) if software.image else []
+    variables = {
+        name: value for name, value in _merge_variables(estimator, site, software).items() if name.startswith("PYTHON")
+    }
     texts = {module: str(locate(finding, estimator.sources)) for module, finding in needs.items()}
     return {"words": [*words, software.python], "variables": variables, "modules": texts}
 
@@ -151,7 +153,7 @@ def _read_answer(process: subprocess.Popen[str] | None) -> str | None:
     return None if process.returncode or UNLOADED.search(complaint) else said
 
 
-def _end(process: subprocess.Popen[str] | None) -> None:
+def _stop(process: subprocess.Popen[str] | None) -> None:
     """Kill the process if it has not ended, without waiting for its children."""
     if process is None:
         return
@@ -161,7 +163,7 @@ def _end(process: subprocess.Popen[str] | None) -> None:
     process.wait()
 
 
-def _with_answer(software: Software, facts: dict[str, Any] | None) -> Software:
+def _apply_answer(software: Software, facts: dict[str, Any] | None) -> Software:
     if facts is None:
         return software
     horovod = facts["horovod"]

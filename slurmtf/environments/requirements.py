@@ -41,11 +41,11 @@ class Line:
     @property
     def package(self) -> str:
         """The package that it names, as pip compares names (PEP 503); empty for an option."""
-        found = requirement(self.text)
-        return normal(found.name) if found else ""
+        found = parse_requirement(self.text)
+        return normalize_name(found.name) if found else ""
 
 
-def requirement(text: str) -> Requirement | None:
+def parse_requirement(text: str) -> Requirement | None:
     """Return a line as a requirement (PEP 508), without the options after it (--hash=...); None if it is not one."""
     from packaging.requirements import InvalidRequirement, Requirement  # noqa: PLC0415 - only if packages are requested
 
@@ -55,11 +55,11 @@ def requirement(text: str) -> Requirement | None:
         return None
 
 
-def pinned_version(text: str) -> Version | None:
+def parse_pinned_version(text: str) -> Version | None:
     """Return the only version that a requirement accepts (``==2.15.1``); None if it accepts others, or names none."""
     from packaging.version import InvalidVersion, Version  # noqa: PLC0415
 
-    found = requirement(text)
+    found = parse_requirement(text)
     specifiers = list(found.specifier) if found else []
     try:
         return Version(specifiers[0].version) if [one.operator for one in specifiers] == ["=="] else None
@@ -67,12 +67,12 @@ def pinned_version(text: str) -> Version | None:
         return None
 
 
-def normal(name: str) -> str:
+def normalize_name(name: str) -> str:
     """Return a package's name in the form in which names are compared (PEP 503, with '_' for '-')."""
     return re.sub(r"[-_.]+", "_", name).lower()
 
 
-def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
+def gather_requirements(packages: Iterable[str], file: Path | None) -> list[Line]:
     """Return all requirements, each once: those given one by one, and those of a file and the files that it includes.
 
     Raises SpecError for files that can't be read, and for the user's own folders (``-e .``, ``./lib``).
@@ -80,35 +80,35 @@ def gather(packages: Iterable[str], file: Path | None) -> list[Line]:
     findings = Findings()
     lines = [Line(text.strip(), f"pip_packages[{text!r}]") for text in packages]
     if file is not None:
-        lines += _of_file(file, (), findings)
+        lines += _read_requirements(file, (), findings)
     findings.add(
         Finding("local-requirement", line.where, f"{line.text!r} is a folder or file of your own", REMEDY)
         for line in lines
         if _is_local(line)
     )
-    findings.add(filter(None, map(_wrong, lines)))
+    findings.add(filter(None, map(_check_line, lines)))
     findings.raise_errors()
     return list({" ".join(line.text.split()): line for line in lines}.values())
 
 
-def _wrong(line: Line) -> Finding | None:
+def _check_line(line: Line) -> Finding | None:
     """Report a line that pip would refuse (PEP 508). Options and URLs are left to pip."""
-    if line.text.startswith("-") or "://" in line.text or _is_local(line) or requirement(line.text):
+    if line.text.startswith("-") or "://" in line.text or _is_local(line) or parse_requirement(line.text):
         return None
     equal = re.match(r"[\w.-]+=[^=]", line.text)
     remedy = "pip writes NAME==VERSION" if equal else "write NAME, NAME==VERSION, or another form that pip knows (PEP 508)"
     return Finding("bad-requirement", line.where, f"{line.text!r} is not a requirement", remedy)
 
 
-def _of_file(path: Path, chain: tuple[Path, ...], findings: Findings, constraint: bool = False) -> Iterator[Line]:
+def _read_requirements(path: Path, chain: tuple[Path, ...], findings: Findings, constraint: bool = False) -> Iterator[Line]:
     text = findings.attempt(_read, path, chain[-1].name if chain else path.name) or ""
     for number, line in _join_lines(text):
-        option, value = _option(line)
+        option, value = _parse_option(line)
         included = path.parent / value
         if option not in INCLUDES:
             yield Line(line, f"{path.name}:{number}", constraint)
         elif included.resolve() not in chain:
-            yield from _of_file(included, (*chain, path.resolve()), findings, constraint or option in CONSTRAINTS)
+            yield from _read_requirements(included, (*chain, path.resolve()), findings, constraint or option in CONSTRAINTS)
 
 
 def _read(path: Path, where: str) -> str:
@@ -135,11 +135,11 @@ def _join_lines(text: str) -> Iterator[tuple[int, str]]:
         yield first, rest.strip()
 
 
-def _option(line: str) -> tuple[str, str]:
+def _parse_option(line: str) -> tuple[str, str]:
     found = _OPTION.fullmatch(line)
     return (found[1], found[2].strip()) if found else ("", "")
 
 
 def _is_local(line: Line) -> bool:
-    option, _ = _option(line.text)
+    option, _ = _parse_option(line.text)
     return option in EDITABLE or bool(_LOCAL.match(line.text)) or bool(re.search(r"@\s*file:", line.text))

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from slurmtf.sites import Site
 
 
-def module_lines(site: Site, modules: Iterable[str], version: str | None = None) -> tuple[tuple[str, ...], ...]:
+def build_module_commands(site: Site, modules: Iterable[str], version: str | None = None) -> tuple[tuple[str, ...], ...]:
     """Return the commands that load modules: the site's own, those of a framework version, the requested ones."""
     of_site = site.modules
     load = [*of_site.load, *of_site.tensorflow.get(version or "", []), *modules]
@@ -21,7 +21,7 @@ def module_lines(site: Site, modules: Iterable[str], version: str | None = None)
 
 def wrap_in_shell(command: Sequence[str], modules: Iterable[str], site: Site, version: str | None = None) -> list[str]:
     """Return a command that runs another one with modules loaded; the command itself if there are none to load."""
-    lines = module_lines(site, modules, version)
+    lines = build_module_commands(site, modules, version)
     if not lines:
         return list(command)
     script = " && ".join([*(shlex.join(line) for line in lines), "exec " + shlex.join(command)])

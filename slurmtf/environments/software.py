@@ -79,5 +79,5 @@ class Software:
 UNTOLD = "?"
 
 
-def untold(modules: Iterable[str] = ()) -> Software:
+def build_unknown_software(modules: Iterable[str] = ()) -> Software:
     return Software("python3", tuple(modules), image=UNTOLD)

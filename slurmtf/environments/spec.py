@@ -17,13 +17,13 @@ from typing import Any
 
 from slurmtf.collecting import Findings
 from slurmtf.environments import versions
-from slurmtf.environments.requirements import Line, gather, normal, pinned_version, requirement
+from slurmtf.environments.requirements import Line, gather_requirements, normalize_name, parse_pinned_version, parse_requirement
 from slurmtf.environments.shell import wrap_in_shell
 from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
-from slurmtf.job.contract.environments.horovod import digest as horovod_digest
+from slurmtf.job.contract.environments.horovod import compute_digest as horovod_digest
 from slurmtf.paths import is_file, is_folder, read_text
 from slurmtf.sites import Site
 
@@ -71,8 +71,8 @@ class EnvironmentSpec:
     def tensorflow(self) -> tuple[str, str]:
         """The requested TensorFlow: its package, and its version if one is named. Both may be empty."""
         of_conda = (SINGLE_EQUALS.sub("==", text) for text in self.conda.get("packages", ()))
-        asked = ((found, text) for text in (*of_conda, *self.requirements) if (found := requirement(text)))
-        named = ((normal(found.name), str(pinned_version(text) or "")) for found, text in asked)
+        asked = ((found, text) for text in (*of_conda, *self.requirements) if (found := parse_requirement(text)))
+        named = ((normalize_name(found.name), str(parse_pinned_version(text) or "")) for found, text in asked)
         return next((found for found in named if found[0] in TENSORFLOW), ("", ""))
 
     @property
@@ -95,7 +95,7 @@ class EnvironmentSpec:
             "root": str(root),
             "constraints": [*self.constraints, *pinned],
             "explicit": explicit,
-            "uv": _uv(),
+            "uv": _find_uv(),
             "wheelhouse": wheelhouse,
         }
 
@@ -108,17 +108,17 @@ class EnvironmentSpec:
         return cls(**own)
 
 
-def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
+def build_package_spec(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
     """Return the spec of an environment of pip or conda packages. Raises SpecError with everything that is wrong with it."""
     findings = Findings()
     listed = source / wish.pip_requirements_file if wish.pip_requirements_file else None
-    lines = findings.attempt(gather, wish.pip_packages, listed) or []
+    lines = findings.attempt(gather_requirements, wish.pip_packages, listed) or []
     horovod = [line for line in lines if line.package == "horovod" and not line.constraint]
-    bare = _bare(lines)
-    conda = findings.attempt(_conda, wish, site, source) or {}
+    bare = _select_bare(lines)
+    conda = findings.attempt(_build_conda_settings, wish, site, source) or {}
     findings.add(versions.check_horovod(horovod, lines, bool(conda)))
-    python = _base(wish)
-    version = () if conda else findings.attempt(_version, python, wish, site) or ()
+    python = _choose_python(wish)
+    version = () if conda else findings.attempt(_identify_python, python, wish, site) or ()
     if not wish.modules:  # sites with modules have wheels of their own
         findings.add(versions.check_python(next(iter(version), ""), lines))
     findings.raise_errors()
@@ -132,15 +132,15 @@ def of_packages(wish: Environment, site: Site, source: Path) -> EnvironmentSpec:
         horovod=horovod[0].text if horovod else "",
         conda=conda,
         variables=wish.variables,
-        identity=(*version, *_machine(site)),
+        identity=(*version, *_identify_machine(site)),
         label=wish.name or "",
     )
 
 
-def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
+def _build_conda_settings(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
     if not (wish.conda_packages or wish.conda_dependencies_file):
         return {}
-    text = _text_of(source / wish.conda_dependencies_file) if wish.conda_dependencies_file else ""
+    text = _read_conda_file(source / wish.conda_dependencies_file) if wish.conda_dependencies_file else ""
     packages = list(wish.conda_packages)
     if (
         packages
@@ -152,7 +152,7 @@ def _conda(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
             "channels": wish.conda_channels or site.environments.channels}  # fmt: skip
 
 
-def _text_of(path: Path) -> str:
+def _read_conda_file(path: Path) -> str:
     try:
         return read_text(path)
     except (OSError, UnicodeDecodeError) as err:
@@ -160,13 +160,13 @@ def _text_of(path: Path) -> str:
         raise SpecError(Finding("conda-file-unreadable", "conda_dependencies_file", what, "correct the path")) from None
 
 
-def _bare(lines: list[Line]) -> list[Line]:
+def _select_bare(lines: list[Line]) -> list[Line]:
     """Return tf-keras if another build of TensorFlow is requested: it would install ``tensorflow`` over the same files."""
     flavours = {line.package for line in lines} & {*TENSORFLOW} - {"tensorflow"}
     return [line for line in lines if line.package == "tf_keras" and not line.constraint] if flavours else []
 
 
-def _base(wish: Environment) -> str:
+def _choose_python(wish: Environment) -> str:
     """Return the interpreter to build an environment with: the named one, that of the modules, or the one that submits."""
     if wish.python:
         path = Path(wish.python).expanduser()
@@ -174,7 +174,7 @@ def _base(wish: Environment) -> str:
     return "python3" if wish.modules else sys.executable
 
 
-def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
+def _identify_python(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
     """Return version and home of the interpreter; its name if it can't be run here. Raises SpecError for a path that is not an
     interpreter's."""
     if python == sys.executable:
@@ -193,13 +193,13 @@ def _version(python: str, wish: Environment, site: Site) -> tuple[str, ...]:
         return (python,)
 
 
-def _machine(site: Site) -> tuple[str, ...]:
+def _identify_machine(site: Site) -> tuple[str, ...]:
     """Return the kind of machine on which the environment runs: the site's processor, or else this machine's and its C
     library."""
     return site.arch or platform.machine(), *([] if site.arch else [sysconfig.get_platform(), *platform.libc_ver()])
 
 
-def _uv() -> str:
+def _find_uv() -> str:
     """Return the path of uv: from PATH, or from the environment that submits; empty if there is none."""
     beside = Path(sys.executable).with_name("uv")
     return shutil.which("uv") or (str(beside) if is_file(beside) else "")

@@ -18,7 +18,7 @@ from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.environments.store import StoreLayout
 from slurmtf.paths import is_folder
 from slurmtf.sites import Site
-from slurmtf.trusted import check_shared, own_folder
+from slurmtf.trusted import check_shared, locate_own_folder
 
 FOLDER = "environments"
 """The folder of environments in a workspace, unless the site has another place for them."""
@@ -33,25 +33,25 @@ class Failure:
     log: str
 
 
-def store_of(site: Site, workspace: Path) -> EnvironmentStore:
+def resolve_store(site: Site, workspace: Path) -> EnvironmentStore:
     """Return the store of a site: ``$SLURMTF_ENVIRONMENTS``, the profile's, or else one in the workspace.
 
     Raises WorkspaceError if a variable in its path is unset, or somebody else could have put programs into it.
     """
     given = os.environ.get(var.SLURMTF_ENVIRONMENTS) or site.environments.folder
     if not given:
-        return store_beside(workspace)
+        return get_workspace_store(workspace)
     root = expand(given, FOLDER)
     check_shared(root, "set environments.folder of the profile or $SLURMTF_ENVIRONMENTS to a folder of yours")
     return EnvironmentStore(root)
 
 
-def store_beside(workspace: Path) -> EnvironmentStore:
+def get_workspace_store(workspace: Path) -> EnvironmentStore:
     """Return the store in a workspace. Raises WorkspaceError if others can write to it."""
-    return EnvironmentStore(own_folder(workspace, FOLDER))
+    return EnvironmentStore(locate_own_folder(workspace, FOLDER))
 
 
-def environment_of(plan: Mapping[str, Any]) -> Path | None:
+def find_environment(plan: Mapping[str, Any]) -> Path | None:
     """Return the folder of the environment that was built for a run, by its plan; None if none was."""
     if not plan.get("provenance", {}).get("environment_spec"):
         return None
@@ -88,10 +88,10 @@ class EnvironmentStore:
         with contextlib.suppress(OSError):
             os.utime(self.layout.record(name))
 
-    def last_used(self, name: str) -> float:
+    def last_use(self, name: str) -> float:
         return Path(self.layout.record(name)).stat().st_mtime
 
-    def names(self) -> list[str]:
+    def list_names(self) -> list[str]:
         """Return the names of all complete environments."""
         if not is_folder(self.root):
             return []
@@ -100,7 +100,7 @@ class EnvironmentStore:
     def find(self, name: str) -> str:
         """Return the full name for ``name``: a name, the beginning or the end of one, or a label. Raises InputError if there is
         none, or more than one."""
-        names = self.names()
+        names = self.list_names()
         labels = {known: self.record(known)["spec"]["label"] for known in names}
         found = [known for known in names if known == name] or [
             known for known in names if name and (known.startswith(name) or known.endswith(name) or labels[known] == name)
@@ -121,7 +121,7 @@ class EnvironmentStore:
 
     def size(self, name: str) -> int:
         """Return the size of an environment on the disk, in bytes."""
-        return sum(_sizes(self.folder(name).resolve()))
+        return sum(_iterate_sizes(self.folder(name).resolve()))
 
     def remove(self, name: str) -> None:
         """Remove an environment: it is gone at once, its files soon after."""
@@ -134,14 +134,14 @@ class EnvironmentStore:
         for folder_of_it in (Path(self.layout.download(name)), *built):
             shutil.rmtree(folder_of_it, ignore_errors=True)
 
-    def leftovers(self) -> list[Path]:
+    def find_leftovers(self) -> list[Path]:
         """Return what killed builds have left behind: no environment links to it, and no build is using it."""
         built = Path(self.layout.built)
-        linked = {self.folder(name).resolve() for name in self.names()}
+        linked = {self.folder(name).resolve() for name in self.list_names()}
         found = [path for path in built.iterdir() if path.resolve() not in linked] if is_folder(built) else []
         return [path for path in found if not self._is_claimed(path.name)]
 
-    def needless_downloads(self) -> list[Path]:
+    def find_needless_downloads(self) -> list[Path]:
         """Return downloads for environments that have been built since, or that could not be built from them."""
         folder = Path(self.layout.downloads)
         found = sorted(folder.iterdir()) if is_folder(folder) else []
@@ -149,12 +149,12 @@ class EnvironmentStore:
 
     def _is_claimed(self, left: str) -> bool:
         claims = Path(self.layout.claims).glob("*")
-        return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).alive() for claim in claims)
+        return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).is_alive() for claim in claims)
 
 
-def trouble_with(plan: Mapping[str, Any]) -> str:
+def describe_build_failure(plan: Mapping[str, Any]) -> str:
     """Return why the environment for a run could not be built, by the run's plan; empty if nothing is known."""
-    folder = environment_of(plan)
+    folder = find_environment(plan)
     if folder is None:
         return ""
     store = EnvironmentStore(folder.parent)
@@ -164,7 +164,7 @@ def trouble_with(plan: Mapping[str, Any]) -> str:
     return "\n".join(filter(None, (unfit.what, unfit.remedy))) if unfit else ""
 
 
-def _sizes(folder: Path) -> Iterator[int]:
+def _iterate_sizes(folder: Path) -> Iterator[int]:
     for place, _, files in os.walk(folder):
         for name in files:
             with contextlib.suppress(OSError):

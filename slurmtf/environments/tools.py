@@ -14,7 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.environments.spec import EnvironmentSpec, of_packages
+from slurmtf.environments.spec import EnvironmentSpec, build_package_spec
 from slurmtf.errors import InputError, SoftwareError, suggest
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
@@ -33,7 +33,7 @@ class Tool:
     pythons: tuple[str, ...]
 
 
-def _tensorflow(version: str) -> tuple[str, ...]:
+def _pin_tensorflow(version: str) -> tuple[str, ...]:
     """Return TensorFlow without GPUs, under its name on each kind of machine."""
     return f"tensorflow-cpu=={version}; {X86}", f"tensorflow=={version}; {X86.replace('==', '!=')}"
 
@@ -46,12 +46,12 @@ TOOLS = {
     for tool in (
         Tool(
             KERAS_2,
-            (*_tensorflow("2.15.1"), "numpy==1.26.4", "protobuf==4.25.9", "setuptools==81.0.0", "onnx==1.18.0", *CONVERTER),
+            (*_pin_tensorflow("2.15.1"), "numpy==1.26.4", "protobuf==4.25.9", "setuptools==81.0.0", "onnx==1.18.0", *CONVERTER),
             ("3.11",),
         ),
         Tool(
             NEWEST,
-            (*_tensorflow("2.21.0"), "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "onnx==1.23.2", *CONVERTER),
+            (*_pin_tensorflow("2.21.0"), "keras==3.15.1", "numpy==2.4.6", "protobuf==7.36.2", "onnx==1.23.2", *CONVERTER),
             ("3.11", "3.12", "3.13"),
         ),
         Tool(
@@ -69,7 +69,7 @@ TOOLS = {
 }
 
 
-def tool(name: str) -> Tool:
+def get_tool(name: str) -> Tool:
     """Return a tool environment by its name. Raises InputError."""
     if name not in TOOLS:
         hint = suggest(name, TOOLS) or f"there are {', '.join(TOOLS)}"
@@ -77,23 +77,23 @@ def tool(name: str) -> Tool:
     return TOOLS[name]
 
 
-def spec_of(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence[str] = ()) -> EnvironmentSpec:
+def build_tool_spec(wanted: Tool, site: Site, likely: Sequence[str] = (), more: Sequence[str] = ()) -> EnvironmentSpec:
     """Return the environment spec of a tool.
 
     ``likely`` are interpreters that are tried last; ``more`` are packages of the user. Raises SoftwareError if no suitable
     Python is found.
     """
-    python = _interpreter(wanted, likely)
+    python = _find_python(wanted, likely)
     wish = Environment(python=python, pip_packages=[*wanted.packages, *more], name=wanted.name)
-    return of_packages(wish, site, Path())
+    return build_package_spec(wish, site, Path())
 
 
-def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
+def _find_python(wanted: Tool, likely: Sequence[str]) -> str:
     """Return a Python for a tool: the running one, one in PATH, or else one of ``likely``."""
     running = f"{sys.version_info[0]}.{sys.version_info[1]}"
     if running in wanted.pythons:
         return sys.executable
-    found = next((path for minor in wanted.pythons for path in _of_path(minor)), None)
+    found = next((path for minor in wanted.pythons for path in _find_in_path(minor)), None)
     fitting = (python for python in likely if Path(os.path.realpath(python)).name.removeprefix("python") in wanted.pythons)
     found = found or next(fitting, None)
     if found is None:
@@ -103,7 +103,7 @@ def _interpreter(wanted: Tool, likely: Sequence[str]) -> str:
     return found
 
 
-def _of_path(minor: str) -> Iterator[str]:
+def _find_in_path(minor: str) -> Iterator[str]:
     """Yield the real path of a Python in PATH: pyenv's shim for a version that is not activated would fail."""
     for folder in map(Path, os.get_exec_path()):
         if folder.name == "shims":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from slurmtf.environments.requirements import Line, pinned_version, requirement
+from slurmtf.environments.requirements import Line, parse_pinned_version, parse_requirement
 from slurmtf.findings import Finding
 
 Release = tuple[int, ...]
@@ -48,7 +48,7 @@ def check_horovod(horovod: list[Line], lines: list[Line], conda: bool) -> Iterat
         return
     if len(horovod) > 1:
         yield Finding("horovod-twice", horovod[1].where, "Horovod is listed twice", "keep one of them")
-    yield from _too_old(horovod[0], lines)
+    yield from _check_horovod_release(horovod[0], lines)
     if not conda and not any(line.package in TENSORFLOW for line in lines):
         remedy = "add the TensorFlow to compile it for, for example 'tensorflow==2.15.1'"
         yield Finding(
@@ -62,58 +62,61 @@ def check_python(version: str, lines: Iterable[Line]) -> Iterator[Finding]:
     Nothing if the version is not known, or for TensorFlow from another index, which may have been built there.
     """
     lines = list(lines)
-    python = release_of(version)
+    python = parse_release(version)
     if not python:
         return
     where = "environment_definition.python"
     if python < OLDEST_PYTHON:
-        what = f"Python {version} is older than {text(OLDEST_PYTHON)}, the first that slurmtf's program in the job runs on"
-        yield Finding("python-too-old", where, what, f"set `python` to Python {text(OLDEST_PYTHON)} or later")
+        oldest = format_release(OLDEST_PYTHON)
+        what = f"Python {version} is older than {oldest}, the first that slurmtf's program in the job runs on"
+        yield Finding("python-too-old", where, what, f"set `python` to Python {oldest} or later")
     elif not any(line.text.startswith("-") or "://" in line.text for line in lines):
-        yield from (_without_package(version, line) for line in lines if _lacks(python, line))
+        yield from (_describe_unsupported(version, line) for line in lines if _is_unsupported(python, line))
 
 
-def _lacks(python: Release, line: Line) -> bool:
-    pythons = _pythons(line)
+def _is_unsupported(python: Release, line: Line) -> bool:
+    pythons = _get_python_range(line)
     return bool(pythons) and not pythons[0] <= python <= pythons[1]
 
 
-def _without_package(version: str, line: Line) -> Finding:
-    first, last = map(text, _pythons(line))
-    fit = [text(release) for release in PYTHONS if PYTHONS[release][0] <= release_of(version) <= PYTHONS[release][1]]
+def _describe_unsupported(version: str, line: Line) -> Finding:
+    first, last = map(format_release, _get_python_range(line))
+    fit = [
+        format_release(release) for release in PYTHONS if PYTHONS[release][0] <= parse_release(version) <= PYTHONS[release][1]
+    ]
     other = f", or ask for a TensorFlow that Python {version} has, such as {fit[-1]}" if fit else ""
     what = f"{line.text} has no package for Python {version}, only for {first} to {last}"
     return Finding("python-unfit", line.where, what, f"set `python` to one of Python {first} to {last}{other}")
 
 
-def _pythons(line: Line) -> tuple[Release, ...]:
+def _get_python_range(line: Line) -> tuple[Release, ...]:
     """Return the oldest and the newest Python of the TensorFlow that a line pins; nothing if they are not known."""
-    version, asked = pinned_version(line.text), requirement(line.text)
+    version, asked = parse_pinned_version(line.text), parse_requirement(line.text)
     if line.package not in TENSORFLOW[:3] or not version or (asked and asked.marker) or version.release[:2] > max(PYTHONS):
         return ()
     return next((PYTHONS[release] for release in sorted(PYTHONS, reverse=True) if version.release >= release), ())
 
 
-def release_of(version: str) -> Release:
+def parse_release(version: str) -> Release:
     """Return major and minor number of a version that a program reports, even ``3.15.0a2+``; empty if it has none."""
     parts = version.split(".")[:2]
     return tuple(map(int, parts)) if len(parts) == 2 and all(part.isdecimal() for part in parts) else ()
 
 
-def _too_old(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
+def _check_horovod_release(horovod: Line, lines: list[Line]) -> Iterator[Finding]:
     """Yield what is too old; unspecified versions are not checked."""
-    versions = {line.package: version.release for line in (horovod, *lines) if (version := pinned_version(line.text))}
+    versions = {line.package: version.release for line in (horovod, *lines) if (version := parse_pinned_version(line.text))}
     tensorflow = next((versions[name] for name in TENSORFLOW if name in versions), (0,))
     release = versions.get("horovod")
     needs = [first for newest, first in FIRST_HOROVOD.items() if tensorflow >= newest]
     unfit = [newest for newest, first in FIRST_HOROVOD.items() if release and release < first and tensorflow >= newest]
     if unfit:
-        first, limit = text(max(needs)), text(min(unfit))
+        first, limit = format_release(max(needs)), format_release(min(unfit))
         what = f"{horovod.text} can't be compiled for TensorFlow {limit} or later"
         remedy = f"ask for horovod==0.28.1 ({first} is the first that can), or for a TensorFlow before {limit}"
         yield Finding("horovod-too-old", horovod.where, what, remedy)
 
 
-def text(numbers: Release) -> str:
+def format_release(numbers: Release) -> str:
     """Return version numbers as text."""
     return ".".join(map(str, numbers))

@@ -25,34 +25,34 @@ def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
     if params is None:
         return ()
     if not isinstance(params, Mapping):
-        return tuple(_text(item) for item in params)
-    return tuple(_text(word) for key, value in params.items() for word in (key, *_values(value)))
+        return tuple(_to_text(item) for item in params)
+    return tuple(_to_text(word) for key, value in params.items() for word in (key, *_list_values(value)))
 
 
-def _values(value: object) -> Sequence[Any]:
+def _list_values(value: object) -> Sequence[Any]:
     if value is None or (isinstance(value, str) and not value):
         return ()
     return value if isinstance(value, list | tuple) else (value,)
 
 
-def _text(value: object) -> str:
+def _to_text(value: object) -> str:
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
-def plain_params(params: object) -> Any:
+def to_plain_params(params: object) -> Any:
     """Return ``script_params`` as plain data that YAML and JSON can hold; invalid values are left to the checks."""
     if isinstance(params, Mapping):
-        return {_plain_key(key): _plain(value) for key, value in params.items()}
-    return [_plain(value) for value in params] if isinstance(params, list | tuple) else params
+        return {_to_plain_key(key): _to_plain(value) for key, value in params.items()}
+    return [_to_plain(value) for value in params] if isinstance(params, list | tuple) else params
 
 
-def _plain_key(key: object) -> Any:
-    return _text(key) if isinstance(key, int | float | os.PathLike) and not isinstance(key, bool) else key
+def _to_plain_key(key: object) -> Any:
+    return _to_text(key) if isinstance(key, int | float | os.PathLike) and not isinstance(key, bool) else key
 
 
-def _plain(value: object) -> Any:
+def _to_plain(value: object) -> Any:
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     if isinstance(value, Input):
         return value.reference
     if isinstance(value, os.PathLike):
@@ -72,7 +72,7 @@ def check_params(params: object) -> Iterable[Finding]:
     if isinstance(params, Mapping):
         yield from _check_keys(params)
     for key, value in params.items() if isinstance(params, Mapping) else enumerate(params):
-        for word in _values(value):
+        for word in _list_values(value):
             yield from check_text(f"script_params[{key!r}]", word)
 
 
@@ -95,7 +95,7 @@ def check_text(where: str, value: object) -> Iterable[Finding]:
         what = f"{value!r} of type {type(value).__name__} can't be an argument"
         yield Finding("not-a-text", where, what, "use a string, a number, a path, or a list of these")
         return
-    text = _text(value)
+    text = _to_text(value)
     try:
         size = len(text.encode("utf-8", "surrogateescape"))
     except UnicodeEncodeError as err:

@@ -7,10 +7,10 @@ from dataclasses import KW_ONLY, InitVar, dataclass, replace
 from typing import Any, Protocol, TypeVar, cast
 
 from slurmtf.errors import SpecError, suggest
-from slurmtf.estimator.arguments import plain_params
+from slurmtf.estimator.arguments import to_plain_params
 from slurmtf.estimator.distribution import Distribution, Mpi, ParameterServer
 from slurmtf.estimator.inputs import resolve_inputs
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.schema import Strict
 
 # --- configuration objects
@@ -52,7 +52,7 @@ def resolve_training(given: object, node_count: object) -> tuple[Any, Any]:
     return distribution, node_count if nodes is None else nodes
 
 
-def node_counts(given: object, node_count: object) -> Iterable[Finding]:
+def check_node_count(given: object, node_count: object) -> Iterable[Finding]:
     """Yield a finding if the configuration object's number of nodes differs from the estimator's."""
     nodes = getattr(given, "node_count", None) if isinstance(given, Configuration) else None
     if nodes is not None and node_count not in (1, nodes):
@@ -87,12 +87,12 @@ OLDER_NAMES = {
 }
 
 
-def find_overruled(estimator: OlderNames) -> Iterable[Finding]:
+def warn_about_older_names(estimator: OlderNames) -> Iterable[Finding]:
     """Yield a warning for each older name that was given together with the new one, but with a different value."""
     for old, new in OLDER_NAMES.items():
         ours, theirs = getattr(estimator, new), getattr(estimator, old)
         if theirs not in (None, ours):
-            yield warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is set too. Leave {old} out", old)
+            yield build_warning("old-name", f"{old}={theirs!r} is ignored: {new}={ours!r} is set too. Leave {old} out", old)
 
 
 # --- what a submission may change
@@ -118,13 +118,13 @@ def override(estimator: E, overrides: Mapping[str, object]) -> E:
 
     A mapping of ``script_params`` is merged into the estimator's by argument. Raises SpecError for other settings than ALLOWED.
     """
-    findings = [_unknown(name) for name in overrides if name not in ALLOWED]
+    findings = [_describe_not_overridable(name) for name in overrides if name not in ALLOWED]
     if findings:
         raise SpecError(*findings)
     given = {name: value for name, value in overrides.items() if value is not None}
     if "script_params" in given:
         given["inputs"] = resolve_inputs(given.get("inputs", estimator.inputs), given["script_params"])
-        given["script_params"] = _merge(estimator.script_params, plain_params(given["script_params"]))
+        given["script_params"] = _merge(estimator.script_params, to_plain_params(given["script_params"]))
     if not given:
         return estimator
     changed: E = replace(cast(Any, estimator), **given)
@@ -132,7 +132,7 @@ def override(estimator: E, overrides: Mapping[str, object]) -> E:
     return changed
 
 
-def _unknown(name: str) -> Finding:
+def _describe_not_overridable(name: str) -> Finding:
     remedy = suggest(name, ALLOWED) or f"set `{name}` in the estimator; a submission changes {', '.join(ALLOWED)}"
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 

@@ -84,13 +84,13 @@ KINDS: dict[str, type[Distribution]] = {"mpi": Mpi, "ps": ParameterServer, "mult
 LEAST = {"parameter_server_count": 0, "evaluator_count": 0, "evaluator_grace_s": 0, "restarts": 0, "straggler_grace_s": 0}
 
 
-def numbers(distribution: Distribution) -> dict[str, int]:
+def get_numbers(distribution: Distribution) -> dict[str, int]:
     """Return the distribution's numbers, by parameter name."""
     found = {f.name: getattr(distribution, f.name) for f in fields(distribution)}
     return {name: value for name, value in found.items() if name.endswith(("_count", "_per_node", "_s")) or name == "restarts"}
 
 
-def choices(distribution: Distribution) -> dict[str, tuple[str, tuple[str, ...]]]:
+def get_choices(distribution: Distribution) -> dict[str, tuple[str, tuple[str, ...]]]:
     """Return the value of each choice, and the values that are allowed."""
     allowed = {"transport": ("auto", "mpi", "gloo"), "gpus": ("all", "each"), "layout": ("auto", "original", "chief", "master")}
     names = {f.name for f in fields(distribution)}
@@ -105,7 +105,7 @@ def from_counts(backend: str, given: dict[str, int]) -> Distribution:
     return distribution
 
 
-def foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Finding]:
+def check_foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable[Finding]:
     """Yield a finding for each count that was given and that the backend would silently ignore.
 
     ``process_count_per_node=1`` is accepted with any backend, because it changes nothing.
@@ -135,7 +135,7 @@ class Asked:
     gpus_per_node: Any
 
 
-def findings_of(asked: Asked) -> Iterable[Finding]:
+def check_distribution(asked: Asked) -> Iterable[Finding]:
     """Yield what is wrong with the distribution that a user asks for."""
     known = tuple(KINDS[name] for name in asked.backends)
     if asked.backend is not None and asked.backend not in asked.backends:
@@ -148,39 +148,39 @@ def findings_of(asked: Asked) -> Iterable[Finding]:
         remedy = f"use one of {', '.join(kind.__name__ for kind in known)}"
         yield Finding("unknown-distribution", "distributed_training", what, remedy)
     else:
-        yield from _agreement(asked.backend, asked.training, asked.counts)
+        yield from _check_agreement(asked.backend, asked.training, asked.counts)
         by_name = None if asked.backend is None else from_counts(asked.backend, asked.counts)
-        yield from _process_counts(asked.training or by_name, asked.node_count, asked.gpus_per_node)
+        yield from _check_process_counts(asked.training or by_name, asked.node_count, asked.gpus_per_node)
 
 
-def _agreement(backend: str | None, training: Distribution | None, counts: dict[str, int]) -> Iterable[Finding]:
+def _check_agreement(backend: str | None, training: Distribution | None, counts: dict[str, int]) -> Iterable[Finding]:
     if training is None:
-        yield from foreign_counts(backend, counts)
+        yield from check_foreign_counts(backend, counts)
         return
     if backend is not None and backend != training.backend:
         what = f"is {type(training).__name__}, but `distributed_backend` is {backend!r}"
         yield Finding("distribution-twice", "distributed_training", what, "leave `distributed_backend` out")
     for name, count in counts.items():
-        if numbers(training).get(name) != count:
+        if get_numbers(training).get(name) != count:
             what = f"{count} disagrees with `distributed_training`, {training!r}"
             yield Finding("distribution-twice", name, what, "set it in `distributed_training` alone")
 
 
-def _process_counts(distribution: Distribution | None, nodes: object, gpus: object) -> Iterable[Finding]:
+def _check_process_counts(distribution: Distribution | None, nodes: object, gpus: object) -> Iterable[Finding]:
     if distribution is None:
         if isinstance(nodes, int) and nodes > 1:
             remedy = "set `distributed_backend` to mpi, ps, multiworker or jax, or use one node"
             yield Finding("no-distribution", "node_count", f"{nodes} nodes need a distribution of the work", remedy)
         return
     found = [
-        finding for name, count in numbers(distribution).items() for finding in check_count(name, count, LEAST.get(name, 1))
+        finding for name, count in get_numbers(distribution).items() for finding in check_count(name, count, LEAST.get(name, 1))
     ]
-    for name, (choice, allowed) in choices(distribution).items():
+    for name, (choice, allowed) in get_choices(distribution).items():
         found += check_choice(name, choice, allowed)
-    yield from found or _gpu_for_each(distribution, nodes, gpus)
+    yield from found or _check_gpus(distribution, nodes, gpus)
 
 
-def _gpu_for_each(distribution: Distribution, nodes: object, gpus: object) -> Iterable[Finding]:
+def _check_gpus(distribution: Distribution, nodes: object, gpus: object) -> Iterable[Finding]:
     """Check that each process that computes gets a GPU of its own; parameter servers need none."""
     if not (isinstance(gpus, int) and isinstance(nodes, int) and gpus > 0 and nodes > 0):
         return

@@ -59,16 +59,16 @@ def from_document(
 
     def create(wrong: Collection[str]) -> Estimator:
         right = {name: value for name, value in given.items() if name not in wrong}
-        return _from_document(document.without(wrong), base, right, flags or {})
+        return _build_estimator(document.drop_keys(wrong), base, right, flags or {})
 
-    estimator, _ = without_what_is_wrong(create, findings)
+    estimator, _ = drop_wrong_parameters(create, findings)
     findings.raise_errors()
     if estimator is None:
         raise AssertionError("unreachable")
     return estimator
 
 
-def without_what_is_wrong(
+def drop_wrong_parameters(
     create: Callable[[Collection[str]], Estimator], findings: Findings
 ) -> tuple[Estimator | None, set[str]]:
     """Return the estimator without the wrong parameters, and their names; None if it can't be created even then.
@@ -81,7 +81,7 @@ def without_what_is_wrong(
         try:
             return create(wrong), wrong
         except SpecError as err:
-            told = {one: parameter_of(one.where) for one in err.findings}
+            told = {one: parse_parameter(one.where) for one in err.findings}
             findings.add(one for one, name in told.items() if name not in wrong)
             also = {*told.values()} - wrong
             if not also:
@@ -89,17 +89,17 @@ def without_what_is_wrong(
             wrong |= {*also, *(SOURCE if also & {*SOURCE} else ())}
 
 
-def _from_document(document: Document, base: Path, overrides: dict[str, Any], flags: Mapping[str, str]) -> Estimator:
+def _build_estimator(document: Document, base: Path, overrides: dict[str, Any], flags: Mapping[str, str]) -> Estimator:
     data = {**document.data, **overrides}
-    kind = _kind(document, data.pop("estimator", "TensorFlow"))
+    kind = _get_estimator_class(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in overrides:
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
-    data.update(_with_inputs(document, base, data))
+    data.update(_resolve_inputs(document, base, data))
     for name in BESIDE:
         told = document.data.get(name)
         if isinstance(told, str) and data[name] is told and (name == "environment_definition" or os.sep in told):
             data[name] = str(base / Path(told).expanduser())
-    sources = _sources(document, flags, overrides)
+    sources = _merge_sources(document, flags, overrides)
     try:
         estimator = document.parse(kind, data)
     except SpecError as err:
@@ -108,59 +108,59 @@ def _from_document(document: Document, base: Path, overrides: dict[str, Any], fl
     return estimator
 
 
-def as_written(name: str, text: str) -> Any:
+def parse_setting(name: str, text: str) -> Any:
     """Return the value that a job file with ``name: text`` gives a setting; the text itself if that is not YAML."""
     try:
         document = Document(f"{name}: {text}", name, SpecError, VERBATIM)
     except SpecError:
         return text
-    found = document.plain(TensorFlow, document.data)
+    found = document.restore_texts(TensorFlow, document.data)
     return found[name] if [*found] == [name] else text
 
 
-def _with_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, Any]:
+def _resolve_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, Any]:
     """Return the inputs of a document with their paths relative to ``base``; nothing if they were overridden."""
     own = document.data.get("inputs")
     if not isinstance(own, list) or data["inputs"] is not own:
         return {}
-    return {"inputs": [resolve_at(item, base) for item in own]}
+    return {"inputs": [resolve_input(item, base) for item in own]}
 
 
-def resolve_at(item: Any, base: Path) -> Any:
+def resolve_input(item: Any, base: Path) -> Any:
     """Return an input of a job file with its path relative to ``base``."""
     known = isinstance(item, dict) and isinstance(item.get("path"), str)
     return {**item, "path": str(base / Path(item["path"]).expanduser())} if known else item
 
 
-def _kind(document: Document, name: object) -> type[Estimator]:
+def _get_estimator_class(document: Document, name: object) -> type[Estimator]:
     if name in ESTIMATORS:
         return ESTIMATORS[str(name)]
     remedy = suggest(str(name), ESTIMATORS) or f"use one of {', '.join(ESTIMATORS)}"
     raise SpecError(
         Finding(
-            "unknown-estimator", "estimator", f"{name!r} is not an estimator", remedy, source=document.where(("estimator",))
+            "unknown-estimator", "estimator", f"{name!r} is not an estimator", remedy, source=document.locate(("estimator",))
         )
     )
 
 
-def _sources(document: Document, flags: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
+def _merge_sources(document: Document, flags: Mapping[str, str], overrides: Collection[str]) -> dict[str, str]:
     """Return where each setting was written: in a flag that was given, else in the document, else the flag's name."""
-    lines = {where: line for where, line in document.sources().items() if parameter_of(where) not in overrides}
+    lines = {where: line for where, line in document.locate_keys().items() if parse_parameter(where) not in overrides}
     return {**flags, **lines}
 
 
 def _relocate(finding: Finding, sources: Mapping[str, str], overrides: Collection[str]) -> Finding:
     """Return a finding about the merged data with its source: an override has no line in the document."""
-    return locate(replace(finding, source="") if parameter_of(finding.where) in overrides else finding, sources)
+    return locate(replace(finding, source="") if parse_parameter(finding.where) in overrides else finding, sources)
 
 
-def parameter_of(where: str) -> str:
+def parse_parameter(where: str) -> str:
     """Return the parameter that a finding is about: ``sbatch`` for ``sbatch['wrap']``, ``inputs`` for ``inputs.0.path``."""
     return re.split(r"[.\[]", where, maxsplit=1)[0]
 
 
 @contextlib.contextmanager
-def _documented() -> Iterator[None]:
+def _use_docstrings() -> Iterator[None]:
     """Have pydantic read the settings' docstrings from the source, which takes 80 ms and only a schema needs."""
     kinds: tuple[Any, ...] = (TensorFlow, Estimator, OlderNames, Environment, Input, Notice, Restart, *KINDS.values())
     for kind in kinds:
@@ -172,11 +172,11 @@ def _documented() -> Iterator[None]:
             del kind.__pydantic_config__
 
 
-def json_schema() -> dict[str, Any]:
+def build_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a job file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415
 
-    with _documented():
+    with _use_docstrings():
         schema = pydantic.TypeAdapter(TensorFlow).json_schema()
         bases = [pydantic.TypeAdapter(kind).json_schema()["properties"] for kind in (Estimator, OlderNames)]
     for name, about in schema["properties"].items():
@@ -192,6 +192,6 @@ def json_schema() -> dict[str, Any]:
     return schema
 
 
-def field_names() -> list[str]:
+def list_parameters() -> list[str]:
     """Return the names of all parameters of the estimators."""
     return [f.name for f in fields(TensorFlow)]

@@ -68,7 +68,7 @@ class Environment(Strict):
     def __post_init__(self) -> None:
         for f in fields(self):
             value = getattr(self, f.name)
-            own = [value] if f.name in LISTS and isinstance(value, str) else _own(value)
+            own = [value] if f.name in LISTS and isinstance(value, str) else _copy(value)
             object.__setattr__(self, f.name, own)
 
     @property
@@ -84,15 +84,15 @@ class Environment(Strict):
         return read_document(Path(path).expanduser(), SpecError).parse(cls)
 
 
-def findings_of(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
+def check_environment(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
     """Yield what is wrong with an environment, whose files are in the source. ``where`` is the parameter that holds it."""
-    yield from _contradictions(wish, where)
-    yield from _words(wish, where)
-    yield from variables.findings_of(wish.variables, f"{where}variables")
-    yield from _files(wish, where, source_directory)
+    yield from _check_contradictions(wish, where)
+    yield from _check_words(wish, where)
+    yield from variables.check_variables(wish.variables, f"{where}variables")
+    yield from _check_files(wish, where, source_directory)
 
 
-def find_excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
+def check_exclusions(wish: Environment, given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield contradictions between the environment and the user's parameters, given by name."""
     for name, hint in SWITCHES.items():
         yield from check_switch(name, given.get(name), hint)
@@ -111,7 +111,7 @@ def find_excluded(wish: Environment, given: Mapping[str, object]) -> Iterable[Fi
         yield Finding("environment-twice", "environment_definition", what, "put everything into it")
 
 
-def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
+def _check_contradictions(wish: Environment, where: str) -> Iterable[Finding]:
     asked = [name for name in PACKAGES if getattr(wish, name)]
     for name in LISTS:
         yield from check_strings(f"{where}{name}", getattr(wish, name), name)
@@ -131,7 +131,7 @@ def _contradictions(wish: Environment, where: str) -> Iterable[Finding]:
         )
 
 
-def _words(wish: Environment, where: str) -> Iterable[Finding]:
+def _check_words(wish: Environment, where: str) -> Iterable[Finding]:
     named = {f"{where}{name}": getattr(wish, name) for name in WORDS}
     image = None if wish.image is None else str(wish.image).removeprefix(DOCKER)
     named[f"{where}image" if where else "custom_docker_image"] = image
@@ -143,7 +143,7 @@ def _words(wish: Environment, where: str) -> Iterable[Finding]:
         yield from check_given(f"{where}{name}", getattr(wish, name))
 
 
-def _files(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
+def _check_files(wish: Environment, where: str, source_directory: str | Path) -> Iterable[Finding]:
     for name in ("conda_dependencies_file", "pip_requirements_file"):
         value = getattr(wish, name)
         path = Path(os.path.normpath(Path(source_directory, str(value or ""))))
@@ -152,7 +152,7 @@ def _files(wish: Environment, where: str, source_directory: str | Path) -> Itera
             yield Finding("file-missing", f"{where}{name}", f"{value} is not a file in {source_directory}", remedy)
 
 
-def _own(value: object) -> Any:
+def _copy(value: object) -> Any:
     """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
         return dict(value)

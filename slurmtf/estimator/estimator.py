@@ -23,16 +23,16 @@ from slurmtf.estimator import (
     resources,
     variables,
 )
-from slurmtf.estimator.arguments import check_params, check_text, plain_params, to_argv
-from slurmtf.estimator.azureml import Configuration, OlderNames, node_counts, resolve_training
+from slurmtf.estimator.arguments import check_params, check_text, to_argv, to_plain_params
+from slurmtf.estimator.azureml import Configuration, OlderNames, check_node_count, resolve_training
 from slurmtf.estimator.distribution import KINDS, Distribution, from_counts
-from slurmtf.estimator.entry import module_file, module_name
+from slurmtf.estimator.entry import get_module_file, parse_module_name
 from slurmtf.estimator.environment import Environment
 from slurmtf.estimator.inputs import Input, resolve_inputs
 from slurmtf.estimator.life import Notice, Restarts, Stall, resolve_notice, resolve_restarts, resolve_stall
 from slurmtf.estimator.quantities import as_slurm_time, check_given, check_strings
 from slurmtf.findings import Finding
-from slurmtf.paths import absolute
+from slurmtf.paths import to_absolute
 from slurmtf.schema import Tagged
 
 NAMES = ("compute_target", "framework_version", "template", "resume_from", "source_directory_data_store")
@@ -166,41 +166,41 @@ class Estimator(OlderNames):
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node",)
 
     def __post_init__(self, *older_names: str | None) -> None:
-        self._set(**{f.name: _own(getattr(self, f.name)) for f in fields(self)})
+        self._set(**{f.name: _copy(getattr(self, f.name)) for f in fields(self)})
         self._set(inputs=resolve_inputs(self.inputs, self.script_params), restarts=resolve_restarts(self.restarts))
         self._set(stall=resolve_stall(self.stall))
-        self._set(notice=resolve_notice(self.notice), resume_from=_folder_of(self.resume_from))
-        self._set(source_directory=absolute(self.source_directory or "."))
+        self._set(notice=resolve_notice(self.notice), resume_from=_to_folder(self.resume_from))
+        self._set(source_directory=to_absolute(self.source_directory or "."))
         super().__post_init__(*older_names)
-        self._set(entry_script=self.entry_script or "train.py", script_params=plain_params(self.script_params))
+        self._set(entry_script=self.entry_script or "train.py", script_params=to_plain_params(self.script_params))
         self._settle_texts()
         if isinstance(self.environment_definition, str):
             self._set(environment_definition=Environment.from_yaml(self.environment_definition))
-        findings = list(node_counts(self.distributed_training, self.node_count))
+        findings = list(check_node_count(self.distributed_training, self.node_count))
         training, nodes = resolve_training(self.distributed_training, self.node_count)
         self._set(distributed_training=training, node_count=nodes)
-        findings += self._findings()
+        findings += self._check()
         if findings:
             raise SpecError(*findings)
 
-    def _findings(self) -> Iterable[Finding]:
+    def _check(self) -> Iterable[Finding]:
         """Yield what is wrong as far as can be told without a cluster. Each rule is defined next to the value it checks."""
         given = {f.name: getattr(self, f.name) for f in fields(self)}
-        yield from images.findings_of(self.image_registry_details, self.shm_size)
-        yield from entry.findings_of(self.source_directory, self.entry_script)
+        yield from images.check_image_settings(self.image_registry_details, self.shm_size)
+        yield from entry.check_entry_script(self.source_directory, self.entry_script)
         yield from check_params(self.script_params)
         yield from check_text("resume_from", self.resume_from)
-        yield from variables.findings_of(self.environment_variables)
-        yield from inputs.findings_of(self.inputs, self.script_params)
-        yield from distribution.findings_of(self._asked_distribution)
-        yield from resources.findings_of(given)
-        yield from life.findings_of(given)
-        yield from flags.findings_of(self.sbatch, self.srun, given)
-        yield from environment.find_excluded(self.environment, given)
+        yield from variables.check_variables(self.environment_variables)
+        yield from inputs.check_inputs(self.inputs, self.script_params)
+        yield from distribution.check_distribution(self._asked_distribution)
+        yield from resources.check_resources(given)
+        yield from life.check_life(given)
+        yield from flags.check_user_flags(self.sbatch, self.srun, given)
+        yield from environment.check_exclusions(self.environment, given)
         where = "" if self.environment_definition is None else "environment_definition."
-        yield from environment.findings_of(self.environment, where, self.source_directory)
-        yield from metrics.findings_of(given)
-        yield from places.findings_of(self.compute_target, self.stage)
+        yield from environment.check_environment(self.environment, where, self.source_directory)
+        yield from metrics.check_metrics(given)
+        yield from places.check_places(self.compute_target, self.stage)
         yield from check_strings("silence", self.silence, "silence")
         for name in NAMES:
             yield from check_given(name, given.get(name))
@@ -222,9 +222,9 @@ class Estimator(OlderNames):
                 self._set(**{name: [given]})
         for name in ("compute_target", "template"):
             if isinstance(path := getattr(self, name), str) and os.sep in path:
-                self._set(**{name: absolute(path)})
+                self._set(**{name: to_absolute(path)})
         if isinstance(self.environment_variables, Mapping):
-            self._set(environment_variables={k: variables.variable(v) for k, v in self.environment_variables.items()})
+            self._set(environment_variables={k: variables.to_text(v) for k, v in self.environment_variables.items()})
 
     def _set(self, **values: object) -> None:
         for name, value in values.items():
@@ -271,14 +271,14 @@ class Estimator(OlderNames):
     def script(self) -> str:
         """The entry script's file, relative to the source directory."""
         if self.module:
-            return module_file(self.module)
+            return get_module_file(self.module)
         source = Path(self.source_directory)
         return str(Path(os.path.normpath(source / (self.entry_script or ""))).relative_to(source))
 
     @property
     def module(self) -> str:
         """The module to run by its name; empty if the entry script is a file."""
-        return module_name(self.entry_script or "")
+        return parse_module_name(self.entry_script or "")
 
     @property
     def arguments(self) -> tuple[str, ...]:
@@ -292,7 +292,7 @@ class Estimator(OlderNames):
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and value != (f.default if f.default_factory is MISSING else f.default_factory()):
-                document[f.name] = _plain(value)
+                document[f.name] = _to_plain(value)
         return document
 
     def to_record(self) -> dict[str, Any]:
@@ -324,26 +324,26 @@ class TensorFlow(Estimator):
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
 
 
-def _own(value: object) -> Any:
+def _copy(value: object) -> Any:
     """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
-        return {key: _own(item) for key, item in value.items()}
+        return {key: _copy(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_own(item) for item in value]
+        return [_copy(item) for item in value]
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _folder_of(given: object) -> Any:
+def _to_folder(given: object) -> Any:
     """Return a run's outputs; other values unchanged."""
     layout = getattr(given, "layout", None)
     return given if layout is None else layout.outputs
 
 
-def _plain(value: Any) -> Any:
+def _to_plain(value: Any) -> Any:
     if isinstance(value, list):
-        return [_plain(item) for item in value]
+        return [_to_plain(item) for item in value]
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
+        return {name: _to_plain(item) for name, item in value.items()}
     if hasattr(value, "__dataclass_fields__"):
         if hasattr(value, "scheduler"):  # a Site: the document has its name
             return value.source or value.name

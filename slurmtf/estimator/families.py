@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from slurmtf.estimator.quantities import flag_name, normal_flag
+from slurmtf.estimator.quantities import get_flag_name, normalize_flag
 
 FAMILIES = (
     ("mem", "mem-per-cpu", "mem-per-gpu"),
@@ -22,35 +22,35 @@ OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", 
 """These may be combined if they agree. :mod:`slurmtf.plan.gpus` determines whether the first and the last are about GPUs."""
 
 
-def values_of(value: object) -> list[Any]:
+def list_values(value: object) -> list[Any]:
     """Return the values of a flag; an empty list if the flag is left out (None, False)."""
     values = value if isinstance(value, list | tuple) else [value]
     return [item for item in values if item is not None and item is not False]
 
 
-def family(flag: str, value: object = None) -> tuple[str, ...]:
+def find_family(flag: str, value: object = None) -> tuple[str, ...]:
     """Return the flags that a flag excludes, including itself. --tres-per-task may name CPUs."""
-    name = normal_flag(flag)
-    items = ",".join(map(str, values_of(value))).split(",")
+    name = normalize_flag(flag)
+    items = ",".join(map(str, list_values(value))).split(",")
     if name == "tres-per-task" and any(item.strip().startswith("cpu") for item in items):
-        return (name, *family("cpus-per-task"))
+        return (name, *find_family("cpus-per-task"))
     return next((members for members in FAMILIES if name in members), (name,))
 
 
 def add_excluded(flags: Mapping[str, object]) -> set[str]:
     """Return these flags and the flags they exclude. Flags that are left out (None, False) exclude nothing."""
-    return {member for flag, value in flags.items() if values_of(value) for member in family(flag, value)}
+    return {member for flag, value in flags.items() if list_values(value) for member in find_family(flag, value)}
 
 
-def without(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, Any]:
+def drop_flags(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, Any]:
     """Return the flags without the excluded ones, in any spelling."""
     names = set(excluded)
-    return {flag: value for flag, value in flags.items() if normal_flag(flag) not in names}
+    return {flag: value for flag, value in flags.items() if normalize_flag(flag) not in names}
 
 
-def over(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, Any]:
+def override_flags(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, Any]:
     """Return flags overridden by a layer, which replaces what it excludes; the others keep their order."""
-    new = {flag_name(flag): value for flag, value in layer.items()}
-    old = {flag_name(flag): value for flag, value in flags.items()}
+    new = {get_flag_name(flag): value for flag, value in layer.items()}
+    old = {get_flag_name(flag): value for flag, value in flags.items()}
     excluded = add_excluded(new)
-    return {**{flag: value for flag, value in old.items() if flag in new or normal_flag(flag) not in excluded}, **new}
+    return {**{flag: value for flag, value in old.items() if flag in new or normalize_flag(flag) not in excluded}, **new}

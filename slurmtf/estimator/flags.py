@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 
 from slurmtf.estimator import families
-from slurmtf.estimator.quantities import LONG_NAMES, check_time, normal_flag, printable
+from slurmtf.estimator.quantities import LONG_NAMES, check_printable, check_time, normalize_flag
 from slurmtf.findings import Finding
 
 _FLAG = re.compile(r"-[A-Za-z]|(--)?[A-Za-z][A-Za-z0-9_-]*")
@@ -50,20 +50,20 @@ WHOLE = {
 """Flags that slurmtf must recognize, and other flags whose names begin like theirs."""
 
 
-def findings_of(sbatch: object, srun: object, given: Mapping[str, object]) -> Iterable[Finding]:
+def check_user_flags(sbatch: object, srun: object, given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the user's own flags. ``given`` are the user's parameters, by name."""
     yield from check_flags("sbatch", sbatch, OWN_SBATCH_FLAGS)
     yield from check_flags("srun", srun, OWN_SRUN_FLAGS)
     if not isinstance(sbatch, Mapping):
         return
     for flag, value in sbatch.items():
-        yield from _beside_parameters(given, normal_flag(str(flag)), value)
+        yield from _check_duplicates(given, normalize_flag(str(flag)), value)
 
 
-def _beside_parameters(given: Mapping[str, object], flag: str, value: object) -> Iterable[Finding]:
+def _check_duplicates(given: Mapping[str, object], flag: str, value: object) -> Iterable[Finding]:
     """Check one of the user's own flags against the parameters that duplicate or exclude it."""
     where = f"sbatch[{flag!r}]"
-    fields = {rival: PARAMETER_OF[rival] for rival in families.family(flag, value) if rival in PARAMETER_OF}
+    fields = {rival: PARAMETER_OF[rival] for rival in families.find_family(flag, value) if rival in PARAMETER_OF}
     for rival, name in fields.items():
         if given.get(name) is not None and given[name] is not False:
             yield Finding(
@@ -86,9 +86,9 @@ def check_flags(name: str, flags: object, reserved: Mapping[str, str]) -> Iterab
             yield Finding(
                 "bad-flag", where, "is not the long name of a flag", "write it as the man page does, for example 'hint'"
             )
-        elif normal_flag(key) in reserved:
-            yield Finding("reserved-flag", where, "can't be passed through", reserved[normal_flag(key)])
-        elif meant := abbreviates(normal_flag(key)):
+        elif normalize_flag(key) in reserved:
+            yield Finding("reserved-flag", where, "can't be passed through", reserved[normalize_flag(key)])
+        elif meant := find_completions(normalize_flag(key)):
             yield Finding("short-flag", where, f"is short for {' or '.join(meant)}", "write the flag's whole name")
         else:
             yield from _check_value(where, value)
@@ -105,9 +105,9 @@ def _check_value(where: str, value: object) -> Iterable[Finding]:
                 "use a string, a number or true, or a list of strings",
             )
         elif isinstance(item, str):
-            yield from printable(where, item, longest=100_000)
+            yield from check_printable(where, item, longest=100_000)
 
 
-def abbreviates(name: str) -> list[str]:
+def find_completions(name: str) -> list[str]:
     """Return the flags that Slurm may read a name as an abbreviation of (getopt_long(3)); none if the name is complete."""
     return [] if name in WHOLE else sorted(whole for whole in WHOLE if whole.startswith(name))

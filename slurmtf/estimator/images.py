@@ -13,7 +13,7 @@ DOCKER = "docker://"
 LOGIN = ("address", "username", "password")
 
 
-def findings_of(details: object, size: object) -> Iterable[Finding]:
+def check_image_settings(details: object, size: object) -> Iterable[Finding]:
     """Yield what is wrong with a registry's login (image_registry_details) and the size of /dev/shm (shm_size)."""
     if details is not None and not (isinstance(details, Mapping) and all(isinstance(v, str) for v in details.values())):
         remedy = "write {'address': ..., 'username': ..., 'password': ...}"

@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 from slurmtf.errors import suggest
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.paths import absolute
+from slurmtf.paths import to_absolute
 from slurmtf.schema import Strict
 
 Mode = Literal["mount", "download", "upload"]
@@ -37,7 +37,7 @@ class Input(Strict):
     on that disk, copied to the path after the script has ended."""
 
     def __post_init__(self) -> None:
-        path = absolute(self.path)
+        path = to_absolute(self.path)
         name = self.name or re.sub(r"\W+", "_", Path(path).stem, flags=re.ASCII).strip("_")
         object.__setattr__(self, "path", path)
         object.__setattr__(self, "name", name.upper() if isinstance(name, str) else name)
@@ -55,7 +55,7 @@ class Input(Strict):
 def resolve_inputs(inputs: object, params: object) -> Any:
     """Return the inputs as objects, including those in ``script_params``; invalid values are left to the checks."""
     listed = [_build(item) for item in inputs] if isinstance(inputs, list) else inputs
-    used = [item for item in _values(params) if isinstance(item, Input)]
+    used = [item for item in _iterate_values(params) if isinstance(item, Input)]
     if not isinstance(listed, list | None):
         return listed
     return [*(listed or []), *(item for item in dict.fromkeys(used) if item not in (listed or []))] or None
@@ -66,12 +66,12 @@ def _build(item: Any) -> Any:
     return Input(**item) if known and isinstance(item["path"], str | os.PathLike) else item
 
 
-def _values(params: object) -> Iterable[Any]:
+def _iterate_values(params: object) -> Iterable[Any]:
     for value in params.values() if isinstance(params, Mapping) else params if isinstance(params, list | tuple) else ():
         yield from value if isinstance(value, list | tuple) else [value]
 
 
-def findings_of(inputs: object, params: object) -> Iterable[Finding]:
+def check_inputs(inputs: object, params: object) -> Iterable[Finding]:
     """Yield what is wrong with inputs, without looking at the disk."""
     if inputs is not None and not (isinstance(inputs, list) and all(isinstance(item, Input) for item in inputs)):
         yield Finding(
@@ -80,19 +80,19 @@ def findings_of(inputs: object, params: object) -> Iterable[Finding]:
         return
     known: dict[str | None, Input] = {}
     for item in inputs or ():
-        yield from _findings(item)
+        yield from _check_input(item)
         if item.name in known:
             what = f"two are called {item.name}: {known[item.name].path} and {item.path}"
             yield Finding("duplicate-input", "inputs", what, "rename one of them")
         known[item.name] = item
-    texts = (word for value in _values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
+    texts = (word for value in _iterate_values(params) if isinstance(value, str) for word in _REFERENCE.findall(value))
     for name in dict.fromkeys(texts):
         if name not in known:
             hint = suggest(name, filter(None, known)) or "name it in inputs"
             yield Finding("unknown-input", "script_params", f"${PREFIX}{name} names no input", hint)
 
 
-def _findings(item: Input) -> Iterable[Finding]:
+def _check_input(item: Input) -> Iterable[Finding]:
     if not re.fullmatch(r"[A-Z][A-Z0-9_]*", str(item.name)):
         what = f"{item.name!r} can't be the name of the input {item.path}"
         yield Finding(

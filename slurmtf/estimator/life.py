@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields
 from typing import Any, Literal, get_args
 
 from slurmtf.errors import suggest
-from slurmtf.estimator.quantities import check_count, check_memory, mebibytes, printable
+from slurmtf.estimator.quantities import check_count, check_memory, check_printable, parse_memory
 from slurmtf.findings import Finding
 from slurmtf.job.contract import life as contract
 from slurmtf.job.contract.life import Budget
@@ -90,7 +90,7 @@ def _resolve(value: Any) -> Any:
 
 def as_budgets(restarts: Any) -> tuple[Budget, ...]:
     """Return an estimator's restarts as the job reads them."""
-    return tuple(_budget(cause, value) for cause, value in (restarts or {}).items())
+    return tuple(_build_budget(cause, value) for cause, value in (restarts or {}).items())
 
 
 def as_notice(notice: Any) -> contract.Notice:
@@ -105,25 +105,25 @@ def as_stall(stall: Any) -> contract.Stall:
     return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end", stall.cpu)
 
 
-def _budget(cause: str, given: Any) -> Budget:
+def _build_budget(cause: str, given: Any) -> Budget:
     value = given if isinstance(given, Restart) else Restart(given)
     factor = float(value.memory[1:]) if value.memory else 1.0
-    at_most = 0 if value.at_most is None else int(mebibytes(value.at_most))
+    at_most = 0 if value.at_most is None else int(parse_memory(value.at_most))
     return Budget(cause, None if isinstance(value.times, str) else value.times, factor, at_most)
 
 
-def findings_of(given: Mapping[str, Any]) -> Iterable[Finding]:
+def check_life(given: Mapping[str, Any]) -> Iterable[Finding]:
     """Yield what is wrong with the user's parameters for a run's life, given by name."""
-    yield from _findings_of_restarts(given.get("restarts"))
-    yield from _findings_of_notice(given.get("notice"))
-    yield from _findings_of_stall(given.get("stall"))
+    yield from _check_restarts(given.get("restarts"))
+    yield from _check_notice(given.get("notice"))
+    yield from _check_stall(given.get("stall"))
     several = given.get("distributed_backend") or given.get("distributed_training")
     if isinstance(given.get("notice"), Notice) and given["notice"].keras is not None and several:
         what = "stops one process: several would stop after different epochs, and wait for each other"
         yield Finding("keras-of-several", "notice.keras", what, "have the script agree on it: should_stop() of rank 0 decides")
 
 
-def _findings_of_stall(stall: object) -> Iterable[Finding]:
+def _check_stall(stall: object) -> Iterable[Finding]:
     if stall is None:
         return
     if not isinstance(stall, Stall):
@@ -142,7 +142,7 @@ def _findings_of_stall(stall: object) -> Iterable[Finding]:
         yield Finding("unknown-action", "stall.action", f"{stall.action!r} is not a stall action", remedy)
 
 
-def _findings_of_notice(notice: object) -> Iterable[Finding]:
+def _check_notice(notice: object) -> Iterable[Finding]:
     if notice is None:
         return
     if not isinstance(notice, Notice):
@@ -150,14 +150,14 @@ def _findings_of_notice(notice: object) -> Iterable[Finding]:
         yield Finding("bad-notice", "notice", f"{notice!r} is not a notice setting", remedy)
         return
     yield from check_count("notice.before", notice.before, 1, LONGEST_NOTICE_S)
-    yield from printable("notice.keras", notice.keras)
+    yield from check_printable("notice.keras", notice.keras)
     yield from check_count("notice.exit_code", notice.exit_code, 1, 255)
     if notice.signal is not None and notice.signal not in SIGNALS:
         remedy = suggest(str(notice.signal), SIGNALS) or f"use one of {', '.join(SIGNALS)}"
         yield Finding("unknown-signal", "notice.signal", f"{notice.signal!r} is not a signal for a script", remedy)
 
 
-def _findings_of_restarts(restarts: object) -> Iterable[Finding]:
+def _check_restarts(restarts: object) -> Iterable[Finding]:
     if restarts is None:
         return
     if not isinstance(restarts, Mapping):
@@ -169,23 +169,23 @@ def _findings_of_restarts(restarts: object) -> Iterable[Finding]:
             remedy = suggest(str(cause), CAUSES) or f"use one of {', '.join(CAUSES)}"
             yield Finding("unknown-cause", where, "is not a cause after which a run can restart", remedy)
         elif isinstance(value, Restart):
-            yield from _times(f"{where}.times", value.times)
-            yield from _memory(where, cause, value)
+            yield from _check_times(f"{where}.times", value.times)
+            yield from _check_memory_growth(where, cause, value)
         elif isinstance(value, Mapping):
             remedy = "it has `times`, `memory` and `at_most`"
             yield Finding("bad-restart", where, f"{dict(value)!r} has unknown keys", remedy)
         else:
-            yield from _times(where, value)
+            yield from _check_times(where, value)
 
 
-def _times(where: str, times: object) -> Iterable[Finding]:
+def _check_times(where: str, times: object) -> Iterable[Finding]:
     if isinstance(times, str) and times != UNLIMITED:
         yield Finding("not-a-count", where, f"{times!r} is not a whole number", f"use 0 or more, or {UNLIMITED}")
     elif times != UNLIMITED:
         yield from check_count(where, times, 0, MOST)
 
 
-def _memory(where: str, cause: str, value: Restart) -> Iterable[Finding]:
+def _check_memory_growth(where: str, cause: str, value: Restart) -> Iterable[Finding]:
     if (value.memory, value.at_most) != (None, None) and cause != "out-of-memory":
         yield Finding("memory-misplaced", where, "asks for more memory, which does not help after this cause", "leave it out")
     factor = _FACTOR.fullmatch(value.memory) if isinstance(value.memory, str) else None

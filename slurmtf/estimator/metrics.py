@@ -10,7 +10,7 @@ from slurmtf.findings import Finding
 AUTOLOGS = ("keras",)
 
 
-def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
+def check_metrics(given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the user's parameters for metrics, given by name."""
     yield from check_switch("azureml", given.get("azureml"), "true serves Azure ML's Run to the script")
     yield from check_choice("autolog", given.get("autolog"), AUTOLOGS)

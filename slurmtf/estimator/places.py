@@ -10,7 +10,7 @@ from slurmtf.findings import Finding
 STAGES = ("node-local", "shared")
 
 
-def findings_of(compute_target: object, stage: object) -> Iterable[Finding]:
+def check_places(compute_target: object, stage: object) -> Iterable[Finding]:
     """Yield what is wrong with the site (a name, a path or a Site), and with the place of software and source."""
     if compute_target is not None and not isinstance(compute_target, str) and not hasattr(compute_target, "scheduler"):
         what = f"{compute_target!r} is neither a name, a path nor a Site"

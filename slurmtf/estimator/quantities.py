@@ -29,7 +29,7 @@ LONG_NAMES = {
 LONGEST_S = 366 * 86400
 
 
-def seconds(time: str | int) -> int:
+def parse_time(time: str | int) -> int:
     """Return a Slurm time limit in seconds (sbatch(1), ``--time``; a number alone is minutes); 0 if there is no limit.
 
     Raises ValueError if it is not in one of Slurm's formats, or longer than a year.
@@ -51,7 +51,7 @@ def seconds(time: str | int) -> int:
     return total
 
 
-def slurm_time(total: int) -> str:
+def format_slurm_time(total: int) -> str:
     """Return seconds as Slurm's ``[days-]hours:minutes:seconds``; UNLIMITED for 0."""
     if total == UNLIMITED_S:
         return "UNLIMITED"
@@ -64,16 +64,16 @@ def as_slurm_time(time: str | int | datetime.timedelta) -> str | int:
     """Return a timedelta in Slurm's format; below a second, as text that is refused later, because 0 would mean no limit."""
     if not isinstance(time, datetime.timedelta):
         return time
-    return slurm_time(round(time.total_seconds())) if time.total_seconds() >= 1 else repr(time)
+    return format_slurm_time(round(time.total_seconds())) if time.total_seconds() >= 1 else repr(time)
 
 
-def memory_size(count: float) -> str:
+def format_memory(count: float) -> str:
     """Return a number of bytes in Slurm's format for memory, in binary units (sbatch(1), ``--mem``)."""
     gibibytes = count / (1 << 30)
     return f"{gibibytes:.0f}G" if gibibytes >= 10 else f"{gibibytes:.1f}G" if gibibytes >= 1 else f"{gibibytes * 1024:.0f}M"
 
 
-def mebibytes(memory: str | int) -> float:
+def parse_memory(memory: str | int) -> float:
     """Return a Slurm memory size in MiB (sbatch(1), ``--mem``; a number alone is MiB; 0 is all of the node's memory).
 
     Raises ValueError if it is not a memory size.
@@ -105,7 +105,7 @@ def check_strings(name: str, value: object, parameter: str) -> Iterable[Finding]
 def check_time(name: str, time: object) -> Iterable[Finding]:
     try:
         if time is not None:
-            seconds(time)  # type: ignore[arg-type]
+            parse_time(time)  # type: ignore[arg-type]
     except (ValueError, TypeError):
         yield Finding(
             "bad-time",
@@ -118,7 +118,7 @@ def check_time(name: str, time: object) -> Iterable[Finding]:
 def check_memory(name: str, memory: object) -> Iterable[Finding]:
     try:
         if memory is not None:
-            mebibytes(memory)  # type: ignore[arg-type]
+            parse_memory(memory)  # type: ignore[arg-type]
     except (ValueError, TypeError):
         yield Finding(
             "bad-memory",
@@ -151,7 +151,7 @@ def check_word(name: str, value: object) -> Iterable[Finding]:
         yield Finding("like-an-option", name, f"{value!r} begins with a dash, as an option does", remedy)
 
 
-def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Finding]:
+def check_printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Finding]:
     """Check a value that must fit on one line of the batch script's header."""
     if text is None:
         return
@@ -165,12 +165,12 @@ def printable(name: str, text: object, *, longest: int = 1024) -> Iterable[Findi
         yield Finding("too-long", name, f"has {len(text)} characters; Slurm takes at most {longest}", "shorten it")
 
 
-def flag_name(name: str) -> str:
+def get_flag_name(name: str) -> str:
     """Return a flag's long name without its dashes, also for ``-M``. Underscores stay: flags of site plugins have them."""
     letter = re.fullmatch(r"-([A-Za-z])", name)
     return LONG_NAMES.get(letter[1], letter[1]) if letter else name.lstrip("-")
 
 
-def normal_flag(name: str) -> str:
+def normalize_flag(name: str) -> str:
     """Return a flag's name for comparison: ``--gpu_bind`` and ``gpu-bind`` are the same."""
-    return flag_name(name).replace("_", "-")
+    return get_flag_name(name).replace("_", "-")

@@ -9,10 +9,10 @@ from slurmtf.estimator.quantities import (
     check_choice,
     check_count,
     check_memory,
+    check_printable,
     check_strings,
     check_switch,
     check_time,
-    printable,
 )
 from slurmtf.findings import Finding
 
@@ -28,22 +28,22 @@ WORDS = ("job_name", "partition", "account", "qos", "constraint", "gpu_type", "m
 PRIORITIES = ("dedicated", "lowpriority")
 
 
-def findings_of(given: Mapping[str, object]) -> Iterable[Finding]:
+def check_resources(given: Mapping[str, object]) -> Iterable[Finding]:
     """Yield what is wrong with the user's parameters for resources, given by name."""
     for name, (least, most) in COUNTS.items():
         yield from check_count(name, given.get(name), least, most)
     yield from check_time("time", given.get("time"))
     yield from check_memory("memory", given.get("memory"))
     for name in WORDS:
-        yield from printable(name, given.get(name))
+        yield from check_printable(name, given.get(name))
     yield from check_switch("use_gpu", given.get("use_gpu"), "`gpus_per_node` says how many GPUs")
     yield from check_switch("exclusive", given.get("exclusive"), "`sbatch[exclusive]=user` and the like say more")
     yield from check_choice("vm_priority", given.get("vm_priority"), PRIORITIES)
     yield from check_strings("mail_type", given.get("mail_type"), "mail_type")
-    yield from _contradictions(given)
+    yield from _check_contradictions(given)
 
 
-def _contradictions(given: Mapping[str, object]) -> Iterable[Finding]:
+def _check_contradictions(given: Mapping[str, object]) -> Iterable[Finding]:
     if given.get("time") is not None and given.get("max_run_duration_seconds") is not None:
         yield Finding("said-twice", "max_run_duration_seconds", "says the same as `time`", "set one of them")
     if given.get("use_gpu") and given.get("gpus_per_node") == 0:

@@ -9,12 +9,12 @@ from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding
 
 
-def variable(value: object) -> object:
+def to_text(value: object) -> object:
     """Return an environment variable's value as text; invalid values are left to the checks."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
-def findings_of(variables: object, parameter: str = "environment_variables") -> Iterable[Finding]:
+def check_variables(variables: object, parameter: str = "environment_variables") -> Iterable[Finding]:
     """Yield what is wrong with environment variables. ``parameter`` is the parameter that holds them."""
     if variables is None:
         return

@@ -13,20 +13,20 @@ from slurmtf.environments.building import build_pack
 from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import override
-from slurmtf.experiments.following import follow, read_followed, settle
+from slurmtf.experiments.following import follow, read_followed, update_dependency
 from slurmtf.experiments.preparation import Prepared, prepare
-from slurmtf.experiments.resuming import folder_of
+from slurmtf.experiments.resuming import resolve_resume_folder
 from slurmtf.experiments.run import Run
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains.dependencies import Earlier
 from slurmtf.runs.workspaces.tags import normalize
-from slurmtf.runs.workspaces.workspace import check_experiment, run_folders, workspace_of
+from slurmtf.runs.workspaces.workspace import check_experiment, list_run_folders, resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.submit.building import provide, withdraw
 from slurmtf.submit.folder import TakenError
 from slurmtf.submit.submission import Submission, submit, tidy
-from slurmtf.trusted import of_project
+from slurmtf.trusted import select_project_files
 
 Shape = Callable[[Submission], Submission]
 
@@ -61,7 +61,7 @@ class Experiment:
         with everything that is wrong.
         """
         findings = Findings(estimator.sources)
-        follower, _ = follow(self._resuming(estimator, findings), after, self.workspace, findings)
+        follower, _ = follow(self._resolve_resume_from(estimator, findings), after, self.workspace, findings)
         prepared = prepare(follower, self.name, self.workspace, run_id, findings=findings)
         return prepared.plan, prepared.script
 
@@ -86,10 +86,10 @@ class Experiment:
         answer.
         """
         if not isinstance(estimator, Estimator):
-            run: Run = estimator.submit_to(self, tags, tell or _silent, after=after, **overrides)
+            run: Run = estimator.submit_to(self, tags, tell or _ignore_step, after=after, **overrides)
             return run
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
-        return here.submit_shaped(override(estimator, overrides), tags, tell or _silent, as_it_is, after)
+        return here.submit_shaped(override(estimator, overrides), tags, tell or _ignore_step, leave_unchanged, after)
 
     def submit_shaped(
         self,
@@ -104,12 +104,12 @@ class Experiment:
         an environment has to be built."""
         findings = Findings(estimator.sources)
         texts = findings.attempt(normalize, tags) or {}
-        estimator = self._resuming(estimator, findings)
+        estimator = self._resolve_resume_from(estimator, findings)
         follower, earlier = follow(estimator, after, self.workspace, findings)
         given = _Given(texts, earlier, shape)
         prepared = prepare(follower, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
-        for line in _of_project(prepared.plan.provenance):
+        for line in _describe_project_files(prepared.plan.provenance):
             tell(line)
         building = prepared.building
         if building is None or building.is_there():
@@ -127,9 +127,11 @@ class Experiment:
             withdraw(building, pending)
             raise
 
-    def _resuming(self, estimator: Estimator, findings: Findings) -> Estimator:
+    def _resolve_resume_from(self, estimator: Estimator, findings: Findings) -> Estimator:
         """Return the estimator with the path of the folder that it resumes from."""
-        folder = findings.attempt(folder_of, estimator.resume_from, self.workspace) if estimator.resume_from else None
+        folder = (
+            findings.attempt(resolve_resume_folder, estimator.resume_from, self.workspace) if estimator.resume_from else None
+        )
         if folder is None:
             return estimator
         resuming = replace(estimator, resume_from=folder)
@@ -144,7 +146,7 @@ class Experiment:
         building = prepare(estimator, self.name, self.workspace).building
         if building is None:
             return {"name": None, "folder": None, "job_id": None}
-        pending = provide(building, tell or _silent)
+        pending = provide(building, tell or _ignore_step)
         name = building.spec.name
         job_id = pending.awaited.job_id if pending else None
         return {"name": name, "folder": str(building.store.folder(name)), "job_id": job_id}
@@ -159,21 +161,21 @@ class Experiment:
 
     def get_runs(self) -> list[Run]:
         """Return the experiment's runs, newest first."""
-        workspace = workspace_of(resolve_target(None).storage.workspace, self.workspace)
-        return [Run(folder) for folder in run_folders([workspace], self.name)]
+        workspace = resolve_workspace(resolve_target(None).storage.workspace, self.workspace)
+        return [Run(folder) for folder in list_run_folders([workspace], self.name)]
 
 
-def _of_project(provenance: Provenance) -> list[str]:
+def _describe_project_files(provenance: Provenance) -> list[str]:
     """Return a line that names what comes from the working directory's own folder; none if nothing does."""
-    found = of_project([provenance.profile, *provenance.templates])
+    found = select_project_files([provenance.profile, *provenance.templates])
     return [f"used from this folder: {', '.join(found)}"] if found else []
 
 
-def _silent(text: str) -> None:  # noqa: ARG001
+def _ignore_step(text: str) -> None:  # noqa: ARG001
     return
 
 
-def as_it_is(submission: Submission) -> Submission:
+def leave_unchanged(submission: Submission) -> Submission:
     return submission
 
 
@@ -201,9 +203,9 @@ def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | Non
 def _hand_over(prepared: Prepared, given: _Given) -> Run:
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
-    submission = given.shape(replace(prepared, plan=plan).submission(given.tags))
+    submission = given.shape(replace(prepared, plan=plan).build_submission(given.tags))
     waits = read_followed(plan, given.after)
     layout = submit(submission.with_more(waits.note) if waits else submission)
     if waits:
-        settle(waits, plan, layout, given.after)
+        update_dependency(waits, plan, layout, given.after)
     return Run(layout.folder)

@@ -30,6 +30,6 @@ ERRORS: dict[Cause, type[RunFailedError]] = {
 }
 
 
-def error_of(cause: Cause | None) -> type[RunFailedError]:
+def get_error_class(cause: Cause | None) -> type[RunFailedError]:
     """Return the exception class of a cause; for an unknown cause, their base class."""
     return ERRORS.get(cause, RunFailedError) if cause else RunFailedError

@@ -10,15 +10,15 @@ from pathlib import Path
 from slurmtf.collecting import Findings
 from slurmtf.errors import SlurmError, SlurmtfError, SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.estimator.quantities import normalize_flag
 from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse
+from slurmtf.runs.chains.dependencies import Earlier, build_dependencies, combine, parse
 from slurmtf.runs.chains.second_look import Followed
 from slurmtf.runs.states.records import read_records
-from slurmtf.scheduler import scheduler_of
+from slurmtf.scheduler import get_scheduler
 from slurmtf.sites import resolve_target
 
 DEPENDENCY = "dependency"
@@ -28,26 +28,26 @@ def follow(
     estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
 ) -> tuple[Estimator, tuple[Earlier, ...]]:
     """Return the estimator with the dependency on the runs, and these runs."""
-    earlier = [found for one in after if (found := findings.attempt(_earlier, one, workspace))]
+    earlier = [found for one in after if (found := findings.attempt(_find_earlier, one, workspace))]
     follower = findings.attempt(_follow, estimator, earlier) if earlier else None
     return follower or estimator, tuple(earlier)
 
 
-def _earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
-    from slurmtf.runs.status import current_job_of  # noqa: PLC0415 - here and below: only for a run that follows another
+def _find_earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
+    from slurmtf.runs.status import find_current_job  # noqa: PLC0415 - here and below: only for a run that follows another
 
     name, condition = (given.id, "ok") if isinstance(given, Run) else parse(given)
     run = given if isinstance(given, Run) else Run.find(name, workspace)
-    return Earlier(run.id, condition, run.state, current_job_of(run.layout), run.layout.folder)
+    return Earlier(run.id, condition, run.state, find_current_job(run.layout), run.layout.folder)
 
 
 def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
     """Return the estimator with the dependency on earlier runs. Raises SpecError if they can't be waited for."""
     site = resolve_target(estimator.compute_target)
-    words, findings = dependencies(earlier, site.scheduler, site.cluster)
+    words, findings = build_dependencies(earlier, site.scheduler, site.cluster)
     if findings:
         raise SpecError(*findings)
-    own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normal_flag(flag) != DEPENDENCY}
+    own = {flag: value for flag, value in (estimator.sbatch or {}).items() if normalize_flag(flag) != DEPENDENCY}
     given = next((value for flag, value in (estimator.sbatch or {}).items() if flag not in own), None)
     follower = replace(estimator, sbatch={**own, **combine(words, given)}) if words else estimator
     follower.note_sources(estimator.sources)
@@ -57,22 +57,22 @@ def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
 def read_followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
     """Return what a run waits for when it is submitted; None if it waits for nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
-    told = next((str(value) for flag, value in plan.batch.directives if normal_flag(flag) == DEPENDENCY), "")
+    told = next((str(value) for flag, value in plan.batch.directives if normalize_flag(flag) == DEPENDENCY), "")
     return Followed(told, folders) if folders else None
 
 
-def settle(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
+def update_dependency(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
     """Make a submitted run wait for the current jobs of the runs that it follows.
 
     If Slurm no longer allows that or does not answer, cancels the run's job and raises SlurmError.
     """
-    from slurmtf.runs.status import current_job_of  # noqa: PLC0415
+    from slurmtf.runs.status import find_current_job  # noqa: PLC0415
 
     try:
-        waits.look_again(layout, current_job_of)
+        waits.look_again(layout, find_current_job)
     except SlurmError as err:
         with contextlib.suppress(SlurmtfError):
-            scheduler_of(plan.job.scheduler, plan.cluster).cancel(read_records(layout).jobs)
+            get_scheduler(plan.job.scheduler, plan.cluster).cancel(read_records(layout).jobs)
         names = ", ".join(one.run_id for one in earlier)
         what = f"{names} continued in another job just as {Path(layout.folder).name} was submitted, and can't be followed there"
         raise SlurmError(*err.findings, Finding("not-followed", "after", what, "it was canceled: submit it again")) from None

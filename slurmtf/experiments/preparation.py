@@ -19,29 +19,29 @@ from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.collecting import Findings
-from slurmtf.environments import EnvironmentStore, Software, modules, software_of
-from slurmtf.environments.images import inside, login_of
-from slurmtf.environments.packing import pack_of
+from slurmtf.environments import EnvironmentStore, Software, modules, resolve_software
+from slurmtf.environments.images import find_exec_prefix, resolve_login
+from slurmtf.environments.packing import locate_pack
 from slurmtf.environments.probe import Script, ask_interpreter, describe_later_check
-from slurmtf.environments.software import untold
-from slurmtf.environments.store import store_of
+from slurmtf.environments.software import build_unknown_software
+from slurmtf.environments.store import resolve_store
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.experiments.data import look
+from slurmtf.experiments.data import check_inputs
 from slurmtf.job.contract import variables as var
 from slurmtf.loading import defer, pause_collection
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
-from slurmtf.plan.checks import needs as needs_of
+from slurmtf.plan.checks import describe_needs as needs_of
 from slurmtf.plan.model import Awaited
 from slurmtf.plan.rendering import render_script
 from slurmtf.plan.staging import LookedUp, is_local
-from slurmtf.runs.workspaces.workspace import new_run_id, workspace_of
-from slurmtf.scheduler import scheduler_of
+from slurmtf.runs.workspaces.workspace import generate_run_id, resolve_workspace
+from slurmtf.scheduler import get_scheduler
 from slurmtf.sites import Site, resolve_target
-from slurmtf.sites.search import search_path
+from slurmtf.sites.search import list_search_path
 from slurmtf.snapshot import Contents, ScriptFacts, Snapshot, SnapshotStore, collect, examine
 from slurmtf.snapshot.git import ask_git
-from slurmtf.snapshot.limits import contents_warnings
+from slurmtf.snapshot.limits import check_contents
 from slurmtf.submit.building import Building
 from slurmtf.submit.submission import Submission
 
@@ -95,7 +95,7 @@ class Prepared:
             return None
         needs = needs_of(self.estimator, _place_modules(self.source, software), software)
         request = describe_later_check(self.estimator, target.site, software, needs)
-        login = login_of(self.estimator)
+        login = resolve_login(self.estimator)
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
 
     def await_job(self, job: Awaited) -> Prepared:
@@ -105,15 +105,15 @@ class Prepared:
 
     def rename(self) -> Prepared:
         """Return the run under another id."""
-        return self._make_plan(replace(self.plan.run, run_id=new_run_id(self.plan.run.experiment)))
+        return self._make_plan(replace(self.plan.run, run_id=generate_run_id(self.plan.run.experiment)))
 
     def _make_plan(self, place: RunPlace) -> Prepared:
         found = self.estimator, self.source, self.target, self.software, self.looked_up
-        plan, script = _with_script(_resolve(*found, place, self.awaited))
+        plan, script = _render_batch_script(_resolve(*found, place, self.awaited))
         return replace(self, plan=plan, script=script)
 
-    def submission(self, tags: dict[str, str]) -> Submission:
-        receipt = {**_receipt(self), "tags": tags}
+    def build_submission(self, tags: dict[str, str]) -> Submission:
+        receipt = {**_build_receipt(self), "tags": tags}
         return Submission(self.plan, self.script, self.source.snapshot, receipt)
 
 
@@ -133,47 +133,47 @@ def prepare(
     are those found before. Raises an InputError with everything that is wrong.
     """
     findings = findings or Findings()
-    findings.speak_of(estimator.sources)
+    findings.set_sources(estimator.sources)
     site = findings.attempt(resolve_target, estimator.compute_target)
-    target = _target(site, workspace or estimator.source_directory_data_store, findings) if site else None
+    target = _build_target(site, workspace or estimator.source_directory_data_store, findings) if site else None
     if submitting and site:
-        findings.attempt(scheduler_of(site.scheduler, site.cluster).check)
+        findings.attempt(get_scheduler(site.scheduler, site.cluster).check)
     source, software, looked_up = _look_at(estimator, target, source, findings)
-    if site and _is_here(site):
-        findings.add(modules.findings(estimator, site, software))
+    if site and _can_submit_here(site):
+        findings.add(modules.check_modules(estimator, site, software))
     if target:
-        place = RunPlace(str(target.workspace), experiment, run_id or new_run_id(experiment))
+        place = RunPlace(str(target.workspace), experiment, run_id or generate_run_id(experiment))
         resolved = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
-        plan, script = findings.attempt(_with_script, resolved) or (resolved, "")
+        plan, script = findings.attempt(_render_batch_script, resolved) or (resolved, "")
         findings.raise_errors()
         return Prepared(estimator, source, target, software, looked_up, plan, script)
     findings.raise_errors()
     raise AssertionError("unreachable")
 
 
-def _is_here(site: Site) -> bool:
+def _can_submit_here(site: Site) -> bool:
     """Return whether jobs for the site can be submitted from this machine, so that its modules and files are relevant."""
     try:
-        scheduler_of(site.scheduler, site.cluster).check()
+        get_scheduler(site.scheduler, site.cluster).check()
     except SpecError:
         return False
     return True
 
 
-def _target(site: Site, given: str | Path | None, findings: Findings) -> Target:
-    workspace = findings.attempt(workspace_of, site.storage.workspace, given) or NOWHERE
-    return Target(site, workspace, findings.attempt(store_of, site, workspace) or EnvironmentStore(NOWHERE))
+def _build_target(site: Site, given: str | Path | None, findings: Findings) -> Target:
+    workspace = findings.attempt(resolve_workspace, site.storage.workspace, given) or NOWHERE
+    return Target(site, workspace, findings.attempt(resolve_store, site, workspace) or EnvironmentStore(NOWHERE))
 
 
 def _look_at(
     estimator: Estimator, target: Target | None, source: Source | None, findings: Findings
 ) -> tuple[Source, Software, LookedUp]:
     """Look at source, software and data: the job's interpreter answers while the source is read."""
-    found = findings.attempt(software_of, estimator, target.site, target.store) if target else None
-    software = found or untold(estimator.environment.modules)
+    found = findings.attempt(resolve_software, estimator, target.site, target.store) if target else None
+    software = found or build_unknown_software(estimator.environment.modules)
     facts = source.facts if source else examine(Path(estimator.source_directory), estimator.script, bool(estimator.module))
-    with _asking(estimator, target, software, facts) as answer:
-        source = source or _source(estimator, target, facts, findings)
+    with _ask_about_software(estimator, target, software, facts) as answer:
+        source = source or _read_source(estimator, target, facts, findings)
         looked_up = _look_up(estimator, target, software, findings)
         with defer(UNUSED), pause_collection():
             for name in WANTED_LATER:
@@ -182,26 +182,26 @@ def _look_at(
 
 
 @contextlib.contextmanager
-def _asking(
+def _ask_about_software(
     estimator: Estimator, target: Target | None, software: Software, facts: ScriptFacts
 ) -> Iterator[Callable[[], Software]]:
     if target is None:
         yield lambda: software
         return
-    needs = _needs(estimator, facts)
-    starts = [] if software.is_untold else inside(software, target.site)
+    needs = _build_probe_request(estimator, facts)
+    starts = [] if software.is_untold else find_exec_prefix(software, target.site)
     with ask_interpreter(estimator, target.site, software, needs, starts) as answer:
         yield answer
 
 
-def _needs(estimator: Estimator, facts: ScriptFacts) -> Script:
+def _build_probe_request(estimator: Estimator, facts: ScriptFacts) -> Script:
     """Return what the interpreter must know about a script to report what is missing."""
     root = Path(estimator.source_directory)
     folders = [root] if estimator.module else [(root / estimator.script).parent, root]
     return Script([one.module for one in facts.foreign], list(dict.fromkeys(map(str, folders))))
 
 
-def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, findings: Findings) -> Source:
+def _read_source(estimator: Estimator, target: Target | None, facts: ScriptFacts, findings: Findings) -> Source:
     """Walk and read the source. If it can't be read, or is too large, there is no snapshot, and the rest is checked
     without it."""
     root, workspace = Path(estimator.source_directory), target.workspace if target else NOWHERE
@@ -218,10 +218,10 @@ def _source(estimator: Estimator, target: Target | None, facts: ScriptFacts, fin
 def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:
     """Look up what has to be staged to the nodes."""
     site, workspace = (target.site, target.workspace) if target else (None, NOWHERE)
-    doubts = findings.attempt(look, estimator.inputs or [], site, workspace) or []
+    doubts = findings.attempt(check_inputs, estimator.inputs or [], site, workspace) or []
     if target is None or software.is_untold or not is_local(estimator, target.site):
         return LookedUp(warnings=tuple(doubts))
-    return LookedUp(*pack_of(software, target.store, target.site.storage.pack), tuple(doubts))
+    return LookedUp(*locate_pack(software, target.store, target.site.storage.pack), tuple(doubts))
 
 
 def _resolve(
@@ -241,7 +241,7 @@ def _resolve(
         source.snapshot.ref,
         place,
         _place_modules(source, software),
-        contents_warnings(source.contents),
+        check_contents(source.contents),
         after,
         looked_up,
         findings,
@@ -251,16 +251,16 @@ def _resolve(
 def _place_modules(source: Source, software: Software) -> ScriptFacts:
     """Return the facts about the script, with the places of modules that the software lacks and the source has."""
     absent = [one.module for one in source.facts.foreign] if software.is_to_build else software.missing
-    return source.facts.placed(absent, (entry.name for entry in source.contents.entries))
+    return source.facts.locate_missing(absent, (entry.name for entry in source.contents.entries))
 
 
-def _with_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
+def _render_batch_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
     """Return the plan with the names of its templates, and its batch script."""
-    script, templates = render_script(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH))
+    script, templates = render_script(plan, list_search_path("templates", var.SLURMTF_TEMPLATE_PATH))
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 
-def _receipt(prepared: Prepared) -> dict[str, Any]:
+def _build_receipt(prepared: Prepared) -> dict[str, Any]:
     """Return what is needed to repeat or cite the run, in addition to its plan and its source."""
     site, software = prepared.target.site, prepared.software
     spec, snapshot = software.spec, prepared.source.snapshot.ref
@@ -273,12 +273,12 @@ def _receipt(prepared: Prepared) -> dict[str, Any]:
         "site": {"name": site.name, "profile": site.source, "verified": site.verified},
         "templates": list(prepared.plan.provenance.templates),
         "source": {"folder": prepared.estimator.source_directory, "git": prepared.source.git, "snapshot": snapshot.id},
-        "software": _software(software),
+        "software": _build_software_record(software),
         "lock": prepared.target.store.record(spec.name).get("lock") if spec else None,
     }
 
 
-def _software(software: Software) -> dict[str, Any]:
+def _build_software_record(software: Software) -> dict[str, Any]:
     """Return what is known about the software before the job; packages only for an existing environment."""
     horovod = software.horovod
     return {

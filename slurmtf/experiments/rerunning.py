@@ -13,13 +13,13 @@ from typing import Any
 from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SnapshotError, SpecError
 from slurmtf.estimator import Estimator
-from slurmtf.estimator.document import as_written, from_document
+from slurmtf.estimator.document import from_document, parse_setting
 from slurmtf.experiments.experiment import Experiment
 from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.snapshot import is_whole
-from slurmtf.runs.receipts.receipt import receipt_of
+from slurmtf.runs.receipts.receipt import read_receipt
 from slurmtf.runs.states.sweeps import is_sweep
 from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.submit.submission import Submission
@@ -39,12 +39,12 @@ def rerun(run: Run, changes: Mapping[str, object], tell: Callable[[str], None], 
     if is_sweep(run.layout):
         remedy = f"'slurmtf sweep resume {run.word}' continues it with more trials, 'slurmtf sweep submit FILE' starts it over"
         raise InputError(Finding("is-a-sweep", run.id, "is a sweep, which can't be rerun from its record", remedy))
-    plan, receipt = run.plan, receipt_of(run.layout)
+    plan, receipt = run.plan, read_receipt(run.layout)
     with unpack_source(run.layout, plan["provenance"]["snapshot"]["id"]) as source:
-        estimator = apply_changes(settings_of(plan), changes, source)
+        estimator = apply_changes(collect_settings(plan), changes, source)
         experiment = Experiment(run.experiment, run.folder.parents[1])
         lock = [] if SOFTWARE & changes.keys() else receipt.get("lock") or []
-        return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _as_of(run, plan, receipt), after, lock)
+        return experiment.submit_shaped(estimator, receipt.get("tags"), tell, _build_shape(run, plan, receipt), after, lock)
 
 
 SOFTWARE = {
@@ -60,7 +60,7 @@ WAITING = ("dependency", "kill-on-invalid-dep")
 """Flags that tell Slurm which runs a run follows."""
 
 
-def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
+def collect_settings(plan: Mapping[str, Any]) -> dict[str, Any]:
     """Return a run's settings, including those taken from where it was submitted: the default site, and slurmtf's Python."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
     batch = plan["batch"]
@@ -72,17 +72,17 @@ def settings_of(plan: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _as_of(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Callable[[Submission], Submission]:
+def _build_shape(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Callable[[Submission], Submission]:
     """Make the new run record where its source is from, instead of the folder into which it was unpacked."""
 
-    def told(submission: Submission) -> Submission:
+    def record_origin(submission: Submission) -> Submission:
         folder = plan["provenance"]["estimator"].get("source_directory")
         settings = {**submission.plan.provenance.estimator, "source_directory": folder}
         provenance = replace(submission.plan.provenance, estimator=settings)
         facts = {**submission.receipt, BEFORE: run.id, "source": {**receipt["source"]}}
         return replace(submission, plan=replace(submission.plan, provenance=provenance), receipt=facts)
 
-    return told
+    return record_origin
 
 
 @contextlib.contextmanager
@@ -107,24 +107,24 @@ def apply_changes(settings: Mapping[str, object], changes: Mapping[str, object],
     own = {name: value for name, value in changes.items() if not name.startswith("-")}
     arguments = {name: value for name, value in changes.items() if name.startswith("-")}
     if arguments:
-        own["script_params"] = with_arguments(own.get("script_params", settings.get("script_params")), arguments)
+        own["script_params"] = replace_arguments(own.get("script_params", settings.get("script_params")), arguments)
     recorded = {name: value for name, value in settings.items() if name not in ("source_directory", *own)}
     document = Document(dump_yaml(recorded), "the run's settings", SpecError)
     flags = {name: f"--with {name}" for name in own}
     return from_document(document, source, {**own, "source_directory": str(source)}, flags)
 
 
-def with_arguments(params: Any, changes: Mapping[str, object]) -> Any:
+def replace_arguments(params: Any, changes: Mapping[str, object]) -> Any:
     """Return a script's arguments, a mapping or a list of words, with those of the same name replaced."""
     if isinstance(params, Sequence) and not isinstance(params, str):
         words = [str(word) for word in params]
         for name, value in changes.items():
-            words = _with_argument(words, name, str(value))
+            words = _replace_argument(words, name, str(value))
         return words
     return {**(params or {}), **changes}
 
 
-def _with_argument(words: list[str], name: str, value: str) -> list[str]:
+def _replace_argument(words: list[str], name: str, value: str) -> list[str]:
     for place, word in enumerate(words):
         if word.startswith(f"{name}="):
             return [*words[:place], f"{name}={value}", *words[place + 1 :]]
@@ -145,4 +145,4 @@ def parse_change(text: str) -> tuple[str, object]:
     if not equals or not name:
         remedy = "use --with time=2:00:00, or --with=--learning-rate=0.1 for an argument of the script"
         raise SpecError(Finding("bad-change", "with", f"{text!r} is not NAME=VALUE", remedy))
-    return name, value if name.startswith("-") else as_written(name, value)
+    return name, value if name.startswith("-") else parse_setting(name, value)

@@ -8,16 +8,16 @@ from slurmtf.errors import RunNotFoundError, SpecError
 from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.paths import absolute
+from slurmtf.paths import to_absolute
 from slurmtf.runs.workspaces.workspace import is_run
 
 
-def folder_of(given: str, workspace: str | Path | None = None) -> str:
+def resolve_resume_folder(given: str, workspace: str | Path | None = None) -> str:
     """Return the folder that ``resume_from`` means: for a run, by name or by folder, its outputs.
 
     Raises SpecError if there is neither such a folder nor such a run.
     """
-    path = Path(absolute(given))
+    path = Path(to_absolute(given))
     if path.is_dir():
         return RunLayout(str(path)).outputs if is_run(path) else str(path)
     if "/" in given:

@@ -18,7 +18,7 @@ from slurmtf.findings import Finding
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.workspaces.workspace import check_ours, is_run, is_unreadable
-from slurmtf.scheduler import SubmittedJob, scheduler_of
+from slurmtf.scheduler import SubmittedJob, get_scheduler
 
 if TYPE_CHECKING:
     from slurmtf.models.registry import Model
@@ -61,11 +61,11 @@ class Run(RunFolder):
 
         Raises WorkspaceError for another user's run, because submitit unpickles what it finds.
         """
-        from slurmtf.runs.status import current_job_of  # noqa: PLC0415
+        from slurmtf.runs.status import find_current_job  # noqa: PLC0415
 
         check_ours(self.folder)
-        job = current_job_of(self.layout)
-        return job and scheduler_of(job.scheduler, job.ref.cluster).job(job, self.folder)
+        job = find_current_job(self.layout)
+        return job and get_scheduler(job.scheduler, job.ref.cluster).open_job(job, self.folder)
 
     @property
     def state(self) -> RunState:
@@ -80,20 +80,20 @@ class Run(RunFolder):
         """Return the state of the run, from Slurm's answers to any process of the user within that time. Raises as
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
-            raise self._gone()
+            raise self._describe_missing_folder()
         from slurmtf.runs.status import look  # noqa: PLC0415
 
         (seen,) = look([self.layout], self._last_job, seconds)
         self._last_job = seen.job or self._last_job
         return seen.state
 
-    def _gone(self) -> SlurmtfError:
+    def _describe_missing_folder(self) -> SlurmtfError:
         """Return the error for a missing folder: it names the job that may continue without it."""
         job = self._last_job
         if job is None:
             what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
             return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs"))
-        scheduler = scheduler_of(job.scheduler, job.ref.cluster)
+        scheduler = get_scheduler(job.scheduler, job.ref.cluster)
         what = f"{self.folder} was removed or renamed; job {job.ref} "
         remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"
         try:
@@ -116,9 +116,9 @@ class Run(RunFolder):
             "target": plan["site"],
             "status": state.status.value,
             "jobId": state.job_id,
-            "submittedTimeUtc": _utc(state.submitted),
-            "startTimeUtc": _utc(state.started),
-            "endTimeUtc": _utc(state.ended),
+            "submittedTimeUtc": _format_utc(state.submitted),
+            "startTimeUtc": _format_utc(state.started),
+            "endTimeUtc": _format_utc(state.ended),
             "tags": self.tags,
             "warnings": plan["warnings"],
             "runDefinition": plan["provenance"]["estimator"],
@@ -147,9 +147,9 @@ class Run(RunFolder):
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
-            from slurmtf.experiments.failures import error_of  # noqa: PLC0415
+            from slurmtf.experiments.failures import get_error_class  # noqa: PLC0415
 
-            error = error_of(state.cause)(failure(self, state))
+            error = get_error_class(state.cause)(describe_failure(self, state))
             error.outcome = state.outcome
             raise error
         return self.get_details()
@@ -160,7 +160,7 @@ class Run(RunFolder):
         from slurmtf.runs import notebook  # noqa: PLC0415
         from slurmtf.runs.logs import LogReader  # noqa: PLC0415
 
-        if output is not None or not notebook.in_notebook():
+        if output is not None or not notebook.is_in_notebook():
             return self.follow(LogReader(self.layout, output or sys.stdout), on_state)
         view = notebook.LiveView(self)
 
@@ -179,7 +179,7 @@ class Run(RunFolder):
         known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
         journal_size = -1
         while True:
-            size = _size(self.layout.journals)
+            size = _measure_journals(self.layout.journals)
             if time.monotonic() >= next_look or size != journal_size:
                 state, journal_size = self.state_within(pause), size
                 changed = known is None or state.status is not known.status
@@ -290,17 +290,17 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
     return cancel([run.layout for run in runs])
 
 
-def failure(run: Run, state: RunState) -> Finding:
+def describe_failure(run: Run, state: RunState) -> Finding:
     """Return why a run did not complete, and where to read more."""
     what = f"{state.status.value}: {state.message or 'no reason is known'}"
     return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.word}")
 
 
-def _utc(seconds: float | None) -> str | None:
+def _format_utc(seconds: float | None) -> str | None:
     return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
 
 
-def _size(folder: str) -> int:
+def _measure_journals(folder: str) -> int:
     """Return the total size of the journals in a folder, in bytes."""
     try:
         return sum(entry.stat().st_size for entry in os.scandir(folder))

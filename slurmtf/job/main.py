@@ -24,15 +24,19 @@ def main(argv: List[str], archive: str) -> int:
         end = words.index("--")
         folder = os.path.dirname(os.path.abspath(words[end - 1]))
         of_slot = tuple(map(int, words[: end - 1]))
-        return _slot(folder, words[end + 1 :], *of_slot) if of_slot else _supervise(folder, words[end + 1 :], [archive, *argv])
+        return (
+            _supervise_slot(folder, words[end + 1 :], *of_slot)
+            if of_slot
+            else _supervise(folder, words[end + 1 :], [archive, *argv])
+        )
     if mode == "spawn" and words[1:2] == ["--"]:
         from .supervisor.spawn import spawn
 
         return spawn(int(words[0]), words[2:])
     if mode == "task" and words[:1] == ["--"]:
-        return _task(RunLayout(os.path.dirname(os.path.abspath(archive))), words[1:])
+        return _run_task(RunLayout(os.path.dirname(os.path.abspath(archive))), words[1:])
     if (mode in ("stage", "return", "remove") and len(words) == 1) or mode == "clear":
-        return _on_disk(mode, RunLayout(os.path.dirname(os.path.abspath(archive))), words)
+        return _run_staging(mode, RunLayout(os.path.dirname(os.path.abspath(archive))), words)
     if mode in ("build", "fetch", "horovod", "pack"):
         from .build.main import main as build
 
@@ -58,25 +62,25 @@ def _supervise(folder: str, words: List[str], argv: List[str]) -> int:
     return Allocation(known, layout, os.environ, Trials(known, layout, os.environ)).run(words)
 
 
-def _slot(folder: str, words: List[str], number: int, count: int) -> int:
+def _supervise_slot(folder: str, words: List[str], number: int, count: int) -> int:
     from .supervisor.allocation import Allocation
     from .sweep import slots
     from .sweep.trials import Trials
 
-    known, layout = plan.read(RunLayout(folder).plan), slots.layout_of(folder, number)
-    environ = slots.environ_of(known, number, count, os.environ)
+    known, layout = plan.read(RunLayout(folder).plan), slots.build_slot_layout(folder, number)
+    environ = slots.build_slot_environ(known, number, count, os.environ)
     slots.bind(known, number, count, environ)
-    own = slots.share(known, count)
+    own = slots.build_slot_plan(known, count)
     return Allocation(own, layout, environ, Trials(own, layout, environ, number)).run(words)
 
 
-def _task(layout: RunLayout, command: List[str]) -> int:
+def _run_task(layout: RunLayout, command: List[str]) -> int:
     from .task.task import Task
 
     return Task(plan.read(layout.plan), layout, os.environ).run(command)
 
 
-def _on_disk(mode: str, layout: RunLayout, words: List[str]) -> int:
+def _run_staging(mode: str, layout: RunLayout, words: List[str]) -> int:
     from .staging import on_node, staging
 
     if mode == "clear":
@@ -85,7 +89,7 @@ def _on_disk(mode: str, layout: RunLayout, words: List[str]) -> int:
     return modes[mode](plan.read(layout.plan), layout, words[0])
 
 
-def guarded_main() -> None:
+def run_guarded() -> None:
     """Run main; trouble of our own is told in one line, with its traceback only for the unexpected."""
     try:
         sys.exit(main(sys.argv[1:], sys.argv[0]))

@@ -15,12 +15,12 @@ from slurmtf.estimator.document import VERBATIM, from_document
 from slurmtf.findings import Finding
 from slurmtf.migration.draft import Draft
 from slurmtf.migration.interpreter import Interpreter
-from slurmtf.migration.jobs import CONFIG, ESTIMATORS, job_of
+from slurmtf.migration.jobs import CONFIG, ESTIMATORS, take_job
 from slurmtf.migration.notes import Note, Notes
 from slurmtf.migration.remainder import note_remainder
 from slurmtf.migration.software import BUILDERS
 from slurmtf.migration.source import Source, read_source
-from slurmtf.migration.sweeps import CONFIGS, EXPRESSIONS, POLICIES, SAMPLINGS, job_in, sweep_of
+from slurmtf.migration.sweeps import CONFIGS, EXPRESSIONS, POLICIES, SAMPLINGS, get_job, take_sweep
 from slurmtf.migration.values import Symbol, Thing
 from slurmtf.runs.workspaces.workspace import EXPERIMENT
 
@@ -59,40 +59,40 @@ def read_azureml(path: Path, folder: Path) -> Imported:
     except RecursionError:
         raise InputError(Finding("too-deep", str(path), "is nested too deeply", "cut out what submits the job")) from None
     notes = Notes()
-    files = tuple(_files(seen, notes, path, folder))
+    files = tuple(_draft_files(seen, notes, path, folder))
     if not files:
         known = f"{', '.join(ESTIMATORS)}, {CONFIG} or {CONFIGS[0]}"
         what = f"builds none of azureml's {known}"
         raise InputError(Finding("no-azureml", str(path), what, "name the file that submits, not the training script"))
     note_remainder(notes, seen.things, TOLD)
-    experiment = _experiment(seen, notes)
+    experiment = _find_experiment(seen, notes)
     return Imported(source, files, notes.sorted, experiment)
 
 
-def _files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterator[Written]:
+def _draft_files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterator[Written]:
     sweeps = [thing for thing in seen.things if thing.is_azure and thing.name in CONFIGS]
-    swept = [job_in(thing) for thing in sweeps]
+    swept = [get_job(thing) for thing in sweeps]
     kinds = (*ESTIMATORS, CONFIG)
     submitted = [_find_submitted(call) for call in seen.things if call.name == "submit"]
     alone = [thing for thing in seen.things if thing.is_azure and thing.name in kinds]
     jobs = [thing for thing in alone if thing not in swept or thing in submitted]
-    for thing, name in zip(jobs, _names(jobs, "job"), strict=True):
+    for thing, name in zip(jobs, _choose_file_names(jobs, "job"), strict=True):
         draft = Draft(notes, seen.doubtful)
         _fill(draft, thing, seen, path, folder)
-        yield Written(name, _text(path, draft.settings), False)
-    for thing, name in zip(sweeps, _names(sweeps, "sweep"), strict=True):
+        yield Written(name, _render_file(path, draft.settings), False)
+    for thing, name in zip(sweeps, _choose_file_names(sweeps, "sweep"), strict=True):
         draft, job = Draft(notes, seen.doubtful), Draft(notes, seen.doubtful)
-        inner = job_in(thing)
+        inner = get_job(thing)
         if isinstance(inner, Thing):
             _fill(job, inner, seen, path, folder)
         else:
-            notes.decide(thing.line, "the estimator of the sweep is not known: write it into the sweep")
-        sweep_of(draft, thing)
+            notes.add_undecided(thing.line, "the estimator of the sweep is not known: write it into the sweep")
+        take_sweep(draft, thing)
         _take_overrides(draft, thing, seen.things)
-        yield Written(name, _text(path, {"estimator": job.settings, **draft.settings}), True)
+        yield Written(name, _render_file(path, {"estimator": job.settings, **draft.settings}), True)
 
 
-def _names(things: list[Thing], kind: str) -> list[str]:
+def _choose_file_names(things: list[Thing], kind: str) -> list[str]:
     """Return a file name for each: by its kind if there is only one, else by its variable, or a number if that is taken."""
     if len(things) == 1:
         return [f"{kind}.yaml"]
@@ -103,16 +103,16 @@ def _names(things: list[Thing], kind: str) -> list[str]:
     return names
 
 
-def _text(path: Path, settings: dict[str, Any]) -> str:
+def _render_file(path: Path, settings: dict[str, Any]) -> str:
     return f"# from {path.name}, by slurmtf import-azureml\n{dump_yaml(settings)}"
 
 
 def _fill(draft: Draft, thing: Thing, seen: Interpreter, path: Path, folder: Path) -> None:
-    job_of(draft, thing)
+    take_job(draft, thing)
     _take_overrides(draft, thing, seen.things)
     _place_source(draft, thing, path, folder)
     for finding in _find_refused(draft.settings, folder):
-        draft.notes.decide(thing.line, f"slurmtf refuses {finding.where}: {finding.what}. {finding.remedy}".strip())
+        draft.notes.add_undecided(thing.line, f"slurmtf refuses {finding.where}: {finding.what}. {finding.remedy}".strip())
 
 
 def _find_submitted(call: Thing) -> Any:
@@ -124,17 +124,19 @@ def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
     for call in things:
         if call.name != "submit" or _find_submitted(call) is not thing:
             continue
-        draft.notes.mapped(call.line, f"{call.text}: {'slurmtf sweep run' if thing.name in CONFIGS else 'slurmtf run'} FILE")
-        for name, value, line in call.given(()):
+        draft.notes.add_mapped(
+            call.line, f"{call.text}: {'slurmtf sweep run' if thing.name in CONFIGS else 'slurmtf run'} FILE"
+        )
+        for name, value, line in call.iterate_arguments(()):
             if name == "config":
                 continue
             if name == "script_params" and isinstance(value, dict):
                 known = draft.settings.get("script_params")
                 draft.take_arguments(name, {**(known if isinstance(known, dict) else {}), **value}, line)
             elif name == "tags":
-                draft.notes.decide(line, "tags: pass them with --tag NAME=VALUE")
+                draft.notes.add_undecided(line, "tags: pass them with --tag NAME=VALUE")
             else:
-                draft.notes.decide(line, f"{name}: set it in the job file")
+                draft.notes.add_undecided(line, f"{name}: set it in the job file")
 
 
 def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
@@ -146,10 +148,10 @@ def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
     settings = {key: value for key, value in draft.settings.items() if key not in ("estimator", "source_directory")}
     draft.settings = {"estimator": draft.settings["estimator"], "source_directory": place, **settings}
     if not entry.is_file():
-        draft.notes.decide(thing.line, f"the script {entry} is not there: set source_directory and entry_script")
+        draft.notes.add_undecided(thing.line, f"the script {entry} is not there: set source_directory and entry_script")
     elif MENTIONS.search(entry.read_text(encoding="utf-8", errors="replace")):
         draft.settings["azureml"] = True
-        draft.notes.mapped(thing.line, f"{entry.name} imports azureml -> azureml: true, which serves its Run")
+        draft.notes.add_mapped(thing.line, f"{entry.name} imports azureml -> azureml: true, which serves its Run")
 
 
 def _find_refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
@@ -161,13 +163,15 @@ def _find_refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
     return []
 
 
-def _experiment(seen: Interpreter, notes: Notes) -> str:
+def _find_experiment(seen: Interpreter, notes: Notes) -> str:
     """Return the name of the experiment that the file opens; empty if it can't be determined."""
     for thing in seen.things:
         if thing.symbol == Symbol("azureml.core.Experiment") or (thing.name == "Experiment" and thing.is_azure):
             name = thing.argument("name", ("workspace", "name"))
             if isinstance(name, str) and EXPERIMENT.fullmatch(name):
-                notes.mapped(thing.line, f"Experiment {name!r}: --experiment {name}")
+                notes.add_mapped(thing.line, f"Experiment {name!r}: --experiment {name}")
                 return name
-            notes.decide(thing.line, f"{thing.text}: pass --experiment with a name of 1 to 36 letters, digits, '_' and '-'")
+            notes.add_undecided(
+                thing.line, f"{thing.text}: pass --experiment with a name of 1 to 36 letters, digits, '_' and '-'"
+            )
     return ""

@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from slurmtf.migration.notes import Notes
-from slurmtf.migration.values import Symbol, Thing, Unknown, UnknownPartError, plain
+from slurmtf.migration.values import Symbol, Thing, Unknown, UnknownPartError, to_plain
 
 DATA = ("as_mount", "as_download", "as_upload", "as_named_input", "path", "DataReference", "DatasetConsumptionConfig",
         "as_hdfs", "get_default_datastore", "Datastore", "get_by_name", "from_files", "DataPath")  # fmt: skip
@@ -28,14 +28,14 @@ class Draft:
         """Import a known value, under a new name if it has one; report a value that is not known."""
         target = new_name or name
         try:
-            known = plain(value)
+            known = to_plain(value)
         except UnknownPartError as err:
-            self.notes.decide(line, f"{name} is {err}: only running the file would tell. Set {target} in the job file")
+            self.notes.add_undecided(line, f"{name} is {err}: only running the file would tell. Set {target} in the job file")
             return False
         if known is None:
             return False
         self.settings[target] = known
-        self.notes.mapped(line, f"{name}={spell(value)}" + (f" -> {target}" if new_name else ""))
+        self.notes.add_mapped(line, f"{name}={spell(value)}" + (f" -> {target}" if new_name else ""))
         return True
 
     def take_arguments(self, name: str, value: object, line: int) -> None:
@@ -53,40 +53,42 @@ class Draft:
             return
         if taken:
             self.settings["script_params"] = taken
-            self.notes.mapped(line, f"{name} -> script_params: {len(taken)} of {len(value)}")
+            self.notes.add_mapped(line, f"{name} -> script_params: {len(taken)} of {len(value)}")
 
     def _take_argument(self, taken: Any, key: Any, value: Any, line: int) -> None:
-        reference = self.input_of(value, line)
+        reference = self.add_input(value, line)
         try:
-            known = reference or plain(value)
+            known = reference or to_plain(value)
         except UnknownPartError as err:
             what = f"the argument {key} is {err}" if key is not None else f"an argument is {err}"
-            self.notes.decide(line, f"{what}: only running the file would tell. It is left out of script_params")
+            self.notes.add_undecided(line, f"{what}: only running the file would tell. It is left out of script_params")
             return
         if isinstance(taken, dict):
             taken[key] = known
         else:
             taken.append(known)
 
-    def input_of(self, value: Any, line: int) -> str:
+    def add_input(self, value: Any, line: int) -> str:
         """List data passed to the script as an input and return the reference to it; empty for anything else."""
         if not is_data(value):
             return ""
-        name, mode = name_of_data(value), next((MODES[one.name] for one in chain(value) if one.name in MODES), "mount")
+        name, mode = infer_data_name(value), next((MODES[one.name] for one in list_owners(value) if one.name in MODES), "mount")
         listed = self.settings.setdefault("inputs", [])
         if name not in [item["name"] for item in listed]:
             listed.append({"name": name, "path": f"data/{name.lower()}", "mode": mode})
-        self.notes.decide(line, f"{spell(value)} -> inputs: {name} ({mode}). Set its path to where the data is on the cluster")
+        self.notes.add_undecided(
+            line, f"{spell(value)} -> inputs: {name} ({mode}). Set its path to where the data is on the cluster"
+        )
         return f"$SLURMTF_INPUT_{name}"
 
-    def doubt(self, thing: Thing) -> None:
+    def note_doubtful(self, thing: Thing) -> None:
         """Report the names in a call whose value depends on a condition."""
         for name in sorted(self.doubtful):
             if re.search(rf"(?<![\w.'\"]){re.escape(name)}(?!\w)", thing.text):
-                self.notes.decide(thing.line, DOUBTFUL.format(name))
+                self.notes.add_undecided(thing.line, DOUBTFUL.format(name))
 
 
-def chain(value: Thing) -> list[Thing]:
+def list_owners(value: Thing) -> list[Thing]:
     """Return an object and those that it was called on or taken from."""
     found: list[Thing] = []
     while isinstance(value, Thing):
@@ -99,14 +101,16 @@ def chain(value: Thing) -> list[Thing]:
 
 def is_data(value: object) -> bool:
     """Return whether a value is a datastore, a dataset or a part of one."""
-    return isinstance(value, Thing) and value.is_azure and any(one.name in DATA for one in chain(value))
+    return isinstance(value, Thing) and value.is_azure and any(one.name in DATA for one in list_owners(value))
 
 
-def name_of_data(value: Thing) -> str:
+def infer_data_name(value: Thing) -> str:
     """Return a name for data: its own, the last part of its path, or that of the variable."""
-    found = [one.argument(key, (key,)) for one in chain(value) for key in ("name", "data_reference_name", "datastore_name")]
-    paths = [one.args[0] for one in chain(value) if one.name in ("path", "as_named_input", "get_by_name") and one.args]
-    variables = [one.variable for one in chain(value)]
+    found = [
+        one.argument(key, (key,)) for one in list_owners(value) for key in ("name", "data_reference_name", "datastore_name")
+    ]
+    paths = [one.args[0] for one in list_owners(value) if one.name in ("path", "as_named_input", "get_by_name") and one.args]
+    variables = [one.variable for one in list_owners(value)]
     named = next((str(text) for text in (*found, *paths, *variables) if isinstance(text, str) and text), "data")
     last = re.sub(r"\W+", "_", PurePosixPath(named).stem, flags=re.ASCII).strip("_").upper()
     return last if re.match(r"[A-Z]", last) else f"DATA_{last}".rstrip("_")

@@ -36,70 +36,70 @@ class Interpreter:
 
     def _run(self, body: list[ast.stmt]) -> None:
         for statement in body:
-            method = getattr(self, f"_do_{type(statement).__name__.lower()}", self._do_other)
+            method = getattr(self, f"_visit_{type(statement).__name__.lower()}", self._visit_other)
             method(statement)
 
-    def _do_import(self, node: ast.Import) -> None:
+    def _visit_import(self, node: ast.Import) -> None:
         for alias in node.names:
             top = alias.name.partition(".")[0]
             self.names[alias.asname or top] = Symbol(alias.name if alias.asname else top)
 
-    def _do_importfrom(self, node: ast.ImportFrom) -> None:
+    def _visit_importfrom(self, node: ast.ImportFrom) -> None:
         for alias in node.names:
             self._star = self._star or (alias.name == "*" and (node.module or "").startswith("azureml"))
             self.names[alias.asname or alias.name] = Symbol(f"{node.module or ''}.{alias.name}")
 
-    def _do_assign(self, node: ast.Assign) -> None:
-        value = self.value(node.value)
+    def _visit_assign(self, node: ast.Assign) -> None:
+        value = self.evaluate(node.value)
         for target in node.targets:
             self._bind(target, value)
 
-    def _do_annassign(self, node: ast.AnnAssign) -> None:
+    def _visit_annassign(self, node: ast.AnnAssign) -> None:
         if node.value is not None:
-            self._bind(node.target, self.value(node.value))
+            self._bind(node.target, self.evaluate(node.value))
 
-    def _do_augassign(self, node: ast.AugAssign) -> None:
-        joined = ast.copy_location(ast.BinOp(_load(node.target), node.op, node.value), node)
-        self._bind(node.target, self.value(joined))
+    def _visit_augassign(self, node: ast.AugAssign) -> None:
+        joined = ast.copy_location(ast.BinOp(_as_expression(node.target), node.op, node.value), node)
+        self._bind(node.target, self.evaluate(joined))
 
-    def _do_expr(self, node: ast.Expr) -> None:
-        self.value(node.value)
+    def _visit_expr(self, node: ast.Expr) -> None:
+        self.evaluate(node.value)
 
-    _do_return = _do_expr
+    _visit_return = _visit_expr
 
-    def _do_with(self, node: ast.With) -> None:
+    def _visit_with(self, node: ast.With) -> None:
         for item in node.items:
-            value = self.value(item.context_expr)
+            value = self.evaluate(item.context_expr)
             if item.optional_vars is not None:
                 self._bind(item.optional_vars, value)
         self._run(node.body)
 
-    def _do_for(self, node: ast.For) -> None:
-        self.value(node.iter)
+    def _visit_for(self, node: ast.For) -> None:
+        self.evaluate(node.iter)
         self._bind(node.target, Unknown(ast.unparse(node.target)))
         self._run_sometimes(node.body, node.orelse)
 
-    def _do_if(self, node: ast.If) -> None:
+    def _visit_if(self, node: ast.If) -> None:
         if "__name__" in ast.unparse(node.test):
             self._run(node.body)
         else:
             self._run_sometimes(node.body, node.orelse)
 
-    def _do_try(self, node: ast.Try) -> None:
+    def _visit_try(self, node: ast.Try) -> None:
         self._run_sometimes(node.body, *(handler.body for handler in node.handlers), node.orelse)
         self._run(node.finalbody)
 
-    def _do_functiondef(self, node: ast.FunctionDef) -> None:
+    def _visit_functiondef(self, node: ast.FunctionDef) -> None:
         """Go through the body once, with unknown arguments; its names are treated like the file's."""
         for argument in ast.walk(node.args):
             if isinstance(argument, ast.arg):
                 self.names[argument.arg] = Unknown(argument.arg)
         self._run(node.body)
 
-    def _do_classdef(self, node: ast.ClassDef) -> None:
+    def _visit_classdef(self, node: ast.ClassDef) -> None:
         self._run(node.body)
 
-    def _do_other(self, node: ast.stmt) -> None:
+    def _visit_other(self, node: ast.stmt) -> None:
         blocks = [getattr(node, name, []) for name in ("body", "orelse", "finalbody")]
         self._run_sometimes(*(block for block in blocks if isinstance(block, list)))
 
@@ -121,7 +121,7 @@ class Interpreter:
 
     def _bind_each(self, targets: list[ast.expr], value: Any) -> None:
         known = isinstance(value, list) and len(value) == len(targets)
-        for target, item in zip(targets, value if known else map(_unknown, targets), strict=True):
+        for target, item in zip(targets, value if known else map(_as_unknown, targets), strict=True):
             self._bind(target, item)
 
     def _bind_name(self, name: str, value: object) -> None:
@@ -134,93 +134,93 @@ class Interpreter:
         self.names[name] = value
 
     def _bind_attribute(self, target: ast.Attribute, value: object) -> None:
-        owner = self.value(target.value)
+        owner = self.evaluate(target.value)
         if isinstance(owner, Thing):
             owner.attributes[target.attr] = value
             owner.lines[target.attr] = target.lineno
 
     def _bind_item(self, target: ast.Subscript, value: object) -> None:
-        holder, key = self.value(target.value), self.value(target.slice)
+        holder, key = self.evaluate(target.value), self.evaluate(target.slice)
         if isinstance(holder, dict) and isinstance(key, str | int):
             holder[key] = value
 
     # --- expressions
 
-    def value(self, node: ast.expr) -> Any:
+    def evaluate(self, node: ast.expr) -> Any:
         """Return what is known about an expression."""
-        method = getattr(self, f"_of_{type(node).__name__.lower()}", None)
+        method = getattr(self, f"_evaluate_{type(node).__name__.lower()}", None)
         if method is None or self._depth > DEEPEST:
-            return Unknown(_text(node))
+            return Unknown(_format_node(node))
         self._depth += 1
         try:
             return method(node)
         finally:
             self._depth -= 1
 
-    def _of_constant(self, node: ast.Constant) -> Any:
-        return node.value if isinstance(node.value, str | int | float | bool | None) else Unknown(_text(node))
+    def _evaluate_constant(self, node: ast.Constant) -> Any:
+        return node.value if isinstance(node.value, str | int | float | bool | None) else Unknown(_format_node(node))
 
-    def _of_name(self, node: ast.Name) -> Any:
+    def _evaluate_name(self, node: ast.Name) -> Any:
         if node.id in self.names:
             return self.names[node.id]
         from_star = self._star and not hasattr(builtins, node.id)
         return Symbol(f"azureml.{node.id}") if from_star else Unknown(node.id)
 
-    def _of_list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
-        return [self.value(item) for item in node.elts]
+    def _evaluate_list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
+        return [self.evaluate(item) for item in node.elts]
 
-    _of_tuple = _of_set = _of_list
+    _evaluate_tuple = _evaluate_set = _evaluate_list
 
-    def _of_dict(self, node: ast.Dict) -> Any:
+    def _evaluate_dict(self, node: ast.Dict) -> Any:
         found: dict[Any, Any] = {}
         for key, item in zip(node.keys, node.values, strict=True):
-            value = self.value(item)
-            name = self.value(key) if key is not None else None
+            value = self.evaluate(item)
+            name = self.evaluate(key) if key is not None else None
             if key is None and isinstance(value, dict):
                 found.update(value)
             elif isinstance(name, str | int | float):
                 found[name] = value
             else:
-                return Unknown(_text(node))
+                return Unknown(_format_node(node))
         return found
 
-    def _of_joinedstr(self, node: ast.JoinedStr) -> Any:
-        parts = [self.value(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
+    def _evaluate_joinedstr(self, node: ast.JoinedStr) -> Any:
+        parts = [self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
         formatted = any(isinstance(part, ast.FormattedValue) and part.format_spec for part in node.values)
         known = all(isinstance(part, str | int | float) for part in parts) and not formatted
-        return "".join(map(str, parts)) if known else Unknown(_text(node))
+        return "".join(map(str, parts)) if known else Unknown(_format_node(node))
 
-    def _of_unaryop(self, node: ast.UnaryOp) -> Any:
-        value = self.value(node.operand)
+    def _evaluate_unaryop(self, node: ast.UnaryOp) -> Any:
+        value = self.evaluate(node.operand)
         if isinstance(node.op, ast.USub) and isinstance(value, int | float):
             return -value
-        return not value if isinstance(node.op, ast.Not) and isinstance(value, bool) else Unknown(_text(node))
+        return not value if isinstance(node.op, ast.Not) and isinstance(value, bool) else Unknown(_format_node(node))
 
-    def _of_binop(self, node: ast.BinOp) -> Any:
-        left, right = self.value(node.left), self.value(node.right)
+    def _evaluate_binop(self, node: ast.BinOp) -> Any:
+        left, right = self.evaluate(node.left), self.evaluate(node.right)
         try:
             return compute(type(node.op).__name__, left, right)
         except ValueError:
-            return Unknown(_text(node))
+            return Unknown(_format_node(node))
 
-    def _of_attribute(self, node: ast.Attribute) -> Any:
-        owner = self.value(node.value)
+    def _evaluate_attribute(self, node: ast.Attribute) -> Any:
+        owner = self.evaluate(node.value)
         if isinstance(owner, Symbol):
             return Symbol(f"{owner.path}.{node.attr}")
-        return owner.attribute(node.attr, node.lineno) if isinstance(owner, Thing) else Unknown(_text(node))
+        return owner.get_attribute(node.attr, node.lineno) if isinstance(owner, Thing) else Unknown(_format_node(node))
 
-    def _of_subscript(self, node: ast.Subscript) -> Any:
-        holder, key = self.value(node.value), self.value(node.slice)
+    def _evaluate_subscript(self, node: ast.Subscript) -> Any:
+        holder, key = self.evaluate(node.value), self.evaluate(node.slice)
         try:
-            return holder[key] if isinstance(holder, dict | list) else Unknown(_text(node))
+            return holder[key] if isinstance(holder, dict | list) else Unknown(_format_node(node))
         except (LookupError, TypeError):
-            return Unknown(_text(node))
+            return Unknown(_format_node(node))
 
-    def _of_call(self, node: ast.Call) -> Any:
-        function = self.value(node.func)
-        args = [self.value(argument) for argument in node.args]
-        kwargs = dict(self._keywords(node))
-        path = function.path if isinstance(function, Symbol) else _text(node.func)
+    def _evaluate_call(self, node: ast.Call) -> Any:
+        function = self.evaluate(node.func)
+        args = [self.evaluate(argument) for argument in node.args]
+        kwargs = dict(self._evaluate_keywords(node))
+        path = function.path if isinstance(function, Symbol) else _format_node(node.func)
         if path in PATH_CALLS and all(isinstance(part, str) for part in args) and args:
             return os.path.normpath(os.path.join(*args)) if path.endswith("join") else args[0]  # noqa: PTH118 - text
         if path in PLAIN_CALLS and len(args) == 1 and isinstance(args[0], str | int | float):
@@ -228,20 +228,20 @@ class Interpreter:
         if path == "dict" and not args:
             return kwargs
         if path == "range" and 1 <= len(args) <= 3 and all(isinstance(part, int) for part in args):
-            return _list(args, node)
-        return self._thing(node, function, args, kwargs)
+            return _expand_range(args, node)
+        return self._build_thing(node, function, args, kwargs)
 
-    def _keywords(self, node: ast.Call) -> Iterator[tuple[str, Any]]:
+    def _evaluate_keywords(self, node: ast.Call) -> Iterator[tuple[str, Any]]:
         for keyword in node.keywords:
-            value = self.value(keyword.value)
+            value = self.evaluate(keyword.value)
             if keyword.arg is not None:
                 yield keyword.arg, value
             elif isinstance(value, dict):
                 yield from ((str(name), item) for name, item in value.items())
             else:
-                yield "**", Unknown(_text(keyword.value))
+                yield "**", Unknown(_format_node(keyword.value))
 
-    def _thing(self, node: ast.Call, function: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def _build_thing(self, node: ast.Call, function: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
         """Return the object that a call constructs: of something imported, or a method of an earlier object."""
         owner: Thing | None = None
         if isinstance(function, Thing):
@@ -249,44 +249,44 @@ class Interpreter:
         elif isinstance(function, Symbol):
             symbol = function
         else:
-            return Unknown(_text(node))
+            return Unknown(_format_node(node))
         lines = {keyword.arg: keyword.value.lineno for keyword in node.keywords if keyword.arg}
-        thing = Thing(symbol, node.lineno, _text(node), args, kwargs, owner, lines=lines)
+        thing = Thing(symbol, node.lineno, _format_node(node), args, kwargs, owner, lines=lines)
         if owner is not None:
             owner.attributes.pop(symbol.name, None)
             owner.calls.append(thing)
         self.things.append(thing)
         return thing
 
-    def _of_await(self, node: ast.Await) -> Any:
-        return self.value(node.value)
+    def _evaluate_await(self, node: ast.Await) -> Any:
+        return self.evaluate(node.value)
 
 
 def _convert(name: str, value: object, node: ast.expr) -> Any:
     try:
         return PLAIN_CALLS[name](value)
     except (ValueError, OverflowError, TypeError):
-        return Unknown(_text(node))
+        return Unknown(_format_node(node))
 
 
-def _list(bounds: list[int], node: ast.expr) -> Any:
+def _expand_range(bounds: list[int], node: ast.expr) -> Any:
     try:
         numbers = range(*bounds)
     except ValueError:
-        return Unknown(_text(node))
-    return list(numbers) if len(numbers) <= LONGEST_RANGE else Unknown(_text(node))
+        return Unknown(_format_node(node))
+    return list(numbers) if len(numbers) <= LONGEST_RANGE else Unknown(_format_node(node))
 
 
-def _unknown(node: ast.expr) -> Unknown:
+def _as_unknown(node: ast.expr) -> Unknown:
     return Unknown(ast.unparse(node))
 
 
-def _load(target: ast.expr) -> ast.expr:
+def _as_expression(target: ast.expr) -> ast.expr:
     """Return the target of an assignment as an expression that is read."""
     copied = ast.parse(ast.unparse(target), mode="eval").body
     return ast.copy_location(copied, target)
 
 
-def _text(node: ast.expr) -> str:
+def _format_node(node: ast.expr) -> str:
     text = " ".join(ast.unparse(node).split())
     return text if len(text) <= 80 else text[:77] + "..."

@@ -24,17 +24,17 @@ COMMUNICATORS = {"parameterserver": "ps", "openmpi": "mpi", "intelmpi": "mpi", "
 Taker = Callable[[Draft, str, Any, int], object]
 
 
-def job_of(draft: Draft, thing: Thing) -> None:
+def take_job(draft: Draft, thing: Thing) -> None:
     """Fill a draft with the settings of an estimator or a ScriptRunConfig."""
-    draft.doubt(thing)
+    draft.note_doubtful(thing)
     draft.settings["estimator"] = ESTIMATORS.get(thing.name, "TensorFlow")
     if thing.name in OTHERS:
-        draft.notes.decide(
+        draft.notes.add_undecided(
             thing.line, f"{thing.name} -> Estimator: slurmtf knows TensorFlow; others run as plain or MPI scripts"
         )
     elif thing.name == "Keras":
         take_packages(draft, "pip_packages", ["keras"], thing.line)
-    for name, value, line in thing.given(POSITIONAL.get(thing.name, ("source_directory",))):
+    for name, value, line in thing.iterate_arguments(POSITIONAL.get(thing.name, ("source_directory",))):
         _take(draft, name, value, line)
     for name, value in thing.attributes.items():
         if name == "run_config" and isinstance(value, Thing):
@@ -42,7 +42,7 @@ def job_of(draft: Draft, thing: Thing) -> None:
         elif name in PARAMETERS:
             _take(draft, name, value, thing.lines.get(name, thing.line))
     if thing.name == CONFIG and "distributed_training" not in draft.settings and not has_environment(draft):
-        draft.notes.decide(thing.line, "no environment is named: the job runs with the Python that submits it")
+        draft.notes.add_undecided(thing.line, "no environment is named: the job runs with the Python that submits it")
 
 
 def _take(draft: Draft, name: str, value: object, line: int) -> None:
@@ -50,7 +50,9 @@ def _take(draft: Draft, name: str, value: object, line: int) -> None:
         return
     taker = PARAMETERS.get(name)
     if taker is None:
-        draft.notes.decide(line, f"{name}={spell(value)}: slurmtf has no such setting. 'slurmtf schema' lists those it has")
+        draft.notes.add_undecided(
+            line, f"{name}={spell(value)}: slurmtf has no such setting. 'slurmtf schema' lists those it has"
+        )
     else:
         taker(draft, name, value, line)
 
@@ -66,78 +68,85 @@ def _rename(new: str) -> Taker:
 
 
 def _drop(why: str) -> Taker:
-    return lambda draft, name, value, line: draft.notes.dropped(line, f"{name}={spell(value)}: {why}")
+    return lambda draft, name, value, line: draft.notes.add_dropped(line, f"{name}={spell(value)}: {why}")
 
 
 def _decide(what: str) -> Taker:
-    return lambda draft, name, value, line: draft.notes.decide(line, f"{name}={spell(value)}: {what}")
+    return lambda draft, name, value, line: draft.notes.add_undecided(line, f"{name}={spell(value)}: {what}")
 
 
-def _arguments(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_arguments(draft: Draft, name: str, value: object, line: int) -> None:
     draft.take_arguments(name, value, line)
 
 
-def _target(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_target(draft: Draft, name: str, value: object, line: int) -> None:
     if value == "local":
         draft.take(name, value, line, "compute_target")
         return
     named = value.argument("name", ("workspace", "name")) if isinstance(value, Thing) else value
     cluster = f" {named!r}" if isinstance(named, str) else ""
-    draft.notes.decide(line, f"{name}{cluster} is a cluster of Azure ML: set compute_target to your site, or use --site")
+    draft.notes.add_undecided(line, f"{name}{cluster} is a cluster of Azure ML: set compute_target to your site, or use --site")
 
 
-def _size(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_vm_size(draft: Draft, name: str, value: object, line: int) -> None:
     found = SIZE.search(value) if isinstance(value, str) else None
     gpus = GPUS.get(int(found[1])) if found else None
     told = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
-    draft.notes.decide(line, f"{name}={spell(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
+    draft.notes.add_undecided(line, f"{name}={spell(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
 
 
-def _distribution(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_distribution(draft: Draft, name: str, value: object, line: int) -> None:
     """Import a configuration object with its counts, wherever they were set."""
     if isinstance(value, Symbol):
         value = Thing(value, line, value.name)
     if not isinstance(value, Thing) or value.name not in DISTRIBUTIONS:
-        draft.notes.decide(line, f"{name}={spell(value)}: set distributed_training to {{backend: mpi, ps or multiworker}}")
+        draft.notes.add_undecided(
+            line, f"{name}={spell(value)}: set distributed_training to {{backend: mpi, ps or multiworker}}"
+        )
         return
     backend = DISTRIBUTIONS[value.name]
     order = ("process_count_per_node", "node_count") if backend == "mpi" else ("worker_count", "parameter_server_count")
     counts: dict[str, Any] = {}
-    for key, count, at in (*value.given(order), *((k, v, value.lines.get(k, line)) for k, v in value.attributes.items())):
+    for key, count, at in (
+        *value.iterate_arguments(order),
+        *((k, v, value.lines.get(k, line)) for k, v in value.attributes.items()),
+    ):
         if key == "node_count":
             draft.take(key, count, at)
         elif isinstance(count, int):
             counts[key] = count
         elif isinstance(count, Unknown):
-            draft.notes.decide(at, f"{key} is {count.text}: only running the file would tell. Set it in distributed_training")
+            draft.notes.add_undecided(
+                at, f"{key} is {count.text}: only running the file would tell. Set it in distributed_training"
+            )
     draft.settings["distributed_training"] = {"backend": backend, **counts}
     told = ", ".join(f"{key}={count}" for key, count in counts.items())
-    draft.notes.mapped(line, f"{name}={value.name}({told}) -> distributed_training: backend {backend}")
+    draft.notes.add_mapped(line, f"{name}={value.name}({told}) -> distributed_training: backend {backend}")
 
 
-def _inputs(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_inputs(draft: Draft, name: str, value: object, line: int) -> None:
     for item in value if isinstance(value, list) else [value]:
-        if not draft.input_of(item, line):
-            draft.notes.decide(line, f"{name}: {spell(item)}: list it in inputs, with its path on the cluster")
+        if not draft.add_input(item, line):
+            draft.notes.add_undecided(line, f"{name}: {spell(item)}: list it in inputs, with its path on the cluster")
 
 
-def _version(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_version(draft: Draft, name: str, value: object, line: int) -> None:
     what = f"pip_packages: [tensorflow=={value}]" if isinstance(value, str) else "pip_packages"
-    draft.notes.decide(
+    draft.notes.add_undecided(
         line, f"{name}={spell(value)}: Azure ML's image had it installed. Set {what}, or a site's framework_version"
     )
 
 
-def _docker(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_docker(draft: Draft, name: str, value: object, line: int) -> None:
     what = "a job runs in a container where custom_docker_image names one" if value else "that is what slurmtf does"
-    draft.notes.dropped(line, f"{name}={spell(value)}: {what}")
+    draft.notes.add_dropped(line, f"{name}={spell(value)}: {what}")
 
 
-def _priority(draft: Draft, name: str, value: object, line: int) -> None:
+def _take_priority(draft: Draft, name: str, value: object, line: int) -> None:
     if value == "lowpriority":
         draft.take(name, value, line)
     else:
-        draft.notes.dropped(line, f"{name}={spell(value)}: that is what a job has")
+        draft.notes.add_dropped(line, f"{name}={spell(value)}: that is what a job has")
 
 
 def take_run_config(draft: Draft, name: str, value: object, line: int) -> None:
@@ -145,7 +154,7 @@ def take_run_config(draft: Draft, name: str, value: object, line: int) -> None:
     if not isinstance(value, Thing):
         draft.take(name, value, line)
         return
-    for key, item, at in value.given(("script", "arguments", "framework", "communicator", "conda_dependencies")):
+    for key, item, at in value.iterate_arguments(("script", "arguments", "framework", "communicator", "conda_dependencies")):
         _take_config(draft, key, item, at)
     for key, item in value.attributes.items():
         _take_config(draft, key, item, value.lines.get(key, value.line))
@@ -158,7 +167,7 @@ def _take_config(draft: Draft, name: str, value: object, line: int) -> None:
     elif name == "amlcompute" and isinstance(value, Thing):
         for key, item in value.attributes.items():
             if key == "vm_size":
-                _size(draft, key, item, value.lines.get(key, line))
+                _take_vm_size(draft, key, item, value.lines.get(key, line))
     elif name not in ("framework", "communicator", "tensorflow", "mpi"):
         _take(draft, name, value, line)
 
@@ -175,7 +184,7 @@ def _take_framework(draft: Draft, config: Thing) -> None:
         counts = part.attributes if isinstance(part, Thing) else {}
         kept = {key: count for key, count in counts.items() if isinstance(count, int)}
         draft.settings["distributed_training"] = {"backend": backend, **kept}
-        draft.notes.mapped(line, f"communicator={communicator!r} -> distributed_training: backend {backend}")
+        draft.notes.add_mapped(line, f"communicator={communicator!r} -> distributed_training: backend {backend}")
 
 
 SAME = ("entry_script", "node_count", "process_count_per_node", "worker_count", "parameter_server_count", "distributed_backend",
@@ -187,14 +196,14 @@ PARAMETERS: dict[str, Taker] = {
     "script": _rename("entry_script"),
     "conda_dependencies_file_path": _rename("conda_dependencies_file"),
     "pip_requirements_file_path": _rename("pip_requirements_file"),
-    "script_params": _arguments,
-    "arguments": _arguments,
-    "compute_target": _target,
-    "target": _target,
-    "vm_size": _size,
-    "vm_priority": _priority,
-    "distributed_training": _distribution,
-    "distributed_job_config": _distribution,
+    "script_params": _take_arguments,
+    "arguments": _take_arguments,
+    "compute_target": _take_target,
+    "target": _take_target,
+    "vm_size": _take_vm_size,
+    "vm_priority": _take_priority,
+    "distributed_training": _take_distribution,
+    "distributed_job_config": _take_distribution,
     "pip_packages": take_packages,
     "conda_packages": take_packages,
     "custom_docker_image": take_image,
@@ -202,13 +211,13 @@ PARAMETERS: dict[str, Taker] = {
     "image_registry_details": _decide(
         "a login is never written to a file. Pass it in Python: TensorFlow(image_registry_details=...)"
     ),
-    "use_docker": _docker,
-    "framework_version": _version,
+    "use_docker": _take_docker,
+    "framework_version": _take_version,
     "environment": take_environment,
     "environment_definition": take_environment,
     "run_config": take_run_config,
-    "inputs": _inputs,
-    "data_references": _inputs,
+    "inputs": _take_inputs,
+    "data_references": _take_inputs,
     "source_directory_data_store": _drop("the run's folder lies in the workspace, which all nodes see"),
     "resume_from": _decide("set resume_from to a folder, or to a run's outputs"),
     "command": _decide("slurmtf starts a Python script: set entry_script and script_params"),

@@ -31,13 +31,13 @@ class Notes:
     def __init__(self) -> None:
         self._notes: dict[Note, None] = {}
 
-    def mapped(self, line: int, what: str) -> None:
+    def add_mapped(self, line: int, what: str) -> None:
         self._notes[Note(line, Kind.MAPPED, what)] = None
 
-    def dropped(self, line: int, what: str) -> None:
+    def add_dropped(self, line: int, what: str) -> None:
         self._notes[Note(line, Kind.DROPPED, what)] = None
 
-    def decide(self, line: int, what: str) -> None:
+    def add_undecided(self, line: int, what: str) -> None:
         self._notes[Note(line, Kind.DECIDE, what)] = None
 
     @property

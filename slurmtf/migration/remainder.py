@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slurmtf.migration.draft import chain, is_data
+from slurmtf.migration.draft import is_data, list_owners
 from slurmtf.migration.notes import Kind, Notes
 from slurmtf.migration.software import UNTRANSLATED
 from slurmtf.migration.values import Thing
@@ -53,9 +53,9 @@ QUIET = (
 COMPUTE = ("ComputeTarget", "AmlCompute", "compute_targets", "BatchAiCompute", "RemoteCompute", "provisioning_configuration")
 
 
-def _counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
+def _find_counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
     """Return the counterpart of a call; a call on a cluster has none of those of a run."""
-    if any(part in COMPUTE for one in chain(thing) for part in one.symbol.path.split(".")):
+    if any(part in COMPUTE for one in list_owners(thing) for part in one.symbol.path.split(".")):
         return DROPPED, CLUSTERS
     return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has no known counterpart")
 
@@ -68,5 +68,7 @@ def note_remainder(notes: Notes, things: list[Thing], told: set[str]) -> None:
         name = ".".join(thing.symbol.path.split(".")[-2:])
         if name in QUIET or (name not in CALLS and thing.name in QUIET):
             continue
-        kind, what = _counterpart(thing, name)
-        {MAPPED: notes.mapped, DROPPED: notes.dropped, DECIDE: notes.decide}[kind](thing.line, f"{thing.text}: {what}")
+        kind, what = _find_counterpart(thing, name)
+        {MAPPED: notes.add_mapped, DROPPED: notes.add_dropped, DECIDE: notes.add_undecided}[kind](
+            thing.line, f"{thing.text}: {what}"
+        )

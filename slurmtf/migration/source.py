@@ -34,7 +34,7 @@ def read_source(path: Path) -> Source:
     """Read a .py or .ipynb file. Raises InputError if it is neither, or not Python."""
     try:
         text = read_text(path, "utf-8-sig")
-        lines, places = _of_notebook(text) if path.suffix == ".ipynb" else _of_script(text)
+        lines, places = _split_notebook(text) if path.suffix == ".ipynb" else _split_script(text)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
         reason = getattr(err, "strerror", None) or "it is not a notebook, or not UTF-8"
         raise InputError(Finding("unreadable", str(path), f"can't be read: {reason}", "name a .py or .ipynb file")) from None
@@ -50,31 +50,31 @@ def read_source(path: Path) -> Source:
     return Source(path, tree, tuple(places))
 
 
-def _of_script(text: str) -> tuple[list[str], list[str]]:
+def _split_script(text: str) -> tuple[list[str], list[str]]:
     lines = text.split("\n")
     return lines, [str(number) for number in range(1, len(lines) + 1)]
 
 
-def _of_notebook(text: str) -> tuple[list[str], list[str]]:
+def _split_notebook(text: str) -> tuple[list[str], list[str]]:
     """Return the lines of the code cells; what IPython alone understands is left blank."""
     lines: list[str] = []
     places: list[str] = []
     for number, cell in enumerate(json.loads(text)["cells"], 1):
         if cell["cell_type"] != "code":
             continue
-        own = _lines(cell["source"])
+        own = _split_cell(cell["source"])
         is_other = any(line.lstrip().startswith("%%") for line in own[:1])
         for row, line in enumerate(own, 1):
-            lines.append("" if is_other else _python(line))
+            lines.append("" if is_other else _replace_magic(line))
             places.append(f"cell {number}, line {row}")
     return lines, places
 
 
-def _lines(source: Any) -> list[str]:
+def _split_cell(source: Any) -> list[str]:
     return (source if isinstance(source, str) else "".join(source)).split("\n")
 
 
-def _python(line: str) -> str:
+def _replace_magic(line: str) -> str:
     if MAGIC.match(line):
         return re.sub(r"\S.*", "pass", line)
     return ASSIGNED_MAGIC.sub(r"\1None", re.sub(r"\?+\s*$", "", line) if not line.lstrip().startswith("#") else line)

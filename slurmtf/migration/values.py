@@ -59,7 +59,7 @@ class Thing:
         """Whether it comes from Azure ML: by its own name, or by that of the object it belongs to."""
         return self.symbol.is_azure or (self.owner is not None and self.owner.is_azure)
 
-    def given(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any, int]]:
+    def iterate_arguments(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any, int]]:
         """Yield name, value and line of each argument; ``names`` are those of the ones without a name, in order."""
         for name, value in zip(names, self.args, strict=False):
             yield name, value, self.line
@@ -68,9 +68,9 @@ class Thing:
 
     def argument(self, name: str, names: tuple[str, ...] = ()) -> Any:
         """Return an argument; None when it was not given."""
-        return next((value for known, value, _ in self.given(names) if known == name), None)
+        return next((value for known, value, _ in self.iterate_arguments(names) if known == name), None)
 
-    def attribute(self, name: str, line: int) -> Any:
+    def get_attribute(self, name: str, line: int) -> Any:
         """Return what was set as an attribute, or an object that stands for it."""
         if name not in self.attributes:
             self.attributes[name] = Thing(
@@ -87,13 +87,13 @@ class UnknownPartError(Exception):
         super().__init__(part.path if isinstance(part, Symbol) else part.text)
 
 
-def plain(value: object) -> Any:
+def to_plain(value: object) -> Any:
     """Return a value that is known to its last part. Raises UnknownPartError with the first that is not."""
     if isinstance(value, Unknown | Thing | Symbol):
         raise UnknownPartError(value)
     if isinstance(value, dict):
-        return {plain(key): plain(item) for key, item in value.items()}
-    return [plain(item) for item in value] if isinstance(value, list) else value
+        return {to_plain(key): to_plain(item) for key, item in value.items()}
+    return [to_plain(item) for item in value] if isinstance(value, list) else value
 
 
 OPERATORS: dict[str, Callable[[Any, Any], Any]] = {

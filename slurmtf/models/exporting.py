@@ -14,14 +14,14 @@ from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.environments.building import Tell
-from slurmtf.environments.store import store_of
+from slurmtf.environments.store import resolve_store
 from slurmtf.errors import InputError, SlurmtfError, suggest
-from slurmtf.files import age, read_json, write_json, writing
+from slurmtf.files import compute_age, convert_write_errors, read_json, write_json
 from slurmtf.findings import Finding
-from slurmtf.models.hashes import digest
-from slurmtf.models.sources import KINDS, Source, choose, sources_in, tool_for
+from slurmtf.models.hashes import compute_digest
+from slurmtf.models.sources import KINDS, Source, choose_source, choose_tool_environment, list_sources
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.workspaces.workspace import known_workspaces, workspace_of
+from slurmtf.runs.workspaces.workspace import list_workspaces, resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.submit.tools import JOBS, Toolbox
 
@@ -62,7 +62,7 @@ class Wanted:
     tolerance: float = TOLERANCE
     environment: str = ""
 
-    def request(self, output: Path) -> dict[str, Any]:
+    def build_request(self, output: Path) -> dict[str, Any]:
         """Return the request for the program in the tool environment."""
         return {
             "kind": self.source.kind,
@@ -105,7 +105,7 @@ def export(
     run = what if isinstance(what, RunFolder) else None
     found = resolve_target(site or (run.plan["site"] if run else None), "site")
     folder = Path(run.layout.outputs) if run else Path(what)  # type: ignore[arg-type]
-    source = choose(folder, model)
+    source = choose_source(folder, model)
     _check_fitting(source, inputs, outputs, signature)
     if opset not in OPSETS:
         remedy = f"pass one of {OPSETS.start} to {OPSETS.stop - 1}"
@@ -114,14 +114,14 @@ def export(
         raise InputError(
             Finding("no-samples", "samples", f"{samples} does not exist", "pass an .npz with an array for each input")
         )
-    target = _target(source, run, name)
-    packages = packages_of(run) if run else {}
+    target = _choose_target(source, run, name)
+    packages = read_packages(run) if run else {}
     wanted = Wanted(
         source, target, opset, tuple(inputs), tuple(outputs), signature, Path(samples) if samples else None, tolerance,
-        environment or tool_for(source, packages),
+        environment or choose_tool_environment(source, packages),
     )  # fmt: skip
-    place = workspace_of(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
-    return _convert_and_publish(wanted, Toolbox(found, store_of(found, place), tell or _silent), run)
+    place = resolve_workspace(found.storage.workspace, workspace or (run.folder.parents[1] if run else None))
+    return _convert_and_publish(wanted, Toolbox(found, resolve_store(found, place), tell or _ignore_step), run)
 
 
 def _check_fitting(source: Source, inputs: Sequence[str], outputs: Sequence[str], signature: str | None) -> None:
@@ -144,13 +144,13 @@ def find(what: str, workspace: str | Path | None = None) -> RunFolder | Path:
     if graph.is_file():
         return graph
     if ("/" in what or path.suffix in KINDS) and not path.exists():
-        there = [one.path.name for one in sources_in(path.parent)] if path.parent.is_dir() else []
+        there = [one.path.name for one in list_sources(path.parent)] if path.parent.is_dir() else []
         remedy = suggest(path.name, there) or "pass the path of a model, or a run"
         raise InputError(Finding("no-model", what, "does not exist", remedy))
-    return RunFolder.find(what, workspace) if known_workspaces(workspace) else path
+    return RunFolder.find(what, workspace) if list_workspaces(workspace) else path
 
 
-def packages_of(run: RunFolder) -> dict[str, str]:
+def read_packages(run: RunFolder) -> dict[str, str]:
     """Return the packages of a run's environment, which are known if slurmtf built it."""
     lock = run.receipt.get("lock") or ()
     spec = run.plan["provenance"].get("environment_spec") or {}
@@ -159,7 +159,7 @@ def packages_of(run: RunFolder) -> dict[str, str]:
     return {name.strip().lower().replace("-", "_"): version.strip() for name, _, version in pairs}
 
 
-def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
+def _choose_target(source: Source, run: RunFolder | None, name: str | None) -> Path:
     """Return the path of the exported file. Raises InputError if another file has it."""
     folder = Path(run.layout.outputs) if run else source.path.resolve().parent
     file = (name or source.stem).removesuffix(".onnx") + ".onnx"
@@ -175,24 +175,24 @@ def _target(source: Source, run: RunFolder | None, name: str | None) -> Path:
 def _is_ours(file: Path) -> bool:
     """Return whether slurmtf exported a file: in the last export, or in the one before if the last was killed in between."""
     record = read_json(file.with_name(file.name + RECORD))
-    return digest([file]) in (record.get("sha256"), record.get("replaces"))
+    return compute_digest([file]) in (record.get("sha256"), record.get("replaces"))
 
 
-def record_of(file: Path) -> dict[str, Any]:
+def read_record(file: Path) -> dict[str, Any]:
     """Return the record of an exported file; empty if there is none, or the file has changed since."""
     record = read_json(file.with_name(file.name + RECORD))
-    return record if record and record.get("sha256") == digest([file]) else {}
+    return record if record and record.get("sha256") == compute_digest([file]) else {}
 
 
 def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
-    python = toolbox.python(wanted.environment)
-    with writing(wanted.target.parent, ANOTHER_FOLDER):
-        _clear(wanted.target.parent, toolbox)
+    python = toolbox.provide_python(wanted.environment)
+    with convert_write_errors(wanted.target.parent, ANOTHER_FOLDER):
+        _remove_leftovers(wanted.target.parent, toolbox)
         work = Path(tempfile.mkdtemp(prefix=WORK, dir=wanted.target.parent))
         try:
             output, request = work / OUTPUT, work / REQUEST
-            before = digest(wanted.source.files)
-            asked = {**wanted.request(output), **_exactly(wanted, before)}
+            before = compute_digest(wanted.source.files)
+            asked = {**wanted.build_request(output), **_build_identity(wanted, before)}
             if not _take_over(work, asked, toolbox):
                 write_json(request, asked)
                 toolbox.tell(f"converting {wanted.source.path.name} with {wanted.environment} ...")
@@ -202,7 +202,7 @@ def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None
                 _check_room(work, wanted.source)
                 raise NotConvertibleError(_explain_refusal(wanted, result, work / "tool.log"))
             _check_source(wanted.source, before)
-            record = _record(wanted, result, output, run) | {"source_sha256": before}
+            record = _build_record(wanted, result, output, run) | {"source_sha256": before}
             # A file without a record counts as the user's: the record is written first, and its hash identifies the file.
             write_json(wanted.target.with_name(wanted.target.name + RECORD), record)
             output.replace(wanted.target)
@@ -211,9 +211,9 @@ def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None
     return record
 
 
-def _exactly(wanted: Wanted, source: str) -> dict[str, Any]:
+def _build_identity(wanted: Wanted, source: str) -> dict[str, Any]:
     """Return what distinguishes a request from a similar one: the output path and the content of the inputs. Raises OSError."""
-    samples = digest([wanted.samples]) if wanted.samples else None
+    samples = compute_digest([wanted.samples]) if wanted.samples else None
     return {
         "target": str(wanted.target),
         "environment": wanted.environment,
@@ -234,14 +234,14 @@ def _take_over(work: Path, asked: Mapping[str, object], toolbox: Toolbox) -> boo
             continue
         toolbox.wait_for_earlier(earlier)
         result = read_json(earlier / RESULT)
-        if result.get("ok") and _bring(earlier / OUTPUT, work / OUTPUT):
+        if result.get("ok") and _link_or_copy(earlier / OUTPUT, work / OUTPUT):
             write_json(work / RESULT, result)
             left.unlink(missing_ok=True)  # the next export starts over
             return True
     return False
 
 
-def _bring(source: Path, target: Path) -> bool:
+def _link_or_copy(source: Path, target: Path) -> bool:
     """Link or copy a file; return False if it is gone, since its command is still running and has moved it to its place."""
     try:
         with contextlib.suppress(OSError):  # a file system without links
@@ -256,7 +256,7 @@ def _bring(source: Path, target: Path) -> bool:
 def _check_source(source: Source, before: str) -> None:
     """Raise NotConvertibleError if a model has changed since its conversion began."""
     try:
-        now = digest(source.files)
+        now = compute_digest(source.files)
     except OSError:
         now = ""
     if now != before:
@@ -272,19 +272,19 @@ def _check_room(work: Path, source: Source) -> None:
         os.posix_fallocate(file.fileno(), 0, needed)
 
 
-def _clear(folder: Path, toolbox: Toolbox) -> None:
+def _remove_leftovers(folder: Path, toolbox: Toolbox) -> None:
     """Remove what killed exports left, unless their job still waits or runs."""
     for left in folder.glob(f"{WORK}*"):
-        if age(left) > LEFT_S and not toolbox.earlier(left):
+        if compute_age(left) > LEFT_S and not toolbox.find_earlier(left):
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, Any]:
+def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, Any]:
     known = ("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds")
     return {
         "file": str(wanted.target),
-        "sha256": digest([output]),
-        "replaces": digest([wanted.target]) if wanted.target.exists() else None,
+        "sha256": compute_digest([output]),
+        "replaces": compute_digest([wanted.target]) if wanted.target.exists() else None,
         "bytes": output.stat().st_size,
         "source": str(wanted.source.path),
         "kind": wanted.source.kind,
@@ -311,5 +311,5 @@ def _explain_refusal(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Fi
     return Finding(str(result["code"]), where, what + (f"\ntried: {tried}" if tried else ""), str(result["remedy"]))
 
 
-def _silent(text: str) -> None:  # noqa: ARG001
+def _ignore_step(text: str) -> None:  # noqa: ARG001
     return

@@ -11,17 +11,17 @@ from pathlib import Path
 BLOCK = 1024 * 1024
 
 
-def digest(files: Sequence[Path]) -> str:
+def compute_digest(files: Sequence[Path]) -> str:
     """Return the SHA-256 of a file as ``sha256sum`` prints it; for several files, the SHA-256 of their names and hashes. Raises
     OSError."""
     if len(files) == 1:
-        return sha256(files[0])
+        return compute_sha256(files[0])
     root = os.path.commonpath([path.parent for path in files])
-    hashes = {os.path.relpath(path, root): sha256(path) for path in files}
+    hashes = {os.path.relpath(path, root): compute_sha256(path) for path in files}
     return hashlib.sha256(json.dumps(hashes, sort_keys=True).encode()).hexdigest()
 
 
-def sha256(path: Path) -> str:
+def compute_sha256(path: Path) -> str:
     """Return the SHA-256 of a file. Raises OSError."""
     found = hashlib.sha256()
     with path.open("rb") as file:

@@ -8,7 +8,7 @@ from typing import Any
 
 from slurmtf.job.contract import variables as var
 from slurmtf.runs.mlflow import tracking
-from slurmtf.runs.mlflow.tracking import experiment_id, registry_uri, translate_errors, without_password
+from slurmtf.runs.mlflow.tracking import ensure_experiment, get_registry_uri, hide_passwords, translate_errors
 
 EXPERIMENT = "slurmtf-models"
 ARTIFACTS = "model"
@@ -16,7 +16,7 @@ ARTIFACTS = "model"
 
 def has_registry() -> bool:
     """Return whether MLflow is configured and installed."""
-    return bool(registry_uri()) and tracking.is_installed()
+    return bool(get_registry_uri()) and tracking.is_installed()
 
 
 def register(name: str, version: int, folder: Path, record: Mapping[str, object]) -> dict[str, Any]:
@@ -26,7 +26,7 @@ def register(name: str, version: int, folder: Path, record: Mapping[str, object]
     metrics as well; the tags of MLflow's version name our version. Raises MirrorError.
     """
     remedy = f"correct that, or unset ${var.MLFLOW_TRACKING_URI}; registering it again creates the next version"
-    with translate_errors(registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
+    with translate_errors(get_registry_uri(), f"{name}:{version}", "is registered, but not in MLflow", remedy):
         return _register(name, version, folder, record)
 
 
@@ -34,13 +34,13 @@ def _register(name: str, version: int, folder: Path, record: Mapping[str, Any]) 
     from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
-    client = MlflowClient(registry_uri=registry_uri())
+    client = MlflowClient(registry_uri=get_registry_uri())
     try:
         client.create_registered_model(name)
     except MlflowException as err:
         if err.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    holder = client.create_run(experiment_id(client, EXPERIMENT), run_name=f"{name}-{version}")
+    holder = client.create_run(ensure_experiment(client, EXPERIMENT), run_name=f"{name}-{version}")
     run_id = holder.info.run_id
     for part in ("files", "onnx"):
         if (folder / part).is_dir():
@@ -50,12 +50,16 @@ def _register(name: str, version: int, folder: Path, record: Mapping[str, Any]) 
             client.log_metric(run_id, metric, value)
     client.set_terminated(run_id)
     found = client.create_model_version(
-        name, f"{holder.info.artifact_uri}/{ARTIFACTS}", run_id, tags=_tags(version, record), description=record["description"]
+        name,
+        f"{holder.info.artifact_uri}/{ARTIFACTS}",
+        run_id,
+        tags=_build_tags(version, record),
+        description=record["description"],
     )
-    return {"name": found.name, "version": str(found.version), "run_id": run_id, "registry": without_password(registry_uri())}
+    return {"name": found.name, "version": str(found.version), "run_id": run_id, "registry": hide_passwords(get_registry_uri())}
 
 
-def _tags(version: int, record: Mapping[str, Any]) -> dict[str, str]:
+def _build_tags(version: int, record: Mapping[str, Any]) -> dict[str, str]:
     run = record.get("run") or {}
     own = {"version": str(version), "sha256": record["sha256"], "run": run.get("id", ""), "kind": record["kind"]}
     return {**record["tags"], **record["properties"], **{f"slurmtf.{key}": value for key, value in own.items() if value}}

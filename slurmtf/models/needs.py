@@ -26,19 +26,19 @@ class Needs:
     gpu: bool = False
     packages: tuple[str, ...] = ()
 
-    def flags(self, site: Site) -> dict[str, Any]:
+    def to_flags(self, site: Site) -> dict[str, Any]:
         """Return the resources as flags of sbatch."""
         partition = self.partition or (site.defaults.gpu_partition if self.gpu else None)
-        settings = {**self.settings(), "partition": partition}
+        settings = {**self.to_settings(), "partition": partition}
         found = {flag: settings[name] for flag, name in PARAMETER_OF.items() if settings.get(name) is not None}
-        return {**found, **_of_gpu(site)} if self.gpu else found
+        return {**found, **_build_gpu_flags(site)} if self.gpu else found
 
-    def settings(self) -> dict[str, Any]:
+    def to_settings(self) -> dict[str, Any]:
         """Return the resources as settings of an estimator."""
         return {"cpus_per_task": self.cpus, "memory": self.memory, "time": self.time_limit, "partition": self.partition,
                 "account": self.account, "use_gpu": self.gpu}  # fmt: skip
 
-    def environment(self, engine: str, default: str) -> str:
+    def choose_environment(self, engine: str, default: str) -> str:
         """Return the tool environment for an engine. Raises InputError if none supports GPUs."""
         if not self.gpu:
             return default
@@ -48,7 +48,7 @@ class Needs:
         return SCORING_GPU if default == SCORING else default
 
 
-def _of_gpu(site: Site) -> dict[str, Any]:
+def _build_gpu_flags(site: Site) -> dict[str, Any]:
     one = Resources(1, 1, 1, gpus_per_node=1, gpu_type=site.gpu.type)
     found: dict[str, Any] = dict(REQUESTS[site.gpu.request](one))
     if site.gpu.constraint:

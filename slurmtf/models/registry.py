@@ -26,18 +26,18 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from slurmtf.errors import InputError, SlurmtfError, suggest
-from slurmtf.files import expand, make_private, read_json, write_json, writing
+from slurmtf.files import convert_write_errors, expand, make_private, read_json, write_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.models import mirror
-from slurmtf.models.exporting import RECORD, record_of
-from slurmtf.models.hashes import digest, sha256
-from slurmtf.models.sources import choose, source_at
+from slurmtf.models.exporting import RECORD, read_record
+from slurmtf.models.hashes import compute_digest, compute_sha256
+from slurmtf.models.sources import choose_source, find_source
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.status import look
 from slurmtf.runs.workspaces.tags import normalize
-from slurmtf.runs.workspaces.workspace import known_workspaces
-from slurmtf.trusted import check_shared, own_folder
+from slurmtf.runs.workspaces.workspace import list_workspaces
+from slurmtf.trusted import check_shared, locate_own_folder
 
 Models: TypeAlias = "list[Model]"
 Names: TypeAlias = "list[str]"
@@ -59,14 +59,14 @@ class ModelChangedError(SlurmtfError):
     """The files of a model are not the registered ones."""
 
 
-def registry_of(workspace: str | Path | None = None) -> Path:
+def locate_registry(workspace: str | Path | None = None) -> Path:
     """Return the folder of the registry: ``$SLURMTF_MODELS``, else next to the runs of the workspace.
 
     Raises WorkspaceError if another user could have written to it.
     """
     given = os.environ.get(VARIABLE)
     if not given:
-        return own_folder(known_workspaces(workspace)[0], FOLDER)
+        return locate_own_folder(list_workspaces(workspace)[0], FOLDER)
     root = expand(given, FOLDER)
     check_shared(root, f"set ${VARIABLE} to a folder of yours")
     return root
@@ -101,13 +101,13 @@ class Model:
         path = Path(model_path).expanduser().resolve()
         if not path.exists():
             raise InputError(Finding("no-model", str(model_path), "does not exist", "pass the path of a file or folder"))
-        place = Path(registry_of(workspace or (run.folder.parents[1] if run else None)), _check_name(model_name))
+        place = Path(locate_registry(workspace or (run.folder.parents[1] if run else None)), _check_name(model_name))
         marks = {"tags": normalize(tags), "properties": normalize(properties, "properties")}
         own = {"name": model_name, **marks, "description": description}
-        with writing(place, ANOTHER_REGISTRY):
+        with convert_write_errors(place, ANOTHER_REGISTRY):
             staging = make_private(place / f"{STAGING}{uuid.uuid4().hex}")
             try:
-                _fill(staging, path, {**own, "id": staging.name, **_origin(path, run)}, run)
+                _fill(staging, path, {**own, "id": staging.name, **_build_origin(path, run)}, run)
                 version = _publish(staging, place)
             finally:
                 shutil.rmtree(staging, ignore_errors=True)
@@ -119,15 +119,15 @@ class Model:
     @classmethod
     def get(cls, name: str, version: int | None = None, *, workspace: str | Path | None = None) -> Model:
         """Return a version of a model, by default the newest. Raises ModelNotFoundError."""
-        root = registry_of(workspace)
-        found = _versions(root / name) if NAME.fullmatch(name) else []
+        root = locate_registry(workspace)
+        found = _list_versions(root / name) if NAME.fullmatch(name) else []
         wanted = [model for model in found if version in (None, model.version)]
         if wanted:
             return wanted[-1]
         if found:
             there = ", ".join(str(model.version) for model in found)
             raise ModelNotFoundError(Finding("no-version", f"{name}:{version}", f"there is none; there are {there}"))
-        hint = suggest(name, _names(root)) or "'slurmtf models ls' lists them"
+        hint = suggest(name, _list_names(root)) or "'slurmtf models ls' lists them"
         raise ModelNotFoundError(Finding("unknown-model", name, f"there is no such model in {root}", hint))
 
     @classmethod
@@ -148,10 +148,10 @@ class Model:
         workspace: str | Path | None = None,
     ) -> Models:
         """Return the models, by name and version; ``latest``: only the newest of each name. A tag of None matches any value."""
-        root = registry_of(workspace)
-        of_names = [_versions(root / one) for one in _names(root) if name in (None, one)]
+        root = locate_registry(workspace)
+        of_names = [_list_versions(root / one) for one in _list_names(root) if name in (None, one)]
         found = [model for versions in of_names for model in (versions[-1:] if latest else versions)]
-        return [model for model in found if all(_has(model, *tag) for tag in (tags or {}).items())]
+        return [model for model in found if all(_has_tag(model, *tag) for tag in (tags or {}).items())]
 
     @property
     def tags(self) -> dict[str, str]:
@@ -176,7 +176,7 @@ class Model:
 
     def find_changed(self) -> Names:
         """Return the files that are not as registered: their content differs, or they are gone."""
-        return [name for name, known in self.record["files"].items() if _hash_of(self.folder / name) != known["sha256"]]
+        return [name for name, known in self.record["files"].items() if _compute_hash(self.folder / name) != known["sha256"]]
 
     def check(self) -> None:
         """Raise ModelChangedError if a file is not as registered."""
@@ -201,7 +201,7 @@ class Model:
                     "target-exists", str(taken[0]), "is there", "name another folder, or replace it: --exist-ok, exist_ok=True"
                 )
             )
-        with writing(target, "another folder"):
+        with convert_write_errors(target, "another folder"):
             target.mkdir(parents=True, exist_ok=True)
             for one in sources:
                 _copy_whole(one, target / one.name)
@@ -209,7 +209,7 @@ class Model:
 
     def delete(self) -> None:
         """Delete this version. Its number is not reused."""
-        with writing(self.folder, ANOTHER_REGISTRY):
+        with convert_write_errors(self.folder, ANOTHER_REGISTRY):
             write_json(self.folder / "deleted.json", {"by": getpass.getuser(), "time": time.time()})
             for part in ("files", "onnx"):
                 shutil.rmtree(self.folder / part, ignore_errors=True)
@@ -223,7 +223,7 @@ def register(run: RunFolder, model_name: str, model_path: str | None = None, **f
     """Register a model of a run: ``model_path`` in its folder or its outputs, by default the only one in its outputs."""
     outputs = Path(run.layout.outputs)
     if model_path is None:
-        return Model.register(choose(outputs).path, model_name, run=run, **facts)
+        return Model.register(choose_source(outputs).path, model_name, run=run, **facts)
     places = [run.folder / model_path, outputs / model_path]
     found = next((path for path in places if path.exists() and run.folder in path.resolve().parents), None)
     if found is None:
@@ -232,7 +232,7 @@ def register(run: RunFolder, model_name: str, model_path: str | None = None, **f
     return Model.register(found, model_name, run=run, **facts)
 
 
-def _has(model: Model, name: str, value: str | None) -> bool:
+def _has_tag(model: Model, name: str, value: str | None) -> bool:
     return name in model.tags and value in (None, model.tags[name])
 
 
@@ -243,17 +243,17 @@ def _check_name(name: str) -> str:
     return name
 
 
-def _names(root: Path) -> list[str]:
+def _list_names(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir() if NAME.fullmatch(path.name)) if root.is_dir() else []
 
 
-def _versions(place: Path) -> list[Model]:
+def _list_versions(place: Path) -> list[Model]:
     """Return the existing versions of a model, without those that can't be read."""
     numbers = sorted(int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name)) if place.is_dir() else []
-    return [model for number in numbers if (model := _open(place, number))]
+    return [model for number in numbers if (model := _load_version(place, number))]
 
 
-def _open(place: Path, number: int) -> Model | None:
+def _load_version(place: Path, number: int) -> Model | None:
     folder = place / str(number)
     try:
         record = read_json(folder / "model.json")
@@ -263,8 +263,8 @@ def _open(place: Path, number: int) -> Model | None:
     return Model(place.name, number, folder, record) if known and not (folder / "deleted.json").exists() else None
 
 
-def _origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
-    source = source_at(path)
+def _build_origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
+    source = find_source(path)
     kind = source.kind if source else "onnx" if path.suffix == ".onnx" else "folder" if path.is_dir() else "file"
     own = {"kind": kind, "source": str(path), "created": time.time(), "user": getpass.getuser()}
     if run is None:
@@ -274,11 +274,11 @@ def _origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
         **own,
         "run": {"id": run.id, "experiment": run.experiment, "folder": str(run.folder), "snapshot": snapshot.get("id")},
         "git": (run.receipt.get("source") or {}).get("git"),
-        "metrics": _metrics(run),
+        "metrics": _read_last_metrics(run),
     }
 
 
-def _metrics(run: RunFolder) -> dict[str, Any]:
+def _read_last_metrics(run: RunFolder) -> dict[str, Any]:
     """Return the last value of each of the run's metrics."""
     found = run.get_metrics()
     values = {name: value[-1] if isinstance(value, list) and value else value for name, value in found.items()}
@@ -289,19 +289,19 @@ def _fill(staging: Path, path: Path, record: Mapping[str, object], run: RunFolde
     """Write a model's files into a folder, and its record last."""
     link = run is not None and _has_ended(run)  # a running job would write into linked files
     files = make_private(staging / "files")
-    source = source_at(path)
+    source = find_source(path)
     members = source.files if source and not path.is_dir() else [path]
     for one in members:
-        _bring(one, files / one.name, link)
-    twin = _twin(path)
+        _link_or_copy(one, files / one.name, link)
+    twin = _find_onnx_twin(path)
     if twin:
         onnx = make_private(staging / "onnx")
-        _bring(twin, onnx / twin.name, link)
-        _bring(twin.with_name(twin.name + RECORD), onnx / (twin.name + RECORD), False)
-    known = record_of(twin) if twin else record_of(path) if path.suffix == ".onnx" else {}
+        _link_or_copy(twin, onnx / twin.name, link)
+        _link_or_copy(twin.with_name(twin.name + RECORD), onnx / (twin.name + RECORD), False)
+    known = read_record(twin) if twin else read_record(path) if path.suffix == ".onnx" else {}
     held = sorted(one for one in staging.rglob("*") if one.is_file())
-    hashes = {str(one.relative_to(staging)): {"bytes": one.stat().st_size, "sha256": sha256(one)} for one in held}
-    kept = {"path": path.name, "files": hashes, "sha256": digest([one for one in held if files in one.parents])}
+    hashes = {str(one.relative_to(staging)): {"bytes": one.stat().st_size, "sha256": compute_sha256(one)} for one in held}
+    kept = {"path": path.name, "files": hashes, "sha256": compute_digest([one for one in held if files in one.parents])}
     write_json(staging / "model.json", {"schema": 1, **record, **kept, "onnx": {**known, "file": twin.name if twin else None}})
 
 
@@ -310,22 +310,22 @@ def _has_ended(run: RunFolder) -> bool:
     return seen.state.status.final
 
 
-def _twin(path: Path) -> Path | None:
+def _find_onnx_twin(path: Path) -> Path | None:
     """Return the ONNX file next to a model, if it was exported from the model as it is now."""
-    source = source_at(path)
+    source = find_source(path)
     if source is None:
         return None
-    mine = digest(source.files)
-    beside = (one for one in sorted(path.parent.glob("*.onnx")) if record_of(one).get("source_sha256") == mine)
+    mine = compute_digest(source.files)
+    beside = (one for one in sorted(path.parent.glob("*.onnx")) if read_record(one).get("source_sha256") == mine)
     return next(beside, None)
 
 
-def _bring(source: Path, target: Path, link: bool) -> None:
+def _link_or_copy(source: Path, target: Path, link: bool) -> None:
     """Link a file or the files of a folder if possible; otherwise copy them, private."""
     if source.is_dir():
         make_private(target)
         for one in source.iterdir():
-            _bring(one, target / one.name, link)
+            _link_or_copy(one, target / one.name, link)
         return
     if link and not source.is_symlink():
         try:
@@ -344,32 +344,32 @@ def _publish(staging: Path, place: Path) -> int:
     failed (its answer was lost): the record shows it.
     """
     while True:
-        version = max(_numbers(place), default=0) + 1
+        version = max(_iterate_version_numbers(place), default=0) + 1
         target = place / str(version)
         try:
             staging.rename(target)
             return version
         except OSError as err:
-            if not staging.exists() and _id_of(target) == staging.name:
+            if not staging.exists() and _read_id(target) == staging.name:
                 return version
             if err.errno not in TAKEN:
                 raise
 
 
-def _numbers(place: Path) -> Iterator[int]:
+def _iterate_version_numbers(place: Path) -> Iterator[int]:
     yield from (int(path.name) for path in place.iterdir() if NUMBER.fullmatch(path.name))
 
 
-def _id_of(folder: Path) -> str:
+def _read_id(folder: Path) -> str:
     try:
         return str(json.loads((folder / "model.json").read_text(encoding="utf-8"))["id"])
     except (OSError, ValueError, LookupError):
         return ""
 
 
-def _hash_of(path: Path) -> str:
+def _compute_hash(path: Path) -> str:
     try:
-        return sha256(path)
+        return compute_sha256(path)
     except OSError:
         return ""
 
@@ -378,7 +378,7 @@ def _copy_whole(source: Path, target: Path) -> None:
     """Copy a file or folder under a temporary name, then rename it."""
     partial = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
     try:
-        _bring(source, partial, False)
+        _link_or_copy(source, partial, False)
         if target.is_dir():
             shutil.rmtree(target)
         partial.rename(target)

@@ -13,19 +13,19 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.environments.building import Tell
-from slurmtf.environments.store import store_of
+from slurmtf.environments.store import resolve_store
 from slurmtf.environments.tools import SCORING
 from slurmtf.errors import InputError, SlurmtfError
-from slurmtf.files import load_json, make_private, read_json, write_json, write_private, writing
+from slurmtf.files import convert_write_errors, load_json, make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
-from slurmtf.models.hashes import sha256
+from slurmtf.models.hashes import compute_sha256
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scripts import check_script
-from slurmtf.models.sources import source_at, tool_for
-from slurmtf.runs.workspaces.workspace import workspace_of
+from slurmtf.models.sources import choose_tool_environment, find_source
+from slurmtf.runs.workspaces.workspace import resolve_workspace
 from slurmtf.sites import resolve_target
-from slurmtf.spelling import count
+from slurmtf.spelling import format_count
 from slurmtf.submit.tools import Ended, Toolbox
 
 TELL_S = 5.0
@@ -72,7 +72,7 @@ class Scorer:
     @property
     def hashes(self) -> dict[str, str]:
         """Return the hash of each file, to be compared when the model is loaded. Raises OSError."""
-        return {str(path): sha256(path) for path in self.files}
+        return {str(path): compute_sha256(path) for path in self.files}
 
 
 def score(
@@ -109,33 +109,33 @@ def score(
     needs = Needs(cpus, memory, time_limit, partition, account, gpu, tuple(packages))
     if script is not None:
         check_script(script)
-    scorer = scorer_of(model, environment, workspace, needs)
-    files = files_of(inputs)
-    tell = tell or _silent
-    toolbox = Toolbox(found, store_of(found, workspace_of(found.storage.workspace, workspace)), tell)
+    scorer = choose_scorer(model, environment, workspace, needs)
+    files = find_files(inputs)
+    tell = tell or _ignore_step
+    toolbox = Toolbox(found, resolve_store(found, resolve_workspace(found.storage.workspace, workspace)), tell)
     folder = _check_folder(Path(output or f"scores-{re.sub('[^A-Za-z0-9._-]', '-', scorer.name)}").resolve())
-    python = toolbox.python(scorer.environment, more=needs.packages)
-    with writing(folder, ANOTHER_FOLDER):
+    python = toolbox.provide_python(scorer.environment, more=needs.packages)
+    with convert_write_errors(folder, ANOTHER_FOLDER):
         make_private(folder / "shards")
-        plan = _plan(scorer, files, folder, script, batch, rejects) | {"gpu": gpu, "packages": sorted(packages)}
+        plan = _build_plan(scorer, files, folder, script, batch, rejects) | {"gpu": gpu, "packages": sorted(packages)}
         toolbox.wait_for_earlier(folder)
         counted = _count_rows(toolbox, python, plan, folder, shards)
         began = time.monotonic()
-        todo = [shard for shard in range(counted["shards"]) if not _done(folder, shard)]
+        todo = [shard for shard in range(counted["shards"]) if not _is_done(folder, shard)]
         if todo:
-            rows = f"{count(sum(counted['counts']), 'row')} in {count(len(files), 'file')}"
-            tell(f"{len(todo)} of {count(counted['shards'], 'shard')} to score, {rows}")
+            rows = f"{format_count(sum(counted['counts']), 'row')} in {format_count(len(files), 'file')}"
+            tell(f"{len(todo)} of {format_count(counted['shards'], 'shard')} to score, {rows}")
             write_json_list(folder / "todo.json", todo)
-            _forget(folder, todo)
+            _remove_progress(folder, todo)
             words = ["score", str(folder / PLAN), str(folder / "todo.json")]
             tick = _Progress(folder, counted, tell)
-            ends = toolbox.run_each(python, words, folder, "score", len(todo), needs.flags(found), tick)
+            ends = toolbox.run_each(python, words, folder, "score", len(todo), needs.to_flags(found), tick)
             _check_done(folder, counted, dict(zip(todo, ends, strict=True)))
         toolbox.run(python, ["merge", str(folder / PLAN)], folder, "score")
-    return _summary(folder, counted, time.monotonic() - began)
+    return _build_summary(folder, counted, time.monotonic() - began)
 
 
-def scorer_of(
+def choose_scorer(
     model: str | Path | Model, environment: str | None, workspace: str | Path | None, needs: Needs = ANYTHING
 ) -> Scorer:
     """Return the scorer of a model: of a registered one its ONNX file if it has one; of a path the path itself.
@@ -151,16 +151,16 @@ def scorer_of(
         path = Path(model).resolve()
         name = path.stem
     if path.suffix == ".onnx":
-        return Scorer(path, "onnx", "onnx", needs.environment("onnx", environment or SCORING), (path,), name=name)
-    source = source_at(path)
+        return Scorer(path, "onnx", "onnx", needs.choose_environment("onnx", environment or SCORING), (path,), name=name)
+    source = find_source(path)
     if source is None or source.kind == "checkpoint":
         what, remedy = "can't be run for scores", "export it first: slurmtf export"
         raise InputError(Finding("no-scorer", str(path), what, remedy))
-    chosen = needs.environment("tensorflow", environment or tool_for(source, {}))
+    chosen = needs.choose_environment("tensorflow", environment or choose_tool_environment(source, {}))
     return Scorer(path, "tensorflow", source.kind, chosen, tuple(source.files), source.weights, name)
 
 
-def files_of(inputs: Sequence[str]) -> list[Path]:
+def find_files(inputs: Sequence[str]) -> list[Path]:
     """Return the files that paths and patterns match, each once, by path. Raises InputError if one matches none."""
     found: dict[Path, None] = {}
     for pattern in inputs:
@@ -184,7 +184,7 @@ def _check_folder(folder: Path) -> Path:
     return folder
 
 
-def _plan(
+def _build_plan(
     scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
 ) -> dict[str, Any]:
     """Return everything that affects the scores, which excludes the number of shards."""
@@ -242,11 +242,11 @@ def write_json_list(path: Path, values: Sequence[int]) -> None:
     write_private(path, json.dumps(values) + "\n")
 
 
-def _done(folder: Path, shard: int) -> bool:
+def _is_done(folder: Path, shard: int) -> bool:
     return (folder / "shards" / f"{shard:05d}.json").is_file()
 
 
-def _forget(folder: Path, shards: Sequence[int]) -> None:
+def _remove_progress(folder: Path, shards: Sequence[int]) -> None:
     """Remove the progress of shards that start over."""
     for shard in shards:
         (folder / "shards" / f"{shard:05d}.at").unlink(missing_ok=True)
@@ -254,22 +254,24 @@ def _forget(folder: Path, shards: Sequence[int]) -> None:
 
 def _check_done(folder: Path, plan: Mapping[str, Any], ends: Mapping[int, Ended]) -> None:
     """Raise ScoringFailedError unless every shard is done."""
-    missing = [shard for shard in range(plan["shards"]) if not _done(folder, shard)]
+    missing = [shard for shard in range(plan["shards"]) if not _is_done(folder, shard)]
     if not missing:
         return
     done = f"{plan['shards'] - len(missing)} of {plan['shards']} shards are done; the same command again scores the others"
     why: dict[Finding, list[int]] = {}
     for shard in missing:
-        why.setdefault(_failure(folder, shard, ends[shard]), []).append(shard)
-    raise ScoringFailedError(*(_of_shards(finding, shards, ends[shards[0]].log, done) for finding, shards in why.items()))
+        why.setdefault(_describe_failure(folder, shard, ends[shard]), []).append(shard)
+    raise ScoringFailedError(
+        *(_describe_failed_shards(finding, shards, ends[shards[0]].log, done) for finding, shards in why.items())
+    )
 
 
-def _failure(folder: Path, shard: int, end: Ended) -> Finding:
+def _describe_failure(folder: Path, shard: int, end: Ended) -> Finding:
     """Return why a shard is not done."""
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:
         how = f" ({end.how})" if end.how else ""
-        return Finding("shard-failed", "", f"ended before it was complete{how}{_log_tail(end.log)}")
+        return Finding("shard-failed", "", f"ended before it was complete{how}{_format_log_end(end.log)}")
     if facts.get("script"):
         return Finding("bad-script", facts["script"], facts["why"], HINTS.get(facts["kind"], CORRECTED))
     if facts["row"] < 0:
@@ -278,7 +280,7 @@ def _failure(folder: Path, shard: int, end: Ended) -> Finding:
     return Finding("bad-row", where, facts["why"], "correct it, or pass --rejects to go on without such rows")
 
 
-def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) -> Finding:
+def _describe_failed_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) -> Finding:
     """Return a finding for some shards, with their numbers and the overall progress."""
     if finding.code == "bad-script":
         return replace(finding, remedy=f"{finding.remedy}the log: {log}")
@@ -289,13 +291,13 @@ def _of_shards(finding: Finding, shards: Sequence[int], log: Path, done: str) ->
     return replace(finding, where=where, remedy=f"{finding.remedy}{whose}: {log}; {done}")
 
 
-def _log_tail(log: Path) -> str:
+def _format_log_end(log: Path) -> str:
     """Return the end of a log."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.is_file() else []
     return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"
 
 
-def _summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _build_summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str, Any]:
     if not (folder / RESULT).is_file():
         raise SlurmtfError(
             Finding("scoring-failed", str(folder), "the shards could not be merged", f"see {folder / 'tool.log'}")
@@ -323,14 +325,14 @@ class _Progress:
     def __init__(self, folder: Path, plan: Mapping[str, Any], tell: Tell) -> None:
         self._folder, self._shards, self._total, self._tell = folder, plan["shards"], sum(plan["counts"]), tell
         self._began = self._told = time.monotonic()
-        self._first = self._known = progress(folder, self._shards)
+        self._first = self._known = read_progress(folder, self._shards)
 
     def __call__(self) -> None:
         now = time.monotonic()
         if now - self._told < TELL_S:
             return
         before, self._told = self._told, now
-        known = progress(self._folder, self._shards)
+        known = read_progress(self._folder, self._shards)
         if known == self._known:
             return
         if self._known == self._first:
@@ -340,13 +342,13 @@ class _Progress:
         self._tell(f"{done} of {self._shards} shards, {rows} of {self._total} rows, {rate:.0f} rows a second ...")
 
 
-def progress(folder: Path, shards: int) -> tuple[int, int]:
+def read_progress(folder: Path, shards: int) -> tuple[int, int]:
     """Return how many shards are done, and how many rows, including those of unfinished shards."""
-    known = [_known(folder / "shards" / f"{shard:05d}") for shard in range(shards)]
+    known = [_read_shard_progress(folder / "shards" / f"{shard:05d}") for shard in range(shards)]
     return sum(done for done, _ in known), sum(rows for _, rows in known)
 
 
-def _known(place: Path) -> tuple[bool, int]:
+def _read_shard_progress(place: Path) -> tuple[bool, int]:
     for end in (".json", ".at"):
         try:
             return end == ".json", int(load_json(place.with_suffix(end))["rows"])
@@ -355,5 +357,5 @@ def _known(place: Path) -> tuple[bool, int]:
     return False, 0
 
 
-def _silent(text: str) -> None:  # noqa: ARG001
+def _ignore_step(text: str) -> None:  # noqa: ARG001
     return

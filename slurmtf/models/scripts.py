@@ -36,12 +36,12 @@ def check_script(path: str | Path) -> None:
     file = Path(path)
     if not file.is_file():
         raise InputError(Finding("no-script", "script", f"{path} does not exist", "pass a file with init() and run(data)"))
-    found = findings_in(file.read_bytes(), str(path))
+    found = check_script_text(file.read_bytes(), str(path))
     if found:
         raise InputError(*found)
 
 
-def findings_in(text: bytes, name: str) -> list[Finding]:
+def check_script_text(text: bytes, name: str) -> list[Finding]:
     """Return the findings about the text of a score script; ``name`` is its name in messages."""
     try:
         with warnings.catch_warnings():
@@ -53,10 +53,10 @@ def findings_in(text: bytes, name: str) -> list[Finding]:
             Finding("bad-script", f"{name}:{line}", f"is not Python {PYTHON}: {getattr(err, 'msg', err)}", "correct that line")
         ]
     defined = _find_defined(tree)
-    return [Finding("bad-script", *one, REMEDY) for called in TAKES for one in _wrong(defined, called, name)]
+    return [Finding("bad-script", *one, REMEDY) for called in TAKES for one in _find_errors(defined, called, name)]
 
 
-def _wrong(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]]:
+def _find_errors(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield line and text of each error of one of the functions."""
     function = defined.functions.get(called)
     if function is None:
@@ -66,11 +66,11 @@ def _wrong(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]
     where = f"{name}:{function.lineno}"
     if isinstance(function, ast.AsyncFunctionDef):
         yield where, f"{called} is async, and is called as {CALLS[called]}"
-    elif not function.decorator_list and not takes(function.args, TAKES[called]):
+    elif not function.decorator_list and not can_take(function.args, TAKES[called]):
         yield where, f"{called}({ast.unparse(function.args)}) can't be called as {CALLS[called]}"
 
 
-def takes(arguments: ast.arguments, number: int) -> bool:
+def can_take(arguments: ast.arguments, number: int) -> bool:
     """Return whether a function can be called with so many positional arguments."""
     positional = len(arguments.posonlyargs) + len(arguments.args)
     needed = positional - len(arguments.defaults)
@@ -80,8 +80,8 @@ def takes(arguments: ast.arguments, number: int) -> bool:
 
 def _find_defined(tree: ast.Module) -> Defined:
     functions, names = dict[str, Function](), set[str]()
-    for node in _top(tree):
-        bound = _bound(node)
+    for node in _walk_top_level(tree):
+        bound = _get_bound_name(node)
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and bound not in functions:
             functions[bound] = node
         elif bound:
@@ -93,7 +93,7 @@ def _find_defined(tree: ast.Module) -> Defined:
     return Defined(kept, names, unseen or "*" in names or "__getattr__" in functions)
 
 
-def _bound(node: ast.AST) -> str:
+def _get_bound_name(node: ast.AST) -> str:
     """Return the name that a node binds; empty if it binds none."""
     if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
         return node.name
@@ -102,9 +102,9 @@ def _bound(node: ast.AST) -> str:
     return node.id if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) else ""
 
 
-def _top(tree: ast.AST) -> Iterator[ast.AST]:
+def _walk_top_level(tree: ast.AST) -> Iterator[ast.AST]:
     """Yield the nodes at a module's top level, including branches and loops, but not the bodies of functions and classes."""
     for node in ast.iter_child_nodes(tree):
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            yield from _top(node)
+            yield from _walk_top_level(node)

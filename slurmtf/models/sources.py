@@ -45,12 +45,12 @@ class Source:
         return [self.path, *([self.weights] if self.weights else [])]
 
 
-def source_at(path: Path) -> Source | None:
+def find_source(path: Path) -> Source | None:
     """Return the model at a path; None if there is none."""
     if path.is_dir():
         return Source(path, "saved-model") if (path / "saved_model.pb").is_file() else None
     if path.suffix == ".json":
-        weights = _weights_of(path)
+        weights = _find_weights(path)
         return Source(path, "json", weights) if weights else None
     kind = KINDS.get(path.suffix)
     if kind is None or not path.is_file() or _is_weights(path):
@@ -58,7 +58,7 @@ def source_at(path: Path) -> Source | None:
     return Source(path, kind)
 
 
-def _weights_of(path: Path) -> Path | None:
+def _find_weights(path: Path) -> Path | None:
     """Return the weights next to a model's JSON: those with its name, else the only ones."""
     if b"class_name" not in path.read_bytes()[:HEAD_BYTES]:
         return None
@@ -77,31 +77,31 @@ def _is_weights(path: Path) -> bool:
         return named and b"model_config" not in file.read(HEAD_BYTES)
 
 
-def sources_in(folder: Path) -> list[Source]:
+def list_sources(folder: Path) -> list[Source]:
     """Return the models in a folder and below it, by name; the folders of a SavedModel are not searched."""
-    return sorted(_find(folder), key=lambda one: str(one.path))
+    return sorted(_iterate_sources(folder), key=lambda one: str(one.path))
 
 
-def _find(folder: Path) -> Iterator[Source]:
+def _iterate_sources(folder: Path) -> Iterator[Source]:
     for place, folders, files in os.walk(folder):
-        of_folders = {name: source_at(Path(place, name)) for name in folders if not name.startswith(".")}
+        of_folders = {name: find_source(Path(place, name)) for name in folders if not name.startswith(".")}
         yield from filter(None, of_folders.values())
         folders[:] = [name for name, found in of_folders.items() if found is None and name not in SKIPPED]
-        yield from filter(None, (source_at(Path(place, name)) for name in files if not name.startswith(".")))
+        yield from filter(None, (find_source(Path(place, name)) for name in files if not name.startswith(".")))
 
 
-def choose(folder: Path, name: str | None = None) -> Source:
+def choose_source(folder: Path, name: str | None = None) -> Source:
     """Return the only model in a folder, or the one with a name (relative path, file name or stem). Raises InputError, which
     lists them, unless there is exactly one."""
-    own = source_at(folder)
-    found = [own] if own else sources_in(folder) if folder.is_dir() else []
+    own = find_source(folder)
+    found = [own] if own else list_sources(folder) if folder.is_dir() else []
     names = {str(one.path.relative_to(folder)): one for one in found}
     if name is not None:
         found = [one for path, one in names.items() if name in (path, one.path.name, one.stem)]
     if len(found) == 1:
         return found[0]
     if not names:
-        what = "; ".join(("holds no model: " + FORMS, *_halves(folder)))
+        what = "; ".join(("holds no model: " + FORMS, *_find_halves(folder)))
         raise InputError(
             Finding("no-model", str(folder), what, "save one to outputs/, for example model.export('outputs/model')")
         )
@@ -109,7 +109,7 @@ def choose(folder: Path, name: str | None = None) -> Source:
     raise InputError(Finding("several-models", str(folder), f"{what}: {', '.join(names)}", "name one of them with --model"))
 
 
-def _halves(folder: Path) -> Iterator[str]:
+def _find_halves(folder: Path) -> Iterator[str]:
     """Report what is missing if a file is only half of a model."""
     for path in [folder] if folder.is_file() else sorted(folder.rglob("*")):
         if path.suffix == ".json" and path.is_file() and b"class_name" in path.read_bytes()[:HEAD_BYTES]:
@@ -118,29 +118,29 @@ def _halves(folder: Path) -> Iterator[str]:
             yield f"{path.name} holds only weights, not the model"
 
 
-def tool_for(source: Source, packages: Mapping[str, str]) -> str:
+def choose_tool_environment(source: Source, packages: Mapping[str, str]) -> str:
     """Return the tool environment for a model: by its files, else by the packages of its run, else the newest."""
-    return tool_of(keras_of(source), tensorflow_of(source), packages)
+    return choose_by_versions(read_keras_version(source), read_tensorflow_version(source), packages)
 
 
-def tool_of(keras: str, tensorflow: str, packages: Mapping[str, str]) -> str:
+def choose_by_versions(keras: str, tensorflow: str, packages: Mapping[str, str]) -> str:
     """Return the tool environment by the versions of Keras and TensorFlow that a file names (empty: none), and those of a
     run's packages.
 
     Keras decides for files that only Keras reads; graphs are read by TensorFlow, which reads those of older versions.
     """
     if keras:
-        return KERAS_2 if numbers(keras) < (3,) else NEWEST
+        return KERAS_2 if parse_version(keras) < (3,) else NEWEST
     installed = next((packages[name] for name in packages if re.fullmatch(r"tensorflow(_cpu|_gpu|_rocm)?", name)), "")
     known = tensorflow or installed
-    return KERAS_2 if known and numbers(known) <= (*LAST_OF_KERAS_2, 999) else NEWEST
+    return KERAS_2 if known and parse_version(known) <= (*LAST_OF_KERAS_2, 999) else NEWEST
 
 
-def numbers(version: str) -> tuple[int, ...]:
+def parse_version(version: str) -> tuple[int, ...]:
     return tuple(map(int, re.findall(r"\d+", version)[:3]))
 
 
-def keras_of(source: Source) -> str:
+def read_keras_version(source: Source) -> str:
     """Return the version of Keras that a Keras file names; empty if it names none."""
     try:
         if source.kind == "keras":
@@ -149,13 +149,13 @@ def keras_of(source: Source) -> str:
         if source.kind == "json":
             return str(json.loads(source.path.read_text(encoding="utf-8"))["keras_version"])
         if source.kind == "h5":
-            return _in_h5(source.path)
+            return _read_h5_version(source.path)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile):
         pass
     return ""
 
 
-def tensorflow_of(source: Source) -> str:
+def read_tensorflow_version(source: Source) -> str:
     """Return the version of TensorFlow that wrote a graph, a SavedModel's or a checkpoint's; empty if it names none.
 
     It is a field of ``MetaInfoDef`` (tensorflow/core/protobuf/meta_graph.proto: ``tensorflow_version = 5``), which stands
@@ -170,7 +170,7 @@ def tensorflow_of(source: Source) -> str:
     return next((one[2].decode() for one in found if ord(one[1]) == len(one[2])), "")
 
 
-def _in_h5(path: Path) -> str:
+def _read_h5_version(path: Path) -> str:
     """Return the version in an HDF5 file's head: a text of its own that follows the attribute's name, wherever HDF5 puts it."""
     with path.open("rb") as file:
         head = file.read(HEAD_BYTES)

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from slurmtf.environments import Software, check
-from slurmtf.environments.missing import find_missing
+from slurmtf.environments.missing import check_missing_imports
 from slurmtf.estimator import Estimator
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.job.contract.served import AZUREML, is_served
@@ -40,34 +40,34 @@ KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
 
 
-def legacy_keras_findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
+def check_legacy_keras(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Check that legacy_keras can work: without the package tf_keras, tf.keras can't be imported at all."""
-    tensorflow = check.tensorflow_version(software)
+    tensorflow = check.get_tensorflow_release(software)
     if not estimator.legacy_keras or tensorflow is None:
         return
     if tensorflow < KERAS_3:
         what = f"TensorFlow {'.'.join(map(str, tensorflow))} has Keras 2 already"
         yield Finding("legacy-keras", "legacy_keras", what, "leave `legacy_keras` out")
     elif "tf_keras" not in software.packages and not software.is_to_build:
-        yield _without_tf_keras(software)
+        yield _describe_missing_tf_keras(software)
 
 
-def _without_tf_keras(software: Software) -> Finding:
-    what = f"needs the package tf_keras, which is not in {check.home(software)}"
-    install = f"install it there: pip install --no-deps tf-keras=={check.tensorflow_of(software)}"
+def _describe_missing_tf_keras(software: Software) -> Finding:
+    what = f"needs the package tf_keras, which is not in {check.describe_location(software)}"
+    install = f"install it there: pip install --no-deps tf-keras=={check.get_tensorflow_version(software)}"
     return Finding("legacy-keras", "legacy_keras", what, "add `pip_packages[]=tf-keras`" if software.spec else install)
 
 
-def software_findings(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def check_software(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Check that the script can start: what it certainly imports is installed, and its Horovod matches its TensorFlow."""
     if script.relative and "relative-import" not in estimator.silence:
-        yield _relative_import(estimator, script)
-    yield from _lacking(estimator, script, software)
+        yield _describe_relative_import(estimator, script)
+    yield from _check_vital_imports(estimator, script, software)
     if script.imports_any("horovod") and "horovod-build" not in estimator.silence:
-        yield from filter(None, [check.foreign_horovod(software)])
+        yield from filter(None, [check.check_horovod_build(software)])
 
 
-def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
+def _describe_relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     """Report relative imports that Python will reject: ``from . import x`` in a file that is not run as a module of its
     package, and ``from .. import x`` in one whose package is not inside another."""
     source = Path(estimator.source_directory)
@@ -83,55 +83,57 @@ def _relative_import(estimator: Estimator, script: ScriptFacts) -> Finding:
     return Finding("relative-import", f"{estimator.script}:{script.relative}", what, remedy)
 
 
-def _vital(estimator: Estimator, script: ScriptFacts) -> list[Import]:
+def _select_vital_imports(estimator: Estimator, script: ScriptFacts) -> list[Import]:
     """Return the modules from outside the source without which the script can't run."""
     return [one for one in script.foreign if one.need is Need.CERTAIN and "missing-import" not in estimator.silence]
 
 
-def _lacking(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _check_vital_imports(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield a finding for the modules that the script needs and the software lacks."""
-    vital = [one for one in _vital(estimator, script) if one.module in software.missing]
+    vital = [one for one in _select_vital_imports(estimator, script) if one.module in software.missing]
     legacy = "tf_keras" if estimator.legacy_keras else ""
-    yield from _missing([one for one in vital if one.module not in (AZUREML, legacy)], script, software)
-    yield from (finding for one in vital for finding in _of_azureml(one, estimator, script, software))
+    yield from _check_missing([one for one in vital if one.module not in (AZUREML, legacy)], script, software)
+    yield from (finding for one in vital for finding in _check_azureml(one, estimator, script, software))
     if legacy in software.missing:
-        yield _without_tf_keras(software)
+        yield _describe_missing_tf_keras(software)
 
 
-def needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
+def describe_needs(estimator: Estimator, script: ScriptFacts, software: Software) -> dict[str, Finding]:
     """Return the modules from outside the source without which the script can't run, each with the finding to report if it is
     missing."""
-    wanted = _vital(estimator, script)
-    found = {one.module: finding for one in wanted if one.module != AZUREML for finding in _missing([one], script, software)}
-    found.update((one.module, finding) for one in wanted for finding in _of_azureml(one, estimator, script, software))
-    return {**found, "tf_keras": _without_tf_keras(software)} if estimator.legacy_keras else found
+    wanted = _select_vital_imports(estimator, script)
+    found = {
+        one.module: finding for one in wanted if one.module != AZUREML for finding in _check_missing([one], script, software)
+    }
+    found.update((one.module, finding) for one in wanted for finding in _check_azureml(one, estimator, script, software))
+    return {**found, "tf_keras": _describe_missing_tf_keras(software)} if estimator.legacy_keras else found
 
 
-def _of_azureml(found: Import, estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _check_azureml(found: Import, estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield what to report if azureml is not installed: that slurmtf can serve it, or which parts of it slurmtf can't."""
     if found.module != AZUREML:
         return
     unserved = sorted(name for name in script.imports if name.startswith(f"{AZUREML}.") and not is_served(name))
     if not estimator.azureml:
-        (finding,) = _missing([found], script, software)
+        (finding,) = _check_missing([found], script, software)
         yield replace(finding, remedy=f"set `azureml=true`, which serves azureml.core.Run, or {finding.remedy}")
     elif unserved:
         what = f"imports {', '.join(unserved)}: slurmtf serves azureml.core.Run alone"
         yield Finding("missing-import", found.where, what, "add azureml-core to `pip_packages`, or do without it in the script")
 
 
-def _absent(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Import]:
+def _select_absent(estimator: Estimator, script: ScriptFacts, software: Software) -> Iterable[Import]:
     served = AZUREML if estimator.azureml else ""
     return (one for one in script.foreign if one.module in software.missing and one.module != served)
 
 
-def _missing(found: Iterable[Import], script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _check_missing(found: Iterable[Import], script: ScriptFacts, software: Software) -> Iterable[Finding]:
     others = {*sys.stdlib_module_names, *script.places}
     needed = [one for one in script.foreign if one.need is Need.CERTAIN and one.module not in others]
-    return find_missing(found, software, needed, script.places)
+    return check_missing_imports(found, software, needed, script.places)
 
 
-def _find_unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
+def _warn_about_uninspected(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding]:
     """Yield the modules that the script needs if the software could not be inspected."""
     served = AZUREML if estimator.azureml else ""
     there = {*sys.stdlib_module_names, served}
@@ -139,105 +141,115 @@ def _find_unasked(estimator: Estimator, script: ScriptFacts) -> Iterable[Finding
     if vital:
         names = ", ".join(one.module for one in vital)
         text = f"imports {names}: not checked, since the software can't be inspected"
-        yield warning("missing-import", text, vital[0].where)
+        yield build_warning("missing-import", text, vital[0].where)
 
 
-def software_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def warn_about_software(
+    estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software
+) -> Iterable[Finding]:
     """Yield a warning for everything that the script may lack when it runs."""
     if software.is_untold:
-        yield from _find_unasked(estimator, script)
-    yield from _perhaps_lacking(estimator, tasks, script, software)
+        yield from _warn_about_uninspected(estimator, script)
+    yield from _warn_about_missing(estimator, tasks, script, software)
     version = getattr(estimator, "framework_version", None)
-    text = check.other_version(version, software) if version else ""
+    text = check.describe_version_mismatch(version, software) if version else ""
     if text:
-        yield warning("framework-version", text)
+        yield build_warning("framework-version", text)
 
 
-def _perhaps_lacking(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _warn_about_missing(
+    estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software
+) -> Iterable[Finding]:
     """Yield a warning for the modules that the script may need and the software lacks."""
     vital = MPI_MODULES if tasks.backend == "mpi" else ()
-    absent = _absent(estimator, script, software)
+    absent = _select_absent(estimator, script, software)
     doubtful = [one for one in absent if one.need is (Need.HANDLED if one.module in vital else Need.POSSIBLE)]
-    for finding in _missing(doubtful, script, software):
+    for finding in _check_missing(doubtful, script, software):
         yield replace(finding, what=finding.what.replace("imports", "may import", 1), severity="warning")
 
 
-def gpu_warnings(gpus_per_node: int, software: Software) -> Iterable[Finding]:
+def warn_about_cpu_build(gpus_per_node: int, software: Software) -> Iterable[Finding]:
     """Yield a warning when a job gets GPUs that its TensorFlow can't use."""
-    text = check.cpu_only(software) if gpus_per_node else ""
+    text = check.describe_cpu_build(software) if gpus_per_node else ""
     if text:
-        yield warning("cpu-tensorflow", text)
+        yield build_warning("cpu-tensorflow", text)
 
 
-def script_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def warn_about_script(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Yield the warnings about a script and its distribution."""
     for name in script.shadows:
-        yield warning("shadow", f"{name} in source_directory hides the installed package {name}: rename it")
-    yield from software_warnings(estimator, tasks, script, software)
+        yield build_warning("shadow", f"{name} in source_directory hides the installed package {name}: rename it")
+    yield from warn_about_software(estimator, tasks, script, software)
     if script.certain:
-        yield from _mpi_warnings(estimator, tasks, script, software)
-        yield from _strategy_warnings(tasks, script)
-        yield from _jax_warnings(estimator, tasks, script)
-        yield from _keras_warnings(estimator, tasks, script, software)
+        yield from _warn_about_mpi(estimator, tasks, script, software)
+        yield from _warn_about_strategy(tasks, script)
+        yield from _warn_about_jax(estimator, tasks, script)
+        yield from _warn_about_keras(estimator, tasks, script, software)
 
 
-def _mpi_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _warn_about_mpi(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     if tasks.backend != "mpi":
         return
     used = [name for name in MPI_MODULES if script.imports_any(name)]
     if not used:
         each = f"{tasks.world_size} processes would each train the same model"
         text = f"nothing in {estimator.script} imports horovod or mpi4py: {each}"
-        yield warning("no-mpi", f"{text}. Use Horovod in the script, or leave `distributed_backend` out")
+        yield build_warning("no-mpi", f"{text}. Use Horovod in the script, or leave `distributed_backend` out")
     features = software.horovod.features if software.horovod and "horovod" in used else ()
     if features and ("gloo" if tasks.gloo else "mpi") not in features:
-        yield warning("horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.home(software)))
+        yield build_warning(
+            "horovod-transport", (WITHOUT_GLOO if tasks.gloo else WITHOUT_MPI).format(check.describe_location(software))
+        )
     if tasks.gloo and used == ["mpi4py"]:
-        yield warning("gloo", "Gloo serves Horovod only, not mpi4py: set `launcher=mpirun` or `srun[mpi]=pmix`")
+        yield build_warning("gloo", "Gloo serves Horovod only, not mpi4py: set `launcher=mpirun` or `srun[mpi]=pmix`")
 
 
-def _strategy_warnings(tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
+def _warn_about_strategy(tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
     if tasks.backend == "ps" and script.uses(*MULTI_WORKER) and dict(tasks.roles).get("ps"):
-        yield warning(
+        yield build_warning(
             "ps-with-multiworker",
             "MultiWorkerMirroredStrategy has no parameter servers: set `distributed_backend=multiworker`",
         )
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*COORDINATOR):
-        yield warning("no-chief", "ParameterServerStrategy without a chief waits forever: set `ParameterServer.layout=chief`")
+        yield build_warning(
+            "no-chief", "ParameterServerStrategy without a chief waits forever: set `ParameterServer.layout=chief`"
+        )
     if tasks.backend == "ps" and tasks.layout == "original" and script.uses(*ESTIMATOR) and not script.uses(*COORDINATOR):
-        yield warning("no-chief", "tf.estimator without a chief fails in each task: set `ParameterServer.layout=chief`")
+        yield build_warning("no-chief", "tf.estimator without a chief fails in each task: set `ParameterServer.layout=chief`")
     if tasks.backend == "multiworker" and script.uses(*COORDINATOR):
-        yield warning("multiworker-with-ps", "ParameterServerStrategy needs parameter servers: set `distributed_backend=ps`")
+        yield build_warning(
+            "multiworker-with-ps", "ParameterServerStrategy needs parameter servers: set `distributed_backend=ps`"
+        )
 
 
-def _jax_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
+def _warn_about_jax(estimator: Estimator, tasks: Distribution, script: ScriptFacts) -> Iterable[Finding]:
     """Check that a script that has JAX join its processes gets what that needs, and the reverse."""
-    joins = _joins_jax(script, JOINS_JAX)
-    if tasks.backend is None and _joins_jax(script, STARTS_JAX):
+    joins = _does_join_jax(script, JOINS_JAX)
+    if tasks.backend is None and _does_join_jax(script, STARTS_JAX):
         text = "the script has JAX join the processes of a job, and nothing tells JAX of this one"
-        yield warning("not-jax", f"{text}: set `distributed_backend=jax`")
+        yield build_warning("not-jax", f"{text}: set `distributed_backend=jax`")
     if joins and tasks.backend not in (None, "jax"):
         text = f"the script has JAX join its processes, and distributed_backend={tasks.backend!r} does not tell JAX how"
-        yield warning("not-jax", f"{text}: set `distributed_backend=jax`")
+        yield build_warning("not-jax", f"{text}: set `distributed_backend=jax`")
     if tasks.backend != "jax" or tasks.world_size == 1:
         return
     if not joins:
         each = f"{tasks.world_size} processes would each train the same model"
         call = "keras.distribution.initialize() or jax.distributed.initialize()"
-        yield warning("no-jax", f"nothing in {estimator.script} calls {call}: {each}")
+        yield build_warning("no-jax", f"nothing in {estimator.script} calls {call}: {each}")
     chosen = (estimator.environment_variables or {}).get(var.KERAS_BACKEND)
     if script.imports_any("keras") and chosen != "jax" and not (chosen is None and script.uses("os.environ", "environ")):
         backend = chosen or "TensorFlow, where nothing says otherwise"
         text = f"Keras runs on {backend}, and only its JAX backend joins processes"
-        yield warning("keras-backend", f"{text}: set `environment_variables[KERAS_BACKEND]=jax`")
+        yield build_warning("keras-backend", f"{text}: set `environment_variables[KERAS_BACKEND]=jax`")
 
 
-def _joins_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
+def _does_join_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
     own = {f"{module}.initialize" for module in OF_JOINING}
     return (script.uses(*names) and script.imports_any(*JAX_MODULES)) or not own.isdisjoint(script.imports)
 
 
-def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, resources: Resources) -> Iterable[Finding]:
+def check_resolver(tasks: Distribution, script: ScriptFacts, launcher: str, resources: Resources) -> Iterable[Finding]:
     """Check a script that reads its cluster from Slurm: it needs a launcher that sets those variables, and GPUs for the
     resolver to divide.
 
@@ -254,21 +266,21 @@ def resolver_findings(tasks: Distribution, script: ScriptFacts, launcher: str, r
         count, tasks_there = resources.gpus_per_node, resources.tasks_per_node
         what = f"{RESOLVER} divides a node's GPUs among its tasks, and fails with {count} for {tasks_there}"
         remedy = f"pass it gpus_per_node={tasks_there}, gpus_per_task=1, auto_set_gpu=False"
-        yield warning("slurm-resolver-gpus", what, remedy=remedy)
+        yield build_warning("slurm-resolver-gpus", what, remedy=remedy)
 
 
-def _keras_warnings(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
+def _warn_about_keras(estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software) -> Iterable[Finding]:
     """Warn about Keras 3: it can't fit under strategies of several processes (keras issue 20585), and Horovod's callbacks can't
     use it."""
-    tensorflow = check.tensorflow_version(software)
+    tensorflow = check.get_tensorflow_release(software)
     if tensorflow is None or tensorflow < KERAS_3 or estimator.legacy_keras:
         return
     if tasks.cluster and script.uses("fit"):
-        yield warning(
+        yield build_warning(
             "keras-3",
             "Keras 3 can't fit under this strategy: set `legacy_keras=true` (package tf_keras), or write the loop yourself",
         )
     if tasks.backend == "mpi" and any(module.startswith("horovod.tensorflow.keras") for module in script.imports):
-        yield warning(
+        yield build_warning(
             "keras-3", "horovod.tensorflow.keras does not work with Keras 3: set `legacy_keras=true`, or use horovod.tensorflow"
         )

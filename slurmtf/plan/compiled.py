@@ -19,12 +19,12 @@ class Compiled(jinja2.BytecodeCache):
         self._rules = [jinja2.__version__, rules]
 
     def load_bytecode(self, bucket: Bucket) -> None:
-        kept = recall(ROOM, self._key(bucket))
+        kept = recall(ROOM, self._build_key(bucket))
         if kept is not None:
             bucket.bytecode_from_string(kept)
 
     def dump_bytecode(self, bucket: Bucket) -> None:
-        keep(ROOM, self._key(bucket), bucket.bytecode_to_string())
+        keep(ROOM, self._build_key(bucket), bucket.bytecode_to_string())
 
-    def _key(self, bucket: Bucket) -> list[Any]:
+    def _build_key(self, bucket: Bucket) -> list[Any]:
         return [self._rules, bucket.key, bucket.checksum]

@@ -15,11 +15,11 @@ from slurmtf.environments import Software
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.images import DOCKER
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.job.contract import variables as var
 from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Container, Resources, RunPlace
-from slurmtf.plan.quoting import Raw, expanding, quote
+from slurmtf.plan.quoting import Raw, quote, quote_with_variables
 from slurmtf.sites.model import Site
 
 GPU_FLAGS = {"nvidia": "--nv", "amd": "--rocm"}
@@ -51,7 +51,7 @@ class Box:
     args: tuple[str, ...]
 
 
-def container_of(
+def build_container(
     estimator: Estimator,
     site: Site,
     software: Software,
@@ -72,7 +72,7 @@ def container_of(
         raise SpecError(Finding("launcher-without-containers", "launcher", what, "set `launcher=srun`"))
     box = Box(
         image=software.image,
-        binds=(*_binds(site, place, software.runtime), *_binds_of_data(estimator, software.runtime)),
+        binds=(*_iterate_binds(site, place, software.runtime), *_iterate_data_binds(estimator, software.runtime)),
         exports=tuple(name for name in exports if name != var.PATH),
         local=bool(site.storage.local),
         gpus=site.gpu.vendor if resources.gpus_per_node else "",
@@ -82,16 +82,16 @@ def container_of(
     return Container(software.runtime, software.image, tuple(RUNTIMES[software.runtime](box)))
 
 
-def _binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
+def _iterate_binds(site: Site, place: RunPlace, runtime: str) -> Iterable[Bind]:
     """Yield the folders that a container sees: the run's own, with source and outputs, and the site's."""
     _check_bound(place.folder, runtime, "workspace", "use a workspace without it (--workspace)")
     yield Bind(Raw('"$RUN"'), Raw('"$RUN"'))
     for given in site.containers.binds:
         outside, _, inside = given.partition(":")
-        yield Bind(expanding(outside), expanding(inside or outside))
+        yield Bind(quote_with_variables(outside), quote_with_variables(inside or outside))
 
 
-def _binds_of_data(estimator: Estimator, runtime: str) -> Iterable[Bind]:
+def _iterate_data_binds(estimator: Estimator, runtime: str) -> Iterable[Bind]:
     """Yield the folders of the inputs: the agent, which copies some of them, is in the container too."""
     for item in estimator.inputs or ():
         path = str(item.path)
@@ -106,7 +106,7 @@ def _check_bound(path: str, runtime: str, where: str, remedy: str) -> None:
         raise SpecError(Finding("unbindable-path", where, what, remedy))
 
 
-def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
+def check_container_settings(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Check that settings of a container are used only with one."""
     for name in ("image_registry_details", "shm_size"):
         if getattr(estimator, name) and not software.image:
@@ -118,76 +118,76 @@ def findings(estimator: Estimator, software: Software) -> Iterable[Finding]:
             )
 
 
-def warnings(estimator: Estimator, software: Software) -> Iterable[Finding]:
+def warn_about_container(estimator: Estimator, software: Software) -> Iterable[Finding]:
     """Yield warnings about settings that have no effect with this runtime."""
     if estimator.shm_size and software.runtime in SHARE_MEMORY:
-        yield warning(
+        yield build_warning(
             "shm-size", f"with {software.runtime} a container has the node's whole /dev/shm: `shm_size` has no effect"
         )
 
 
-def _apptainer(box: Box) -> list[str]:
+def _build_apptainer_words(box: Box) -> list[str]:
     """Run ``apptainer exec``, which passes the environment on and shares the node's processes, network and /dev."""
     gpus = [GPU_FLAGS[box.gpus]] if box.gpus else []
-    binds = [_short("--bind=", bind) for bind in box.binds]
-    return ["apptainer", "exec", *gpus, *binds, *_of_local(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
+    binds = [_build_short_bind("--bind=", bind) for bind in box.binds]
+    return ["apptainer", "exec", *gpus, *binds, *_build_local_words(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
 
 
-def _singularity(box: Box) -> list[str]:
+def _build_singularity_words(box: Box) -> list[str]:
     """Run ``singularity exec``: apptainer's older name, with the same arguments."""
-    return ["singularity", *_apptainer(box)[1:]]
+    return ["singularity", *_build_apptainer_words(box)[1:]]
 
 
-def _podman_hpc(box: Box) -> list[str]:
+def _build_podman_hpc_words(box: Box) -> list[str]:
     """Run ``podman-hpc run`` (podman-run(1)), which shares nothing of the node by default. Setting a size for /dev/shm excludes
     sharing the node's."""
     node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
-    binds = [_long("--volume=", bind) for bind in box.binds]
+    binds = [_build_full_bind("--volume=", bind) for bind in box.binds]
     gpus = ["--gpu"] if box.gpus else []
-    words = ["podman-hpc", "run", "--rm", *node, memory, *gpus, *binds, *_of_local(box, '--volume="$LOCAL:$LOCAL"')]
-    return [*words, Raw('--workdir="$RUN"'), *box.args, _registry_name(box.image, "podman-hpc")]
+    words = ["podman-hpc", "run", "--rm", *node, memory, *gpus, *binds, *_build_local_words(box, '--volume="$LOCAL:$LOCAL"')]
+    return [*words, Raw('--workdir="$RUN"'), *box.args, _parse_registry_name(box.image, "podman-hpc")]
 
 
-def _shifter(box: Box) -> list[str]:
+def _build_shifter_words(box: Box) -> list[str]:
     """Run ``shifter``, which shows the site's file systems in every container, the run's among them; ``--volume`` is for
     others."""
     gpus = ["--module=gpu"] if box.gpus else []
-    binds = [_long("--volume=", bind) for bind in box.binds[1:]]
-    return ["shifter", f"--image=docker:{_registry_name(box.image, 'shifter')}", *gpus, *binds, *box.args]
+    binds = [_build_full_bind("--volume=", bind) for bind in box.binds[1:]]
+    return ["shifter", f"--image=docker:{_parse_registry_name(box.image, 'shifter')}", *gpus, *binds, *box.args]
 
 
-def _pyxis(box: Box) -> list[str]:
+def _build_pyxis_words(box: Box) -> list[str]:
     """Return flags of srun (pyxis's README); they follow its own.
 
     GPUs that Slurm allocates are visible without a flag. The image's variables replace those of the job that --container-env
     does not name (pyxis 0.15). Without remapping, the user keeps their uid: what the agent puts on the node's disk has it in
     its name.
     """
-    image = box.image if box.image.startswith("/") else _enroot(_registry_name(box.image, "pyxis"))
-    mounts = ",".join(_pair(bind) for bind in box.binds) + "".join(_of_local(box, ',"$LOCAL:$LOCAL"'))
+    image = box.image if box.image.startswith("/") else _to_enroot_name(_parse_registry_name(box.image, "pyxis"))
+    mounts = ",".join(_join_bind(bind) for bind in box.binds) + "".join(_build_local_words(box, ',"$LOCAL:$LOCAL"'))
     kept = [f"--container-env={','.join(box.exports)}"] if box.exports else []
     return [f"--container-image={image}", Raw("--container-mounts=" + mounts), *kept, "--no-container-remap-root", *box.args]
 
 
-def _short(flag: str, bind: Bind) -> Raw:
-    return Raw(flag + (bind.outside if bind.outside == bind.inside else _pair(bind)))
+def _build_short_bind(flag: str, bind: Bind) -> Raw:
+    return Raw(flag + (bind.outside if bind.outside == bind.inside else _join_bind(bind)))
 
 
-def _long(flag: str, bind: Bind) -> Raw:
-    return Raw(flag + _pair(bind))
+def _build_full_bind(flag: str, bind: Bind) -> Raw:
+    return Raw(flag + _join_bind(bind))
 
 
-def _pair(bind: Bind) -> Raw:
+def _join_bind(bind: Bind) -> Raw:
     return Raw(f"{bind.outside}:{bind.inside}")
 
 
-def _of_local(box: Box, words: str) -> list[Raw]:
+def _build_local_words(box: Box, words: str) -> list[Raw]:
     """Return words about the node's own disk, which disappear in a job that has none."""
     return [Raw("${LOCAL:+" + words + "}")] if box.local else []
 
 
-def _registry_name(image: str, program: str) -> str:
+def _parse_registry_name(image: str, program: str) -> str:
     """Return an image's name in a registry. Raises SpecError if it is something else."""
     if not image.startswith(DOCKER):
         what = f"{program} does not run {image}"
@@ -195,7 +195,7 @@ def _registry_name(image: str, program: str) -> str:
     return image[len(DOCKER) :]
 
 
-def _enroot(name: str) -> str:
+def _to_enroot_name(name: str) -> str:
     """Return an image's name as enroot writes it, with the registry's host before '#' (enroot's import.md)."""
     host, _, rest = name.partition("/")
     is_host = bool(rest) and (host == "localhost" or "." in host or ":" in host)
@@ -203,9 +203,9 @@ def _enroot(name: str) -> str:
 
 
 RUNTIMES: dict[str, Callable[[Box], list[str]]] = {
-    "apptainer": _apptainer,
-    "singularity": _singularity,
-    "podman-hpc": _podman_hpc,
-    "shifter": _shifter,
-    "pyxis": _pyxis,
+    "apptainer": _build_apptainer_words,
+    "singularity": _build_singularity_words,
+    "podman-hpc": _build_podman_hpc_words,
+    "shifter": _build_shifter_words,
+    "pyxis": _build_pyxis_words,
 }

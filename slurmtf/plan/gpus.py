@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from slurmtf.estimator.families import OF_GPUS, values_of
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.estimator.families import OF_GPUS, list_values
+from slurmtf.estimator.quantities import normalize_flag
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan.launchers import is_step
 from slurmtf.plan.model import Resources, Value
@@ -39,8 +39,8 @@ class Allocation:
     even: bool = True
 
 
-def _items(value: object) -> list[str]:
-    return [item for text in values_of(value) for item in str(text).split(",") if item]
+def _split_items(value: object) -> list[str]:
+    return [item for text in list_values(value) for item in str(text).split(",") if item]
 
 
 def _parse_count(item: str) -> tuple[str, int]:
@@ -49,7 +49,7 @@ def _parse_count(item: str) -> tuple[str, int]:
     return (":".join(kind), int(last)) if last.isdigit() else (item, 1)
 
 
-def _of_gres(item: str) -> tuple[str, int] | None:
+def _parse_gres(item: str) -> tuple[str, int] | None:
     """Read ``gpu:a100:2``, ``gres/gpu=1`` and the like; None if it is another resource."""
     name, _, rest = re.sub(r"^gres[:/]", "", item).replace("=", ":").partition(":")
     if name in SHARED:
@@ -57,53 +57,57 @@ def _of_gres(item: str) -> tuple[str, int] | None:
     return None if name != "gpu" else _parse_count(rest) if rest else ("", 1)
 
 
-def counts(flag: str, value: object) -> Counts:
+def count_gpus(flag: str, value: object) -> Counts:
     """Return the GPUs that one flag requests, by type; if a type is repeated, Slurm takes the last."""
-    if normal_flag(flag) in ("gres", "tres-per-task"):
-        return dict(found for found in map(_of_gres, _items(value)) if found is not None)
-    return dict(map(_parse_count, _items(value)))
+    if normalize_flag(flag) in ("gres", "tres-per-task"):
+        return dict(found for found in map(_parse_gres, _split_items(value)) if found is not None)
+    return dict(map(_parse_count, _split_items(value)))
 
 
-def others(value: object) -> list[str]:
+def list_other_resources(value: object) -> list[str]:
     """Return the generic resources in a value of --gres that are not GPUs."""
-    return [item for item in _items(value) if _of_gres(item) is None and item != "none"]
+    return [item for item in _split_items(value) if _parse_gres(item) is None and item != "none"]
 
 
 def _is_about_gpus(flag: str, value: object) -> bool:
-    name = normal_flag(flag)
+    name = normalize_flag(flag)
     if name not in OF_GPUS:
         return False
-    listed = name in ("gres", "tres-per-task") and bool(_items(value))
-    return not listed or bool(counts(name, value)) or (name == "gres" and not others(value))
+    listed = name in ("gres", "tres-per-task") and bool(_split_items(value))
+    return not listed or bool(count_gpus(name, value)) or (name == "gres" and not list_other_resources(value))
 
 
-def asks(flags: Mapping[str, object]) -> bool:
+def has_gpu_flags(flags: Mapping[str, object]) -> bool:
     """Return whether flags say anything about GPUs; a flag set to None, and ``gres=none``, request none."""
     return any(_is_about_gpus(flag, value) for flag, value in flags.items())
 
 
-def without(flags: Mapping[str, object]) -> dict[str, Any]:
+def drop_gpu_flags(flags: Mapping[str, object]) -> dict[str, Any]:
     """Return the flags without those for GPUs; the other resources in --gres stay."""
     kept = {flag: value for flag, value in flags.items() if not _is_about_gpus(flag, value)}
-    rest = {flag: others(value) for flag, value in flags.items() if normal_flag(flag) == "gres" and others(value)}
+    rest = {
+        flag: list_other_resources(value)
+        for flag, value in flags.items()
+        if normalize_flag(flag) == "gres" and list_other_resources(value)
+    }
     return {**kept, **rest}
 
 
-def allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocation | None:
+def compute_allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocation | None:
     """Return the GPUs that flags request if a node has ``slots`` tasks (ntasks-per-node); None if they say nothing about GPUs.
 
     Slurm counts a task for each slot, even if fewer are started.
     """
-    if not asks(flags):
+    if not has_gpu_flags(flags):
         return None
-    named = {normal_flag(flag): value for flag, value in flags.items()}
+    named = {normalize_flag(flag): value for flag, value in flags.items()}
     sockets = str(named.get("sockets-per-node", 1))
     times = {"gres": 1, "gpus-per-node": 1, "gpus-per-task": slots, "tres-per-task": slots,
              "gpus-per-socket": int(sockets) if sockets.isdigit() else 1, "gpus": 1}  # fmt: skip
     for flag, factor in times.items():
-        found = counts(flag, named[flag]) if flag in named else {}
+        found = count_gpus(flag, named[flag]) if flag in named else {}
         if found:
-            total, text = sum(found.values()) * factor, f"{flag}={','.join(_items(named[flag]))}"
+            total, text = sum(found.values()) * factor, f"{flag}={','.join(_split_items(named[flag]))}"
             types = tuple(kind for kind in found if kind)
             return Allocation(total // nodes if flag == "gpus" else total, types, text, flag != "gpus" or nodes == 1)
     return Allocation(0, (), "")
@@ -112,11 +116,11 @@ def allocation(flags: Mapping[str, object], nodes: int, slots: int) -> Allocatio
 def is_bound(header: Mapping[str, object], srun: Mapping[str, object]) -> bool:
     """Return whether srun gives each task its own GPUs with these flags; srun's own override sbatch's."""
     for flags in (srun, header):
-        named = {normal_flag(flag): value for flag, value in flags.items()}
-        bindings = [str(item) for flag in ("tres-bind", "gpu-bind") for item in values_of(named.get(flag))]
+        named = {normalize_flag(flag): value for flag, value in flags.items()}
+        bindings = [str(item) for flag in ("tres-bind", "gpu-bind") for item in list_values(named.get(flag))]
         if bindings:
             return any(BINDING.match(binding) for binding in bindings)
-        if any(counts(flag, named.get(flag)) for flag in ("gpus-per-task", "tres-per-task")):
+        if any(count_gpus(flag, named.get(flag)) for flag in ("gpus-per-task", "tres-per-task")):
             return True
     return False
 
@@ -124,51 +128,51 @@ def is_bound(header: Mapping[str, object], srun: Mapping[str, object]) -> bool:
 # --- our own request
 
 
-def _typed(resources: Resources, count: int) -> str:
+def _format_count(resources: Resources, count: int) -> str:
     return f"{resources.gpu_type}:{count}" if resources.gpu_type else str(count)
 
 
-def _gres(resources: Resources) -> Directives:
-    return [("gres", f"gpu:{_typed(resources, resources.gpus_per_node)}")]
+def _request_by_gres(resources: Resources) -> Directives:
+    return [("gres", f"gpu:{_format_count(resources, resources.gpus_per_node)}")]
 
 
-def _per_node(resources: Resources) -> Directives:
-    return [("gpus-per-node", _typed(resources, resources.gpus_per_node))]
+def _request_per_node(resources: Resources) -> Directives:
+    return [("gpus-per-node", _format_count(resources, resources.gpus_per_node))]
 
 
-def _per_task(resources: Resources) -> Directives:
-    return [("gpus-per-task", _typed(resources, max(1, resources.gpus_per_node // resources.tasks_per_node)))]
+def _request_per_task(resources: Resources) -> Directives:
+    return [("gpus-per-task", _format_count(resources, max(1, resources.gpus_per_node // resources.tasks_per_node)))]
 
 
-def _total(resources: Resources) -> Directives:
-    return [("gpus", _typed(resources, resources.gpus_per_node * resources.nodes))]
+def _request_total(resources: Resources) -> Directives:
+    return [("gpus", _format_count(resources, resources.gpus_per_node * resources.nodes))]
 
 
-def _none(resources: Resources) -> Directives:  # noqa: ARG001
+def _request_none(resources: Resources) -> Directives:  # noqa: ARG001
     return []
 
 
 REQUESTS: dict[str, Callable[[Resources], Directives]] = {
-    "gres": _gres,
-    "gpus-per-node": _per_node,
-    "gpus-per-task": _per_task,
-    "gpus": _total,
-    "none": _none,
+    "gres": _request_by_gres,
+    "gpus-per-node": _request_per_node,
+    "gpus-per-task": _request_per_task,
+    "gpus": _request_total,
+    "none": _request_none,
 }
 
 
 def choose_flag(site: Site, resources: Resources, tasks: Distribution, launcher: str) -> tuple[str, str]:
     """Return the form in which GPUs can be requested, and why it is not the profile's (empty if it is)."""
     wanted = site.gpu.request
-    why = _why_not(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""
-    refused = {normal_flag(flag) for flag in site.forbidden}
+    why = _describe_obstacle(wanted, resources, tasks, launcher) if resources.gpus_per_node else ""
+    refused = {normalize_flag(flag) for flag in site.forbidden}
     able = next((name for name in ("gpus-per-node", "gres") if name not in refused), None)
     if not why or able is None:
         return wanted, ""
     return able, f"GPUs are requested with {able}, not {site.name}'s {wanted}: {why}"
 
 
-def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: str) -> str:
+def _describe_obstacle(wanted: str, resources: Resources, tasks: Distribution, launcher: str) -> str:
     if wanted == "gpus" and resources.nodes > 1:
         return "it gives a total, which Slurm may divide unevenly among the nodes"
     if wanted != "gpus-per-task" or resources.tasks == 1:
@@ -181,7 +185,7 @@ def _why_not(wanted: str, resources: Resources, tasks: Distribution, launcher: s
     return "" if is_step(launcher) else f"{launcher} starts the processes, not Slurm"
 
 
-def merge(values: Iterable[object]) -> list[Value]:
+def merge_gres(values: Iterable[object]) -> list[Value]:
     """Merge several values of --gres into the one that sbatch takes; a later count of the same resource wins."""
-    found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _items(value)}
+    found = {re.split(r"[:=]\d+$", item)[0]: item for value in values for item in _split_items(value)}
     return [",".join(found.values())] if found else []

@@ -11,7 +11,7 @@ from enum import Enum
 
 from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator import families
-from slurmtf.estimator.quantities import flag_name
+from slurmtf.estimator.quantities import get_flag_name
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan.model import Resources, Value
@@ -51,7 +51,7 @@ class Launcher:
 LAUNCHERS: dict[str, Launcher] = {}
 
 
-def launcher(name: str, starter: Starter) -> Callable[[Words], Words]:
+def register_launcher(name: str, starter: Starter) -> Callable[[Words], Words]:
     """Register a launcher under the name that profiles and estimators use."""
 
     def register(words: Words) -> Words:
@@ -67,12 +67,12 @@ def is_step(name: str) -> bool:
     return name in LAUNCHERS and LAUNCHERS[name].starter is Starter.SLURM
 
 
-def of_agent() -> list[str]:
+def list_agent_launchers() -> list[str]:
     """Return the names of the launchers whose processes our agent starts: several can run side by side in a job."""
     return [name for name, found in LAUNCHERS.items() if found.starter is Starter.AGENT]
 
 
-def serves_mpi(name: str, site: Site, flags: Mapping[str, object]) -> bool:
+def can_serve_mpi(name: str, site: Site, flags: Mapping[str, object]) -> bool:
     """Return whether MPI processes can find each other: Slurm connects them only through a plugin (``--mpi``, srun(1))."""
     if is_step(name):
         return bool(site.launcher.mpi or "mpi" in flags)
@@ -90,27 +90,27 @@ def find(name: str, where: str, site: Site) -> Words:
     return LAUNCHERS[name].words
 
 
-def words(name: str, where: str, launch: Launch) -> list[str]:
+def build_words(name: str, where: str, launch: Launch) -> list[str]:
     """Return the words of the launcher of that name. Raises SpecError if it can't start the job, or is not allowed on this
     site."""
     return find(name, where, launch.site)(launch)
 
 
-def flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> list[str]:
+def build_flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) -> list[str]:
     """Return flags as words: True is a bare flag, False and None omit it, a list repeats it."""
     items = flags.items() if isinstance(flags, Mapping) else flags
     found = []
     for name, value in items:
         for item in value if isinstance(value, list | tuple) else [value]:
             if item is True:
-                found.append(f"--{flag_name(name)}")
+                found.append(f"--{get_flag_name(name)}")
             elif item is not None and item is not False:
-                found.append(f"--{flag_name(name)}={item}")
+                found.append(f"--{get_flag_name(name)}={item}")
     return found
 
 
-@launcher("none", Starter.AGENT)
-def none(launch: Launch) -> list[str]:
+@register_launcher("none", Starter.AGENT)
+def build_none_words(launch: Launch) -> list[str]:
     """Have the supervisor start the process itself. Raises SpecError for several processes."""
     if launch.tasks.world_size > 1:
         raise SpecError(
@@ -124,8 +124,8 @@ def none(launch: Launch) -> list[str]:
     return []
 
 
-@launcher("spawn", Starter.AGENT)
-def spawn(launch: Launch) -> list[str]:
+@register_launcher("spawn", Starter.AGENT)
+def build_spawn_words(launch: Launch) -> list[str]:
     """Have the agent start the tasks itself, on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
         raise SpecError(
@@ -144,8 +144,8 @@ def spawn(launch: Launch) -> list[str]:
     return [*launch.agent, "spawn", str(launch.tasks.world_size), "--"]
 
 
-@launcher("srun", Starter.SLURM)
-def srun(launch: Launch) -> list[str]:
+@register_launcher("srun", Starter.SLURM)
+def build_srun_words(launch: Launch) -> list[str]:
     """Start one job step (srun(1)).
 
     --cpus-per-task is repeated here: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
@@ -163,17 +163,17 @@ def srun(launch: Launch) -> list[str]:
         own["kill-on-bad-exit"] = 1
     if launch.tasks.backend == "mpi" and not launch.tasks.gloo:
         own["mpi"] = site.launcher.mpi
-    asked = srun_flags(launch.flags, site, resources)
-    return ["srun", *flag_words(families.over(own, asked)), *site.launcher.args]
+    asked = merge_srun_flags(launch.flags, site, resources)
+    return ["srun", *build_flag_words(families.override_flags(own, asked)), *site.launcher.args]
 
 
-def srun_flags(flags: Mapping[str, object], site: Site, resources: Resources) -> Mapping[str, object]:
+def merge_srun_flags(flags: Mapping[str, object], site: Site, resources: Resources) -> Mapping[str, object]:
     """Return the profile's flags of srun for a job with GPUs, overridden by the user's own."""
-    return families.over(site.gpu.srun if resources.gpus_per_node else {}, flags)
+    return families.override_flags(site.gpu.srun if resources.gpus_per_node else {}, flags)
 
 
-@launcher("mpirun", Starter.MPI)
-def mpirun(launch: Launch) -> list[str]:
+@register_launcher("mpirun", Starter.MPI)
+def build_mpirun_words(launch: Launch) -> list[str]:
     """Start Open MPI's mpirun(1), which takes the nodes from Slurm's allocation.
 
     Its default binds each rank to a core, which starves TensorFlow (Horovod's documentation, mpi.rst). That is switched off;
@@ -184,13 +184,13 @@ def mpirun(launch: Launch) -> list[str]:
     return [*words, *launch.site.launcher.args]
 
 
-@launcher("mpiexec", Starter.MPI)
-def mpiexec(launch: Launch) -> list[str]:
+@register_launcher("mpiexec", Starter.MPI)
+def build_mpiexec_words(launch: Launch) -> list[str]:
     """Start any MPI's ``mpiexec -n``, which the standard defines (MPI-4.1, 11.5). Anything else is in the profile's args."""
     return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 
-@launcher("ibrun", Starter.MPI)
-def ibrun(launch: Launch) -> list[str]:
+@register_launcher("ibrun", Starter.MPI)
+def build_ibrun_words(launch: Launch) -> list[str]:
     """Start TACC's ibrun, which takes the shape of the job from Slurm."""
     return ["ibrun", *launch.site.launcher.args]

@@ -6,7 +6,7 @@ import json
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from slurmtf.estimator.quantities import mebibytes
+from slurmtf.estimator.quantities import parse_memory
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import JobPlan
@@ -58,7 +58,7 @@ class Resources:
     def memory_mb(self) -> int:
         """The memory of a node in MiB; 0 if it is unknown, or all of it."""
         try:
-            return 0 if self.memory is None else int(mebibytes(self.memory))
+            return 0 if self.memory is None else int(parse_memory(self.memory))
         except ValueError:
             return 0
 

@@ -31,7 +31,7 @@ def quote(value: object) -> Raw:
     return Raw("$'" + "".join(map(_escape_char, text)) + "'")
 
 
-def expanding(text: str) -> Raw:
+def quote_with_variables(text: str) -> Raw:
     """Return text as one bash word in which only ``$NAME`` and ``${NAME}`` are expanded."""
     parts = enumerate(re.split(r"(\$\w+|\$\{\w+\})", text))
     return Raw("".join(f'"{part}"' if index % 2 else quote(part) for index, part in parts if part))
@@ -45,7 +45,7 @@ def _escape_char(char: str) -> str:
     return "".join(f"\\x{byte:02x}" for byte in char.encode("utf-8", "surrogateescape"))
 
 
-def directive(flag: str, value: object) -> Raw:
+def quote_directive(flag: str, value: object) -> Raw:
     """Return ``--flag=value`` for an ``#SBATCH`` line.
 
     sbatch parses these lines by its own rules, without a shell: a backslash escapes the next character, also inside quotes;
@@ -59,6 +59,6 @@ def directive(flag: str, value: object) -> Raw:
     return Raw(f'--{flag}="' + re.sub(r'["\\#]', r"\\\g<0>", text) + '"')
 
 
-def words(values: Any) -> Raw:
+def quote_words(values: Any) -> Raw:
     """Quote a list of values as bash words."""
     return Raw(" ".join(map(quote, values)))

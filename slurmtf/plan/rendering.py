@@ -9,14 +9,14 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from slurmtf.caches import stamps
+from slurmtf.caches import read_stamps
 from slurmtf.errors import TemplateError
 from slurmtf.findings import Finding
-from slurmtf.paths import absolute, is_file
+from slurmtf.paths import is_file, to_absolute
 from slurmtf.plan import quoting
 from slurmtf.plan.model import BuildPlan, LaunchPlan
-from slurmtf.plan.quoting import Raw, directive, quote, words
-from slurmtf.sites.search import unnamed_folders
+from slurmtf.plan.quoting import Raw, quote, quote_directive, quote_words
+from slurmtf.sites.search import list_unnamed_folders
 from slurmtf.trusted import check_unnamed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rend
     """
     import jinja2  # noqa: PLC0415 - 50 ms that only rendering needs
 
-    environment, finder = _environment((*_own_folder(plan.batch.template), *folders))
+    environment, finder = _build_environment((*_find_own_folder(plan.batch.template), *folders))
     finder.found.clear()
     try:
         text = environment.get_template(Path(plan.batch.template).name).render(plan=plan)
@@ -81,7 +81,7 @@ def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rend
 
 
 @functools.cache
-def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder]:
+def _build_environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder]:
     """Return Jinja's environment, which compiles each template once, and its template finder; one pair for each search path."""
     import jinja2  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
@@ -91,7 +91,7 @@ def _environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _Finder
     finder = _Finder(folders)
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FunctionLoader(finder.load),
-        bytecode_cache=Compiled(stamps([__file__, quoting.__file__])),
+        bytecode_cache=Compiled(read_stamps([__file__, quoting.__file__])),
         undefined=jinja2.StrictUndefined,
         finalize=quote,
         trim_blocks=True,
@@ -117,8 +117,8 @@ class _Finder(threading.local):
         path = self._find(name)
         if path is None:
             return None
-        stamp = _stamp(path)
-        return path.read_text(encoding="utf-8"), str(path), lambda: self._find(name) == path and _stamp(path) == stamp
+        stamp = _read_stamp(path)
+        return path.read_text(encoding="utf-8"), str(path), lambda: self._find(name) == path and _read_stamp(path) == stamp
 
     def _find(self, name: str) -> Path | None:
         if ".." in name.split("/"):
@@ -127,33 +127,33 @@ class _Finder(threading.local):
             path = folder / name
             if is_file(path):
                 _check(path, folder)
-                self.found.append(absolute(path))
+                self.found.append(to_absolute(path))
                 return path
         return None
 
 
-def _stamp(path: Path) -> tuple[int, ...]:
+def _read_stamp(path: Path) -> tuple[int, ...]:
     status = path.stat()
     return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns
 
 
 def _check(path: Path, folder: Path) -> None:
-    if folder in unnamed_folders("templates"):
+    if folder in list_unnamed_folders("templates"):
         check_unnamed(path, TemplateError, f"--template {path}")
 
 
-def _own_folder(template: str) -> list[Path]:
-    return [Path(absolute(template)).parent] if "/" in template else []
+def _find_own_folder(template: str) -> list[Path]:
+    return [Path(to_absolute(template)).parent] if "/" in template else []
 
 
 def _join(parts: Iterable[str]) -> Raw:
     return Raw("".join(parts))
 
 
-def _comment(value: object) -> Raw:
+def _quote_comment(value: object) -> Raw:
     """Return a value for a comment line: one line, ASCII."""
     return Raw("".join(char if char.isascii() and char.isprintable() else "?" for char in str(value)))
 
 
-FILTERS = {"raw": Raw, "words": words, "directive": directive, "comment": _comment}
+FILTERS = {"raw": Raw, "words": quote_words, "directive": quote_directive, "comment": _quote_comment}
 """The filters that templates have in addition to Jinja's own (docs/templates.md)."""

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from slurmtf._version import __version__
 from slurmtf.collecting import Findings
 from slurmtf.environments import Software
-from slurmtf.environments.shell import module_lines
+from slurmtf.environments.shell import build_module_commands
 from slurmtf.errors import suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.life import as_budgets, as_notice, as_stall
@@ -17,19 +17,19 @@ from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.plan import containers, launchers
 from slurmtf.plan.checks import (
-    gpu_warnings,
-    legacy_keras_findings,
-    resolver_findings,
-    script_warnings,
-    software_findings,
+    check_legacy_keras,
+    check_resolver,
+    check_software,
+    warn_about_cpu_build,
+    warn_about_script,
 )
-from slurmtf.plan.directives import Directives, missing_and_refused
+from slurmtf.plan.directives import Directives, check_site_flags
 from slurmtf.plan.model import Activation, Awaited, Batch, LaunchPlan, Provenance, Resources, RunPlace, Shell
-from slurmtf.plan.quoting import expanding
-from slurmtf.plan.resources import misfits, request, warning_s
-from slurmtf.plan.staging import LookedUp, inputs_of, stage_of, stage_warnings
-from slurmtf.plan.tasks import tasks_of
-from slurmtf.plan.warnings import warnings_of, warnings_of_gpus
+from slurmtf.plan.quoting import quote_with_variables
+from slurmtf.plan.resources import check_request, compute_warning_s, resolve_request
+from slurmtf.plan.staging import LookedUp, build_stage, convert_inputs, warn_about_stage
+from slurmtf.plan.tasks import build_tasks
+from slurmtf.plan.warnings import warn_about_gpu_sharing, warn_about_job
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
@@ -57,35 +57,43 @@ def resolve(
     is an error.
     """
     told = Findings(estimator.sources) if findings is None else findings
-    of_software = [*legacy_keras_findings(estimator, software), *software_findings(estimator, script, software)]
-    told.add([*_mismatches(estimator, site, software), *of_software, *containers.findings(estimator, software)])
-    tasks, choice = tasks_of(estimator, site, script, software)
-    of_job = [*of_source, *script_warnings(estimator, tasks, script, software), *containers.warnings(estimator, software)]
-    of_job += stage_warnings(estimator, site, looked_up)
-    resources, found, name, where, why = request(estimator, site, tasks, place.folder, after and after.job_id)
-    told.add([*misfits(estimator, site, tasks, resources), *resolver_findings(tasks, script, name, resources)])
-    told.add(missing_and_refused(estimator, site, found) if site.can.takes_flags else ())
-    of_job += gpu_warnings(resources.gpus_per_node, software)
-    of_job += warnings_of_gpus(resources, tasks, name, dict(found), launchers.srun_flags(estimator.srun, site, resources))
+    of_software = [*check_legacy_keras(estimator, software), *check_software(estimator, script, software)]
+    told.add(
+        [*_check_mismatches(estimator, site, software), *of_software, *containers.check_container_settings(estimator, software)]
+    )
+    tasks, choice = build_tasks(estimator, site, script, software)
+    of_job = [
+        *of_source,
+        *warn_about_script(estimator, tasks, script, software),
+        *containers.warn_about_container(estimator, software),
+    ]
+    of_job += warn_about_stage(estimator, site, looked_up)
+    resources, found, name, where, why = resolve_request(estimator, site, tasks, place.folder, after and after.job_id)
+    told.add([*check_request(estimator, site, tasks, resources), *check_resolver(tasks, script, name, resources)])
+    told.add(check_site_flags(estimator, site, found) if site.can.takes_flags else ())
+    of_job += warn_about_cpu_build(resources.gpus_per_node, software)
+    of_job += warn_about_gpu_sharing(
+        resources, tasks, name, dict(found), launchers.merge_srun_flags(estimator.srun, site, resources)
+    )
     host_python = software.host_python or software.python
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
-    shell = _shell(estimator, site, software, tasks, looked_up.pack is not None)
-    container = told.attempt(containers.container_of, estimator, site, software, place, resources, name, shell.exports)
-    words = None if "nodes-on-local" in told.codes else told.attempt(launchers.words, name, where, launch)
-    told.add(warnings_of(estimator, site, resources, of_job, tasks))
+    shell = _build_shell(estimator, site, software, tasks, looked_up.pack is not None)
+    container = told.attempt(containers.build_container, estimator, site, software, place, resources, name, shell.exports)
+    words = None if "nodes-on-local" in told.codes else told.attempt(launchers.build_words, name, where, launch)
+    told.add(warn_about_job(estimator, site, resources, of_job, tasks))
     if findings is None:
         told.raise_errors()
     spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
-        job=_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up)._replace(
+        job=_build_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up)._replace(
             snapshot=snapshot.id
         ),
         batch=Batch(
             template=estimator.template or site.template or f"{site.scheduler}.sh.j2",
             directives=tuple(found),
             shell=shell,
-            command=(software.python, *_operands(estimator), *estimator.arguments),
+            command=(software.python, *_build_operands(estimator), *estimator.arguments),
             python=software.python,
             host_python=host_python,
             container=container,
@@ -100,7 +108,7 @@ def resolve(
         ),
         run=place,
         site=site.name,
-        cluster=_cluster(found, site),
+        cluster=_find_cluster(found, site),
         resources=resources,
         script=estimator.script,
         warnings=told.warnings,
@@ -108,7 +116,7 @@ def resolve(
     )
 
 
-def _job_plan(
+def _build_job_plan(
     estimator: Estimator,
     site: Site,
     place: RunPlace,
@@ -129,31 +137,31 @@ def _job_plan(
         gpu_vendor=site.gpu.vendor,
         host_suffix=site.network.host_suffix,
         interface=site.network.interface,
-        variables=_variables(estimator),
-        stage=stage_of(estimator, site, looked_up),
-        inputs=inputs_of(estimator),
+        variables=_build_variables(estimator),
+        stage=build_stage(estimator, site, looked_up),
+        inputs=convert_inputs(estimator),
         autolog=estimator.autolog or "",
         restarts=as_budgets(estimator.restarts),
         notice=as_notice(estimator.notice),
         resume_from=estimator.resume_from or "",
         stall=as_stall(estimator.stall),
-        timings=Timings(warning=warning_s(estimator)),
+        timings=Timings(warning=compute_warning_s(estimator)),
     )
 
 
-def _cluster(flags: Directives, site: Site) -> str | None:
+def _find_cluster(flags: Directives, site: Site) -> str | None:
     """Return the cluster that the job is submitted to, whichever setting named it."""
     return next((str(value) for flag, value in reversed(flags) if flag == "clusters"), site.cluster)
 
 
-def _operands(estimator: Estimator) -> tuple[str, ...]:
+def _build_operands(estimator: Estimator) -> tuple[str, ...]:
     """Return the script as Python's arguments, even if its name begins with a dash; a module by its name."""
     if estimator.module:
         return "-m", estimator.module
     return (f"./{estimator.script}" if estimator.script.startswith("-") else estimator.script,)
 
 
-def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
+def _check_mismatches(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:
     if site.can.one_machine and estimator.node_count > 1:
         yield Finding("nodes-on-local", "node_count", f"{site.name} is one machine, but `node_count` is {estimator.node_count}",
                       "use one node, or set another `compute_target`")  # fmt: skip
@@ -169,14 +177,14 @@ def _mismatches(estimator: Estimator, site: Site, software: Software) -> Iterabl
                       suggest(estimator.vm_size, site.presets) or "leave it out")  # fmt: skip
 
 
-def _variables(estimator: Estimator) -> dict[str, str]:
+def _build_variables(estimator: Estimator) -> dict[str, str]:
     legacy = {var.TF_USE_LEGACY_KERAS: "1"} if estimator.legacy_keras else {}
     served = {var.SLURMTF_AZUREML: "1"} if estimator.azureml else {}
     given = {name: str(value) for name, value in (estimator.environment_variables or {}).items()}
     return {**legacy, **served, **given}
 
 
-def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:
+def _build_shell(estimator: Estimator, site: Site, software: Software, tasks: Distribution, packed: bool) -> Shell:
     version = None if software.image else getattr(estimator, "framework_version", None)
     # sbatch requested equal room on all nodes; with this variable, srun would warn that fewer tasks are started
     uneven = [var.SLURM_NTASKS_PER_NODE] if tasks.cyclic and tasks.world_size % estimator.node_count else []
@@ -186,14 +194,14 @@ def _shell(estimator: Estimator, site: Site, software: Software, tasks: Distribu
         shebang=site.environment.shebang,
         unset=tuple(dict.fromkeys((*site.environment.unset, *uneven, *software.unset))),
         prologue=tuple(site.environment.prologue),
-        modules=module_lines(site, software.modules, version),
-        activation=_activation(software),
+        modules=build_module_commands(site, software.modules, version),
+        activation=_build_activation(software),
         image=software.image if software.image.startswith("/") else "",
-        local=expanding(site.storage.local) if software.image and site.storage.local else "",
+        local=quote_with_variables(site.storage.local) if software.image and site.storage.local else "",
         exports={**unchanged, **interface, **site.environment.variables, **software.variables},
     )
 
 
-def _activation(software: Software) -> Activation | None:
+def _build_activation(software: Software) -> Activation | None:
     name = software.spec.name if software.spec else ""
     return Activation(software.prefix, software.kind, name) if software.prefix else None

@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.life import as_budgets, as_notice
-from slurmtf.estimator.quantities import mebibytes, normal_flag, seconds
+from slurmtf.estimator.quantities import normalize_flag, parse_memory, parse_time
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import Distribution, Timings
 from slurmtf.plan import gpus, launchers
-from slurmtf.plan.directives import Directives, as_submitted, directives
+from slurmtf.plan.directives import Directives, apply_header, build_run_directives
 from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Preset, Site
 
@@ -32,34 +32,36 @@ class Request(NamedTuple):
     choice: str
 
 
-def request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, after: str | None = None) -> Request:
+def resolve_request(estimator: Estimator, site: Site, tasks: Distribution, folder: str, after: str | None = None) -> Request:
     """Return the request for a job. ``after`` is a job that must have succeeded first."""
-    wanted = _resources(estimator, site, preset_of(estimator, site), tasks)
-    launcher, where = _launcher_name(estimator, site, wanted)
+    wanted = _resolve_resources(estimator, site, get_preset(estimator, site), tasks)
+    launcher, where = _resolve_launcher(estimator, site, wanted)
     if not site.can.takes_flags:
         return Request(wanted, [], launcher, where, "")
     form, why = gpus.choose_flag(site, wanted, tasks, launcher)
-    header = directives(estimator, site, wanted, folder, int(warning_s(estimator)), after, form)
-    resources = as_submitted(wanted, header)
-    bound = launchers.is_step(launcher) and gpus.is_bound(dict(header), launchers.srun_flags(estimator.srun, site, resources))
+    header = build_run_directives(estimator, site, wanted, folder, int(compute_warning_s(estimator)), after, form)
+    resources = apply_header(wanted, header)
+    bound = launchers.is_step(launcher) and gpus.is_bound(
+        dict(header), launchers.merge_srun_flags(estimator.srun, site, resources)
+    )
     return Request(replace(resources, gpus_bound=bound), header, launcher, where, why)
 
 
-def preset_of(estimator: Estimator, site: Site) -> Preset:
+def get_preset(estimator: Estimator, site: Site) -> Preset:
     return site.presets.get(estimator.vm_size or "", Preset())
 
 
-def _first(*values: object) -> Any:
+def _get_first(*values: object) -> Any:
     return next((value for value in values if value is not None), None)
 
 
-def misfits(estimator: Estimator, site: Site, tasks: Distribution, resources: Resources) -> Iterable[Finding]:
+def check_request(estimator: Estimator, site: Site, tasks: Distribution, resources: Resources) -> Iterable[Finding]:
     if tasks.world_size < resources.nodes:
         what = f"{resources.nodes} nodes are requested, but there are only {tasks.world_size} processes"
         yield Finding("too-many-nodes", "node_count", what, f"use at most {tasks.world_size} nodes, or more processes")
-    sharers = tasks.gpu_users_per_node(resources.nodes)
-    chosen = _first(estimator.gpus_per_node, preset_of(estimator, site).gpus_per_node)
-    by_parameter = chosen is not None and not gpus.asks(estimator.sbatch)
+    sharers = tasks.count_gpu_users_per_node(resources.nodes)
+    chosen = _get_first(estimator.gpus_per_node, get_preset(estimator, site).gpus_per_node)
+    by_parameter = chosen is not None and not gpus.has_gpu_flags(estimator.sbatch)
     if by_parameter and resources.gpus_per_node and sharers > resources.gpus_per_node:
         what = f"{resources.gpus_per_node} GPUs are shared by {sharers} processes of a node that use one"
         yield Finding(
@@ -73,82 +75,82 @@ def misfits(estimator: Estimator, site: Site, tasks: Distribution, resources: Re
         yield Finding("bad-account", "account", what, f"it looks like {site.account_pattern}")
 
 
-def _resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribution) -> Resources:
+def _resolve_resources(estimator: Estimator, site: Site, preset: Preset, tasks: Distribution) -> Resources:
     tasks_per_node = -(-tasks.world_size // estimator.node_count)
-    users = tasks.gpu_users_per_node(estimator.node_count) or tasks_per_node
-    count = _gpus_per_node(estimator, site, preset, users, tasks_per_node)
-    partition = _partition(estimator, site, preset, count)
+    users = tasks.count_gpu_users_per_node(estimator.node_count) or tasks_per_node
+    count = _resolve_gpus_per_node(estimator, site, preset, users, tasks_per_node)
+    partition = _resolve_partition(estimator, site, preset, count)
     known = site.partitions.get(partition or "", Partition())
     lowpriority = estimator.vm_priority == "lowpriority"
-    time = _first(estimator.time, preset.time, site.defaults.time)
+    time = _get_first(estimator.time, preset.time, site.defaults.time)
     return Resources(
         nodes=estimator.node_count,
         tasks=tasks.world_size,
         tasks_per_node=tasks_per_node,
         cyclic=tasks.cyclic,
-        cpus_per_task=_cpus_per_task(estimator, site, preset, count // tasks_per_node),
+        cpus_per_task=_resolve_cpus_per_task(estimator, site, preset, count // tasks_per_node),
         gpus_per_node=count,
-        gpu_type=_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if count else None,
-        memory=_memory(estimator, site, preset, count),
-        time_s=estimator.max_run_duration_seconds or (None if time is None else seconds(time)),
+        gpu_type=_get_first(estimator.gpu_type, preset.gpu_type, known.gpu_type, site.gpu.type) if count else None,
+        memory=_resolve_memory(estimator, site, preset, count),
+        time_s=estimator.max_run_duration_seconds or (None if time is None else parse_time(time)),
         partition=partition,
-        account=_first(estimator.account, site.defaults.account),
-        qos=_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
-        constraint=_constraint(estimator, site, preset, count),
+        account=_get_first(estimator.account, site.defaults.account),
+        qos=_get_first(estimator.qos, preset.qos, site.requeue.qos if lowpriority else None, known.qos, site.defaults.qos),
+        constraint=_resolve_constraint(estimator, site, preset, count),
         exclusive=bool(estimator.exclusive),
-        requeue=lowpriority or _goes_on_elsewhere(estimator),
+        requeue=lowpriority or _needs_requeue(estimator),
     )
 
 
-def warning_s(estimator: Estimator) -> float:
+def compute_warning_s(estimator: Estimator) -> float:
     """Return how many seconds before the time limit Slurm must warn the supervisor, which then notifies the script."""
     timings, notice = Timings(), as_notice(estimator.notice)
     return max(timings.warning, notice.before + timings.leave) if notice.before else timings.warning
 
 
-def _goes_on_elsewhere(estimator: Estimator) -> bool:
+def _needs_requeue(estimator: Estimator) -> bool:
     """Return whether the run restarts after a cause that ends its job: then Slurm must be allowed to requeue it."""
     return any(budget.times != 0 for budget in as_budgets(estimator.restarts) if budget.cause in ENDS_OF_JOBS)
 
 
-def _gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
+def _resolve_gpus_per_node(estimator: Estimator, site: Site, preset: Preset, users: int, slots: int) -> int:
     """Return how many GPUs a node provides: by the user's own flags, by parameters, or by the profile's flags."""
     own, of_site = (
-        gpus.allocation(flags, estimator.node_count, slots) if site.can.takes_flags else None
+        gpus.compute_allocation(flags, estimator.node_count, slots) if site.can.takes_flags else None
         for flags in (estimator.sbatch, site.directives)
     )
-    asked = _first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
+    asked = _get_first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
     is_left_out = own is not None and not own.flag  # the partition may provide what was requested
     if own is not None and not (is_left_out and asked):
         return own.per_node
-    return int(_first(asked, of_site and of_site.per_node, 0))
+    return int(_get_first(asked, of_site and of_site.per_node, 0))
 
 
-def _partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+def _resolve_partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     low = site.requeue.partition if estimator.vm_priority == "lowpriority" else None
     of_gpus = site.defaults.gpu_partition if gpu_count else None
-    flag = next((value for name, value in estimator.sbatch.items() if normal_flag(name) == "partition"), None)
+    flag = next((value for name, value in estimator.sbatch.items() if normalize_flag(name) == "partition"), None)
     own = str(flag) if flag else estimator.partition
-    found: str | None = _first(own, preset.partition, low, of_gpus, site.defaults.partition)
+    found: str | None = _get_first(own, preset.partition, low, of_gpus, site.defaults.partition)
     return found
 
 
-def _cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_task: int) -> int | None:
+def _resolve_cpus_per_task(estimator: Estimator, site: Site, preset: Preset, gpus_per_task: int) -> int | None:
     by_gpu = site.defaults.cpus_per_gpu * gpus_per_task if site.defaults.cpus_per_gpu and gpus_per_task else None
-    found: int | None = _first(estimator.cpus_per_task, preset.cpus_per_task, by_gpu, site.defaults.cpus_per_task)
+    found: int | None = _get_first(estimator.cpus_per_task, preset.cpus_per_task, by_gpu, site.defaults.cpus_per_task)
     return found
 
 
-def _memory(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+def _resolve_memory(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     per_gpu = site.defaults.memory_per_gpu
-    by_gpu = f"{int(mebibytes(per_gpu) * gpu_count)}M" if gpu_count and per_gpu is not None else None
-    asked = _first(estimator.memory, preset.memory, by_gpu, site.defaults.memory)
+    by_gpu = f"{int(parse_memory(per_gpu) * gpu_count)}M" if gpu_count and per_gpu is not None else None
+    asked = _get_first(estimator.memory, preset.memory, by_gpu, site.defaults.memory)
     return None if asked is None else str(asked)
 
 
-def _constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
+def _resolve_constraint(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:
     """Return the required node features, joined by AND (sbatch(1), --constraint)."""
-    wishes = [_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpu_count else None]
+    wishes = [_get_first(estimator.constraint, preset.constraint), site.gpu.constraint if gpu_count else None]
     found = [wish for wish in wishes if wish]
     several = len(found) > 1
     return "&".join(f"({wish})" if several and _has_open_or(wish) else wish for wish in found) or None
@@ -159,7 +161,7 @@ def _has_open_or(constraint: str) -> bool:
     return "|" in re.sub(r"\[.*?\]|\(.*?\)", "", constraint)
 
 
-def _launcher_name(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:
+def _resolve_launcher(estimator: Estimator, site: Site, resources: Resources) -> tuple[str, str]:
     """Return the launcher's name, and which setting named it."""
     if estimator.launcher:
         return estimator.launcher, "launcher"

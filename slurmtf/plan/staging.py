@@ -8,7 +8,7 @@ from typing import Literal
 
 from slurmtf.environments.packing import Pack
 from slurmtf.estimator import Estimator, Input
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.job.contract.plan import DataInput, Stage
 from slurmtf.sites.model import Site
 
@@ -30,7 +30,7 @@ def is_local(estimator: Estimator, site: Site) -> bool:
     return (estimator.stage or site.storage.stage) == NODE_LOCAL
 
 
-def stage_of(estimator: Estimator, site: Site, looked_up: LookedUp) -> Stage:
+def build_stage(estimator: Estimator, site: Site, looked_up: LookedUp) -> Stage:
     local = site.storage.local or ""
     if not is_local(estimator, site):
         return Stage(local=local)
@@ -38,23 +38,25 @@ def stage_of(estimator: Estimator, site: Site, looked_up: LookedUp) -> Stage:
     return Stage(NODE_LOCAL, local, pack.prefix if pack else "", pack.path if pack else "")
 
 
-def inputs_of(estimator: Estimator) -> tuple[DataInput, ...]:
-    return tuple(DataInput(str(item.name), str(item.path), item.mode) for item in _inputs(estimator))
+def convert_inputs(estimator: Estimator) -> tuple[DataInput, ...]:
+    return tuple(DataInput(str(item.name), str(item.path), item.mode) for item in _list_inputs(estimator))
 
 
-def _inputs(estimator: Estimator) -> list[Input]:
+def _list_inputs(estimator: Estimator) -> list[Input]:
     return estimator.inputs or []
 
 
-def stage_warnings(estimator: Estimator, site: Site, looked_up: LookedUp) -> Iterable[Finding]:
+def warn_about_stage(estimator: Estimator, site: Site, looked_up: LookedUp) -> Iterable[Finding]:
     """Yield warnings about staging."""
     yield from looked_up.warnings
     local = is_local(estimator, site)
     if local and looked_up.unpackable:
-        yield warning("stage", f"only the source is staged to the nodes' own disks, not the software: {looked_up.unpackable}")
-    downloads = [item.name for item in _inputs(estimator) if item.mode == "download"]
+        yield build_warning(
+            "stage", f"only the source is staged to the nodes' own disks, not the software: {looked_up.unpackable}"
+        )
+    downloads = [item.name for item in _list_inputs(estimator) if item.mode == "download"]
     if site.storage.local_in_ram and (local or downloads):
         what = " and ".join(filter(None, ["software and source" if local else "", ", ".join(map(str, downloads))]))
-        yield warning(
+        yield build_warning(
             "local-in-ram", f"the nodes of {site.name} have no disk of their own: {what} count as the job's memory there"
         )

@@ -13,18 +13,18 @@ from slurmtf.snapshot import ScriptFacts
 TF1_SERVER = ("train.Server",)
 
 
-def tasks_of(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Distribution, str]:
+def build_tasks(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> tuple[Distribution, str]:
     """Return the tasks of an estimator, and what was chosen for the user and why (empty if nothing was)."""
     distribution = estimator.distribution
     if isinstance(distribution, Mpi):
-        why = _why_gloo(estimator, site, script, software) if distribution.transport == "auto" else ""
-        return _mpi(distribution, estimator, gloo=distribution.transport == "gloo" or bool(why)), why
+        why = _describe_mpi_obstacle(estimator, site, script, software) if distribution.transport == "auto" else ""
+        return _build_mpi_tasks(distribution, estimator, gloo=distribution.transport == "gloo" or bool(why)), why
     if isinstance(distribution, ParameterServer):
-        return _place(*_parameter_server(distribution, script), script)
+        return _place(*_build_parameter_server_tasks(distribution, script), script)
     if isinstance(distribution, MultiWorker):
-        return _place(_multi_worker(distribution), "", script)
+        return _place(_build_multi_worker_tasks(distribution), "", script)
     if isinstance(distribution, Jax):
-        return _jax(distribution, estimator), ""
+        return _build_jax_tasks(distribution, estimator), ""
     return Distribution((("main", 1),), gpu_roles=("main",)), ""
 
 
@@ -36,11 +36,11 @@ def _place(tasks: Distribution, why: str, script: ScriptFacts) -> tuple[Distribu
     return tasks._replace(cyclic=False, gpu_roles=()), "; ".join(filter(None, (why, placed)))
 
 
-def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:
+def _describe_mpi_obstacle(estimator: Estimator, site: Site, script: ScriptFacts, software: Software) -> str:
     """Return why Horovod can't run over MPI: the launcher does not support it, or Horovod was compiled without; empty if it
     can."""
     launcher = estimator.launcher or site.launcher.default
-    if not launchers.serves_mpi(launcher, site, estimator.srun):
+    if not launchers.can_serve_mpi(launcher, site, estimator.srun):
         return f"Horovod runs over Gloo: {site.name} has no MPI for {launcher} (launcher.mpi)"
     only_horovod = script.imports_any("horovod") and not script.imports_any("mpi4py")
     features = software.horovod.features if software.horovod and only_horovod else ()
@@ -49,7 +49,7 @@ def _why_gloo(estimator: Estimator, site: Site, script: ScriptFacts, software: S
     return ""
 
 
-def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Distribution:
+def _build_mpi_tasks(wish: Mpi, estimator: Estimator, gloo: bool) -> Distribution:
     return Distribution(
         (("rank", estimator.node_count * wish.process_count_per_node),),
         backend="mpi",
@@ -61,7 +61,7 @@ def _mpi(wish: Mpi, estimator: Estimator, gloo: bool) -> Distribution:
     )
 
 
-def _jax(wish: Jax, estimator: Estimator) -> Distribution:
+def _build_jax_tasks(wish: Jax, estimator: Estimator) -> Distribution:
     return Distribution(
         (("rank", estimator.node_count * wish.process_count_per_node),),
         backend="jax",
@@ -71,7 +71,7 @@ def _jax(wish: Jax, estimator: Estimator) -> Distribution:
     )
 
 
-def _parameter_server(wish: ParameterServer, script: ScriptFacts) -> tuple[Distribution, str]:
+def _build_parameter_server_tasks(wish: ParameterServer, script: ScriptFacts) -> tuple[Distribution, str]:
     layout, why = (wish.layout, "") if wish.layout != "auto" else detect_layout(wish, script)
     coordinated = layout == "chief" and script.uses(*COORDINATOR)
     head = [(layout, 1)] if layout in ("chief", "master") else []
@@ -104,7 +104,7 @@ def detect_layout(wish: ParameterServer, script: ScriptFacts) -> tuple[str, str]
     return "original", f"layout 'original' ({who}): nothing in the script asks for a chief"
 
 
-def _multi_worker(wish: MultiWorker) -> Distribution:
+def _build_multi_worker_tasks(wish: MultiWorker) -> Distribution:
     roles = [("chief", 1), ("worker", wish.worker_count - 1)] if wish.chief else [("worker", wish.worker_count)]
     return Distribution(
         tuple((role, count) for role, count in roles if count),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slurmtf.plots.axes import Axis, axis_of
-from slurmtf.plots.chart import Chart, Curve, printable
+from slurmtf.plots.axes import Axis, build_axis
+from slurmtf.plots.chart import Chart, Curve, escape_unprintable
 
-__all__ = ["Axis", "Chart", "Curve", "axis_of", "printable"]
+__all__ = ["Axis", "Chart", "Curve", "build_axis", "escape_unprintable"]

@@ -31,7 +31,7 @@ class Axis:
     def _to_scale(self, value: float) -> float:
         return math.log10(value) if self.log else _bound(value)
 
-    def text(self, tick: float) -> str:
+    def format_tick(self, tick: float) -> str:
         """Return a tick in as many digits as tell it from the next."""
         largest = max(abs(self.low), abs(self.high))
         if self.log or not 1e-4 <= largest < 1e6:
@@ -40,13 +40,13 @@ class Axis:
         return f"{tick:.{max(0, -math.floor(math.log10(self.step)))}f}"
 
 
-def axis_of(values: Iterable[float], log: bool = False) -> Axis:
+def build_axis(values: Iterable[float], log: bool = False) -> Axis:
     """Return an axis on which all finite values have a place (a logarithmic one: all positive ones)."""
     shown = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     if log:
-        return _log_axis(min(shown, default=1.0), max(shown, default=1.0))
-    low, high = _with_room(_bound(min(shown, default=0.0)), _bound(max(shown, default=0.0)))
-    step = nice((high - low) / MOST_TICKS)
+        return _build_log_axis(min(shown, default=1.0), max(shown, default=1.0))
+    low, high = _widen(_bound(min(shown, default=0.0)), _bound(max(shown, default=0.0)))
+    step = choose_step((high - low) / MOST_TICKS)
     ticks = tuple(number * step for number in range(math.ceil(low / step), math.floor(high / step) + 1))
     return Axis(low, high, ticks, step)
 
@@ -55,7 +55,7 @@ def _bound(value: float) -> float:
     return max(-LARGEST, min(LARGEST, value))
 
 
-def _with_room(low: float, high: float) -> tuple[float, float]:
+def _widen(low: float, high: float) -> tuple[float, float]:
     """Return a range that is none: with room around a single value."""
     largest = max(abs(low), abs(high))
     if high - low > max(SMALLEST_SPAN * largest, 1 / LARGEST):
@@ -64,13 +64,13 @@ def _with_room(low: float, high: float) -> tuple[float, float]:
     return low - room, high + room
 
 
-def nice(width: float) -> float:
+def choose_step(width: float) -> float:
     """Return the smallest of 1, 2, 5 times a power of ten that is not below ``width``."""
     power = 10.0 ** math.floor(math.log10(width))
     return next((factor * power for factor in (1, 2, 5) if factor * power >= width * (1 - 1e-9)), 10 * power)
 
 
-def _log_axis(low: float, high: float) -> Axis:
+def _build_log_axis(low: float, high: float) -> Axis:
     low, high = (max(2 / LARGEST, min(LARGEST / 2, bound)) for bound in (low, high))
     if high / low < 1 + SMALLEST_SPAN:
         low, high = low / 2, high * 2

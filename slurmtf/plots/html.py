@@ -7,7 +7,7 @@ import hashlib
 from collections.abc import Sequence
 from html import escape
 
-from slurmtf.plots.chart import Chart, printable
+from slurmtf.plots.chart import Chart, escape_unprintable
 from slurmtf.plots.svg import to_svg
 
 SCRIPT = """
@@ -51,7 +51,7 @@ POLICY = f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{_H
 
 def to_html(title: str, charts: Sequence[Chart]) -> str:
     """Return a page of charts. A click on a legend hides its curve; the value under the mouse is shown."""
-    heading = escape(printable(title))
+    heading = escape(escape_unprintable(title))
     figures = "\n".join(f'<figure>{to_svg(chart, standalone=False)}<div class="read"></div></figure>' for chart in charts)
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">\n'

@@ -8,9 +8,9 @@ from typing import Any
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
-from slurmtf.plots.chart import Chart, printable
+from slurmtf.plots.chart import Chart, escape_unprintable
 from slurmtf.plots.svg import COLOURS, MOST_POINTS
-from slurmtf.plots.terminal import note
+from slurmtf.plots.terminal import describe_hidden
 
 
 def to_png(charts: Sequence[Chart]) -> bytes:
@@ -30,29 +30,29 @@ def to_png(charts: Sequence[Chart]) -> bytes:
 
 
 def _draw(chart: Chart, plot: Any) -> None:
-    plot.set_title(_literal(chart.title))
-    plot.set_xlabel(_literal(chart.x_label))
-    plot.set_ylabel(_literal(chart.y_label))
+    plot.set_title(_escape_text(chart.title))
+    plot.set_xlabel(_escape_text(chart.x_label))
+    plot.set_ylabel(_escape_text(chart.y_label))
     plot.set_xscale("log" if chart.log_x else "linear")
     plot.set_yscale("log" if chart.log_y else "linear")
     plot.grid(alpha=0.3)
     for number, curve in enumerate(chart.curves):
-        colour, label = COLOURS[number % len(COLOURS)], _literal(curve.label + note(chart, curve))
-        pieces = chart.pieces(curve, MOST_POINTS) or [[]]
+        colour, label = COLOURS[number % len(COLOURS)], _escape_text(curve.label + describe_hidden(chart, curve))
+        pieces = chart.split_curve(curve, MOST_POINTS) or [[]]
         for piece in pieces:
             marker = "o" if curve.shape == "dots" or len(piece) == 1 else ""
             style = "none" if curve.shape == "dots" else "-"
-            plot.plot(*_columns(piece), color=colour, marker=marker, linestyle=style, label=label)
+            plot.plot(*_split_columns(piece), color=colour, marker=marker, linestyle=style, label=label)
             label = ""
     if chart.curves:
         plot.legend(fontsize="small")
 
 
-def _columns(piece: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+def _split_columns(piece: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
     return [x for x, _ in piece], [y for _, y in piece]
 
 
-def _literal(text: str) -> str:
+def _escape_text(text: str) -> str:
     """Return text in which matplotlib sees no formula, and which a legend does not leave out ('_...')."""
-    plain = printable(text).replace("$", r"\$")
+    plain = escape_unprintable(text).replace("$", r"\$")
     return f" {plain}" if plain.startswith("_") else plain

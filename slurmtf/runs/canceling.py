@@ -15,7 +15,7 @@ from slurmtf.runs.states.state import RunState
 from slurmtf.runs.states.sweeps import stop_sweep
 from slurmtf.runs.status import Seen, look
 from slurmtf.runs.workspaces.workspace import check_ours
-from slurmtf.scheduler import SubmittedJob, by_scheduler
+from slurmtf.scheduler import SubmittedJob, group_by_scheduler
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
     for one in seen:
         if one.array and not one.state.status.final:
             stop_sweep(one.layout)
-    _raise_all([*_pass_on(orders), *filter(None, map(_unknown, seen))])
+    _raise_all([*_pass_on(orders), *filter(None, map(_describe_unknown_job, seen))])
     return [one.state for one in seen]
 
 
-def _unknown(seen: Seen) -> SlurmError | None:
+def _describe_unknown_job(seen: Seen) -> SlurmError | None:
     """Return the error for a run whose job could not be looked up: it may or may not exist."""
     doubt = None if seen.jobs else seen.state.doubt
     remedy = "try again when Slurm answers"
@@ -53,7 +53,7 @@ def _unknown(seen: Seen) -> SlurmError | None:
 def _pass_on(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
     """Pass the orders to their schedulers and yield what went wrong."""
     by_job = {order.job: order for order in orders}
-    for scheduler, jobs in by_scheduler(by_job):
+    for scheduler, jobs in group_by_scheduler(by_job):
         layouts = [by_job[job].layout for job in jobs]
         before: dict[str, str] = {}
         for layout, job in zip(layouts, jobs, strict=True):
@@ -65,10 +65,10 @@ def _pass_on(orders: Sequence[_Order]) -> Iterable[SlurmtfError]:
             for layout in layouts:
                 with contextlib.suppress(OSError):
                     forget_cancel_request(layout, before.get(layout.folder, ""))
-            yield type(err)(*err.findings, _untouched(layouts))
+            yield type(err)(*err.findings, _describe_uncanceled(layouts))
 
 
-def _untouched(layouts: Iterable[RunLayout]) -> Finding:
+def _describe_uncanceled(layouts: Iterable[RunLayout]) -> Finding:
     names = dict.fromkeys(Path(layout.folder).name for layout in layouts)
     return Finding("not-canceled", ", ".join(names), "not canceled", "cancel again, or see 'slurmtf status'")
 

@@ -10,8 +10,8 @@ from slurmtf.errors import InputError, RunNotFoundError
 from slurmtf.files import load_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.workspaces.tags import tags_of
-from slurmtf.runs.workspaces.workspace import find_run, is_run, known_workspaces
+from slurmtf.runs.workspaces.tags import read_tags
+from slurmtf.runs.workspaces.workspace import find_run, is_run, list_workspaces
 
 R = TypeVar("R", bound="RunFolder")
 
@@ -31,7 +31,7 @@ class RunFolder:
     @classmethod
     def find(cls: type[R], name: str, workspace: str | Path | None = None) -> R:
         """Return the run that ``name`` means: an id, the end of one, a job id, a path, or ``last``."""
-        return cls(find_run(name, known_workspaces(workspace)))
+        return cls(find_run(name, list_workspaces(workspace)))
 
     @property
     def id(self) -> str:
@@ -56,14 +56,14 @@ class RunFolder:
     @property
     def receipt(self) -> dict[str, Any]:
         """What is needed to repeat or cite the run, in addition to its plan and its source."""
-        from slurmtf.runs.receipts.receipt import receipt_of  # noqa: PLC0415 - here and below: not needed to read a run's state
+        from slurmtf.runs.receipts.receipt import read_receipt  # noqa: PLC0415 - here and below: not needed to read a run's state
 
-        return receipt_of(self.layout)
+        return read_receipt(self.layout)
 
     @property
     def tags(self) -> dict[str, str]:
         """The tags that the user set to find the run again."""
-        return tags_of(self.folder)
+        return read_tags(self.folder)
 
     @property
     def primary_metric(self) -> str | None:
@@ -79,12 +79,12 @@ class RunFolder:
         """The names of the tasks that have a log: role and number."""
         return sorted({path.stem for path in Path(self.layout.logs).glob("*.out")})
 
-    def task_of(self, rank: int) -> str:
+    def get_task_name(self, rank: int) -> str:
         """Return the name of the task of a rank. Raises InputError if there is none."""
         from slurmtf.job.contract.plan import JobPlan  # noqa: PLC0415
-        from slurmtf.job.contract.roles import table  # noqa: PLC0415
+        from slurmtf.job.contract.roles import assign_roles  # noqa: PLC0415
 
-        roles = table(JobPlan.from_dict(self.plan["job"]))
+        roles = assign_roles(JobPlan.from_dict(self.plan["job"]))
         if not 0 <= rank < len(roles):
             raise InputError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
         return roles[rank].label
@@ -98,17 +98,17 @@ class RunFolder:
         name, instead of only rank 0 (or the chief).
         """
         from slurmtf.runs.metrics.event_owners import Owners  # noqa: PLC0415
-        from slurmtf.runs.metrics.reading import descendants_of, metrics_of  # noqa: PLC0415
+        from slurmtf.runs.metrics.reading import read_metrics, walk_descendants  # noqa: PLC0415
 
         owners = Owners(self.layout)
-        own = metrics_of(self.layout, owners, name, all_ranks)
+        own = read_metrics(self.layout, owners, name, all_ranks)
         if not recursive:
             return own
-        within = descendants_of(self.layout, owners)
-        return {self.id: own, **{child: metrics_of(layout, its, name, all_ranks) for child, layout, its in within}}
+        within = walk_descendants(self.layout, owners)
+        return {self.id: own, **{child: read_metrics(layout, its, name, all_ranks) for child, layout, its in within}}
 
     def get_file_names(self) -> list[str]:
         """Return the names of all files of the run: logs, outputs, and the files that describe it."""
-        from slurmtf.runs.downloads import file_names  # noqa: PLC0415
+        from slurmtf.runs.downloads import list_file_names  # noqa: PLC0415
 
-        return file_names(self.layout)
+        return list_file_names(self.layout)

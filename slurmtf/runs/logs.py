@@ -18,7 +18,7 @@ CHUNK = 1 << 18
 Label = Callable[[str], str]
 
 
-def plain_label(label: str) -> str:
+def format_plain_label(label: str) -> str:
     return f"{label} | "
 
 
@@ -56,7 +56,7 @@ class LogReader:
         output: TextIO,
         role: str | None = None,
         job_log: bool = False,
-        label: Label = plain_label,
+        label: Label = format_plain_label,
         last: int | None = None,
     ) -> None:
         self._layout = layout
@@ -70,33 +70,33 @@ class LogReader:
         self._open: Path | None = None
         self.unreadable: set[Path] = set()
 
-    def files(self) -> list[Path]:
+    def list_files(self) -> list[Path]:
         """Return the logs to read, task by task, output before errors."""
         if self._job_log:
             return [Path(self._layout.job_log)] if has_job_log(self._layout) else []
         found = [path for stream in STREAMS for path in self._folder.glob(f"*.{stream}")]
-        chosen = [path for path in found if self._role is None or _matches(path.stem, self._role)]
+        chosen = [path for path in found if self._role is None or _is_of_role(path.stem, self._role)]
         return sorted(chosen, key=lambda path: (path.stem, STREAMS.index(path.suffix[1:])))
 
     def show_new(self, history: bool = False) -> None:
         """Print the new complete lines; with ``history``, in the order in which they were written."""
-        files = self.files()
+        files = self.list_files()
         many = len({path.stem for path in files}) > 1
-        clocked = [piece for path in files for piece in self._add_clock(path)] if history else []
+        clocked = [piece for path in files for piece in self._read_clock(path)] if history else []
         for piece in sorted(clocked, key=lambda piece: piece.time):
             self._show(piece.path, many, piece.end)
         for path in files:
-            self._show(path, many, _size(path))
+            self._show(path, many, _get_size(path))
 
     def show_rest(self) -> None:
         """Print the rest of the logs of a run that has ended."""
         self.show_new(history=not self._logs)
-        many = len({path.stem for path in self.files()}) > 1
+        many = len({path.stem for path in self.list_files()}) > 1
         for path, log in self._logs.items():
             self._print(path, log.rest + b"\n" if many and (log.rest or self._open == path) else log.rest, many)
             log.rest = b""
 
-    def _add_clock(self, path: Path) -> Iterator[_Piece]:
+    def _read_clock(self, path: Path) -> Iterator[_Piece]:
         column = STREAMS.index(path.suffix[1:]) + 1 if path.suffix[1:] in STREAMS else 0
         try:
             lines = Path(self._layout.log_clock(path.stem)).read_text(encoding="ascii").splitlines() if column else []
@@ -108,8 +108,8 @@ class LogReader:
 
     def _show(self, path: Path, many: bool, end: int) -> None:
         """Print the complete lines of a log up to a position; a log that was truncated is read again from its beginning."""
-        log = self._log(path)
-        if end < log.seen and end == _size(path):
+        log = self._get_log(path)
+        if end < log.seen and end == _get_size(path):
             log.seen, log.rest = 0, b""
         if log.seen >= end:
             return
@@ -122,9 +122,9 @@ class LogReader:
         except OSError:
             self.unreadable.add(path)
 
-    def _log(self, path: Path) -> _Log:
+    def _get_log(self, path: Path) -> _Log:
         if path not in self._logs:
-            self._logs[path] = _Log(0 if self._last is None else start_of_last(path, self._last))
+            self._logs[path] = _Log(0 if self._last is None else locate_last_lines(path, self._last))
         return self._logs[path]
 
     def _take(self, path: Path, log: _Log, chunk: bytes, many: bool) -> None:
@@ -140,11 +140,11 @@ class LogReader:
             return
         text = self._logs[path].decoder.decode(data)
         if many:
-            text = self._labelled(path, text)
+            text = self._add_labels(path, text)
         self._output.write(text)
         self._output.flush()
 
-    def _labelled(self, path: Path, text: str) -> str:
+    def _add_labels(self, path: Path, text: str) -> str:
         """Return text with the task's name before each line, except one that continues a shown line."""
         label, goes_on = self._label(path.stem), self._open == path
         between = "\n" if self._open and not goes_on else ""
@@ -153,17 +153,17 @@ class LogReader:
         return between + "".join(lines).removeprefix(label if goes_on else "")
 
 
-def start_of_last(path: Path, lines: int) -> int:
+def locate_last_lines(path: Path, lines: int) -> int:
     """Return the position of the last ``lines`` lines of a log; 0 if it has no more lines, or if it can't be read."""
     try:
         with path.open("rb") as file:
             size = file.seek(0, os.SEEK_END)
-            return next(islice(_starts(file, size - 1), lines - 1, None), 0) if lines > 0 else size
+            return next(islice(_iterate_line_starts(file, size - 1), lines - 1, None), 0) if lines > 0 else size
     except OSError:
         return 0
 
 
-def _starts(file: BinaryIO, end: int) -> Iterator[int]:
+def _iterate_line_starts(file: BinaryIO, end: int) -> Iterator[int]:
     """Yield the positions of a log's lines, from the last to the second. The newline at ``end`` begins no line."""
     while end > 0:
         begin = max(0, end - CHUNK)
@@ -177,16 +177,16 @@ def _starts(file: BinaryIO, end: int) -> Iterator[int]:
 
 def has_job_log(layout: RunLayout) -> bool:
     """Return whether the job's log has any content: a submission creates it empty, before Slurm opens it."""
-    return _size(Path(layout.job_log)) > 0
+    return _get_size(Path(layout.job_log)) > 0
 
 
-def _size(path: Path) -> int:
+def _get_size(path: Path) -> int:
     try:
         return path.stat().st_size
     except OSError:
         return 0
 
 
-def _matches(label: str, role: str) -> bool:
+def _is_of_role(label: str, role: str) -> bool:
     """Return whether a log belongs to a role ('worker') or to one of its tasks ('worker-0')."""
     return role in (label, label.rpartition("-")[0])

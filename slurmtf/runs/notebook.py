@@ -10,11 +10,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from slurmtf.plots import printable
+from slurmtf.plots import escape_unprintable
 from slurmtf.plots.svg import to_svg
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.logs import STREAMS, start_of_last
-from slurmtf.runs.metrics.curves import charts_of, select
+from slurmtf.runs.logs import STREAMS, locate_last_lines
+from slurmtf.runs.metrics.curves import build_charts, select_series
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.states.state import RunState
 
@@ -26,7 +26,7 @@ COLOURS = {"Completed": "#1a7f37", "Failed": "#cf222e", "Canceled": "#9a6700"}
 LOG_STYLE = "max-height: 20em; overflow: auto; background: #f6f8fa; color: #222; padding: 8px; font-size: 12px"
 
 
-def in_notebook() -> bool:
+def is_in_notebook() -> bool:
     """Return whether this code runs in a notebook: in IPython's kernel, not in its shell."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
@@ -37,18 +37,18 @@ def to_html(run: RunFolder, state: RunState, reader: MetricsReader) -> str:
     """Return a run as HTML that runs no code and fetches nothing."""
     colour = COLOURS.get(state.status.value, "#0969da")
     status = f'<span style="color: {colour}; font-weight: bold">{state.status.value}</span>'
-    facts = [f"job {state.job_id}" if state.job_id else "", state.nodes, state.reason, elapsed(state), state.message]
-    line = escape(" · ".join(printable(fact) for fact in facts if fact))
+    facts = [f"job {state.job_id}" if state.job_id else "", state.nodes, state.reason, format_elapsed(state), state.message]
+    line = escape(" · ".join(escape_unprintable(fact) for fact in facts if fact))
     reader.read_new()
-    charts = charts_of(select({run.id: reader}))
+    charts = build_charts(select_series({run.id: reader}))
     drawn = "".join(to_svg(chart, standalone=False) for chart in charts[:MOST_CHARTS])
     more = f"<p>and {len(charts) - MOST_CHARTS} more metrics: run.get_metrics()</p>" if len(charts) > MOST_CHARTS else ""
-    log = "\n".join(log_tail(run))
+    log = "\n".join(read_log_tail(run))
     tail = f'<pre style="{LOG_STYLE}">{escape(log)}</pre>' if log else ""
     return f"<div><p><b>{escape(run.id)}</b> {status} {line}</p>{drawn}{more}{tail}</div>"
 
 
-def elapsed(state: RunState) -> str:
+def format_elapsed(state: RunState) -> str:
     """Return how long a run has been running; empty before it starts."""
     if state.started is None:
         return ""
@@ -56,25 +56,25 @@ def elapsed(state: RunState) -> str:
     return f"{minutes} min {seconds:02d} s"
 
 
-def _grown(path: Path) -> float:
+def _get_mtime(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except OSError:
         return 0.0
 
 
-def log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
+def read_log_tail(run: RunFolder, lines: int = TAIL_LINES) -> Iterator[str]:
     """Yield the last lines of the logs of the run's first task, without control characters; the stream that grew last comes
     last."""
     logs = [Path(run.layout.logs, f"{run.tasks[0]}.{stream}") for stream in STREAMS] if run.tasks else []
-    for path in sorted(logs, key=_grown):
+    for path in sorted(logs, key=_get_mtime):
         try:
             with path.open("rb") as file:
-                file.seek(start_of_last(path, lines))
+                file.seek(locate_last_lines(path, lines))
                 text = file.read(TAIL_BYTES).decode("utf-8", "replace")
         except OSError:
             continue
-        yield from (printable(line) for line in text.splitlines())
+        yield from (escape_unprintable(line) for line in text.splitlines())
 
 
 class LiveView:

@@ -9,10 +9,10 @@ from pathlib import Path
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.states.records import read_records
 from slurmtf.runs.states.state import RunState
-from slurmtf.runs.status import current_job_of
-from slurmtf.runs.usage import Usage, usage_of, with_accounting
+from slurmtf.runs.status import find_current_job
+from slurmtf.runs.usage import Usage, add_accounting, compute_usage
 from slurmtf.runs.workspaces.listing import Listed
-from slurmtf.scheduler import SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler import SubmittedJob, get_scheduler, group_by_scheduler
 from slurmtf.scheduler.books import Ahead
 
 
@@ -30,27 +30,31 @@ def measure(runs: Sequence[Listed], now: float) -> list[Used]:
 
     Accounting is queried for those without samples, or without samples of their GPUs.
     """
-    found = [(run, usage_of(RunLayout(str(run.folder)), run.state, now)) for run in runs]
-    jobs = {run.folder: job for run, usage in found if usage and _wants_books(usage) and (job := _last_job(run))}
-    books = {job: told for scheduler, several in by_scheduler(jobs.values()) for job, told in scheduler.books(several).items()}
+    found = [(run, compute_usage(RunLayout(str(run.folder)), run.state, now)) for run in runs]
+    jobs = {run.folder: job for run, usage in found if usage and _needs_accounting(usage) and (job := _find_last_job(run))}
+    books = {
+        job: told
+        for scheduler, several in group_by_scheduler(jobs.values())
+        for job, told in scheduler.read_usage(several).items()
+    }
     return [
-        Used(run.folder, run.state, with_accounting(usage, books[job]) if (job := jobs.get(run.folder)) in books else usage)
+        Used(run.folder, run.state, add_accounting(usage, books[job]) if (job := jobs.get(run.folder)) in books else usage)
         for run, usage in found
         if usage
     ]
 
 
-def ahead_of(layout: RunLayout) -> Ahead | None:
+def find_ahead(layout: RunLayout) -> Ahead | None:
     """Return what is ahead of a waiting run in the queue; None if the run has no job."""
-    job = current_job_of(layout)
-    return scheduler_of(job.scheduler, job.ref.cluster).ahead(job) if job else None
+    job = find_current_job(layout)
+    return get_scheduler(job.scheduler, job.ref.cluster).find_ahead(job) if job else None
 
 
-def _wants_books(usage: Usage) -> bool:
+def _needs_accounting(usage: Usage) -> bool:
     """Return whether the folder lacks samples, or samples of the GPUs."""
     return not usage.nodes or bool(usage.asked.gpus_per_node and not usage.gpus)
 
 
-def _last_job(run: Listed) -> SubmittedJob | None:
+def _find_last_job(run: Listed) -> SubmittedJob | None:
     jobs = read_records(RunLayout(str(run.folder))).jobs
     return jobs[-1] if jobs and not jobs[-1].elements else None

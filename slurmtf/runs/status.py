@@ -12,11 +12,11 @@ from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.chains.second_look import Followed
 from slurmtf.runs.states import cancelers, sweeps
-from slurmtf.runs.states.evidence import evidence_of
+from slurmtf.runs.states.evidence import read_evidence
 from slurmtf.runs.states.history import History, read_history
 from slurmtf.runs.states.observe import Answer, observe
 from slurmtf.runs.states.records import Records, note_end, read_records
-from slurmtf.runs.states.reduce import UNASKED, current_job, is_outdated, job_to_ask_for, reduce
+from slurmtf.runs.states.reduce import UNASKED, choose_current_job, choose_job_to_query, is_outdated, reduce
 from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
 from slurmtf.scheduler import SubmittedJob
 from slurmtf.submit import additions
@@ -43,7 +43,7 @@ class Seen:
         return self.array or ((self.job,) if self.job else ())
 
 
-def states_of(folders: Sequence[Path]) -> list[RunState]:
+def read_states(folders: Sequence[Path]) -> list[RunState]:
     """Return the states of runs, with at most two Slurm calls for each cluster, and none for runs that have ended."""
     return [seen.state for seen in look([RunLayout(str(folder)) for folder in folders])]
 
@@ -55,61 +55,64 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
     process of the user that is at most this old, unless the folders have newer facts. Jobs that the folders do not name,
     because their client was killed or got no answer, are found and recorded.
     """
-    records, unfound = _all_records(layouts, known, max_age_s)
+    records, unfound = _read_all_records(layouts, known, max_age_s)
     swept = {layout for layout in layouts if sweeps.is_sweep(layout)}
     read = [(layout, records[layout], read_history(layout)) for layout in layouts if layout not in swept]
-    asked = [job_to_ask_for(records, history) for _, records, history in read]
+    asked = [choose_job_to_query(records, history) for _, records, history in read]
     records_of = {layout: records[layout] for layout in layouts if layout in swept}
-    elements = [job for one in records_of.values() for job in _elements(one)]
-    answers = _answers([job for job in asked if job], elements, max_age_s)
+    elements = [job for one in records_of.values() for job in _list_elements(one)]
+    answers = _ask_schedulers([job for job in asked if job], elements, max_age_s)
     dated = [
-        _date(history, answers.get(job), max_age_s) if job else None for (*_, history), job in zip(read, asked, strict=True)
+        _mark_outdated(history, answers.get(job), max_age_s) if job else None
+        for (*_, history), job in zip(read, asked, strict=True)
     ]
     found = [_see(*one, answer) for one, answer in zip(read, dated, strict=True)]
-    found += [_sweep_seen(layout, one, answers, max_age_s) for layout, one in records_of.items()]
+    found += [_see_sweep(layout, one, answers, max_age_s) for layout, one in records_of.items()]
     _take_second_looks(found)
-    by_layout = {one.layout: _doubt(one, unfound.get(one.layout)) for one in found}
+    by_layout = {one.layout: _mark_doubtful(one, unfound.get(one.layout)) for one in found}
     return [by_layout[layout] for layout in layouts]
 
 
 def _take_second_looks(seen: Sequence[Seen]) -> None:
     """Take the second looks that clients ended too early to take; those that fail now are left to the next caller."""
     for one in seen:
-        waits = Followed.noted(one.layout) if one.state.status is RunStatus.QUEUED else None
+        waits = Followed.load(one.layout) if one.state.status is RunStatus.QUEUED else None
         if waits:
             with contextlib.suppress(OSError, SlurmError):
-                waits.look_again(one.layout, current_job_of)
+                waits.look_again(one.layout, find_current_job)
 
 
-def _answers(jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max_age_s: float) -> dict[SubmittedJob, Answer]:
+def _ask_schedulers(
+    jobs: Sequence[SubmittedJob], elements: Sequence[SubmittedJob], max_age_s: float
+) -> dict[SubmittedJob, Answer]:
     """Return the schedulers' answers. An old answer that a run's job is over is not accepted; for a sweep's elements it is."""
     answers = observe({*jobs, *elements}, max_age_s)
     over = [job for job in jobs if max_age_s > OF_AN_END_S and answers[job].over]
     return {**answers, **observe(over, OF_AN_END_S)} if over else answers
 
 
-def _date(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
+def _mark_outdated(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
     """Return an answer, marked if it is older than the folder's facts."""
     outdated = answer is not None and is_outdated(history, answer, max_age_s, time.time())
     return replace(answer, outdated=True) if answer and outdated else answer
 
 
-def _elements(records: Records) -> list[SubmittedJob]:
+def _list_elements(records: Records) -> list[SubmittedJob]:
     """Return the elements of a sweep if it has not ended, or if its canceler is not known yet; else none."""
-    return [] if _is_told(records) else [element for job in records.jobs for element in job.each]
+    return [] if _is_end_recorded(records) else [element for job in records.jobs for element in job.each]
 
 
-def _is_told(records: Records) -> bool:
+def _is_end_recorded(records: Records) -> bool:
     """Return whether the end of a sweep was recorded, including who canceled it."""
-    told = sweeps.told_end(records)
+    told = sweeps.get_recorded_end(records)
     return told is not None and not cancelers.is_wanted(told.outcome)
 
 
-def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
-    job, told = records.latest, sweeps.told_end(records)
-    known = [(job, answers.get(job) or Answer()) for job in _elements(records)]
+def _see_sweep(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
+    job, told = records.latest, sweeps.get_recorded_end(records)
+    known = [(job, answers.get(job) or Answer()) for job in _list_elements(records)]
     if told:
-        state = sweeps.with_canceler(told, records, known, time.time())
+        state = sweeps.add_canceler(told, records, known, time.time())
         if state != told:
             _note_end(layout, state)
         return Seen(layout, job, state, records.jobs, settled=not records.unreadable)
@@ -119,7 +122,7 @@ def _sweep_seen(layout: RunLayout, records: Records, answers: dict[SubmittedJob,
         return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
     state = sweeps.reduce_sweep(facts, records, known, time.time())
     if state.status.final and max_age_s > OF_AN_END_S:
-        return _sweep_seen(layout, records, observe(_elements(records), OF_AN_END_S), OF_AN_END_S)
+        return _see_sweep(layout, records, observe(_list_elements(records), OF_AN_END_S), OF_AN_END_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
         _note_end(layout, state)
     return Seen(layout, job, state, records.jobs)
@@ -133,26 +136,26 @@ def _note_end(layout: RunLayout, state: RunState) -> None:
     note_completed(layout, state)
 
 
-def current_job_of(layout: RunLayout) -> SubmittedJob | None:
+def find_current_job(layout: RunLayout) -> SubmittedJob | None:
     """Return the current job of a run; None while it has none."""
-    return current_job(read_records(layout), read_history(layout))
+    return choose_current_job(read_records(layout), read_history(layout))
 
 
-def job_names(layout: RunLayout) -> set[str]:
+def list_job_names(layout: RunLayout) -> set[str]:
     """Return the names of all jobs that a run has or had."""
     jobs = {job.ref.name for job in read_records(layout).jobs}
     return jobs | {attempt.job for attempt in read_history(layout).attempts}
 
 
-def _all_records(
+def _read_all_records(
     layouts: Sequence[RunLayout], known: SubmittedJob | None, max_age_s: float
 ) -> tuple[dict[RunLayout, Records], dict[RunLayout, SlurmError]]:
     """Return the records of runs, and the errors of schedulers that were asked about jobs that may not be recorded."""
-    records = {layout: _records(layout, known) for layout in layouts}
+    records = {layout: _complete_records(layout, known) for layout in layouts}
     lacking = [layout for layout, one in records.items() if additions.may_lack(layout, one.jobs) and not one.unreadable]
     found = find_jobs(lacking, max_age_s) if lacking else {}
     for layout, one in found.items():
-        jobs = additions.unknown(one.jobs, records[layout].jobs)
+        jobs = additions.select_unknown(one.jobs, records[layout].jobs)
         with contextlib.suppress(OSError):  # it is another user's run, or the disk is full
             note_found(layout, jobs)
             additions.settle(layout, one)
@@ -160,12 +163,12 @@ def _all_records(
     return records, {layout: one.error for layout, one in found.items() if one.error}
 
 
-def _records(layout: RunLayout, known: SubmittedJob | None) -> Records:
+def _complete_records(layout: RunLayout, known: SubmittedJob | None) -> Records:
     records = read_records(layout)
     return replace(records, jobs=(known,)) if known and records.unreadable and not records.jobs else records
 
 
-def _doubt(seen: Seen, error: SlurmError | None) -> Seen:
+def _mark_doubtful(seen: Seen, error: SlurmError | None) -> Seen:
     """Mark a run as doubtful if its scheduler could not be asked for its jobs."""
     doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
     return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
@@ -180,8 +183,8 @@ def _see(layout: RunLayout, records: Records, history: History, answer: Answer |
     history = read_history(layout) if over else history
     state = reduce(records, history, answer or UNASKED, time.time())
     if state.status.final and state is not records.ended and not (state.outcome and state.outcome.succeeded):
-        state = reduce(records, history, answer or UNASKED, time.time(), evidence_of(layout, state, history))
-    if over and state.status.final and not state.unreadable and job_to_ask_for(records, history):
+        state = reduce(records, history, answer or UNASKED, time.time(), read_evidence(layout, state, history))
+    if over and state.status.final and not state.unreadable and choose_job_to_query(records, history):
         _note_end(layout, state)
     settled = answer is None and state.status.final and not (state.unreadable or history.unreadable or records.unreadable)
-    return Seen(layout, current_job(records, history), state, settled=settled)
+    return Seen(layout, choose_current_job(records, history), state, settled=settled)

@@ -100,19 +100,19 @@ class Usage:
         return allocated, allocated * busy
 
 
-def usage_of(layout: RunLayout, state: RunState, now: float) -> Usage | None:
+def compute_usage(layout: RunLayout, state: RunState, now: float) -> Usage | None:
     """Return what a run requested and used; None if its plan can't be read."""
     try:
-        asked = asked_of(load_json(layout.plan))
+        asked = parse_resources(load_json(layout.plan))
     except (OSError, ValueError, TypeError, LookupError):
         return None
-    return Usage(asked, nodes_of(_read_samples(layout)), times_of(journal.attempts(layout), state, now))
+    return Usage(asked, summarize_nodes(_read_samples(layout)), compute_times(journal.read_attempts(layout), state, now))
 
 
-def with_accounting(usage: Usage, books: JobUsage) -> Usage:
+def add_accounting(usage: Usage, books: JobUsage) -> Usage:
     """Return the usage, completed from accounting if there are no samples, or from jobstats if there are none of GPUs."""
     if books.nodes and not usage.gpus:
-        nodes = (NodeUsage(one.node, one.cpu_s, one.memory, books.seconds, _of_jobstats(one)) for one in books.nodes)
+        nodes = (NodeUsage(one.node, one.cpu_s, one.memory, books.seconds, _convert_jobstats(one)) for one in books.nodes)
         return replace(usage, nodes=tuple(nodes), source="jobstats")
     if usage.nodes or not books.seconds:
         return usage
@@ -121,12 +121,12 @@ def with_accounting(usage: Usage, books: JobUsage) -> Usage:
     return replace(usage, nodes=(share,) * count, source="sacct")
 
 
-def _of_jobstats(node: NodeBooks) -> tuple[GpuUsage, ...]:
+def _convert_jobstats(node: NodeBooks) -> tuple[GpuUsage, ...]:
     """Return the GPUs of a node; only their mean load is known."""
     return tuple(GpuUsage(node.node, number, busy, busy, *memory) for number, (busy, *memory) in enumerate(node.gpus))
 
 
-def asked_of(plan: Mapping[str, Any]) -> Resources:
+def parse_resources(plan: Mapping[str, Any]) -> Resources:
     """Return the resources of a plan. Raises LookupError or TypeError if they are missing or invalid."""
     facts = plan["resources"]
     return Resources(**{name: facts[name] for name in Resources.__dataclass_fields__ if name in facts})
@@ -140,45 +140,47 @@ def _read_samples(layout: RunLayout) -> dict[str, list[Sample]]:
     return found
 
 
-def nodes_of(sampled: Mapping[str, Sequence[Sample]]) -> tuple[NodeUsage, ...]:
+def summarize_nodes(sampled: Mapping[str, Sequence[Sample]]) -> tuple[NodeUsage, ...]:
     """Return the usage of each node. Each launch counts its CPU seconds from 0, so its last sample has its sum."""
-    return tuple(_node(node, found) for node, found in sampled.items() if found)
+    return tuple(_summarize_node(node, found) for node, found in sampled.items() if found)
 
 
-def _node(node: str, found: Sequence[Sample]) -> NodeUsage:
+def _summarize_node(node: str, found: Sequence[Sample]) -> NodeUsage:
     last: dict[float, Sample] = {}
     for sample in found:
         last[sample.series] = max(sample, last.get(sample.series, sample), key=lambda one: one.time)
     seconds = round(sum(max(0.0, sample.time - sample.series) for sample in last.values()), 1)
     memory = max(sample.memory for sample in found)
-    return NodeUsage(node, sum(one.cpu_s for one in last.values()), memory, seconds, _gpus(node, [one.gpus for one in found]))
+    return NodeUsage(
+        node, sum(one.cpu_s for one in last.values()), memory, seconds, _summarize_gpus(node, [one.gpus for one in found])
+    )
 
 
-def _gpus(node: str, seen: Iterable[tuple[Gpu, ...]]) -> tuple[GpuUsage, ...]:
+def _summarize_gpus(node: str, seen: Iterable[tuple[Gpu, ...]]) -> tuple[GpuUsage, ...]:
     known = [gpus for gpus in seen if gpus]
     count = min(map(len, known), default=0)
-    return tuple(_gpu(node, number, [gpus[number] for gpus in known]) for number in range(count))
+    return tuple(_summarize_gpu(node, number, [gpus[number] for gpus in known]) for number in range(count))
 
 
-def _gpu(node: str, number: int, seen: Sequence[Gpu]) -> GpuUsage:
+def _summarize_gpu(node: str, number: int, seen: Sequence[Gpu]) -> GpuUsage:
     busy = [gpu.busy for gpu in seen]
     used, total = max(gpu.used_mb for gpu in seen), max(gpu.total_mb for gpu in seen)
     return GpuUsage(node, number, sum(busy) / len(busy), max(busy), used, total)
 
 
-def times_of(attempts: Sequence[journal.Attempt], state: RunState, now: float) -> Times:
+def compute_times(attempts: Sequence[journal.Attempt], state: RunState, now: float) -> Times:
     """Return where a run's time went, from its journals; a run that has not ended counts until ``now``."""
     if not attempts:
         waited = None if state.submitted is None else max(0.0, (state.ended or now) - state.submitted)
         return Times(waited)
     queue = None if state.submitted is None else max(0.0, attempts[0].began - state.submitted)
     ends = [min(later.began, one.last_seen) for one, later in pairwise(attempts)] + [state.ended or now]
-    parts = [_of_attempt(one, end) for one, end in zip(attempts, ends, strict=True)]
+    parts = [_compute_attempt_times(one, end) for one, end in zip(attempts, ends, strict=True)]
     staging, start_up, training = (sum(part[place] for part in parts) for place in range(3))
     return Times(queue, staging, start_up, training)
 
 
-def _of_attempt(attempt: journal.Attempt, end: float) -> tuple[float, float, float]:
+def _compute_attempt_times(attempt: journal.Attempt, end: float) -> tuple[float, float, float]:
     """Return the seconds of staging, start-up and training of one attempt."""
     times: dict[type[Any], list[float]] = {}
     for record in attempt.records:

@@ -172,7 +172,7 @@ class Observation:
     canceler: Canceler | None = None
     untold: bool = False
 
-    def shows(self, job: SubmittedJob) -> bool:
+    def matches(self, job: SubmittedJob) -> bool:
         """Return whether this is that job, and not another one with the same id.
 
         It works in that job's folder, and was not submitted before it; a requeued job gets a later time, never an earlier one.
@@ -182,7 +182,7 @@ class Observation:
     def works_in(self, folder: str) -> bool:
         return bool(self.folder) and os.path.normpath(self.folder) == os.path.normpath(folder)
 
-    def hints_at(self, job: SubmittedJob) -> bool:
+    def may_match(self, job: SubmittedJob) -> bool:
         """Return whether this may be that job, as its folder is not known yet: slurmdbd may learn it only seconds after the
         end."""
         return not self.folder and self._may_be(job)
@@ -200,10 +200,10 @@ def match(jobs: Iterable[SubmittedJob], seen: Iterable[Observation]) -> dict[Sub
         by_ref.setdefault(one.ref, []).append(one)
     found: dict[SubmittedJob, Observation] = {}
     for job in jobs:
-        mine = [one for one in by_ref.get(job.ref, ()) if one.shows(job)]
+        mine = [one for one in by_ref.get(job.ref, ()) if one.matches(job)]
         if mine:
             found[job] = max(mine, key=lambda one: (one.submitted or 0, one.start or 0, one.state._step))
-        elif any(one.hints_at(job) for one in by_ref.get(job.ref, ())):
+        elif any(one.may_match(job) for one in by_ref.get(job.ref, ())):
             found[job] = Observation(job.ref, JobState.UNKNOWN, NO_FOLDER)
     return found
 
@@ -272,17 +272,17 @@ class Scheduler(Protocol):
         Raises SlurmError if the job is no longer waiting, or the scheduler does not answer.
         """
 
-    def ahead(self, job: SubmittedJob) -> Ahead | None:
+    def find_ahead(self, job: SubmittedJob) -> Ahead | None:
         """Return what is ahead of a waiting job in the queue; None if it is not waiting, or that is not known."""
 
-    def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
+    def read_usage(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
         """Return the resources that jobs have used, according to accounting; jobs that it does not know are left out, and
         without accounting all are."""
 
-    def job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
         """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""
 
 
-def started(folder: str) -> str:
+def get_folder(folder: str) -> str:
     """The function that submitit's pickle names. The job itself is started by its batch script, from its folder."""
     return folder

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.schedulers import outside_of_a_job
+from slurmtf.job.contract.schedulers import is_outside_of_job
 
 OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
 """The agent's own variables, which identify a task. The user's settings also begin with SLURMTF_."""
 
 
-def without_run(environ: Mapping[str, str]) -> dict[str, str]:
+def remove_run_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return an environment without the variables that slurmtf set for a run. The next run gets its own."""
     kept = {name: value for name, value in environ.items() if not OURS.fullmatch(name)}
     folder = environ.get(var.SLURMTF_RUN_FOLDER)
@@ -29,7 +29,7 @@ def without_run(environ: Mapping[str, str]) -> dict[str, str]:
     return {**others, **({var.PYTHONPATH: os.pathsep.join(path)} if path else {})}
 
 
-def of_local_run(environ: Mapping[str, str]) -> dict[str, str]:
+def remove_job_variables(environ: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a run on this machine: without the variables of the allocation that we may be in, except for
     its cluster's name."""
-    return {name: value for name, value in without_run(environ).items() if outside_of_a_job(name)}
+    return {name: value for name, value in remove_run_variables(environ).items() if is_outside_of_job(name)}

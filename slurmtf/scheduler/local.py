@@ -59,15 +59,15 @@ class LocalScheduler:
     def wait_for(self, job: SubmittedJob, dependency: str) -> None:
         """Do nothing: no job waits here."""
 
-    def ahead(self, job: SubmittedJob) -> Ahead | None:  # noqa: ARG002
+    def find_ahead(self, job: SubmittedJob) -> Ahead | None:  # noqa: ARG002
         """Return None: no job waits here."""
         return None
 
-    def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:  # noqa: ARG002
+    def read_usage(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:  # noqa: ARG002
         """Return nothing: there is no accounting."""
         return {}
 
-    def job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.local_executor import LocalRunJob  # noqa: PLC0415
 
         return LocalRunJob(folder / SUBMITIT, job.ref.name, submitted=job)

@@ -16,8 +16,8 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.processes import identify
 from slurmtf.scheduler import local_processes
-from slurmtf.scheduler.base import JobRef, Note, SubmittedJob, started
-from slurmtf.scheduler.environ import of_local_run
+from slurmtf.scheduler.base import JobRef, Note, SubmittedJob, get_folder
+from slurmtf.scheduler.environ import remove_job_variables
 
 
 class LocalRunJob(local.LocalJob[Any]):
@@ -39,7 +39,7 @@ class LocalRunJob(local.LocalJob[Any]):
         if self.paths.result_pickle.exists():
             return {"jobState": "FINISHED"}
         process = self._submitted.process if self._submitted else None
-        running = process is not None and process.alive() is not False
+        running = process is not None and process.is_alive() is not False
         return {"jobState": "RUNNING" if running else "INTERRUPTED"}
 
     def cancel(self, check: bool = True) -> None:  # noqa: ARG002
@@ -62,7 +62,7 @@ class LocalRunExecutor(local.LocalExecutor):
         self._throttling = 0.0
         self._script = script
         self._layout = RunLayout(str(self.folder.parent))
-        self._environ = of_local_run(environ)
+        self._environ = remove_job_variables(environ)
         self._why, self._note = why, note
 
     @classmethod
@@ -71,7 +71,7 @@ class LocalRunExecutor(local.LocalExecutor):
 
     def start(self) -> SubmittedJob:
         """Start the script; return its job."""
-        self.submit(started, self._layout.folder)
+        self.submit(get_folder, self._layout.folder)
         return self.submitted
 
     def _submit_command(self, command: str) -> LocalRunJob:  # noqa: ARG002

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 from slurmtf.sites.model import Site
-from slurmtf.sites.search import available, load, resolve_target
+from slurmtf.sites.search import list_profiles, load, resolve_target
 
-__all__ = ["Site", "available", "load", "resolve_target"]
+__all__ = ["Site", "list_profiles", "load", "resolve_target"]

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
-from slurmtf.caches import keep, recall, stamps
-from slurmtf.documents import Document, rebuilt
+from slurmtf.caches import keep, read_stamps, recall
+from slurmtf.documents import Document, rebuild
 from slurmtf.sites import model
 
 T = TypeVar("T")
@@ -21,8 +21,8 @@ ROOM = "profiles"
 
 def parse(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
     """Return a document's data as a dataclass; parses and raises like :meth:`Document.parse`."""
-    key = [stamps([model.__file__]), kind.__name__, document.plain(kind, data)]
-    known = _rebuilt(kind, recall(ROOM, key))
+    key = [read_stamps([model.__file__]), kind.__name__, document.restore_texts(kind, data)]
+    known = _rebuild(kind, recall(ROOM, key))
     if known is not None:
         return known
     value = document.parse(kind, data)
@@ -30,9 +30,9 @@ def parse(document: Document, kind: type[T], data: Mapping[str, object]) -> T:
     return value
 
 
-def _rebuilt(kind: type[T], content: bytes | None) -> T | None:
+def _rebuild(kind: type[T], content: bytes | None) -> T | None:
     try:
         found = None if content is None else json.loads(content)
-        return rebuilt(kind, found) if isinstance(found, dict) else None
+        return rebuild(kind, found) if isinstance(found, dict) else None
     except (ValueError, LookupError, TypeError, RecursionError):
         return None

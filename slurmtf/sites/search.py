@@ -23,15 +23,15 @@ from slurmtf.estimator.quantities import (
     check_count,
     check_given,
     check_memory,
+    check_printable,
     check_time,
     check_word,
-    normal_flag,
-    printable,
+    normalize_flag,
 )
-from slurmtf.files import user_config
+from slurmtf.files import get_config_folder
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.paths import working_directory
+from slurmtf.paths import get_working_directory
 from slurmtf.schema import Strict
 from slurmtf.sites.cache import parse
 from slurmtf.sites.model import Site
@@ -58,34 +58,34 @@ def find_data(folder: str) -> Path:
     return inside if inside.is_dir() else package.parent / folder
 
 
-def search_path(folder: str, variable: str) -> list[Path]:
+def list_search_path(folder: str, variable: str) -> list[Path]:
     """Return the folders in which ``folder``'s files are looked for, most specific first."""
     from_environment = [Path(part) for part in os.environ.get(variable, "").split(os.pathsep) if part]
-    return [*from_environment, *unnamed_folders(folder), find_data(folder)]
+    return [*from_environment, *list_unnamed_folders(folder), find_data(folder)]
 
 
-def unnamed_folders(folder: str) -> list[Path]:
+def list_unnamed_folders(folder: str) -> list[Path]:
     """Return the folders of the search path that no setting names."""
-    return [Path(working_directory(), OWN, folder), user_config() / folder, Path("/etc/slurmtf") / folder]
+    return [Path(get_working_directory(), OWN, folder), get_config_folder() / folder, Path("/etc/slurmtf") / folder]
 
 
-def site_path() -> list[Path]:
-    return search_path("site_configs", var.SLURMTF_SITE_PATH)
+def list_site_path() -> list[Path]:
+    return list_search_path("site_configs", var.SLURMTF_SITE_PATH)
 
 
-def available() -> dict[str, Path]:
+def list_profiles() -> dict[str, Path]:
     """Return the known profiles by name, with their files."""
     found: dict[str, Path] = {}
-    for folder in site_path():
+    for folder in list_site_path():
         with contextlib.suppress(PermissionError):  # a home folder that this user can't read has no profiles for them
             for path in sorted(folder.glob("*.yaml")):
                 found.setdefault(path.stem, path)
     return dict(sorted(found.items()))
 
 
-def usable(path: Path) -> Path:
+def check_trusted(path: Path) -> Path:
     """Return the path of a profile. Raises SiteError if no setting names it and somebody else could have written it."""
-    return check_unnamed(path, SiteError, f"--site {path}") if path.parent in unnamed_folders("site_configs") else path
+    return check_unnamed(path, SiteError, f"--site {path}") if path.parent in list_unnamed_folders("site_configs") else path
 
 
 def load(name: str | Path, where: str = "site") -> Site:
@@ -103,12 +103,12 @@ def resolve_target(target: object, where: str = "compute_target") -> Site:
     """
     if isinstance(target, Site):
         return target
-    return load(str(target) if target else default_site(), where)
+    return load(str(target) if target else get_default_site(), where)
 
 
-def default_site() -> str:
+def get_default_site() -> str:
     """Return ``$SLURMTF_SITE``, else ``default_site`` of ``~/.config/slurmtf/config.yaml``, else ``local``."""
-    config = user_config() / "config.yaml"
+    config = get_config_folder() / "config.yaml"
     name = os.environ.get(var.SLURMTF_SITE)
     if not name and config.is_file():
         document = read_document(check_unnamed(config, SiteError, "--site NAME, $SLURMTF_SITE"), SiteError)
@@ -119,23 +119,23 @@ def default_site() -> str:
 def _find(name: str, where: str, base: Path) -> Path:
     if os.sep in name or name.endswith((".yaml", ".yml")):
         return base / Path(name).expanduser()
-    known = available()
+    known = list_profiles()
     if name not in known:
         hint = suggest(name, known) or f"known sites: {', '.join(known)}"
         raise SiteError(Finding("unknown-site", where, f"there is no site {name!r}", hint))
-    return usable(known[name])
+    return check_trusted(known[name])
 
 
 def _read(path: Path) -> Site:
     document, data = _gather(path, chain=())
     site = parse(document, Site, {"name": path.stem, **data, "source": str(path.resolve())})
-    findings = [replace(finding, source=document.where(_key_path(finding.where))) for finding in _findings(site)]
+    findings = [replace(finding, source=document.locate(_parse_key_path(finding.where))) for finding in _check_site(site)]
     if findings:
         raise SiteError(*findings)
     return site
 
 
-def _key_path(where: str) -> tuple[str, ...]:
+def _parse_key_path(where: str) -> tuple[str, ...]:
     """Return ``partitions.gpu.max_time`` and ``directives['x']`` as keys."""
     return tuple(part for part in re.split(r"[.\[\]']+", where) if part)
 
@@ -146,17 +146,17 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     own = dict(document.data)
     parent = own.pop("extends", None)
     parse(document, Site, own)  # by itself first, so that findings have this file's lines
-    own = document.plain(Site, own)
+    own = document.restore_texts(Site, own)
     if parent is None:
         return document, own
     chain = (*chain, path.resolve())
-    origin = _find(str(parent), document.where(("extends",)), path.parent)
+    origin = _find(str(parent), document.locate(("extends",)), path.parent)
     if origin.resolve() in chain:
         shipped = find_data("site_configs") / f"{parent}.yaml"  # a user's profile may extend the packaged one of the same name
         origin = shipped if shipped.is_file() else origin
     if origin.resolve() in chain:
         raise SiteError(
-            Finding("extends-itself", document.where(("extends",)), "the profile extends itself", "name another profile")
+            Finding("extends-itself", document.locate(("extends",)), "the profile extends itself", "name another profile")
         )
     _, base = _gather(origin, chain)
     inherited = {key: value for key, value in base.items() if key not in ("name", "verified")}
@@ -170,19 +170,19 @@ def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, **over, **both}
 
 
-def _findings(site: Site) -> Iterator[Finding]:
-    yield from _quantities(site)
+def _check_site(site: Site) -> Iterator[Finding]:
+    yield from _check_quantities(site)
     yield from check_flags("directives", site.directives, {})
     yield from check_flags("gpu.sbatch", site.gpu.sbatch, {})
     yield from check_flags("gpu.srun", site.gpu.srun, {})
-    yield from _shell(site)
-    yield from _words(site)
-    clash = {normal_flag(f) for f in site.required} & {normal_flag(f) for f in site.forbidden}
+    yield from _check_shell(site)
+    yield from _check_words(site)
+    clash = {normalize_flag(f) for f in site.required} & {normalize_flag(f) for f in site.forbidden}
     if clash:
         yield Finding(
             "flag-forbidden-too", "forbidden", f"{', '.join(sorted(clash))} can't be required too", "keep one of them"
         )
-    unwritten = {normal_flag(f) for f in site.directives} & {normal_flag(f) for f in site.forbidden}
+    unwritten = {normalize_flag(f) for f in site.directives} & {normalize_flag(f) for f in site.forbidden}
     if unwritten:
         yield Finding(
             "flag-forbidden-too", "directives", f"{', '.join(sorted(unwritten))} is forbidden too", "keep one of them"
@@ -191,7 +191,7 @@ def _findings(site: Site) -> Iterator[Finding]:
         yield Finding("forbidden-launcher", "launcher.forbidden", f"holds the default {site.launcher.default!r}", "take it out")
 
 
-def _quantities(site: Site) -> Iterable[Finding]:
+def _check_quantities(site: Site) -> Iterable[Finding]:
     yield from check_count("gpu.per_node", site.gpu.per_node, 1)
     yield from check_time("min_time", site.min_time)
     yield from check_time("defaults.time", site.defaults.time)
@@ -205,7 +205,7 @@ def _quantities(site: Site) -> Iterable[Finding]:
         yield from check_memory(f"presets.{name}.memory", preset.memory)
 
 
-def _words(site: Site) -> Iterable[Finding]:
+def _check_words(site: Site) -> Iterable[Finding]:
     """Check values that become separate arguments of a command."""
     modules, containers = site.modules, site.containers
     words: dict[str, Sequence[str | None]] = {
@@ -222,7 +222,7 @@ def _words(site: Site) -> Iterable[Finding]:
         yield from check_word(where, word)
 
 
-def _shell(site: Site) -> Iterable[Finding]:
+def _check_shell(site: Site) -> Iterable[Finding]:
     if not re.match(r"^#! ?/\S*(env )?bash\b", site.environment.shebang):
         what = f"{site.environment.shebang!r} does not start bash"
         yield Finding("bad-shebang", "environment.shebang", what, "the batch script is bash: '#!/bin/bash' or '#!/bin/bash -l'")
@@ -236,7 +236,7 @@ def _shell(site: Site) -> Iterable[Finding]:
             yield Finding(
                 "bad-variable-name", "environment.unset", f"{name!r} is not a name for a variable", "use letters, digits, '_'"
             )
-    yield from printable("environment.export", site.environment.export)
+    yield from check_printable("environment.export", site.environment.export)
     for line in site.environment.prologue:
         if re.search(r"[^\n\t -~\x80-\U0010ffff]", line):
             remedy = "write them as shell escapes: $'\\033'"

@@ -21,7 +21,7 @@ class Archive:
     def add(self, entry: Entry, size: int = 0) -> None:
         """Write an entry's header. Its content must follow."""
         self._pad()
-        self.write(_header(entry, size))
+        self.write(_encode_header(entry, size))
 
     def write(self, data: bytes) -> None:
         self._file.write(data)
@@ -40,13 +40,13 @@ class Archive:
         self.write(bytes(-self.position % BLOCK))
 
 
-def _header(entry: Entry, size: int) -> bytes:
+def _encode_header(entry: Entry, size: int) -> bytes:
     name = entry.name + "/" if entry.kind == "folder" else entry.name
     plain = name.isascii() and entry.link.isascii() and max(len(name), len(entry.link)) <= FIELD and size < PLAIN_SIZE
-    return _plain_header(name, entry, size) if plain else _pax_header(entry, size)
+    return _encode_plain_header(name, entry, size) if plain else _encode_pax_header(entry, size)
 
 
-def _plain_header(name: str, entry: Entry, size: int) -> bytes:
+def _encode_plain_header(name: str, entry: Entry, size: int) -> bytes:
     """Return the same header as tarfile, in a tenth of its time, which would dominate when writing many small files."""
     numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (entry.mode, 0, 0, size, 0)
     head = name.encode().ljust(FIELD, b"\0") + numbers
@@ -55,7 +55,7 @@ def _plain_header(name: str, entry: Entry, size: int) -> bytes:
     return (head + b"%06o\0 " % checksum + tail).ljust(BLOCK, b"\0")
 
 
-def _pax_header(entry: Entry, size: int) -> bytes:
+def _encode_pax_header(entry: Entry, size: int) -> bytes:
     header = tarfile.TarInfo(entry.name)
     header.type, header.mode, header.linkname, header.size = TYPES[entry.kind], entry.mode, entry.link, size
     return header.tobuf(tarfile.PAX_FORMAT)

@@ -10,9 +10,9 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
-from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, stamp_of, unreadable
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, compute_stamp, describe_unreadable
 from slurmtf.snapshot.ignore import Ignore
-from slurmtf.snapshot.limits import check_limits, most_files
+from slurmtf.snapshot.limits import check_limits, get_walk_limit
 from slurmtf.snapshot.secrets import is_secret
 
 RESULTS = ("outputs", "logs")
@@ -36,16 +36,16 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
         )
     began = time.time_ns()
     try:
-        entries = sorted(walker.walk(most_files()))
+        entries = sorted(walker.walk(get_walk_limit()))
     except OSError as err:
-        raise SnapshotError(*unreadable([(str(err.filename or root), str(err.strerror))])) from None
+        raise SnapshotError(*describe_unreadable([(str(err.filename or root), str(err.strerror))])) from None
     left_out, secrets = tuple(walker.left_out), tuple(walker.secrets)
-    contents = Contents(root, tuple(entries), left_out, began, secrets, results_in(root), tuple(walker.closed))
+    contents = Contents(root, tuple(entries), left_out, began, secrets, find_results(root), tuple(walker.closed))
     check_limits(contents)
     return contents
 
 
-def results_in(root: Path) -> tuple[str, ...]:
+def find_results(root: Path) -> tuple[str, ...]:
     """Return which of ``outputs`` and ``logs`` exist in the source and are not empty; no snapshot includes them."""
     found = [name for name in RESULTS if (root / name).is_dir() and os.access(root / name, os.R_OK)]
     return tuple(f"{name}/" for name in found if any((root / name).iterdir()))
@@ -59,10 +59,10 @@ class _Walker:
         self._top = str(root)
         self._root = root.resolve()
         self._ignore = Ignore(root)
-        self._outside = {_identity(path) for path in outside if path.exists()}
+        self._outside = {_identify(path) for path in outside if path.exists()}
 
     def is_outside(self, folder: str | Path) -> bool:
-        return bool(self._outside) and os.path.exists(folder) and _identity(folder) in self._outside  # noqa: PTH110
+        return bool(self._outside) and os.path.exists(folder) and _identify(folder) in self._outside  # noqa: PTH110
 
     def walk(self, most_files: int) -> Iterator[Entry]:
         """Yield what belongs to the snapshot; stop after ``most_files`` files."""
@@ -77,7 +77,7 @@ class _Walker:
             kept = [item for item in items if self._is_kept(item, prefix)]
             waiting += [(item.path, f"{prefix}{item.name}/") for item in kept if item.is_dir(follow_symlinks=False)]
             for item in kept:
-                found = None if item.is_dir(follow_symlinks=False) else self._entry(item, prefix + item.name)
+                found = None if item.is_dir(follow_symlinks=False) else self._read_entry(item, prefix + item.name)
                 if found:
                     yield found
                     files += 1
@@ -86,7 +86,7 @@ class _Walker:
         name = _add_slash(item)
         if self._ignore.matches(prefix, name):
             return False
-        if is_secret(prefix, name) and not self._ignore.names(prefix + name):
+        if is_secret(prefix, name) and not self._ignore.has_exception_for(prefix + name):
             self.left_out.append(f"{prefix}{name} ({WITHHELD})")
             self.secrets.append(prefix + name)
             return False
@@ -114,14 +114,14 @@ class _Walker:
             return None
         return items
 
-    def _entry(self, item: os.DirEntry[str], name: str) -> Entry | None:
+    def _read_entry(self, item: os.DirEntry[str], name: str) -> Entry | None:
         """Return a file or a link; None for anything else, or if it has been removed."""
         try:
             status = item.stat(follow_symlinks=False)
             if stat.S_ISREG(status.st_mode):
-                return _file(item.path, name, status)
+                return _build_file_entry(item.path, name, status)
             if stat.S_ISLNK(status.st_mode):
-                return Entry(name, item.path, "link", 0o777, link=self._inside(Path(item.path)))
+                return Entry(name, item.path, "link", 0o777, link=self._relocate_link(Path(item.path)))
             self.left_out.append(f"{name} (neither a file, a folder nor a link)")
         except FileNotFoundError:
             self.left_out.append(f"{name} ({GONE})")
@@ -129,22 +129,22 @@ class _Walker:
             self.closed.append((item.path, str(err.strerror)))
         return None
 
-    def _inside(self, link: Path) -> str:
+    def _relocate_link(self, link: Path) -> str:
         """Return where a link in the copy points. A link out of the source is made absolute, because the copy is elsewhere."""
         target = link.readlink()
         real = Path(os.path.normpath(link.parent.resolve() / target))
         return str(target if not target.is_absolute() and real.is_relative_to(self._root) else real)
 
 
-def _file(path: str, name: str, status: os.stat_result) -> Entry:
+def _build_file_entry(path: str, name: str, status: os.stat_result) -> Entry:
     mode = 0o700 if status.st_mode & 0o100 else 0o600
-    return Entry(name, path, "file", mode, status.st_size, stamp=stamp_of(status))
+    return Entry(name, path, "file", mode, status.st_size, stamp=compute_stamp(status))
 
 
 def _add_slash(item: os.DirEntry[str]) -> str:
     return item.name + "/" if item.is_dir(follow_symlinks=False) else item.name
 
 
-def _identity(path: str | Path) -> tuple[int, int]:
+def _identify(path: str | Path) -> tuple[int, int]:
     status = os.stat(path)  # noqa: PTH116 - called 20,000 times
     return status.st_dev, status.st_ino

@@ -29,7 +29,7 @@ class Entry(NamedTuple):
     stamp: str = ""
 
 
-def stamp_of(status: os.stat_result) -> str:
+def compute_stamp(status: os.stat_result) -> str:
     """Return a text that changes whenever a file's content does: size, times, inode and mode. ctime can't be set back."""
     return f"{status.st_size} {status.st_mtime_ns} {status.st_ctime_ns} {status.st_ino} {status.st_mode}"
 
@@ -67,7 +67,7 @@ class Contents:
             raise SnapshotError(Finding("script-left-out", "entry_script", f"{script} is left out of the snapshot", remedy))
 
 
-def unreadable(found: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+def describe_unreadable(found: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     """Report paths that can't be read, each with its reason: one finding per reason, naming the first paths."""
     by_reason: dict[str, list[str]] = {}
     for path, reason in sorted(found):

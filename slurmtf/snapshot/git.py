@@ -47,10 +47,10 @@ def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
     and ``untold`` says why. Programs that the repository names are not started.
     """
     try:
-        own = _of_repository(folder)
-        process = _start(folder, *_without_filters(own), *STATUS)
+        own = _list_repository_settings(folder)
+        process = _start(folder, *_disable_filters(own), *STATUS)
     except (OSError, ValueError) as err:
-        untold = _untold(folder, str(err))
+        untold = _describe_unanswered(folder, str(err))
         yield lambda: untold
         return
     with process:
@@ -60,7 +60,7 @@ def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
             process.kill()
 
 
-def _of_repository(folder: Path) -> list[str]:
+def _list_repository_settings(folder: Path) -> list[str]:
     """Return the names of the repository's own settings that name programs or submodules. Raises OSError, or ValueError if git
     does not answer."""
     with _start(folder, *LISTED) as git:
@@ -76,7 +76,7 @@ def _of_repository(folder: Path) -> list[str]:
     return [name for scope, name in zip(said[::2], said[1::2], strict=False) if scope in OF_REPOSITORY]
 
 
-def _without_filters(names: list[str]) -> list[str]:
+def _disable_filters(names: list[str]) -> list[str]:
     """Return the arguments that keep git from starting the filters of these settings (gitattributes(5)). Raises ValueError."""
     filters = sorted({name.rpartition(".")[0] for name in names if name.startswith("filter.")})
     if any("=" in name for name in filters):
@@ -91,33 +91,33 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
-    said = _answer(git)
+    said = _read_answer(git)
     if said is None:
-        return _untold(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")
+        return _describe_unanswered(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")
     heads = dict(line[2:].split(" ", 1) for line in said if line.startswith("# "))
     commit = heads.get("branch.oid")
     dirty = any(not line.startswith("#") for line in said) or (None if has_submodules else False)
     told = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
-    return told if dirty is not False else {**told, "tree": _tree(folder, f"{commit}:./")}
+    return told if dirty is not False else {**told, "tree": _find_tree(folder, f"{commit}:./")}
 
 
-def _untold(folder: Path, why: str) -> dict[str, Any] | None:
+def _describe_unanswered(folder: Path, why: str) -> dict[str, Any] | None:
     """Return what is known of a work tree if git does not answer; None if the folder is not in one."""
     inside = any((one / ".git").exists() for one in (folder.absolute(), *folder.absolute().parents))
     return {"commit": None, "branch": None, "dirty": None, "untold": why} if inside else None
 
 
-def _tree(folder: Path, name: str) -> str | None:
+def _find_tree(folder: Path, name: str) -> str | None:
     """Return the id of a tree; None if there is none, for example for a folder that git ignores."""
     with _start(folder, "rev-parse", "--verify", "--quiet", name) as git:
         try:
-            said = _answer(git)
+            said = _read_answer(git)
         finally:
             git.kill()
     return said[0] if said else None
 
 
-def _answer(git: subprocess.Popen[bytes]) -> list[str] | None:
+def _read_answer(git: subprocess.Popen[bytes]) -> list[str] | None:
     """Return git's lines; None if it fails or takes too long."""
     try:
         said = git.communicate(timeout=TIMEOUT_S)[0]

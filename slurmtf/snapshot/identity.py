@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from slurmtf.job.contract.snapshot import Stored, id_of
+from slurmtf.job.contract.snapshot import Stored, compute_id
 from slurmtf.snapshot.entries import Contents, Entry
 from slurmtf.snapshot.reading import Blob
 
@@ -32,13 +32,13 @@ class Snapshot:
     def ref(self) -> SnapshotRef:
         """Return the reference: names, kinds, permissions, links and contents count; owners and times do not."""
         size = sum(blob.size for blob in self.blobs.values())
-        return SnapshotRef(id_of(map(self._as_stored, self.contents.entries)), self.contents.files, size)
+        return SnapshotRef(compute_id(map(self._as_stored, self.contents.entries)), self.contents.files, size)
 
     def _as_stored(self, entry: Entry) -> Stored:
         return Stored(entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link)
 
 
-def without(contents: Contents, gone: Mapping[str, str]) -> Contents:
+def leave_out(contents: Contents, gone: Mapping[str, str]) -> Contents:
     """Return the contents without some entries, which are listed as left out."""
     if not gone:
         return contents

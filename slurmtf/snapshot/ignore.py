@@ -10,7 +10,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from slurmtf.caches import kept, stamps
+from slurmtf.caches import get_or_build, read_stamps
 
 if TYPE_CHECKING:
     import pathspec
@@ -39,16 +39,16 @@ class Ignore:
     """
 
     def __init__(self, root: Path) -> None:
-        self._lines = _lines(root)
-        patterns = _expressions(self._lines)
+        self._lines = _read_lines(root)
+        patterns = _compile_expressions(self._lines)
         texts = [re.sub(r"\(\?P<\w+>/\)", "/", text) for text, _ in patterns]  # a group's name can occur only once
-        self._base = _any(text[len(ANYWHERE) :] for text in texts if _is_of_base(text))
-        self._whole = _any(text if text[0] == "^" else f".*{text}" for text in texts if not _is_of_base(text))
+        self._base = _compile_union(text[len(ANYWHERE) :] for text in texts if _is_of_base(text))
+        self._whole = _compile_union(text if text[0] == "^" else f".*{text}" for text in texts if not _is_of_base(text))
         self._has_exceptions = not all(include for _, include in patterns)
 
     @functools.cached_property
     def _spec(self) -> pathspec.GitIgnoreSpec:
-        return _spec(self._lines)
+        return _parse_spec(self._lines)
 
     def matches(self, prefix: str, base: str) -> bool:
         """Return whether ``prefix + base`` is left out; a folder's name ends with '/'. The folders above it must not be
@@ -58,7 +58,7 @@ class Ignore:
             return bool(self._spec.match_file(prefix + base))
         return bool(found)
 
-    def names(self, path: str) -> bool:
+    def has_exception_for(self, path: str) -> bool:
         """Return whether an exception (``!pattern``) names a path, so that the user wants it included."""
         return self._has_exceptions and self._spec.check_file(path).include is False
 
@@ -69,32 +69,32 @@ def _is_of_base(text: str) -> bool:
     return text.startswith(ANYWHERE) and "/" not in within
 
 
-def _any(expressions: Iterable[str]) -> re.Pattern[str]:
+def _compile_union(expressions: Iterable[str]) -> re.Pattern[str]:
     return re.compile("|".join(f"(?:{text})" for text in expressions) or NEVER, re.DOTALL)
 
 
-def _lines(root: Path) -> list[str]:
+def _read_lines(root: Path) -> list[str]:
     own = next((root / name for name in IGNORE_FILES if (root / name).is_file()), None)
     return own.read_text(encoding="utf-8", errors="surrogateescape").splitlines() if own else []
 
 
-def _expressions(lines: list[str]) -> list[tuple[str, bool]]:
+def _compile_expressions(lines: list[str]) -> list[tuple[str, bool]]:
     """Return the patterns as regular expressions, and whether each excludes or includes. They are cached for the user, because
     pathspec costs a first submission 15 ms."""
 
     def build() -> bytes:
-        patterns = [(pattern.regex.pattern, pattern.include) for pattern in _spec(lines).patterns if pattern.regex]
+        patterns = [(pattern.regex.pattern, pattern.include) for pattern in _parse_spec(lines).patterns if pattern.regex]
         return json.dumps(patterns).encode()
 
     installed = find_spec("pathspec")
-    key = [lines, stamps([__file__, str(installed and installed.origin)])]
-    return [(text, include) for text, include in json.loads(kept("patterns", key, build))]
+    key = [lines, read_stamps([__file__, str(installed and installed.origin)])]
+    return [(text, include) for text, include in json.loads(get_or_build("patterns", key, build))]
 
 
-def _spec(lines: list[str]) -> pathspec.GitIgnoreSpec:
+def _parse_spec(lines: list[str]) -> pathspec.GitIgnoreSpec:
     import pathspec  # noqa: PLC0415
 
-    return pathspec.GitIgnoreSpec.from_lines([*map(_inside, filter(_is_pattern, lines)), *ALWAYS_IGNORED])
+    return pathspec.GitIgnoreSpec.from_lines([*map(_convert_pattern, filter(_is_pattern, lines)), *ALWAYS_IGNORED])
 
 
 def _is_pattern(line: str) -> bool:
@@ -108,7 +108,7 @@ def _is_pattern(line: str) -> bool:
     return True
 
 
-def _inside(line: str) -> str:
+def _convert_pattern(line: str) -> str:
     """Return ``a/**`` as ``a/**/*``: in gitignore(5) it matches what is inside the folder, in pathspec also the folder
     itself."""
     text = line.rstrip()

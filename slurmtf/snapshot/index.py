@@ -26,7 +26,7 @@ class Index:
         self.path = path
 
     @classmethod
-    def of(cls, folder: Path, source: Path) -> Index:
+    def locate(cls, folder: Path, source: Path) -> Index:
         """Return the index of a source directory in the store's folder."""
         name = hashlib.sha256(os.fsencode(source.resolve())).hexdigest()[:32]
         return cls(folder / f"{name}.index")
@@ -34,7 +34,7 @@ class Index:
     def load(self) -> dict[str, Blob]:
         """Return what is known of each file, by its name; an empty mapping if the index can't be read."""
         try:
-            return {name: Blob(*facts) for name, facts in self._facts()["files"].items()}
+            return {name: Blob(*facts) for name, facts in self._read_facts()["files"].items()}
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return {}
 
@@ -42,7 +42,7 @@ class Index:
     def source(self) -> Path | None:
         """The source directory; None if the index can't be read."""
         try:
-            return Path(self._facts()["source"])
+            return Path(self._read_facts()["source"])
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
@@ -59,7 +59,7 @@ class Index:
             make_private(self.path.parent)
             write_private(self.path, json.dumps({"form": FORM, "source": str(contents.root.resolve()), "files": settled}))
 
-    def _facts(self) -> dict[str, Any]:
+    def _read_facts(self) -> dict[str, Any]:
         facts: dict[str, Any] = json.loads(self.path.read_bytes())
         if facts["form"] != FORM:
             raise ValueError(self.path)

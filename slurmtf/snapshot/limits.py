@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from slurmtf.errors import SnapshotError
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.job.contract import variables as var
 from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.ignore import IGNORE_FILES
@@ -18,57 +18,57 @@ DEFAULT_MB, DEFAULT_FILES = 10 * BIG_MB, 10 * BIG_FILES
 """The limits above which a snapshot is refused, unless the variables set others."""
 
 
-def most_files() -> int:
+def get_walk_limit() -> int:
     """Return after how many files a walk may stop: the source is refused anyway, and a home folder can have millions."""
-    return 5 * _limit(LIMIT_FILES, DEFAULT_FILES)
+    return 5 * _read_limit(LIMIT_FILES, DEFAULT_FILES)
 
 
 def check_limits(contents: Contents) -> None:
     """Raise SnapshotError if the contents exceed the limits."""
-    files, megabytes = _limit(LIMIT_FILES, DEFAULT_FILES), _limit(LIMIT_MB, DEFAULT_MB)
+    files, megabytes = _read_limit(LIMIT_FILES, DEFAULT_FILES), _read_limit(LIMIT_MB, DEFAULT_MB)
     findings = []
     if contents.bytes > megabytes * 10**6:
-        what = f"holds {_megabytes(contents)} MB; a snapshot takes at most {megabytes:,} MB"
-        findings.append(Finding("snapshot-too-big", str(contents.root), what, _advice(contents, LIMIT_MB, by_size=True)))
+        what = f"holds {_format_megabytes(contents)} MB; a snapshot takes at most {megabytes:,} MB"
+        findings.append(Finding("snapshot-too-big", str(contents.root), what, _format_advice(contents, LIMIT_MB, by_size=True)))
     if contents.files > files:
-        count = f"{contents.files:,}" if contents.files <= most_files() else f"more than {most_files():,}"
+        count = f"{contents.files:,}" if contents.files <= get_walk_limit() else f"more than {get_walk_limit():,}"
         what = f"holds {count} files; a snapshot takes at most {files:,}"
         findings.append(
-            Finding("snapshot-too-many-files", str(contents.root), what, _advice(contents, LIMIT_FILES, by_size=False))
+            Finding("snapshot-too-many-files", str(contents.root), what, _format_advice(contents, LIMIT_FILES, by_size=False))
         )
     if findings:
         raise SnapshotError(*findings)
 
 
-def contents_warnings(contents: Contents) -> Iterator[Finding]:
+def check_contents(contents: Contents) -> Iterator[Finding]:
     """Yield warnings about what the snapshot holds and lacks."""
-    yield from size_warnings(contents)
-    yield from find_left_out(contents)
+    yield from check_size(contents)
+    yield from check_left_out(contents)
 
 
-def size_warnings(contents: Contents) -> Iterator[Finding]:
+def check_size(contents: Contents) -> Iterator[Finding]:
     """Yield warnings about the size, because every run unpacks a copy of its source."""
     if contents.bytes > BIG_MB * 10**6:
-        yield warning("big-snapshot", _describe(contents, f"{_megabytes(contents)} MB", by_size=True))
+        yield build_warning("big-snapshot", _format_size(contents, f"{_format_megabytes(contents)} MB", by_size=True))
     if contents.files > BIG_FILES:
-        yield warning("big-snapshot", _describe(contents, f"{contents.files:,} files", by_size=False))
+        yield build_warning("big-snapshot", _format_size(contents, f"{contents.files:,} files", by_size=False))
 
 
-def find_left_out(contents: Contents) -> Iterator[Finding]:
+def check_left_out(contents: Contents) -> Iterator[Finding]:
     """Yield warnings about what a user may miss in the run's copy of the source."""
     if contents.secrets:
         more = f" (and {len(contents.secrets) - 5} more)" if contents.secrets[5:] else ""
         what = f"left out of the snapshot, since they may hold secrets: {', '.join(contents.secrets[:5])}{more}"
-        yield warning(
+        yield build_warning(
             "secrets-left-out", f"{what}. If the script needs one, write !{contents.secrets[0]} into {IGNORE_FILES[0]}"
         )
     for name in contents.results:
-        yield warning(
+        yield build_warning(
             "own-results", f"the source's own {name} is not in the snapshot: a run has its own. Move what the script reads"
         )
 
 
-def _limit(variable: str, default: int) -> int:
+def _read_limit(variable: str, default: int) -> int:
     text = os.environ.get(variable, "")
     if text and not text.isdigit():
         raise SnapshotError(
@@ -77,21 +77,21 @@ def _limit(variable: str, default: int) -> int:
     return int(text) if text else default
 
 
-def _megabytes(contents: Contents) -> str:
+def _format_megabytes(contents: Contents) -> str:
     return f"{contents.bytes / 10**6:,.0f}"
 
 
-def _describe(contents: Contents, amount: str, by_size: bool) -> str:
-    biggest = _biggest(contents, by_size)
+def _format_size(contents: Contents, amount: str, by_size: bool) -> str:
+    biggest = _format_biggest(contents, by_size)
     return f"each run unpacks the source's {amount}; the biggest: {biggest}. Name data and results in {IGNORE_FILES[0]}"
 
 
-def _advice(contents: Contents, variable: str, by_size: bool) -> str:
-    told = _biggest(contents, by_size)
+def _format_advice(contents: Contents, variable: str, by_size: bool) -> str:
+    told = _format_biggest(contents, by_size)
     return f"the biggest: {told}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"
 
 
-def _biggest(contents: Contents, by_size: bool) -> str:
+def _format_biggest(contents: Contents, by_size: bool) -> str:
     """Name the biggest entries of the source's first two levels."""
     weights: dict[str, int] = {}
     for entry in contents.entries:

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from slurmtf.snapshot.archive import Archive
-from slurmtf.snapshot.entries import Entry, stamp_of
+from slurmtf.snapshot.entries import Entry, compute_stamp
 from slurmtf.snapshot.secrets import holds_private_key
 
 PIECE = 1 << 20
@@ -61,10 +61,10 @@ def read(entry: Entry, archive: Archive | None = None) -> Blob:
 def _read_steady(descriptor: int, entry: Entry, archive: Archive | None) -> Blob:
     start = archive.position if archive else 0
     for left in reversed(range(ATTEMPTS)):
-        before = _status(descriptor)
+        before = _read_status(descriptor)
         blob = _copy(descriptor, before, entry, archive)
-        after = _status(descriptor)
-        if blob and (stamp_of(after) == blob.stamp or (not left and after.st_size > before.st_size)):
+        after = _read_status(descriptor)
+        if blob and (compute_stamp(after) == blob.stamp or (not left and after.st_size > before.st_size)):
             return blob
         time.sleep(PAUSE_S)
         os.lseek(descriptor, 0, os.SEEK_SET)
@@ -73,7 +73,7 @@ def _read_steady(descriptor: int, entry: Entry, archive: Archive | None) -> Blob
     raise ReadError(CHANGES)
 
 
-def _status(descriptor: int) -> os.stat_result:
+def _read_status(descriptor: int) -> os.stat_result:
     try:
         status = os.fstat(descriptor)
     except OSError as err:
@@ -91,7 +91,7 @@ def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archiv
         archive.add(entry, left)
     is_key = False
     while left:
-        data = _piece(descriptor, min(PIECE, left))
+        data = _read_piece(descriptor, min(PIECE, left))
         if not data:
             return None
         is_key = is_key or (left == status.st_size and holds_private_key(entry.name, data))
@@ -99,10 +99,10 @@ def _copy(descriptor: int, status: os.stat_result, entry: Entry, archive: Archiv
         if archive:
             archive.write(data)
         left -= len(data)
-    return Blob(stamp_of(status), content.hexdigest(), is_key)
+    return Blob(compute_stamp(status), content.hexdigest(), is_key)
 
 
-def _piece(descriptor: int, size: int) -> bytes:
+def _read_piece(descriptor: int, size: int) -> bytes:
     try:
         return os.read(descriptor, size)
     except OSError as err:

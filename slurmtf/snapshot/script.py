@@ -11,7 +11,7 @@ from pathlib import Path
 
 from slurmtf.job.contract.served import SLURMTF
 from slurmtf.paths import is_file, is_folder
-from slurmtf.snapshot.imports import Need, Statement, statements
+from slurmtf.snapshot.imports import Need, Statement, iterate_statements
 
 FRAMEWORKS = ("tensorflow", "keras", "horovod", "mpi4py", "tf_keras")
 OTHER_PLACES = ("sys.path", "path.insert", "path.append", "addsitedir")
@@ -60,7 +60,7 @@ class ScriptFacts:
         """Return whether one of the top-level packages is imported."""
         return any(module.split(".")[0] in packages for module in self.imports)
 
-    def placed(self, missing: Iterable[str], files: Iterable[str]) -> ScriptFacts:
+    def locate_missing(self, missing: Iterable[str], files: Iterable[str]) -> ScriptFacts:
         """Return the facts with ``places``, the files named like a missing module, where Python does not look for modules.
 
         If the script makes Python look in other places, these modules count as found instead.
@@ -80,10 +80,10 @@ def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
     """Read the entry script and what it imports from ``root``. Runs nothing. ``is_module``: it is run by its name."""
     reading = _Reading(root, root / script, is_module)
     reading.follow()
-    shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _module_files(reading.bases, name))))
+    shadows = tuple(name for name in FRAMEWORKS if any(map(Path.is_file, _iterate_module_files(reading.bases, name))))
     need = Need.POSSIBLE if reading.is_unsteady() else Need.CERTAIN
     elsewhere = [one for one in reading.foreign.values() if one.module != SLURMTF]
-    foreign = tuple(replace(one, need=min(one.need, need), beside=_above(root, one.module)) for one in elsewhere)
+    foreign = tuple(replace(one, need=min(one.need, need), beside=_find_above(root, one.module)) for one in elsewhere)
     packages = script.count("/") if is_module else 0
     leaving = [line for level, line in reading.relative if level > packages]
     return ScriptFacts(
@@ -97,7 +97,7 @@ def examine(root: Path, script: str, is_module: bool = False) -> ScriptFacts:
     )
 
 
-def _above(root: Path, module: str) -> str:
+def _find_above(root: Path, module: str) -> str:
     """Return the folder above the source, two levels up at most, in which Python would find the module."""
     for folder in list(root.parents)[:2]:
         if is_file(folder / module / "__init__.py") or folder / module in (root, root.parent):
@@ -105,7 +105,7 @@ def _above(root: Path, module: str) -> str:
     return ""
 
 
-def _module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
+def _iterate_module_files(bases: Iterable[Path], name: str) -> Iterator[Path]:
     yield from (path for base in bases for path in (base / f"{name}.py", base / name / "__init__.py"))
 
 
@@ -143,12 +143,12 @@ class _Reading:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about the script, not about our code
                 tree = ast.parse(path.read_bytes())
-            self.names |= set(_names(tree))
+            self.names |= set(_iterate_names(tree))
         except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):
             self.certain = False
             return
-        self._installs = self._installs or any(map(_speaks_of_pip, ast.walk(tree)))
-        for statement in statements(tree, path == self._script):
+        self._installs = self._installs or any(map(_is_about_pip, ast.walk(tree)))
+        for statement in iterate_statements(tree, path == self._script):
             self.imports |= set(statement.imports)
             if statement.level and path == self._script and statement.need is Need.CERTAIN:
                 self.relative.append((statement.level, statement.line))
@@ -158,7 +158,7 @@ class _Reading:
         bases = dict.fromkeys((*self.bases, path.parent))
         if statement.level:
             bases = dict.fromkeys([[path, *path.parents][min(statement.level, len(path.parents))]])
-        own = next(filter(None, (list(_files(base, statement.parts, statement.names)) for base in bases)), [])
+        own = next(filter(None, (list(_find_files(base, statement.parts, statement.names)) for base in bases)), [])
         self._waiting += [(need, file) for file in own]
         if own or statement.level:
             return
@@ -171,7 +171,7 @@ class _Reading:
             self.foreign[module] = Import(module, where, need, statement.module)
 
 
-def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]:
+def _find_files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]:
     """Yield the files below ``base`` that the import of a module runs, and the folder if it is a package without files."""
     place = base
     for part in parts:
@@ -183,22 +183,22 @@ def _files(base: Path, parts: list[str], names: Iterable[str]) -> Iterator[Path]
             return
         elif not is_folder(place):
             return
-    inside = [file for name in names for file in _files(place, [name], ())]
+    inside = [file for name in names for file in _find_files(place, [name], ())]
     yield from inside if inside or names else [place]
 
 
-def _speaks_of_pip(node: ast.AST) -> bool:
+def _is_about_pip(node: ast.AST) -> bool:
     text = node.value if isinstance(node, ast.Constant) else None
     return isinstance(text, str) and (text == "pip" or "pip install" in text)
 
 
-def _names(tree: ast.AST) -> Iterator[str]:
+def _iterate_names(tree: ast.AST) -> Iterator[str]:
     """Yield identifiers, including keyword arguments, and dotted pairs such as ``train.Server``."""
     for node in ast.walk(tree):
-        yield from _names_of(node)
+        yield from _list_names(node)
 
 
-def _names_of(node: ast.AST) -> list[str]:
+def _list_names(node: ast.AST) -> list[str]:
     if isinstance(node, ast.Attribute):
         owner = node.value
         before = owner.attr if isinstance(owner, ast.Attribute) else owner.id if isinstance(owner, ast.Name) else ""

@@ -14,15 +14,15 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
-from slurmtf.job.contract.snapshot import id_of, read_stored
+from slurmtf.job.contract.snapshot import compute_id, read_stored
 from slurmtf.snapshot.archive import Archive
 from slurmtf.snapshot.contents import GONE
-from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, unreadable
-from slurmtf.snapshot.identity import Snapshot, SnapshotRef, without
+from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, describe_unreadable
+from slurmtf.snapshot.identity import Snapshot, SnapshotRef, leave_out
 from slurmtf.snapshot.ignore import Ignore
 from slurmtf.snapshot.index import Index
 from slurmtf.snapshot.reading import OPENING, PIECE, Blob, ReadError, read
-from slurmtf.trusted import own_folder
+from slurmtf.trusted import locate_own_folder
 
 FOLDER = "snapshots"
 READ_ONLY = 0o400
@@ -37,7 +37,7 @@ class SnapshotStore:
     """
 
     def __init__(self, workspace: Path) -> None:
-        self._folder = own_folder(workspace, FOLDER)
+        self._folder = locate_own_folder(workspace, FOLDER)
 
     def path(self, snapshot: SnapshotRef) -> Path:
         return self._folder / f"{snapshot.id}.tar"
@@ -49,7 +49,7 @@ class SnapshotStore:
 
         Raises SnapshotError if files can't be read.
         """
-        known = Index.of(self._folder, contents.root).load()
+        known = Index.locate(self._folder, contents.root).load()
 
         def look(entry: Entry) -> Blob | None:
             blob = known.get(entry.name)
@@ -57,7 +57,7 @@ class SnapshotStore:
                 return blob
             return read(entry) if entry.kind == "file" else None
 
-        return _without_keys(_each(Snapshot(contents, {}, known), look))
+        return _leave_keys_out(_visit_entries(Snapshot(contents, {}, known), look))
 
     def take(self, snapshot: Snapshot, path: str) -> Snapshot:
         """Put the snapshot at ``path``, and into the store unless it is there. Returns the snapshot as it was written.
@@ -67,10 +67,10 @@ class SnapshotStore:
         files can't be read, OSError if the store or ``path`` can't be written.
         """
         taken = snapshot if self._give(snapshot.ref, path) else self._write(snapshot, path)
-        Index.of(self._folder, taken.contents.root).save(taken.contents, taken.blobs, taken.known)
+        Index.locate(self._folder, taken.contents.root).save(taken.contents, taken.blobs, taken.known)
         return taken
 
-    def partials(self) -> list[Path]:
+    def list_partials(self) -> list[Path]:
         """Return the files that are being written, or were being written when their writer was killed."""
         return list(self._folder.glob(".*"))
 
@@ -78,13 +78,13 @@ class SnapshotStore:
         """Return the files of all snapshots; each name but its suffix is an id."""
         return list(self._folder.glob("*.tar"))
 
-    def indexes(self) -> list[Index]:
+    def list_indexes(self) -> list[Index]:
         return [Index(path) for path in self._folder.glob("*.index")]
 
     def _give(self, ref: SnapshotRef, path: str) -> bool:
         """Put a stored snapshot at ``path``; return False if there is none. A snapshot whose content differs is removed."""
         try:
-            if not _holds(self.path(ref), ref):
+            if not _is_intact(self.path(ref), ref):
                 self.path(ref).unlink(missing_ok=True)
                 return False
             share(self.path(ref), path)
@@ -109,14 +109,14 @@ class SnapshotStore:
         return written
 
 
-def _holds(path: Path, ref: SnapshotRef) -> bool:
+def _is_intact(path: Path, ref: SnapshotRef) -> bool:
     """Return whether a file of the store is ours and has the content that its name says: a disk may have lost a part of it."""
     with open(os.open(path, OPENING), "rb", PIECE) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             return False
         try:
-            return id_of(read_stored(file)) == ref.id
+            return compute_id(read_stored(file)) == ref.id
         except ValueError:
             return False
 
@@ -141,22 +141,22 @@ def _archive(snapshot: Snapshot, archive: Archive) -> Snapshot:
         archive.add(entry)
         return None
 
-    written = _each(snapshot, write)
+    written = _visit_entries(snapshot, write)
     archive.finish()
     return written
 
 
-def _without_keys(snapshot: Snapshot) -> Snapshot:
+def _leave_keys_out(snapshot: Snapshot) -> Snapshot:
     found = [name for name, blob in snapshot.blobs.items() if blob.is_private_key]
-    keys = [name for name in found if not Ignore(snapshot.contents.root).names(name)]
+    keys = [name for name in found if not Ignore(snapshot.contents.root).has_exception_for(name)]
     if not keys:
         return snapshot
-    contents = without(snapshot.contents, {name: f"{name} ({WITHHELD})" for name in keys})
+    contents = leave_out(snapshot.contents, {name: f"{name} ({WITHHELD})" for name in keys})
     blobs = {name: blob for name, blob in snapshot.blobs.items() if name not in keys}
     return Snapshot(replace(contents, secrets=(*contents.secrets, *keys)), blobs, snapshot.known)
 
 
-def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
+def _visit_entries(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
     """Look at each entry. Removed files are left out. Raises SnapshotError for files that can't be read."""
     blobs: dict[str, Blob] = {}
     gone: dict[str, str] = {}
@@ -173,5 +173,5 @@ def _each(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> Snapshot:
             if blob:
                 blobs[entry.name] = blob
     if closed:
-        raise SnapshotError(*unreadable(closed))
-    return Snapshot(without(snapshot.contents, gone), blobs, snapshot.known)
+        raise SnapshotError(*describe_unreadable(closed))
+    return Snapshot(leave_out(snapshot.contents, gone), blobs, snapshot.known)

@@ -13,16 +13,16 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 from slurmtf.errors import InputError, UnreachableError
-from slurmtf.files import age, read_json, write_json
+from slurmtf.files import compute_age, read_json, write_json
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import identify, recognize
 from slurmtf.scheduler import SubmittedJob
 from slurmtf.submit.adoption import Found
-from slurmtf.submit.clients import SETTLE_S, has_died, in_hand
+from slurmtf.submit.clients import SETTLE_S, has_died, is_being_submitted
 
 
 @contextmanager
-def submitting(layout: RunLayout) -> Iterator[None]:
+def note_submission(layout: RunLayout) -> Iterator[None]:
     """Keep the note during the submission, and afterwards if its result is not known. Raises OSError."""
     note = Path(layout.submitting)
     write_json(note, {"owner": asdict(identify(os.getpid()))})
@@ -39,7 +39,7 @@ def may_lack(layout: RunLayout, known: Sequence[SubmittedJob]) -> bool:
     return not known or os.path.exists(layout.submitting)  # noqa: PTH110 - called for thousands of runs
 
 
-def unknown(found: Sequence[SubmittedJob], known: Sequence[SubmittedJob]) -> list[SubmittedJob]:
+def select_unknown(found: Sequence[SubmittedJob], known: Sequence[SubmittedJob]) -> list[SubmittedJob]:
     """Return the jobs that are not known yet, numbered as elements of their own array."""
     ids = {job.ref.job_id for job in known}
     new = [job for job in found if job.ref.job_id not in ids]
@@ -50,7 +50,7 @@ def settle(layout: RunLayout, found: Found) -> None:
     """Remove the note once the submission can't result in another job: its client has ended, and so has its sbatch. Raises
     OSError."""
     note = Path(layout.submitting)
-    if found.error is None and note.exists() and _is_left(note) and not in_hand(layout.script):
+    if found.error is None and note.exists() and _is_left(note) and not is_being_submitted(layout.script):
         note.unlink(missing_ok=True)
 
 
@@ -60,4 +60,4 @@ def _is_left(note: Path) -> bool:
         owner = recognize(read_json(note)["owner"])
     except (OSError, ValueError, LookupError, TypeError):
         owner = None
-    return age(note) > SETTLE_S and has_died(owner, note)
+    return compute_age(note) > SETTLE_S and has_died(owner, note)

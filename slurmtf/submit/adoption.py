@@ -12,8 +12,8 @@ from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.events import Started
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import recognize
-from slurmtf.scheduler import JobRef, SubmittedJob, scheduler_of
-from slurmtf.submit.record import ADOPTED, BY_HAND, note, submitted_jobs
+from slurmtf.scheduler import JobRef, SubmittedJob, get_scheduler
+from slurmtf.submit.record import ADOPTED, BY_HAND, note, read_jobs
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class _Place:
 
 def adopt(layout: RunLayout) -> tuple[SubmittedJob, ...]:
     """Return the jobs of a run; if none are recorded, find and record them. Raises OSError, SlurmError."""
-    known = tuple(submitted_jobs(layout))
+    known = tuple(read_jobs(layout))
     if known:
         return known
     found = find_jobs([layout])[layout]
@@ -60,40 +60,40 @@ def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunL
     Each scheduler is queried once. ``max_age_s``: accept answers of up to this age, in seconds, that another process of the
     user got. The journals of a sweep know only the elements that have started.
     """
-    places = {layout: place for layout in layouts if (place := _place(layout))}
-    found = {layout: _in_journal(layout, place) for layout, place in places.items()}
+    places = {layout: place for layout in layouts if (place := _read_place(layout))}
+    found = {layout: _find_in_journal(layout, place) for layout, place in places.items()}
     asking: dict[tuple[str, str | None], list[RunLayout]] = {}
     for layout, place in places.items():
         if place.sweep or not found[layout].jobs:
             asking.setdefault((place.scheduler, place.cluster), []).append(layout)
     for key, several in asking.items():
-        listed = _list(*key, {layout: places[layout] for layout in several}, max_age_s)
+        listed = _ask_scheduler(*key, {layout: places[layout] for layout in several}, max_age_s)
         found.update({layout: one for layout, one in listed.items() if one.jobs or not found[layout].jobs})
     return {**dict.fromkeys(layouts, Found()), **found}
 
 
-def _place(layout: RunLayout) -> _Place | None:
+def _read_place(layout: RunLayout) -> _Place | None:
     """Return where the jobs of a run are; None if its plan does not say, or the run has just been removed."""
     try:
-        plan, built = load_json(layout.plan), max(_written(layout.plan), _written(layout.submitting))
+        plan, built = load_json(layout.plan), max(_read_mtime(layout.plan), _read_mtime(layout.submitting))
         job, cluster, folder = plan["job"], plan["cluster"], plan["run"]["folder"]
-        scheduler_of(job["scheduler"], cluster)
+        get_scheduler(job["scheduler"], cluster)
         sound = isinstance(folder, str) and (cluster is None or isinstance(cluster, str))
         return _Place(job["scheduler"], cluster, folder, bool(job.get("sweep")), built) if sound else None
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
         return None
 
 
-def _written(path: str) -> float:
+def _read_mtime(path: str) -> float:
     try:
         return os.stat(path).st_mtime  # noqa: PTH116 - called for thousands of runs
     except FileNotFoundError:
         return 0.0
 
 
-def _in_journal(layout: RunLayout, place: _Place) -> Found:
+def _find_in_journal(layout: RunLayout, place: _Place) -> Found:
     """Return the job that started first; for a sweep, all elements that have started. When they were submitted is not known."""
-    starts = [attempt.started for attempt in journal.attempts(layout)]
+    starts = [attempt.started for attempt in journal.read_attempts(layout)]
     try:
         began = tuple(dict.fromkeys(_read_start(start, place) for start in starts if start.job_id))
     except (LookupError, TypeError, ValueError, OverflowError):  # a line that slurmtf did not write
@@ -106,10 +106,12 @@ def _read_start(event: Started, place: _Place) -> SubmittedJob:
     return SubmittedJob(ref, place.scheduler, place.folder, 0.0, BY_HAND, process=recognize(event.process))
 
 
-def _list(scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float) -> dict[RunLayout, Found]:
+def _ask_scheduler(
+    scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float
+) -> dict[RunLayout, Found]:
     """Return what a scheduler knows of several runs, in one query."""
     try:
-        jobs = scheduler_of(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)
+        jobs = get_scheduler(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)
     except SlurmError as err:
         return dict.fromkeys(places, Found(error=err))
     return {layout: Found(tuple(jobs.get(place.folder, ()))) for layout, place in places.items()}

@@ -18,24 +18,24 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf._version import __version__
-from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, program, write_spec
+from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, install_builder, write_spec
 from slurmtf.environments.packing import Pack
-from slurmtf.environments.shell import module_lines
+from slurmtf.environments.shell import build_module_commands
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SlurmtfError, SoftwareError
 from slurmtf.estimator import Estimator
-from slurmtf.files import make_private, read_json, write_json, write_private, writing
+from slurmtf.files import convert_write_errors, make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
-from slurmtf.plan.directives import build_directives
+from slurmtf.plan.directives import build_builder_directives
 from slurmtf.plan.model import Awaited, Batch, BuildPlan, Shell
-from slurmtf.scheduler import Scheduler, SubmittedJob, scheduler_of
+from slurmtf.scheduler import Scheduler, SubmittedJob, get_scheduler
 from slurmtf.sites import Site
-from slurmtf.sites.search import search_path
+from slurmtf.sites.search import list_search_path
 
 SUBMIT_WAIT_S = 120
 BUILD = "build"
@@ -63,7 +63,7 @@ class Building:
 
     @property
     def scheduler(self) -> Scheduler:
-        return scheduler_of(self.site.scheduler, self.site.cluster)
+        return get_scheduler(self.site.scheduler, self.site.cluster)
 
     @property
     def by_job(self) -> bool:
@@ -104,13 +104,13 @@ def provide(building: Building, tell: Tell, lock: Iterable[str] = ()) -> Pending
         nodes = f"the nodes of {building.site.name} have no internet"
         what = f"a job can't build it: {nodes}, and nothing but pip packages can be fetched before"
         raise SoftwareError(Finding("build-failed", spec.name, what, "set `environment_definition.build=login`"))
-    return _job(building, tell, lock)
+    return _provide_job(building, tell, lock)
 
 
-def _job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
+def _provide_job(building: Building, tell: Tell, lock: Iterable[str]) -> PendingBuild:
     """Return the build job: one that is queued already, or else a new one."""
     store, name = building.store, building.spec.name
-    with writing(store.root, ANOTHER_STORE):
+    with convert_write_errors(store.root, ANOTHER_STORE):
         store.layout.prepare()
     claim = Claim(store.layout.claim(f"{name}.submit"))
     deadline = time.monotonic() + SUBMIT_WAIT_S
@@ -146,11 +146,11 @@ def _submit(building: Building, tell: Tell, lock: Iterable[str], earlier: Submit
     if spec.kind == "pip" and site.network.internet is False:
         wheels = fetch(spec, store, site, tell, lock)
     write_json(store.layout.spec(task), {**building.request, "name": task})
-    files = (program(store), write_spec(spec, store, lock, wheels, building.pack), store.layout.spec(task))
-    plan = plan_of(building, files, earlier)
+    files = (install_builder(store), write_spec(spec, store, lock, wheels, building.pack), store.layout.spec(task))
+    plan = build_plan(building, files, earlier)
     script = Path(store.layout.build_job(task), SCRIPT)
     make_private(script.parent)
-    write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
+    write_private(script, render(plan, list_search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     for name in (spec.name, task):
         Path(store.layout.failure(name)).unlink(missing_ok=True)
     noted = (task,) if earlier else (task, spec.name)
@@ -169,7 +169,7 @@ def _note_job(building: Building, task: str, job: SubmittedJob, shared: bool = F
     write_json(building.store.layout.job(task), {"job": job.to_dict(), "shared": shared})
 
 
-def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | None = None) -> BuildPlan:
+def build_plan(building: Building, files: Sequence[str], earlier: SubmittedJob | None = None) -> BuildPlan:
     """Return the plan of the job. ``files`` are the builder, the environment spec, and what the script needs."""
     spec, site, layout = building.spec, building.site, building.store.layout
     own = {"chdir": layout.build_job(building.task), "output": f"{layout.logs}/{building.task}.job"}
@@ -178,7 +178,7 @@ def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | No
         shebang=site.environment.shebang,
         unset=tuple(site.environment.unset),
         prologue=tuple(site.environment.prologue),
-        modules=module_lines(site, spec.modules),
+        modules=build_module_commands(site, spec.modules),
     )
     return BuildPlan(
         name=spec.name,
@@ -186,7 +186,7 @@ def plan_of(building: Building, files: Sequence[str], earlier: SubmittedJob | No
         site=site.name,
         batch=Batch(
             "build.sh.j2",
-            tuple(build_directives(building.estimator, site, spec.name, own)),
+            tuple(build_builder_directives(building.estimator, site, spec.name, own)),
             shell,
             ("python3" if spec.kind == "conda" else spec.python, "-I", files[0], "build", *files[1:]),
         ),

@@ -6,7 +6,7 @@ import contextlib
 import os
 from pathlib import Path
 
-from slurmtf.files import age
+from slurmtf.files import compute_age
 from slurmtf.processes import ProcessId
 
 UNKNOWN_OWNER_S = 3600
@@ -17,11 +17,11 @@ SETTLE_S = 30
 
 def has_died(owner: ProcessId | None, note: Path) -> bool:
     """Return whether the client that left a note has ended."""
-    alive = owner.alive() if owner else None
-    return age(note) > UNKNOWN_OWNER_S if alive is None else not alive
+    alive = owner.is_alive() if owner else None
+    return compute_age(note) > UNKNOWN_OWNER_S if alive is None else not alive
 
 
-def in_hand(script: str) -> bool:
+def is_being_submitted(script: str) -> bool:
     """Return whether an sbatch that outlived its client is still working on the script (proc(5), cmdline)."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):

@@ -10,15 +10,15 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from slurmtf.archives import HOOK, job_archive
+from slurmtf.archives import HOOK, build_job_archive
 from slurmtf.errors import WorkspaceError
-from slurmtf.files import PRIVATE_FOLDER, make_private, read_json, write_json, write_private, writing
+from slurmtf.files import PRIVATE_FOLDER, convert_write_errors, make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognize
 from slurmtf.snapshot import Snapshot, SnapshotStore
-from slurmtf.trusted import own_folder
+from slurmtf.trusted import locate_own_folder
 
 REMOVED = ".removed-"
 INTENTS, STAGING = "intents", "staging"
@@ -45,14 +45,14 @@ class Intent:
         return self.path.parents[1] / STAGING / self.path.stem
 
     @classmethod
-    def of(cls, plan: LaunchPlan) -> Intent:
-        path = own_folder(plan.run.workspace, INTENTS) / f"{plan.run.run_id}.json"
+    def from_plan(cls, plan: LaunchPlan) -> Intent:
+        path = locate_own_folder(plan.run.workspace, INTENTS) / f"{plan.run.run_id}.json"
         return cls(path, Path(plan.run.folder), identify(os.getpid()))
 
     @classmethod
-    def all(cls, workspace: Path) -> list[Intent]:
+    def read_all(cls, workspace: Path) -> list[Intent]:
         """Return the notes of a workspace. Raises WorkspaceError if somebody else could have written them."""
-        found = [cls.read(path) for path in sorted(own_folder(workspace, INTENTS).glob("*.json"))]
+        found = [cls.read(path) for path in sorted(locate_own_folder(workspace, INTENTS).glob("*.json"))]
         return [intent for intent in found if intent is not None]
 
     @classmethod
@@ -117,20 +117,20 @@ def build(
 
     Raises WorkspaceError or SnapshotError, and then leaves nothing behind.
     """
-    with writing(plan.run.workspace):
+    with convert_write_errors(plan.run.workspace):
         make_private(Path(plan.run.workspace))
         with intent.stage() as layout:
             taken = SnapshotStore(Path(plan.run.workspace)).take(source, layout.source)
             taken.contents.check_holds(plan.script)  # files may be gone since the plan was resolved
             provenance = replace(plan.provenance, snapshot=taken.ref)
             job = plan.job._replace(snapshot=taken.ref.id)
-            _fill(layout, replace(plan, provenance=provenance, job=job), script, _with_source(receipt, taken))
+            _fill(layout, replace(plan, provenance=provenance, job=job), script, _add_source(receipt, taken))
             for fill in more:
                 fill(layout)
     return plan.layout
 
 
-def _with_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
+def _add_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
     """Return the receipt with the facts of the snapshot."""
     source = {**receipt["source"], "snapshot": taken.ref.id, "left_out": list(taken.contents.left_out)}
     return {**receipt, "source": source}
@@ -143,13 +143,13 @@ def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, A
     write_private(layout.script, script)
     write_private(layout.job_log, "")  # Slurm appends; one that it created would follow the umask
     write_private(layout.trace, "")
-    write_private(layout.agent, job_archive())
+    write_private(layout.agent, build_job_archive())
     write_private(Path(layout.hook, HOOK.name), HOOK.read_bytes())
     write_json(layout.receipt, receipt)
 
 
 def remove(folder: Path) -> None:
     """Remove a run folder at once, by renaming it first: see :func:`slurmtf.submit.submission.tidy`."""
-    doomed = own_folder(folder.parents[1]) / f"{REMOVED}{folder.name}"
+    doomed = locate_own_folder(folder.parents[1]) / f"{REMOVED}{folder.name}"
     folder.rename(doomed)
     shutil.rmtree(doomed, ignore_errors=True)

@@ -19,32 +19,32 @@ SUBMITTED, ADOPTED, BY_HAND = "submitted", "adopted", "by-hand"
 
 def note(layout: RunLayout, job: SubmittedJob) -> None:
     """Record a job of a run. Raises OSError."""
-    text = _text(layout)
+    text = _read_text(layout)
     cut = text != "" and not text.endswith("\n")  # by a full disk
     with open(os.open(layout.jobs, os.O_WRONLY | os.O_APPEND | os.O_CREAT, PRIVATE_FILE), "ab") as file:
         file.write(b"\n" * cut + json.dumps(job.to_dict()).encode() + b"\n")
 
 
-def submitted_jobs(layout: RunLayout) -> list[SubmittedJob]:
+def read_jobs(layout: RunLayout) -> list[SubmittedJob]:
     """Return the jobs of a run in the order of submission; lines that can't be read are skipped."""
-    return _once(list(_jobs(_text(layout))))
+    return _remove_duplicates(list(_parse_jobs(_read_text(layout))))
 
 
-def _once(jobs: Sequence[SubmittedJob]) -> list[SubmittedJob]:
+def _remove_duplicates(jobs: Sequence[SubmittedJob]) -> list[SubmittedJob]:
     """Return jobs without duplicates: several clients may find a job, or one may while another records it."""
     told = {job.ref for job in jobs if job.why != ADOPTED}
     adopted = {job.ref: job for job in jobs if job.why == ADOPTED and job.ref not in told}
     return [job for job in jobs if job.why != ADOPTED or adopted.pop(job.ref, None) is not None]
 
 
-def _text(layout: RunLayout) -> str:
+def _read_text(layout: RunLayout) -> str:
     try:
         return Path(layout.jobs).read_text(encoding="utf-8", errors="replace")
     except FileNotFoundError:
         return ""
 
 
-def _jobs(text: str) -> Iterator[SubmittedJob]:
+def _parse_jobs(text: str) -> Iterator[SubmittedJob]:
     for line in text.splitlines():
         with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError, OverflowError):
             job = SubmittedJob.from_dict(json.loads(line))
@@ -52,6 +52,6 @@ def _jobs(text: str) -> Iterator[SubmittedJob]:
                 yield job
 
 
-def read_record(layout: RunLayout) -> SubmittedJob | None:
+def read_last_job(layout: RunLayout) -> SubmittedJob | None:
     """Return the job of a run that was submitted last; None while no job is known."""
-    return next(reversed(submitted_jobs(layout)), None)
+    return next(reversed(read_jobs(layout)), None)

@@ -16,7 +16,7 @@ ANY = "what it asks for comes from the profile {}{}: leave out what this cluster
 
 
 @contextlib.contextmanager
-def refusals_for(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
+def adapt_refusals(profile: str, asked: Collection[str] = (), settings: Collection[str] = ()) -> Iterator[None]:
     """Raise refusals with remedies that fit the command. For the parameters, see :func:`fit_remedy`."""
     try:
         yield

@@ -12,17 +12,17 @@ from pathlib import Path
 from typing import Any
 
 from slurmtf.errors import RefusedError, SlurmError, UnreachableError, WorkspaceError
-from slurmtf.files import age, close, writing
+from slurmtf.files import compute_age, convert_write_errors, restrict_access
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.scheduler import Array, Scheduler, scheduler_of
+from slurmtf.scheduler import Array, Scheduler, get_scheduler
 from slurmtf.snapshot import Snapshot, SnapshotStore
 from slurmtf.submit.adoption import adopt
-from slurmtf.submit.clients import SETTLE_S, UNKNOWN_OWNER_S, has_died, in_hand
+from slurmtf.submit.clients import SETTLE_S, UNKNOWN_OWNER_S, has_died, is_being_submitted
 from slurmtf.submit.folder import INTENTS, REMOVED, STAGING, Fill, Intent, build, remove
-from slurmtf.submit.record import SUBMITTED, note, read_record
-from slurmtf.trusted import own_folder
+from slurmtf.submit.record import SUBMITTED, note, read_last_job
+from slurmtf.trusted import locate_own_folder
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,9 @@ class Submission:
         return replace(self, more=(*self.more, fill))
 
 
-def scheduler_for(plan: LaunchPlan) -> Scheduler:
+def require_scheduler(plan: LaunchPlan) -> Scheduler:
     """Return the scheduler for a plan's job. Raises UnreachableError if no job can be submitted to it from here."""
-    scheduler = scheduler_of(plan.job.scheduler, plan.cluster)
+    scheduler = get_scheduler(plan.job.scheduler, plan.cluster)
     scheduler.check()
     return scheduler
 
@@ -56,17 +56,17 @@ def submit(submission: Submission) -> RunLayout:
     SlurmError if Slurm did not answer: then the job may exist, and the run folder stays until that is known.
     """
     plan = submission.plan
-    scheduler = scheduler_for(plan)
-    intent = Intent.of(plan)
+    scheduler = require_scheduler(plan)
+    intent = Intent.from_plan(plan)
     layout = build(plan, submission.script, submission.source, intent, submission.receipt, submission.more)
     try:
-        with writing(plan.run.workspace):
+        with convert_write_errors(plan.run.workspace):
             _hand_over(scheduler, layout, submission.array)
     except (RefusedError, UnreachableError):
         _undo(intent)
         raise
     except WorkspaceError:
-        if scheduler.ends_unnoted and not read_record(layout):
+        if scheduler.ends_unnoted and not read_last_job(layout):
             _undo(intent)
         raise
     intent.forget()
@@ -82,7 +82,7 @@ def _hand_over(scheduler: Scheduler, layout: RunLayout, array: Array | None) -> 
     folder = Path(layout.folder)
     try:
         scheduler.submit(Path(layout.script), folder, os.environ, array, why=SUBMITTED, note=partial(note, layout))
-        close(layout.submitit)
+        restrict_access(layout.submitit)
     except UnreachableError:
         raise
     except SlurmError as err:
@@ -97,53 +97,55 @@ def tidy(workspace: Path) -> None:
     """
     with contextlib.suppress(SlurmError):
         _settle_all(workspace)
-    for folder in (*removals(workspace), *_unnoted(workspace)):
+    for folder in (*find_removals(workspace), *_find_unnoted(workspace)):
         shutil.rmtree(folder, ignore_errors=True)
-    for path in stale_partials(workspace):
+    for path in find_stale_partials(workspace):
         with contextlib.suppress(OSError):
             path.unlink()
 
 
 def _settle_all(workspace: Path) -> None:
-    for intent in Intent.all(workspace):
+    for intent in Intent.read_all(workspace):
         with contextlib.suppress(OSError):  # another client settles it too, or we may not write: the next one will
             if has_died(intent.owner, intent.path):
                 _settle(intent)
 
 
-def removals(workspace: Path) -> Iterator[Path]:
+def find_removals(workspace: Path) -> Iterator[Path]:
     """Yield the remains of runs whose removal was interrupted."""
-    yield from sorted(own_folder(workspace).glob(f"{REMOVED}*"))
+    yield from sorted(locate_own_folder(workspace).glob(f"{REMOVED}*"))
 
 
-def stale_partials(workspace: Path) -> Iterator[Path]:
+def find_stale_partials(workspace: Path) -> Iterator[Path]:
     """Yield files that a killed client was writing and that no process writes any more."""
-    intents = own_folder(workspace, INTENTS)
-    for path in [*intents.glob(".*"), *SnapshotStore(workspace).partials()]:
-        if age(path) > UNKNOWN_OWNER_S:
+    intents = locate_own_folder(workspace, INTENTS)
+    for path in [*intents.glob(".*"), *SnapshotStore(workspace).list_partials()]:
+        if compute_age(path) > UNKNOWN_OWNER_S:
             yield path
 
 
 def find_abandoned(workspace: Path) -> Iterator[Path]:
     """Yield what was built for runs whose submission was killed, each followed by its note, if there is one."""
-    yield from _unnoted(workspace)
-    for intent in Intent.all(workspace):
+    yield from _find_unnoted(workspace)
+    for intent in Intent.read_all(workspace):
         if not intent.folder.exists() and has_died(intent.owner, intent.path):
             yield from (found for found in (intent.staging, intent.path) if found.exists())
 
 
-def _unnoted(workspace: Path) -> Iterator[Path]:
+def _find_unnoted(workspace: Path) -> Iterator[Path]:
     """Yield the folders whose client was killed between taking the run's id and writing its note."""
-    intents = own_folder(workspace, INTENTS)
-    for staging in sorted(own_folder(workspace, STAGING).glob("*")):  # before the notes: one is there while its folder is built
-        if not (intents / f"{staging.name}.json").exists() and age(staging) > UNKNOWN_OWNER_S:
+    intents = locate_own_folder(workspace, INTENTS)
+    for staging in sorted(
+        locate_own_folder(workspace, STAGING).glob("*")
+    ):  # before the notes: one is there while its folder is built
+        if not (intents / f"{staging.name}.json").exists() and compute_age(staging) > UNKNOWN_OWNER_S:
             yield staging
 
 
 def _settle(intent: Intent) -> None:
     layout = RunLayout(str(intent.folder))
     if intent.folder.exists() and not adopt(layout):
-        if age(intent.folder) < SETTLE_S or in_hand(layout.script):
+        if compute_age(intent.folder) < SETTLE_S or is_being_submitted(layout.script):
             return
         remove(intent.folder)
     shutil.rmtree(intent.staging, ignore_errors=True)

@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
 from slurmtf._version import __version__
-from slurmtf.archives import tool_archive
+from slurmtf.archives import build_tool_archive
 from slurmtf.environments.building import Tell
-from slurmtf.environments.shell import module_lines
+from slurmtf.environments.shell import build_module_commands
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
 from slurmtf.environments.store import EnvironmentStore
-from slurmtf.environments.tools import spec_of, tool
+from slurmtf.environments.tools import build_tool_spec, get_tool
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private
@@ -25,15 +25,15 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
-from slurmtf.plan.directives import build_directives
+from slurmtf.plan.directives import build_builder_directives
 from slurmtf.plan.model import Batch, BuildPlan, Shell, Value
-from slurmtf.scheduler import Array, JobState, Observation, Scheduler, SubmittedJob, scheduler_of
+from slurmtf.scheduler import Array, JobState, Observation, Scheduler, SubmittedJob, get_scheduler
 from slurmtf.sites import Site
-from slurmtf.sites.search import search_path
-from slurmtf.submit.additions import unknown
+from slurmtf.sites.search import list_search_path
+from slurmtf.submit.additions import select_unknown
 from slurmtf.submit.building import Building, provide
-from slurmtf.submit.clients import in_hand
-from slurmtf.submit.refused import refusals_for
+from slurmtf.submit.clients import is_being_submitted
+from slurmtf.submit.refused import adapt_refusals
 
 POLL_S = (1.0, 15.0)
 """The first and the longest pause between two queries about a job, in seconds."""
@@ -64,19 +64,19 @@ class Toolbox:
 
     @property
     def scheduler(self) -> Scheduler:
-        return scheduler_of(self.site.scheduler, self.site.cluster)
+        return get_scheduler(self.site.scheduler, self.site.cluster)
 
     @property
     def by_job(self) -> bool:
         """Whether such work is done in jobs, by the site's setting for builds."""
         return self.site.environments.build == "job" and self.scheduler.queues
 
-    def python(self, name: str, likely: Sequence[str] = (), more: Sequence[str] = ()) -> str:
+    def provide_python(self, name: str, likely: Sequence[str] = (), more: Sequence[str] = ()) -> str:
         """Return the Python of a tool environment with ``more`` packages, building it first if necessary. Raises
         SoftwareError."""
-        spec = spec_of(tool(name), self.site, likely, more)
-        with refusals_for(self.site.name):
-            pending = provide(Building(spec, self.store, self.site, _asking_nothing(self.site), {}), self.tell)
+        spec = build_tool_spec(get_tool(name), self.site, likely, more)
+        with adapt_refusals(self.site.name):
+            pending = provide(Building(spec, self.store, self.site, _build_empty_estimator(self.site), {}), self.tell)
         if pending:
             self.tell(f"waiting for build job {pending.job.ref.job_id}")
             wait_for_end([pending.job], self.scheduler, tell=self.tell)
@@ -95,10 +95,10 @@ class Toolbox:
         command = (python, "-I", put_program(folder), *words)
         if self.by_job:
             own = {"chdir": str(folder), "output": str(folder / LOG)}
-            with refusals_for(self.site.name):
-                seen = self._by_job(command, folder, name, own, None, _nothing)
+            with adapt_refusals(self.site.name):
+                seen = self._run_in_job(command, folder, name, own, None, _do_nothing)
             return 0 if all(end and end.state is JobState.COMPLETED for end in seen.values()) else 1
-        return _here([command], folder, _nothing)
+        return _run_here([command], folder, _do_nothing)
 
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
@@ -106,49 +106,50 @@ class Toolbox:
         """Run our program on each of several elements, and return how each ended.
 
         On a cluster, they are the elements of an array, and the program's argument is the number of its job's first element;
-        here, :func:`shares` determines the number of processes. ``asked`` are flags of sbatch; ``tick`` is called meanwhile.
+        here, :func:`split_elements` determines the number of processes. ``asked`` are flags of sbatch; ``tick`` is called
+        meanwhile.
         Raises SlurmError if Slurm does not answer.
         """
         command = (python, "-I", put_program(folder), *words)
         if not self.scheduler.queues:
-            parts = shares(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
-            _here([(*command, *part) for part in parts], folder, tick)
+            parts = split_elements(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
+            _run_here([(*command, *part) for part in parts], folder, tick)
             return [Ended(folder / LOG)] * elements
         own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
-        with refusals_for(self.site.name, asked, SETTINGS):
-            seen = self._by_job((*command, "array"), folder, name, own, elements, tick)
+        with adapt_refusals(self.site.name, asked, SETTINGS):
+            seen = self._run_in_job((*command, "array"), folder, name, own, elements, tick)
         return [
             Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", describe_end(end)) for one, end in seen.items()
         ]
 
-    def earlier(self, folder: Path) -> list[SubmittedJob]:
+    def find_earlier(self, folder: Path) -> list[SubmittedJob]:
         """Return the jobs that were last submitted for a folder and have not ended. Raises SlurmError if Slurm does not
         answer."""
         noted = read_json(folder / JOBS)
         known = [SubmittedJob.from_dict(one) for one in noted.get("jobs", ())]
         if noted.get("began") and self.scheduler.queues:
             found = self.scheduler.find({str(folder): float(noted["began"])}).get(str(folder), [])
-            known += unknown(found, known)
+            known += select_unknown(found, known)
         seen = self.scheduler.observe(known) if known and self.scheduler.queues else {}
         return [job for job in known if any(one in seen and not seen[one].state.final for one in job.each)]
 
     def wait_for_earlier(self, folder: Path) -> None:
         """Wait for the jobs last submitted for a folder by a process that did not see them end. Raises SlurmError if Slurm does
         not answer."""
-        while in_hand(str(folder / SCRIPT)):
+        while is_being_submitted(str(folder / SCRIPT)):
             time.sleep(POLL_S[0])
-        left = self.earlier(folder)
+        left = self.find_earlier(folder)
         if left:
             numbers = ", ".join(job.ref.job_id for job in left)
             self.tell(f"waiting for job {numbers}, which an earlier command has submitted ...")
             wait_for_end(left, self.scheduler, tell=self.tell)
 
-    def _by_job(
+    def _run_in_job(
         self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
     ) -> Seen:
         """Run a command in jobs, and return each of their elements, in order, with its last known state."""
-        directives = build_directives(_asking_nothing(self.site), self.site, name, own)
-        script = tool_script(self.site, name, directives, command, folder)
+        directives = build_builder_directives(_build_empty_estimator(self.site), self.site, name, own)
+        script = write_script(self.site, name, directives, command, folder)
         noted: list[SubmittedJob] = []
         began = time.time()
 
@@ -173,7 +174,7 @@ def _note_jobs(folder: Path, jobs: Iterable[SubmittedJob], began: float | None =
     write_json(folder / JOBS, {"jobs": [one.to_dict() for one in jobs], "began": began})
 
 
-def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
+def split_elements(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, ...]]:
     """Return the additional arguments of each process, which does a share of the elements, on a machine with ``of_machine``
     CPUs.
 
@@ -186,13 +187,15 @@ def shares(elements: int, cpus: int | None, of_machine: int) -> list[tuple[str, 
     return [("part", str(number), str(at_once), str(cpus)) for number in range(at_once)]
 
 
-def _here(commands: Sequence[Sequence[str]], folder: Path, tick: Tick) -> int:
+def _run_here(commands: Sequence[Sequence[str]], folder: Path, tick: Tick) -> int:
     """Run commands side by side on this machine, and return the highest exit code."""
     running: list[subprocess.Popen[bytes]] = []
     with open(os.open(folder / LOG, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab") as log:
         try:
             for command in commands:
-                running.append(subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environ()))
+                running.append(
+                    subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=build_environment())
+                )
             while any(process.poll() is None for process in running):
                 tick()
                 with contextlib.suppress(subprocess.TimeoutExpired):
@@ -206,34 +209,38 @@ def _here(commands: Sequence[Sequence[str]], folder: Path, tick: Tick) -> int:
     return max(codes)
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     return
 
 
 def put_program(folder: Path) -> str:
     """Put our program into a folder, and return its path."""
     make_private(folder)
-    write_private(folder / PROGRAM, tool_archive())
+    write_private(folder / PROGRAM, build_tool_archive())
     return str(folder / PROGRAM)
 
 
-def environ() -> dict[str, str]:
+def build_environment() -> dict[str, str]:
     """Return this process's environment without variables of other software."""
     return {name: value for name, value in os.environ.items() if name not in OF_OTHER_ENVIRONMENTS}
 
 
-def tool_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], command: Sequence[str], folder: Path) -> Path:
+def write_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], command: Sequence[str], folder: Path) -> Path:
     """Write the batch script of a job that runs our program, and return its path."""
     of_site = site.environment
-    shell = Shell(of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), module_lines(site, ()))
+    shell = Shell(
+        of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), build_module_commands(site, ())
+    )
     batch = Batch("tool.sh.j2", tuple(directives), shell, tuple(command))
     plan = BuildPlan(name, "", site.name, batch, __version__)
     script = folder / SCRIPT
-    write_private(script, render(plan, search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
+    write_private(script, render(plan, list_search_path("templates", var.SLURMTF_TEMPLATE_PATH)))
     return script
 
 
-def wait_for_end(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _nothing, tell: Tell | None = None) -> Seen:
+def wait_for_end(
+    jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick = _do_nothing, tell: Tell | None = None
+) -> Seen:
     """Wait until jobs have ended, arrays with all their elements, and return how they ended.
 
     The queue is queried less and less often. ``tell`` is given the reasons why they wait, each once. A job that Slurm has
@@ -247,7 +254,7 @@ def wait_for_end(jobs: Sequence[SubmittedJob], scheduler: Scheduler, tick: Tick 
         pause = min(pause * 1.5, longest)
         tick()
         seen = scheduler.observe(jobs)
-        waits = reasons_to_wait(seen.values())
+        waits = format_wait_reasons(seen.values())
         if tell and waits not in told:
             tell(waits)
             told.add(waits)
@@ -265,7 +272,7 @@ def describe_end(end: Observation | None) -> str:
     return f"{end.state.value}{code}"
 
 
-def reasons_to_wait(seen: Iterable[Observation]) -> str:
+def format_wait_reasons(seen: Iterable[Observation]) -> str:
     """Return why jobs wait; empty if one has started, or no reason is known yet."""
     every = list(seen)
     reasons = sorted({one.reason for one in every} - {"", "None"})
@@ -274,6 +281,6 @@ def reasons_to_wait(seen: Iterable[Observation]) -> str:
     return f"job {', '.join(sorted({one.ref.job_id for one in every}))} waits in the queue: {', '.join(reasons)} ..."
 
 
-def _asking_nothing(site: Site) -> Estimator:
+def _build_empty_estimator(site: Site) -> Estimator:
     """Return an estimator that requests nothing: our own jobs get the site's settings for builds."""
     return Estimator(HERE.parent, entry_script=HERE.name, compute_target=site)

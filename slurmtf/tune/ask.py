@@ -33,7 +33,7 @@ class Study:
     def __init__(self, optuna: Any, space: dict[str, Any], goal: str) -> None:
         self._optuna = optuna
         self._space = space
-        self._known = {name: _distribution(optuna, *one) for name, one in space.items()}
+        self._known = {name: _build_distribution(optuna, *one) for name, one in space.items()}
         self._study = optuna.create_study(direction=goal)
         self._numbers: dict[int, int] = {}
 
@@ -46,7 +46,7 @@ class Study:
             if not runs:
                 self._study.tell(self._numbers[number], value, state)
             return
-        params = {name: _within(self._known[name], values[name]) for name in self._known}
+        params = {name: _clamp(self._known[name], values[name]) for name in self._known}
         build = self._optuna.trial.create_trial
         self._study.add_trial(build(state=state, params=params, distributions=self._known, value=value))
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
@@ -56,22 +56,22 @@ class Study:
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         asked = self._study.ask(self._known)
         self._study.tell(asked, state=self._optuna.trial.TrialState.FAIL)  # if the trial starts, the caller reports it
-        return {name: _settle(self._space[name], asked.params[name]) for name in self._space}
+        return {name: _round_value(self._space[name], asked.params[name]) for name in self._space}
 
 
-def _distribution(optuna: Any, name: str, args: list[Any]) -> Any:
+def _build_distribution(optuna: Any, name: str, args: list[Any]) -> Any:
     if name == "choice":
         return optuna.distributions.CategoricalDistribution(args[0])
     return optuna.distributions.FloatDistribution(args[0], args[1])
 
 
-def _within(distribution: Any, value: Any) -> Any:
+def _clamp(distribution: Any, value: Any) -> Any:
     """Return a value within the bounds of its distribution: rounding may have moved it outside."""
     low = getattr(distribution, "low", None)
     return value if low is None else min(max(float(value), low), distribution.high)
 
 
-def _settle(expression: list[Any], value: object) -> Any:
+def _round_value(expression: list[Any], value: object) -> Any:
     name, args = expression
     return round(value / args[2]) * args[2] if name == "quniform" else value
 

@@ -42,9 +42,9 @@ class HyperDriveConfig:
         ]
         if findings:
             raise SpecError(*findings)
-        object.__setattr__(self, "_settled", self._sweep())
+        object.__setattr__(self, "_settled", self._build_sweep())
 
-    def _sweep(self) -> Sweep:
+    def _build_sweep(self) -> Sweep:
         return Sweep(
             self.estimator,
             self.hyperparameter_sampling,

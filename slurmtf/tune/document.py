@@ -19,8 +19,8 @@ from slurmtf.job.contract.sweep.records import SETTINGS
 from slurmtf.schema import Strict, Tagged
 from slurmtf.tune.launches import CHANGES
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
-from slurmtf.tune.samplers import SAMPLINGS, Sampling, sampling_of
-from slurmtf.tune.spaces import ARGUMENTS, Expression, expression_of
+from slurmtf.tune.samplers import SAMPLINGS, Sampling, build_sampling
+from slurmtf.tune.spaces import ARGUMENTS, Expression, parse_expression
 from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, check_space
 
 Policy = Annotated[BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy, Tagged("type")]
@@ -95,15 +95,15 @@ def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -
     Raises SpecError with file, line and key of everything that is wrong. Each part is checked even if others are wrong.
     """
     document = read_document(Path(path), SpecError)
-    findings = Findings(_sources(document))
+    findings = Findings(_locate_settings(document))
     raw = {name: value for name, value in document.data.items() if name != "policy"}
     parsed = findings.attempt(document.parse, SweepFile, raw)
     policy = findings.attempt(document.parse, _PolicyPart, {"policy": document.data.get("policy")})
     job, sampled = (raw.get(name) for name in ("estimator", "sampling"))
     named = isinstance(job, str | dict)
-    estimator = findings.attempt(_training, document, Path(path), dict(overrides or {})) if named else None
-    sampling = _sampling(parsed.sampling if parsed else sampled, findings)
-    findings.add(_of_numbers(document))
+    estimator = findings.attempt(_read_estimator, document, Path(path), dict(overrides or {})) if named else None
+    sampling = _parse_sampling(parsed.sampling if parsed else sampled, findings)
+    findings.add(_check_numbers(document))
     told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
     known = vars(parsed) if parsed else raw
     settings = {f.name: known[f.name] for f in fields(SweepFile) if f.name in known and f.name not in PARTS}
@@ -114,44 +114,44 @@ def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -
     return sweep
 
 
-def _sources(document: Document) -> dict[str, str]:
+def _locate_settings(document: Document) -> dict[str, str]:
     """Return where each setting was written, by its name in findings."""
     inside: dict[str, tuple[str, ...]] = {str(path): ("sampling", str(path)) for path in ("parameter_space", "seed", "type")}
     sampling = document.data.get("sampling")
     space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
     inside |= {f"parameter_space[{key!r}]": ("sampling", "parameter_space", str(key)) for key in space or ()}
-    return {**{name: document.where(path) for name, path in inside.items()}, **document.sources()}
+    return {**{name: document.locate(path) for name, path in inside.items()}, **document.locate_keys()}
 
 
-def _sampling(part: object, findings: Findings) -> Sampling | None:
+def _parse_sampling(part: object, findings: Findings) -> Sampling | None:
     """Return the sampling, also of a file with errors elsewhere; None if it is wrong itself."""
     if isinstance(part, SamplingPart):
         part = vars(part)
     if not isinstance(part, dict) or not isinstance(space := part.get("parameter_space"), dict):
         return None
-    readable = {name: found for name, one in space.items() if (found := _expression(one))}
+    readable = {name: found for name, one in space.items() if (found := _try_parse_expression(one))}
     if len(readable) < len(space):  # else the sweep reports it
         findings.add(check_space(readable))
     kind = part.get("type", "random")
-    return findings.attempt(sampling_of, kind, space, part.get("seed")) if kind in SAMPLINGS else None
+    return findings.attempt(build_sampling, kind, space, part.get("seed")) if kind in SAMPLINGS else None
 
 
-def _of_numbers(document: Document) -> Iterator[Finding]:
+def _check_numbers(document: Document) -> Iterator[Finding]:
     """Refuse options that may be meant as strings but are numbers in YAML: the script would get 7 for 007, 2.1 for 2.10."""
     sampling = document.data.get("sampling")
     space = sampling.get("parameter_space") if isinstance(sampling, dict) else None
     for name, one in space.items() if isinstance(space, dict) else ():
         options = one.get("choice") if isinstance(one, dict) else None
         for index, option in enumerate(options if isinstance(options, list) else ()):
-            text = document.text_of(("sampling", "parameter_space", str(name), "choice", index))
+            text = document.find_text(("sampling", "parameter_space", str(name), "choice", index))
             if text and LIKE_A_TEXT.fullmatch(text):
                 what, remedy = f"{text} would reach the script as {option}", f"write '{text}' in quotes, or {option}"
                 yield Finding("ambiguous-number", f"parameter_space[{name!r}]", what, remedy)
 
 
-def _expression(given: object) -> Expression | None:
+def _try_parse_expression(given: object) -> Expression | None:
     with contextlib.suppress(SpecError):
-        return expression_of(given)
+        return parse_expression(given)
     return None
 
 
@@ -166,17 +166,17 @@ def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[st
         return None
 
 
-def _training(document: Document, path: Path, overrides: dict[str, Any]) -> Estimator:
+def _read_estimator(document: Document, path: Path, overrides: dict[str, Any]) -> Estimator:
     job = document.data["estimator"]
     if isinstance(job, str):
         beside = path.parent / Path(job).expanduser()
         return jobs.from_document(jobs.read_job_file(beside), beside.parent, overrides)
     if not job:
         raise SpecError(Finding("no-estimator", "estimator", "is empty", "name a job file, or write its settings below"))
-    return jobs.from_document(document.part("estimator", jobs.VERBATIM), path.parent, overrides)
+    return jobs.from_document(document.extract_part("estimator", jobs.VERBATIM), path.parent, overrides)
 
 
-def json_schema() -> dict[str, Any]:
+def build_json_schema() -> dict[str, Any]:
     """Return the JSON Schema of a sweep file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
@@ -195,13 +195,13 @@ def json_schema() -> dict[str, Any]:
     finally:
         for kind in kinds:
             del kind.__pydantic_config__
-    job = jobs.json_schema()
+    job = jobs.build_json_schema()
     schema.setdefault("$defs", {}).update(job.pop("$defs", {}))
     job.pop("$schema")
     schema["$defs"]["Job"] = job
-    schema["$defs"]["Expression"] = _expression_schema()
+    schema["$defs"]["Expression"] = _build_expression_schema()
     schema["properties"]["estimator"]["anyOf"] = [{"type": "string"}, {"$ref": "#/$defs/Job"}]
-    schema["$defs"]["Options"] = _options_schema()
+    schema["$defs"]["Options"] = _build_options_schema()
     space = schema["$defs"]["SamplingPart"]["properties"]["parameter_space"]
     space["properties"] = {f"{SETTINGS}{name}": {"$ref": "#/$defs/Options"} for name in CHANGES}
     space["patternProperties"] = {f"^{re.escape(SETTINGS)}(?!({'|'.join(CHANGES)})$)": False}
@@ -209,7 +209,7 @@ def json_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "slurmtf sweep"}
 
 
-def _expression_schema() -> dict[str, Any]:
+def _build_expression_schema() -> dict[str, Any]:
     """Return the schema of one expression: an object with one key."""
     numbers = {
         name: {"type": "array", "items": {"type": "number"}, "minItems": len(names), "maxItems": len(names)}
@@ -217,13 +217,13 @@ def _expression_schema() -> dict[str, Any]:
         if names
     }
     numbers["randint"] = {"anyOf": [{"type": "integer", "minimum": 1}, numbers["randint"]]}
-    return _one_of({**_options_schema()["properties"], **numbers})
+    return _build_single_key_schema({**_build_options_schema()["properties"], **numbers})
 
 
-def _options_schema() -> dict[str, Any]:
+def _build_options_schema() -> dict[str, Any]:
     """Return the schema of an expression whose values can be listed, for a setting of the estimator."""
-    return _one_of({"choice": {"type": "array", "minItems": 1}})
+    return _build_single_key_schema({"choice": {"type": "array", "minItems": 1}})
 
 
-def _one_of(properties: Mapping[str, object]) -> dict[str, Any]:
+def _build_single_key_schema(properties: Mapping[str, object]) -> dict[str, Any]:
     return {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1, "additionalProperties": False}

@@ -28,22 +28,22 @@ class Start:
     points: tuple[Point, ...] = ()
 
 
-def start_of(sweep: Described, workspace: str | Path | None) -> Start:
+def resolve_start(sweep: Described, workspace: str | Path | None) -> Start:
     """Return what a sweep starts from. Raises SpecError with a finding for each sweep or trial that it can't start from."""
     findings = Findings()
-    parents = _find(sweep.warm_start_from, lambda one: _sweep(one, workspace), "warm_start_from", findings)
-    resumed = _find(sweep.resume_child_runs, lambda one: _trial(one, workspace), "resume_child_runs", findings)
+    parents = _find(sweep.warm_start_from, lambda one: _open_sweep(one, workspace), "warm_start_from", findings)
+    resumed = _find(sweep.resume_child_runs, lambda one: _open_trial(one, workspace), "resume_child_runs", findings)
     if len(parents) > MOST_PARENTS:
         what = f"{len(parents)} sweeps are above {MOST_PARENTS}"
         findings.add([Finding("out-of-range", "warm_start_from", what, "start from fewer")])
     for parent in parents:
-        findings.add(_misfits(sweep, parent))
+        findings.add(_check_parent(sweep, parent))
     for trial in resumed:
-        findings.add(_find_unended("resume_child_runs", trial.parent))
+        findings.add(_check_ended("resume_child_runs", trial.parent))
     findings.raise_errors()
     return Start(
         tuple(str(parent.folder) for parent in parents),
-        tuple(trial for parent in parents for trial in _trials(parent)),
+        tuple(trial for parent in parents for trial in _list_trials(parent)),
         tuple(Point(trial.trial.point.values, "resumed", resumes=trial.layout.outputs) for trial in resumed),
     )
 
@@ -58,22 +58,22 @@ def _find(given: Sequence[object], find: Callable[[Any], Any], where: str, findi
     return found
 
 
-def _sweep(given: object, workspace: str | Path | None) -> SweepRun:
+def _open_sweep(given: object, workspace: str | Path | None) -> SweepRun:
     return given if isinstance(given, SweepRun) else SweepRun(Run.find(str(given), workspace).folder)
 
 
-def _trial(given: object, workspace: str | Path | None) -> TrialRun:
+def _open_trial(given: object, workspace: str | Path | None) -> TrialRun:
     if isinstance(given, TrialRun):
         return given
     name, _, number = str(given).rpartition("_")
-    parent = _sweep(name, workspace)
+    parent = _open_sweep(name, workspace)
     return parent.get_child(int(number) if number.isdigit() else -1)
 
 
-def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
+def _check_parent(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
     settings, where = parent.facts.settings, "warm_start_from"
-    yield from _find_unended(where, parent)
-    if _aim(settings) != (sweep.primary_metric_name, str(getattr(sweep.primary_metric_goal, "value", ""))):
+    yield from _check_ended(where, parent)
+    if _get_aim(settings) != (sweep.primary_metric_name, str(getattr(sweep.primary_metric_goal, "value", ""))):
         what = f"{parent.id} was to {settings.goal} {settings.metric!r}"
         yield Finding("another-metric", where, what, "start from sweeps of the same metric and goal")
     space = {name: one.to_list() for name, one in sweep.sampling.parameter_space.items()}
@@ -81,17 +81,17 @@ def _misfits(sweep: Described, parent: SweepRun) -> Iterable[Finding]:
         yield Finding("another-space", where, f"{parent.id} searched another space", "use its space, or random sampling")
 
 
-def _find_unended(where: str, parent: SweepRun) -> Iterable[Finding]:
+def _check_ended(where: str, parent: SweepRun) -> Iterable[Finding]:
     if not parent.state.status.final:
         remedy = f"'slurmtf sweep status {parent.word}' shows how far it is"
         yield Finding("sweep-goes-on", where, f"{parent.id} has not ended", remedy)
 
 
-def _aim(settings: Settings) -> tuple[str, str]:
+def _get_aim(settings: Settings) -> tuple[str, str]:
     return settings.metric, settings.goal
 
 
-def _trials(parent: SweepRun) -> list[Earlier]:
+def _list_trials(parent: SweepRun) -> list[Earlier]:
     facts = parent.facts
     begun = [trial for trial in facts.trials if trial.result]
     return [Earlier(trial.point.values, trial.curve, trial.best(facts.settings.sign)) for trial in begun]

@@ -12,10 +12,10 @@ from slurmtf.collecting import Findings
 from slurmtf.errors import InputError, SpecError, suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.distribution import KINDS
-from slurmtf.estimator.document import field_names
+from slurmtf.estimator.document import list_parameters
 from slurmtf.findings import Finding
 from slurmtf.job.contract.plan import LaunchOrder
-from slurmtf.job.contract.sweep.records import SETTINGS, Point, key_of, settings_of
+from slurmtf.job.contract.sweep.records import SETTINGS, Point, build_key, select_settings
 from slurmtf.plan import LaunchPlan
 from slurmtf.tune.spaces import Expression
 
@@ -41,17 +41,17 @@ MOST_LAUNCHES = 64
 """The most combinations of settings, each of which is planned before the sweep is submitted."""
 
 
-def findings_of(name: str, expression: Expression, where: str) -> Iterable[Finding]:
+def check_setting(name: str, expression: Expression, where: str) -> Iterable[Finding]:
     """Yield what is wrong with a parameter named ``estimator.NAME``."""
     setting = name[len(SETTINGS) :]
     if setting not in CHANGES:
-        yield Finding("setting-stays", where, f"{setting!r} {_reason(setting)}", _remedy(setting))
+        yield Finding("setting-stays", where, f"{setting!r} {_describe_reason(setting)}", _describe_remedy(setting))
     elif expression.name != "choice":
         what = f"is a setting of the estimator, and {expression.name} lists no values to check before the sweep is submitted"
         yield Finding("setting-not-listed", where, what, "use choice")
 
 
-def _reason(setting: str) -> str:
+def _describe_reason(setting: str) -> str:
     """Return why a setting can't differ between trials."""
     if setting in ARGUMENTS:
         return "is not a single value"
@@ -61,20 +61,20 @@ def _reason(setting: str) -> str:
         return "can't change from trial to trial: source and data are brought to the job once"
     if setting in OF_RUN:
         return "can't change from trial to trial: it is the whole run's"
-    if setting in field_names():
+    if setting in list_parameters():
         return "can't change from trial to trial: Slurm is asked for the allocation once, for all of them"
     return "is not a setting of the estimator"
 
 
-def _remedy(setting: str) -> str:
+def _describe_remedy(setting: str) -> str:
     if setting in ARGUMENTS:
         return ARGUMENTS[setting]
-    if setting in field_names():
+    if setting in list_parameters():
         return f"submit a sweep for each value, or search over {', '.join(CHANGES)}"
     return suggest(setting, CHANGES) or f"use one of {', '.join(CHANGES)}"
 
 
-def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:
+def list_combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:
     """Return the settings that trials have: all combinations of the space, and those of ``points``. The list is empty for a
     sweep over arguments and variables alone. Raises SpecError if there are too many."""
     listed = {name: one.args for name, one in space.items() if name.startswith(SETTINGS)}
@@ -83,9 +83,9 @@ def combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> li
         what = f"{count} combinations of {', '.join(listed)} are above {MOST_LAUNCHES}"
         raise SpecError(Finding("too-many-launches", "parameter_space", what, "list fewer values"))
     cells = itertools.product(*listed.values()) if listed else ()
-    found = [settings_of(dict(zip(listed, cell, strict=True))) for cell in cells]
-    found += [own for point in points if (own := settings_of(point.values))]
-    return list({key_of(one): one for one in found}.values())
+    found = [select_settings(dict(zip(listed, cell, strict=True))) for cell in cells]
+    found += [own for point in points if (own := select_settings(point.values))]
+    return list({build_key(one): one for one in found}.values())
 
 
 def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) -> Estimator:
@@ -108,7 +108,7 @@ def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) ->
     return replace(estimator, **{"launcher": estimator.launcher or base.job.launcher, **own})
 
 
-def order_of(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
+def build_order(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
     """Return a plan's launch in the allocation of another plan. Pure."""
     return LaunchOrder(
         command=() if plan.batch.command == base.batch.command else plan.batch.command,
@@ -118,12 +118,12 @@ def order_of(plan: LaunchPlan, base: LaunchPlan) -> LaunchOrder:
     )
 
 
-def misfits(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
+def check_fit(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
     """Yield what a plan needs but the allocation of another plan lacks. Pure."""
     wanted, had = plan.resources, base.resources
     processors, room = (one.tasks_per_node * (one.cpus_per_task or 1) for one in (wanted, had))
     if processors > room and not had.exclusive:
-        what = f"takes {processors} CPUs of a node ({_shape(plan)}), and the job asks for {room} ({_shape(base)})"
+        what = f"takes {processors} CPUs of a node ({_format_shape(plan)}), and the job asks for {room} ({_format_shape(base)})"
         yield Finding("launch-too-large", "", what, "have the estimator request what the largest trial needs")
     flags, known = ({name: value for name, value in one.batch.directives if name not in OF_SHAPE} for one in (plan, base))
     for flag in sorted(name for name in {**flags, **known} if flags.get(name) != known.get(name)):
@@ -131,11 +131,11 @@ def misfits(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
         yield Finding("launch-asks-otherwise", "", what, f"set --{flag} for all trials in the estimator's `sbatch`")
 
 
-def _shape(plan: LaunchPlan) -> str:
+def _format_shape(plan: LaunchPlan) -> str:
     return f"processes: {plan.resources.tasks_per_node}, CPUs of each: {plan.resources.cpus_per_task or 1}"
 
 
-def launches_of(
+def plan_launches(
     settings: Sequence[dict[str, Any]], estimator: Estimator, base: LaunchPlan, planned: Callable[[Estimator], LaunchPlan]
 ) -> dict[str, LaunchOrder]:
     """Return the launch for each of these settings, by its key. ``planned`` returns the plan of an estimator.
@@ -150,8 +150,8 @@ def launches_of(
         except InputError as err:
             findings.add(_find_errors(own, err.findings))
             continue
-        findings.add(_find_errors(own, misfits(plan, base)))
-        found[key_of(own)] = order_of(plan, base)
+        findings.add(_find_errors(own, check_fit(plan, base)))
+        found[build_key(own)] = build_order(plan, base)
     findings.raise_errors()
     return found
 

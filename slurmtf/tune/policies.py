@@ -33,9 +33,9 @@ class BanditPolicy(Strict):
     type: Literal["bandit"] = "bandit"
 
     def __post_init__(self) -> None:
-        _raise(self, self._findings())
+        _raise(self, self._check_slack())
 
-    def _findings(self) -> Iterable[Finding]:
+    def _check_slack(self) -> Iterable[Finding]:
         given = {name: value for name in ("slack_factor", "slack_amount") if (value := getattr(self, name)) is not None}
         if len(given) != 1:
             what = "needs slack_factor or slack_amount" if not given else "slack_factor excludes slack_amount"
@@ -73,9 +73,9 @@ class TruncationSelectionPolicy(Strict):
     type: Literal["truncation_selection"] = "truncation_selection"
 
     def __post_init__(self) -> None:
-        _raise(self, self._findings())
+        _raise(self, self._check_percentage())
 
-    def _findings(self) -> Iterable[Finding]:
+    def _check_percentage(self) -> Iterable[Finding]:
         percentage = self.truncation_percentage
         if isinstance(percentage, bool) or not isinstance(percentage, int) or not 1 <= percentage <= 99:
             what = f"{percentage!r} is not a percentage from 1 to 99"
@@ -92,7 +92,7 @@ class NoTerminationPolicy(Strict):
 POLICIES = (BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, NoTerminationPolicy)
 
 
-def stopping_of(policy: Any) -> Stopping:
+def to_stopping(policy: Any) -> Stopping:
     """Return a policy in the form that the job reads."""
     return Stopping(
         kind=policy.type if policy else "none",

@@ -14,12 +14,12 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep.records import Point, SweepLayout, read_points, read_settings
 from slurmtf.runs.workspaces.workspace import check_ours
-from slurmtf.scheduler import Array, scheduler_of
-from slurmtf.submit.additions import submitting
+from slurmtf.scheduler import Array, get_scheduler
+from slurmtf.submit.additions import note_submission
 from slurmtf.submit.record import note
 from slurmtf.tune.run import SweepRun
-from slurmtf.tune.samplers import sampling_of
-from slurmtf.tune.submitting import lines
+from slurmtf.tune.samplers import build_sampling
+from slurmtf.tune.submitting import format_json_lines
 from slurmtf.tune.sweep import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 
 RESUMED = "resumed"
@@ -37,11 +37,11 @@ def resume(
     files = SweepLayout(run.layout.folder)
     settings = read_settings(files.settings)
     _check(run, settings.total, max_total_runs, max_concurrent_runs, minutes)
-    sampling = sampling_of(settings.sampling, run.space, settings.seed)
+    sampling = build_sampling(settings.sampling, run.space, settings.seed)
     resumed = [point for point in read_points(files.points) if point.resumes]
-    drawn = sampling.size((max_total_runs or settings.total) - len(resumed))
+    drawn = sampling.count_points((max_total_runs or settings.total) - len(resumed))
     by = "grid" if settings.sampling == "grid" else "random"
-    points = [*resumed, *(Point(values, by) for values in sampling.points(drawn, settings.seed))]
+    points = [*resumed, *(Point(values, by) for values in sampling.draw_points(drawn, settings.seed))]
     total = len(points)
     left = total - run.facts.done
     if left <= 0:
@@ -50,7 +50,7 @@ def resume(
     deadline = time.time() + 60 * (minutes or LONGEST_MINUTES)
     each = min(settings.per_element, concurrent)
     changed = settings._replace(total=total, concurrent=concurrent, deadline=deadline, per_element=each)
-    write_private(files.points, lines(points))
+    write_private(files.points, format_json_lines(points))
     write_json(files.settings, {**load_json(files.settings), **changed.to_dict()})
     for path in (files.stopped, run.layout.ended):
         with contextlib.suppress(FileNotFoundError):
@@ -60,9 +60,9 @@ def resume(
 
 
 def _submit(layout: RunLayout, array: Array, run: SweepRun) -> None:
-    scheduler = scheduler_of(run.plan["job"]["scheduler"], run.plan["cluster"])
+    scheduler = get_scheduler(run.plan["job"]["scheduler"], run.plan["cluster"])
     scheduler.check()
-    with submitting(layout):
+    with note_submission(layout):
         scheduler.submit(Path(layout.script), Path(layout.folder), os.environ, array, why=RESUMED, note=partial(note, layout))
 
 

@@ -10,11 +10,11 @@ from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep.records import CANCELED, FAILED, SweepLayout, trial_folder
+from slurmtf.job.contract.sweep.records import CANCELED, FAILED, SweepLayout, get_trial_folder
 from slurmtf.runs import RunStatus
-from slurmtf.runs.downloads import download, download_all, file_names
+from slurmtf.runs.downloads import download, download_all, list_file_names
 from slurmtf.runs.metrics.event_owners import Owners
-from slurmtf.runs.metrics.reading import children_of, metrics_of
+from slurmtf.runs.metrics.reading import read_metrics, walk_children
 from slurmtf.runs.states.sweeps import SweepFacts, TrialState, is_sweep, read_sweep
 
 
@@ -104,7 +104,7 @@ class TrialRun:
     def __init__(self, parent: SweepRun, trial: TrialState, of_sweep: RunStatus) -> None:
         self.parent = parent
         self.trial = trial
-        self.folder = parent.folder / trial_folder(trial.number)
+        self.folder = parent.folder / get_trial_folder(trial.number)
         self.layout = RunLayout(str(self.folder))
         self._status = trial.status(of_sweep)
 
@@ -127,11 +127,11 @@ class TrialRun:
     def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
         """Return the metrics that the trial has logged: see :meth:`slurmtf.Run.get_metrics`."""
         owners = Owners(self.parent.layout, self.trial.point.values)
-        own = metrics_of(self.layout, owners, name, all_ranks)
+        own = read_metrics(self.layout, owners, name, all_ranks)
         if not recursive:
             return own
-        within = children_of(self.layout)
-        return {self.id: own, **{child: metrics_of(layout, owners, name, all_ranks) for child, layout in within}}
+        within = walk_children(self.layout)
+        return {self.id: own, **{child: read_metrics(layout, owners, name, all_ranks) for child, layout in within}}
 
     @property
     def tasks(self) -> list[str]:
@@ -140,7 +140,7 @@ class TrialRun:
 
     def get_file_names(self) -> list[str]:
         """Return the names of the trial's files: logs, outputs, metrics."""
-        return file_names(self.layout)
+        return list_file_names(self.layout)
 
     def download_file(self, name: str, output_file_path: str | Path | None = None) -> Path:
         """Copy one of the trial's files, by default under its own name into the working directory."""

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from slurmtf.collecting import Findings
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
-from slurmtf.tune.spaces import Expression, expression_of
+from slurmtf.tune.spaces import Expression, parse_expression
 
 Point = dict[str, Any]
 BAYESIAN = ("choice", "uniform", "quniform")
@@ -41,28 +41,28 @@ class Sampling:
             findings.add([Finding("no-space", "parameter_space", "is empty", "write {'--learning-rate': uniform(0, 1)}")])
         else:
             space = {
-                key: findings.attempt(expression_of, value, f"parameter_space[{key!r}]")
+                key: findings.attempt(parse_expression, value, f"parameter_space[{key!r}]")
                 for key, value in self.parameter_space.items()
             }
-            findings.add(self._findings({str(key): one for key, one in space.items() if one}))
+            findings.add(self._check_expressions({str(key): one for key, one in space.items() if one}))
             object.__setattr__(self, "parameter_space", space)
-        findings.add(self._of_seed())
+        findings.add(self._check_seed())
         findings.raise_errors()
 
-    def _of_seed(self) -> Iterable[Finding]:
+    def _check_seed(self) -> Iterable[Finding]:
         seed = (self.properties or {}).get("seed", self.seed)
         object.__setattr__(self, "seed", seed)
         if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int)):
             yield Finding("bad-seed", "seed", f"{seed!r} is not a whole number", "use one, or leave it out")
 
-    def _findings(self, space: Mapping[str, Expression]) -> Iterable[Finding]:  # noqa: ARG002
+    def _check_expressions(self, space: Mapping[str, Expression]) -> Iterable[Finding]:  # noqa: ARG002
         return ()
 
-    def size(self, total: int) -> int:
+    def count_points(self, total: int) -> int:
         """Return the number of points, at most ``total``."""
         return total
 
-    def points(self, total: int, seed: int) -> list[Point]:
+    def draw_points(self, total: int, seed: int) -> list[Point]:
         """Return the first ``total`` points; a longer list begins with the same points."""
         source = random.Random(seed)  # noqa: S311 - no secret
         return [{name: one.draw(source) for name, one in self.parameter_space.items()} for _ in range(total)]
@@ -81,16 +81,16 @@ class GridParameterSampling(Sampling):
 
     kind: ClassVar[str] = "grid"
 
-    def _findings(self, space: Mapping[str, Expression]) -> Iterator[Finding]:
+    def _check_expressions(self, space: Mapping[str, Expression]) -> Iterator[Finding]:
         for name, one in space.items():
             if one.name != "choice":
                 what = f"a grid takes choice, not {one.name}"
                 yield Finding("not-in-grid", f"parameter_space[{name!r}]", what, "list the values, or use random sampling")
 
-    def size(self, total: int) -> int:
+    def count_points(self, total: int) -> int:
         return min(total, math.prod(len(one.args) for one in self.parameter_space.values()))
 
-    def points(self, total: int, seed: int) -> list[Point]:  # noqa: ARG002 - a grid has one order
+    def draw_points(self, total: int, seed: int) -> list[Point]:  # noqa: ARG002 - a grid has one order
         cells = itertools.product(*(one.args for one in self.parameter_space.values()))
         return [dict(zip(self.parameter_space, cell, strict=True)) for cell in itertools.islice(cells, total)]
 
@@ -102,7 +102,7 @@ class BayesianParameterSampling(Sampling):
 
     kind: ClassVar[str] = "bayesian"
 
-    def _findings(self, space: Mapping[str, Expression]) -> Iterator[Finding]:
+    def _check_expressions(self, space: Mapping[str, Expression]) -> Iterator[Finding]:
         for name, one in space.items():
             where = f"parameter_space[{name!r}]"
             if one.name not in BAYESIAN:
@@ -119,7 +119,7 @@ SAMPLINGS: dict[str, type[Sampling]] = {
 }
 
 
-def sampling_of(kind: str, space: Mapping[str, object], seed: int | None) -> Sampling:
+def build_sampling(kind: str, space: Mapping[str, object], seed: int | None) -> Sampling:
     """Return the sampling of that name. Raises SpecError."""
     if kind not in SAMPLINGS:
         raise SpecError(Finding("unknown-sampling", "sampling", f"{kind!r} is unknown", f"use one of {', '.join(SAMPLINGS)}"))

@@ -47,52 +47,52 @@ class Expression:
 def choice(*options: object) -> Expression:
     """Return one of these values, or one from a single list or range. Raises SpecError."""
     listed = options[0] if len(options) == 1 and isinstance(options[0], list | tuple | range) else options
-    return _check("choice", tuple(listed))
+    return _build_expression("choice", tuple(listed))
 
 
 def randint(upper: int) -> Expression:
     """Return a whole number from 0 to ``upper`` - 1. Raises SpecError."""
-    return _check("randint", (upper,))
+    return _build_expression("randint", (upper,))
 
 
 def uniform(min_value: float, max_value: float) -> Expression:
     """Return a number between the bounds, uniformly distributed. Raises SpecError."""
-    return _check("uniform", (min_value, max_value))
+    return _build_expression("uniform", (min_value, max_value))
 
 
 def quniform(min_value: float, max_value: float, q: float) -> Expression:
     """Return ``round(uniform(min_value, max_value) / q) * q``. Raises SpecError."""
-    return _check("quniform", (min_value, max_value, q))
+    return _build_expression("quniform", (min_value, max_value, q))
 
 
 def loguniform(min_value: float, max_value: float) -> Expression:
     """Return ``exp(uniform(min_value, max_value))``: the bounds are logarithms. Raises SpecError."""
-    return _check("loguniform", (min_value, max_value))
+    return _build_expression("loguniform", (min_value, max_value))
 
 
 def qloguniform(min_value: float, max_value: float, q: float) -> Expression:
     """Return ``round(exp(uniform(min_value, max_value)) / q) * q``. Raises SpecError."""
-    return _check("qloguniform", (min_value, max_value, q))
+    return _build_expression("qloguniform", (min_value, max_value, q))
 
 
 def normal(mu: float, sigma: float) -> Expression:
     """Return a normally distributed number. Raises SpecError."""
-    return _check("normal", (mu, sigma))
+    return _build_expression("normal", (mu, sigma))
 
 
 def qnormal(mu: float, sigma: float, q: float) -> Expression:
     """Return ``round(normal(mu, sigma) / q) * q``. Raises SpecError."""
-    return _check("qnormal", (mu, sigma, q))
+    return _build_expression("qnormal", (mu, sigma, q))
 
 
 def lognormal(mu: float, sigma: float) -> Expression:
     """Return ``exp(normal(mu, sigma))``. Raises SpecError."""
-    return _check("lognormal", (mu, sigma))
+    return _build_expression("lognormal", (mu, sigma))
 
 
 def qlognormal(mu: float, sigma: float, q: float) -> Expression:
     """Return ``round(exp(normal(mu, sigma)) / q) * q``. Raises SpecError."""
-    return _check("qlognormal", (mu, sigma, q))
+    return _build_expression("qlognormal", (mu, sigma, q))
 
 
 def _round(value: float, q: float) -> float:
@@ -125,7 +125,7 @@ LARGEST_EXPONENT = 700
 """The exponent above which exp() overflows (IEEE 754 double)."""
 
 
-def expression_of(data: object, where: str = "") -> Expression:
+def parse_expression(data: object, where: str = "") -> Expression:
     """Return the expression for ``{"uniform": [0, 1]}``, Azure ML's ``["uniform", [0, 1]]``, or an Expression. Raises
     SpecError."""
     if isinstance(data, Expression):
@@ -139,37 +139,37 @@ def expression_of(data: object, where: str = "") -> Expression:
         raise SpecError(Finding("bad-expression", where, what, "write {choice: [16, 32]}, {uniform: [0, 1]} and the like"))
     args = tuple(args) if isinstance(args, list | tuple) else (args,)
     single = name == "choice" and len(args) == 1 and isinstance(args[0], list | tuple)
-    return _check(str(name), tuple(args[0]) if single else args, where)
+    return _build_expression(str(name), tuple(args[0]) if single else args, where)
 
 
-def _check(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
-    findings = list(findings_of(name, args, where or name))
+def _build_expression(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
+    findings = list(check_expression(name, args, where or name))
     if findings:
         raise SpecError(*findings)
     return Expression(name, args)
 
 
-def findings_of(name: str, args: Sequence[object], where: str) -> Iterable[Finding]:
+def check_expression(name: str, args: Sequence[object], where: str) -> Iterable[Finding]:
     """Yield what is wrong with an expression."""
     if name not in ARGUMENTS:
         remedy = suggest(name, ARGUMENTS) or f"use one of {', '.join(ARGUMENTS)}"
         yield Finding("unknown-expression", where, f"{name!r} is not an expression", remedy)
     elif name == "choice":
-        yield from _of_choice(args, where)
+        yield from _check_choice(args, where)
     elif len(args) != len(ARGUMENTS[name]):
         what = f"{name} takes {len(ARGUMENTS[name])} numbers, not {len(args)}"
         yield Finding("bad-expression", where, what, f"write {name}({', '.join(ARGUMENTS[name])})")
     elif not all(_is_number(arg) for arg in args):
         yield Finding("bad-expression", where, f"{name} takes numbers, not {list(args)!r}", "write finite numbers")
     else:
-        yield from _of_numbers(name, args, where)
+        yield from _check_numbers(name, args, where)
 
 
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def _of_choice(options: Sequence[object], where: str) -> Iterable[Finding]:
+def _check_choice(options: Sequence[object], where: str) -> Iterable[Finding]:
     if not options:
         yield Finding("empty-choice", where, "there is nothing to choose from", "list at least one value")
     for option in options:
@@ -180,7 +180,7 @@ def _of_choice(options: Sequence[object], where: str) -> Iterable[Finding]:
             yield Finding("bad-option", where, what, "use strings, numbers, booleans, or lists of these")
 
 
-def _of_numbers(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]:
+def _check_numbers(name: str, args: Sequence[Any], where: str) -> Iterable[Finding]:
     named = dict(zip(ARGUMENTS[name], args, strict=True))
     if name == "randint" and not (isinstance(args[0], int) and args[0] > 0):
         yield Finding("bad-bounds", where, f"upper is {args[0]}", "use a whole number above 0: randint draws below it")

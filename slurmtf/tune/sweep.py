@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.job.contract.sweep.records import MOST_TRIALS, SETTINGS, VARIABLES, Point, Settings
-from slurmtf.plan.launchers import of_agent
+from slurmtf.plan.launchers import list_agent_launchers
 from slurmtf.tune import launches
-from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, stopping_of
+from slurmtf.tune.policies import POLICIES, NoTerminationPolicy, to_stopping
 from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
 
 if TYPE_CHECKING:
@@ -75,14 +75,14 @@ class Sweep:
     never."""
 
     def __post_init__(self) -> None:
-        findings = [*self._kinds(), *self._counts()]
+        findings = [*self._check_types(), *self._check_counts()]
         is_whole = not findings
         findings += check_space(self.sampling.parameter_space) if isinstance(self.sampling, Sampling) else ()
-        findings += [*self._of_bayesian(), *self._of_slots()] if is_whole else []
+        findings += [*self._check_bayesian(), *self._check_slots()] if is_whole else []
         errors = [finding for finding in findings if finding.is_error]
         if errors:
             raise SpecError(*findings)
-        object.__setattr__(self, "primary_metric_goal", PrimaryMetricGoal(str_of(self.primary_metric_goal)))
+        object.__setattr__(self, "primary_metric_goal", PrimaryMetricGoal(normalize_goal(self.primary_metric_goal)))
         object.__setattr__(self, "_warnings", (*findings, *self._check_overruled(), *self._check_total()))
 
     @property
@@ -95,7 +95,7 @@ class Sweep:
     def total(self) -> int:
         """Number of trials, including resumed ones; at most as many as a grid has points."""
         resumed = len(self.resume_child_runs)
-        return resumed + self.sampling.size(self.max_total_runs - resumed)
+        return resumed + self.sampling.count_points(self.max_total_runs - resumed)
 
     @property
     def concurrent(self) -> int:
@@ -120,7 +120,7 @@ class Sweep:
     def trial_estimator(self) -> Estimator:
         """The estimator without the arguments that the sweep sets."""
         params = self.estimator.script_params
-        twice = _twice(params, self.sampling.parameter_space)
+        twice = _find_overruled(params, self.sampling.parameter_space)
         if not twice:
             return self.estimator
         return replace(
@@ -132,20 +132,20 @@ class Sweep:
         stand in for it."""
         seed = self.sampling.seed if self.sampling.seed is not None else secrets.randbits(32)
         by = "grid" if self.sampling.kind == "grid" else "random"
-        return seed, [Point(values, by) for values in self.sampling.points(self.total - len(self.resume_child_runs), seed)]
+        return seed, [Point(values, by) for values in self.sampling.draw_points(self.total - len(self.resume_child_runs), seed)]
 
-    def settings(self, seed: int, now: float) -> Settings:
+    def build_settings(self, seed: int, now: float) -> Settings:
         """Return the settings for the job; ``now`` is when the sweep starts."""
         minutes = min(self.max_duration_minutes, LONGEST_MINUTES)
         return Settings(
             sampling=self.sampling.kind,
             seed=seed,
             metric=self.primary_metric_name,
-            goal=str_of(self.primary_metric_goal),
+            goal=normalize_goal(self.primary_metric_goal),
             total=self.total,
             concurrent=self.concurrent,
             deadline=now + 60 * minutes,
-            stopping=stopping_of(self.policy),
+            stopping=to_stopping(self.policy),
             per_element=self.per_element,
             resumes=self.resume_trials,
             same_error=min(self.same_error_limit, self.total),
@@ -162,7 +162,7 @@ class Sweep:
 
     # --- checks
 
-    def _kinds(self) -> Iterable[Finding]:
+    def _check_types(self) -> Iterable[Finding]:
         if not isinstance(self.estimator, Estimator):
             yield Finding(
                 "no-estimator", "estimator", f"{self.estimator!r} is not an estimator", "pass a TensorFlow or an Estimator"
@@ -173,7 +173,7 @@ class Sweep:
         if not isinstance(self.primary_metric_name, str) or not self.primary_metric_name.strip():
             what = f"{self.primary_metric_name!r} is not the name of a metric"
             yield Finding("no-metric", "primary_metric_name", what, "name it as the script logs it: run.log('accuracy', ...)")
-        if str_of(self.primary_metric_goal) not in [goal.value for goal in PrimaryMetricGoal]:
+        if normalize_goal(self.primary_metric_goal) not in [goal.value for goal in PrimaryMetricGoal]:
             what = f"{self.primary_metric_goal!r} is not a goal"
             yield Finding("bad-goal", "primary_metric_goal", what, "set 'maximize' or 'minimize'")
         if self.policy is not None and not isinstance(self.policy, POLICIES):
@@ -185,14 +185,14 @@ class Sweep:
         if not isinstance(self.resume_trials, bool):
             yield Finding("not-a-switch", "resume_trials", f"{self.resume_trials!r} is neither true nor false", "set one")
 
-    def _counts(self) -> Iterable[Finding]:
-        yield from _count("max_total_runs", self.max_total_runs, 1, MOST_RUNS)
-        yield from _count("max_concurrent_runs", self.max_concurrent_runs, 1, MOST_CONCURRENT)
-        yield from _count("max_duration_minutes", self.max_duration_minutes, 1, None)
-        yield from _count("elements", self.elements, 1, MOST_RUNS)
-        yield from _count("trials_per_element", self.trials_per_element, 1, MOST_CONCURRENT)
-        yield from _count("same_error_limit", self.same_error_limit, 0, MOST_RUNS)
-        yield from _count("retire_after", self.retire_after, 0, MOST_RUNS)
+    def _check_counts(self) -> Iterable[Finding]:
+        yield from _check_count("max_total_runs", self.max_total_runs, 1, MOST_RUNS)
+        yield from _check_count("max_concurrent_runs", self.max_concurrent_runs, 1, MOST_CONCURRENT)
+        yield from _check_count("max_duration_minutes", self.max_duration_minutes, 1, None)
+        yield from _check_count("elements", self.elements, 1, MOST_RUNS)
+        yield from _check_count("trials_per_element", self.trials_per_element, 1, MOST_CONCURRENT)
+        yield from _check_count("same_error_limit", self.same_error_limit, 0, MOST_RUNS)
+        yield from _check_count("retire_after", self.retire_after, 0, MOST_RUNS)
         total, concurrent = self.max_total_runs, self.max_concurrent_runs
         if isinstance(total, int) and isinstance(concurrent, int) and concurrent > total:
             what = f"{concurrent} is above max_total_runs={total}"
@@ -201,17 +201,19 @@ class Sweep:
             what = f"{len(self.resume_child_runs)} are above max_total_runs={total}, in which they count"
             yield Finding("out-of-range", "resume_child_runs", what, "raise max_total_runs, or resume fewer")
 
-    def _of_slots(self) -> Iterable[Finding]:
+    def _check_slots(self) -> Iterable[Finding]:
         if self.trials_per_element == 1:
             return
         if self.estimator.node_count > 1:
             what = f"a trial has {self.estimator.node_count} nodes, and can't share one with other trials"
             yield Finding("too-large-trials", "trials_per_element", what, "leave it out, or use trials of one node")
-        if self.estimator.launcher not in (None, *of_agent()):
+        if self.estimator.launcher not in (None, *list_agent_launchers()):
             what = f"launcher {self.estimator.launcher} can't start trials side by side in one job"
-            yield Finding("launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(of_agent())}")
+            yield Finding(
+                "launcher-unfit", "launcher", what, f"leave it out, or use one of {', '.join(list_agent_launchers())}"
+            )
 
-    def _of_bayesian(self) -> Iterable[Finding]:
+    def _check_bayesian(self) -> Iterable[Finding]:
         if not isinstance(self.sampling, BayesianParameterSampling):
             return
         if self.policy is not None and not isinstance(self.policy, NoTerminationPolicy):
@@ -222,36 +224,36 @@ class Sweep:
             what = (
                 f"{self.max_total_runs} runs are few for {len(self.sampling.parameter_space)} parameters: {advised} are advised"
             )
-            yield warning("few-runs", what, "max_total_runs")
+            yield build_warning("few-runs", what, "max_total_runs")
         if self.concurrent > MOST_CONCURRENT_BAYESIAN:
             what = (
                 f"{self.concurrent} trials at once learn little from each other: at most {MOST_CONCURRENT_BAYESIAN} are advised"
             )
-            yield warning("many-at-once", what, "max_concurrent_runs")
+            yield build_warning("many-at-once", what, "max_concurrent_runs")
 
     def _check_overruled(self) -> Iterable[Finding]:
-        twice = _twice(self.estimator.script_params, self.sampling.parameter_space)
+        twice = _find_overruled(self.estimator.script_params, self.sampling.parameter_space)
         if twice:
             what = f"{', '.join(twice)}: in script_params and in the sweep's space, which counts"
-            yield warning("parameter-twice", what, "script_params")
+            yield build_warning("parameter-twice", what, "script_params")
         if self.estimator.restarts:
             what = "says nothing in a sweep: its trials start again by the sweep's own rules"
             remedy = "leave it out; a trial starts again after a preemption or a lost node"
-            yield warning("restarts-in-sweep", what, "restarts", remedy)
+            yield build_warning("restarts-in-sweep", what, "restarts", remedy)
 
     def _check_total(self) -> Iterable[Finding]:
         if self.max_duration_minutes > LONGEST_MINUTES:
             what = f"{self.max_duration_minutes} is above a week: {LONGEST_MINUTES} is used"
-            yield warning("long-sweep", what, "max_duration_minutes")
+            yield build_warning("long-sweep", what, "max_duration_minutes")
 
 
-def str_of(goal: object) -> str:
+def normalize_goal(goal: object) -> str:
     """Return a goal's name. Azure ML's ``PrimaryMetricGoal.MAXIMIZE`` and ``"MAXIMIZE"`` are accepted."""
     value = getattr(goal, "value", goal)
     return value.lower() if isinstance(value, str) else repr(value)
 
 
-def _count(name: str, value: object, least: int, most: int | None) -> Iterable[Finding]:
+def _check_count(name: str, value: object, least: int, most: int | None) -> Iterable[Finding]:
     if value is None and name in ("max_concurrent_runs", "elements"):
         return
     if isinstance(value, bool) or not isinstance(value, int):
@@ -266,7 +268,7 @@ def check_space(space: Mapping[str, Any]) -> Iterable[Finding]:
     known: dict[str, str] = {}
     for name, expression in space.items():
         where = f"parameter_space[{name!r}]"
-        plain = _plain(name)
+        plain = _strip_dashes(name)
         if not isinstance(name, str) or not plain:
             yield Finding(
                 "bad-parameter", where, "is not a name for an argument", "write it as the script takes it: '--learning-rate'"
@@ -281,18 +283,18 @@ def check_space(space: Mapping[str, Any]) -> Iterable[Finding]:
                 "bad-parameter", where, f"{name[len(VARIABLES) :]!r} is not a name for a variable", "use letters, digits, '_'"
             )
         if name.startswith(SETTINGS):
-            yield from launches.findings_of(name, expression, where)
+            yield from launches.check_setting(name, expression, where)
             continue
         for option in expression.options or ():
             for word in option if isinstance(option, list) else [option]:
                 yield from check_text(where, str(word) if isinstance(word, bool) else word)
 
 
-def _plain(name: object) -> str:
+def _strip_dashes(name: object) -> str:
     return name.lstrip("-") if isinstance(name, str) else ""
 
 
-def _twice(params: object, space: Mapping[str, object]) -> list[str]:
+def _find_overruled(params: object, space: Mapping[str, object]) -> list[str]:
     """Return the estimator's arguments that are also in the space."""
-    names = {_plain(name) for name in space}
-    return [key for key in params if _plain(key) in names] if isinstance(params, Mapping) else []
+    names = {_strip_dashes(name) for name in space}
+    return [key for key in params if _strip_dashes(key) in names] if isinstance(params, Mapping) else []

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore, building
-from slurmtf.environments.spec import of_packages
+from slurmtf.environments.spec import build_package_spec
 from slurmtf.errors import SoftwareError
 from slurmtf.estimator import Environment as Wish
 from slurmtf.files import write_private
@@ -46,7 +46,7 @@ class Environment:
             pip_packages=list(self.packages),
             name=self.name,
         )
-        return of_packages(wish, LOCAL, HERE)
+        return build_package_spec(wish, LOCAL, HERE)
 
     def build(self) -> Path:
         """Its python, at once if some earlier call has built it."""
@@ -55,7 +55,7 @@ class Environment:
             building.build(spec, store, LOCAL, self.say)
         elif not store.record(spec.name):
             path = building.write_spec(spec, store, wheelhouse=building.fetch(spec, store, LOCAL, self.say))
-            self.build_unconnected(building.program(store), path)
+            self.build_unconnected(building.install_builder(store), path)
         folder = store.folder(spec.name)
         _collect_rarely(folder)
         return folder / "bin" / "python"

@@ -24,8 +24,8 @@ def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def local_with(monkeypatch: pytest.MonkeyPatch, *shared: Path) -> Path | None:
-    monkeypatch.setattr(mounts, "mounts", lambda: [*LOCAL, *(Mount(str(path), "0:9", "nfs4") for path in shared)])
-    return caches.local_cache()
+    monkeypatch.setattr(mounts, "read_mounts", lambda: [*LOCAL, *(Mount(str(path), "0:9", "nfs4") for path in shared)])
+    return caches.find_local_cache()
 
 
 def test_the_users_cache_unless_it_is_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -52,7 +52,7 @@ def built(room: str, key: object, content: bytes) -> tuple[bytes, bool]:
         calls.append(content)
         return content
 
-    return caches.kept(room, key, build), bool(calls)
+    return caches.get_or_build(room, key, build), bool(calls)
 
 
 def test_what_is_kept_is_built_once_for_each_key() -> None:
@@ -92,6 +92,6 @@ def test_a_room_has_room_for_so_many(tmp_path: Path, monkeypatch: pytest.MonkeyP
 def test_a_file_that_changed_has_another_stamp(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_text("a", encoding="utf-8")
-    first = caches.stamps([path])
+    first = caches.read_stamps([path])
     path.write_text("ab", encoding="utf-8")
-    assert caches.stamps([path]) != first
+    assert caches.read_stamps([path]) != first

@@ -321,10 +321,10 @@ def test_a_long_value_is_shortened() -> None:
 
 def test_where_names_the_nearest_key_that_the_file_has() -> None:
     document = read("title: a\npaints:\n  red:\n    coats: 1\n")
-    assert document.where(("paints", "red", "coats")) == "file.yaml:4: paints.red.coats"
-    assert document.where(("paints", "red", "color")) == "file.yaml:3: paints.red.color"
-    assert document.where(("width",)) == "file.yaml: width"
-    assert document.where(()) == "file.yaml"
+    assert document.locate(("paints", "red", "coats")) == "file.yaml:4: paints.red.coats"
+    assert document.locate(("paints", "red", "color")) == "file.yaml:3: paints.red.color"
+    assert document.locate(("width",)) == "file.yaml: width"
+    assert document.locate(()) == "file.yaml"
 
 
 def test_keys_are_texts() -> None:

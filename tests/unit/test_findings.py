@@ -6,10 +6,10 @@ import pytest
 
 from slurmtf.collecting import Findings
 from slurmtf.errors import InputError, SiteError, SpecError
-from slurmtf.findings import Finding, locate, warning
+from slurmtf.findings import Finding, build_warning, locate
 
 WRONG = Finding("unknown-launcher", "launcher", "there is no launcher 'x'", "set launcher='srun'")
-DOUBTFUL = warning("short-time", "10 s")
+DOUBTFUL = build_warning("short-time", "10 s")
 
 
 def refuse(kind: type[InputError], *findings: Finding) -> str:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+import slurmtf
+
 ROOT = Path(__file__).parents[2]
 FILES = sorted((ROOT / "slurmtf").rglob("*.py"))
 TREES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in FILES}
@@ -123,13 +125,43 @@ def test_contributing_names_every_room_and_every_benchmark() -> None:
 @pytest.mark.parametrize(
     ("place", "function"),
     [
-        ("job/task/tf_config.py", "tf_config"),
+        ("job/task/tf_config.py", "build_tf_config"),
         ("job/supervisor/conclusion.py", "conclude"),
         ("diagnosis/dying.py", "explain"),
         ("scheduler/slurm/commands.py", "parse_squeue"),
-        ("plan/launchers.py", "launcher"),
+        ("plan/launchers.py", "register_launcher"),
     ],
 )
 def test_what_somebody_looks_for_is_where_its_folder_says(place: str, function: str) -> None:
     assert function in {node.name for node in ast.walk(TREES[ROOT / "slurmtf" / place]) if isinstance(node, Function)}
     assert f"`{place}`" in (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+
+
+VERBS = set((ROOT / "tests/unit/verbs.txt").read_text(encoding="utf-8").split())
+PREDICATES = {"are", "bound", "can", "does", "has", "holds", "is", "may", "needs", "should", "test", "wants", "was"}
+PROTOCOL = {"__dir__", "__getattr__"}
+OTHER_WORDS = {"as", "from", "main", "on", "to"}
+"""Converters, handlers of events, and the function that a program begins with."""
+
+
+def begins_with_a_verb(name: str) -> bool:
+    return name.strip("_").partition("_")[0] in VERBS | PREDICATES | OTHER_WORDS
+
+
+def is_of_click(node: Function) -> bool:
+    """Tell whether this is a command, or adds options to commands, as click.option does."""
+    decorated = any("command" in name or "group" in name for name in map(ast.unparse, node.decorator_list))
+    return decorated or node.name.endswith(("_option", "_options", "_argument"))
+
+
+def test_a_function_begins_with_a_verb() -> None:
+    """If this fails for a verb, add it to verbs.txt; first look there for one that says the same."""
+    assert begins_with_a_verb("_read_plan") and begins_with_a_verb("is_final") and not begins_with_a_verb("outcome_of")
+    of_modules = [(path, node) for path in FILES for node in TREES[path].body if isinstance(node, Function)]
+    named = [
+        (path, node.name)
+        for path, node in of_modules
+        if not is_of_click(node) and node.name not in {*slurmtf.__all__, *PROTOCOL}
+    ]
+    assert len(named) > 2000
+    assert [f"{path.relative_to(ROOT)}:{name}" for path, name in named if not begins_with_a_verb(name)] == []

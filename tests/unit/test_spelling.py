@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.cli.flags import FLAGS
 from slurmtf.estimator.distribution import KINDS
-from slurmtf.spelling import count, spell
+from slurmtf.spelling import format_count, spell
 
 YAML = {"launcher": "job.yaml:3: launcher", "sbatch": "job.yaml:4: sbatch"}
 FLAG_USER = {**FLAGS, "entry_script": "train.py"}
@@ -76,4 +76,4 @@ def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:
 
 @pytest.mark.parametrize(("number", "told"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
 def test_how_many_there_are(number: int, told: str) -> None:
-    assert count(number, "run") == told
+    assert format_count(number, "run") == told

@@ -10,16 +10,16 @@ from typing import Any
 import click
 
 from slurmtf.cli.options import JobRequest, job_options
-from slurmtf.cli.output import clock, duration, emit, json_option, size, table
+from slurmtf.cli.output import emit, format_duration, format_size, format_table, format_time, json_option
 from slurmtf.cli.steps import Steps
 from slurmtf.environments import Software
 from slurmtf.environments.spec import EnvironmentSpec
-from slurmtf.environments.store import EnvironmentStore, environment_of, store_of
+from slurmtf.environments.store import EnvironmentStore, find_environment, resolve_store
 from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.runs.workspaces.workspace import known_workspaces, run_folders, workspace_of
+from slurmtf.runs.workspaces.workspace import list_run_folders, list_workspaces, resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.trusted import check_own
 
@@ -43,13 +43,13 @@ def command() -> None:
 def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add to a command the options that select the store; it gets an :class:`EnvironmentStore`."""
 
-    def with_store(site: str | None, workspace: str | None, **options: object) -> Any:
+    def call_with_store(site: str | None, workspace: str | None, **options: object) -> Any:
         found = resolve_target(site, "site")
-        return function(store=store_of(found, workspace_of(found.storage.workspace, workspace)), **options)
+        return function(store=resolve_store(found, resolve_workspace(found.storage.workspace, workspace)), **options)
 
-    with_store.__doc__ = function.__doc__
+    call_with_store.__doc__ = function.__doc__
     about = "Workspace whose environments to use (default: your site's)."
-    wrapped = click.option("--workspace", "-w", default=None, help=about)(with_store)
+    wrapped = click.option("--workspace", "-w", default=None, help=about)(call_with_store)
     return json_option(
         click.option("--site", "-s", default=None, help="Site whose environments to use (default: yours).")(wrapped)
     )
@@ -59,22 +59,22 @@ def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @store_options
 def list_(store: EnvironmentStore) -> None:
     """List environments."""
-    found = [_facts(store, name) for name in store.names()]
-    rows = [HEADING, *(_row(facts) for facts in found)]
-    emit(found, table(rows) if found else f"no environments in {store.root}")
+    found = [_build_facts(store, name) for name in store.list_names()]
+    rows = [HEADING, *(_format_row(facts) for facts in found)]
+    emit(found, format_table(rows) if found else f"no environments in {store.root}")
 
 
-def _facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
+def _build_facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
     record = store.record(name)
     facts = {key: record.get(key) for key in ("python", "tool", "built", "seconds", "host", "phases", "horovod", "packages")}
     spec = EnvironmentSpec.from_dict(record["spec"])
     own = {"name": name, "label": spec.label, "kind": spec.kind, "holds": spec.summary, "folder": str(store.folder(name))}
-    return {**own, "bytes": store.size(name), "used": store.last_used(name), **facts}
+    return {**own, "bytes": store.size(name), "used": store.last_use(name), **facts}
 
 
-def _row(facts: dict[str, Any]) -> tuple[str, ...]:
+def _format_row(facts: dict[str, Any]) -> tuple[str, ...]:
     holds = facts["holds"]
-    return (facts["name"], facts["label"], clock(facts["built"]), clock(facts["used"]), size(facts['bytes']),
+    return (facts["name"], facts["label"], format_time(facts["built"]), format_time(facts["used"]), format_size(facts['bytes']),
             facts["python"] or "", holds if len(holds) <= SHOWN else holds[: SHOWN - 3] + "...")  # fmt: skip
 
 
@@ -91,14 +91,15 @@ def show(store: EnvironmentStore, name: str, lock: bool) -> None:
     if lock:
         emit(record["lock"], "\n".join(record["lock"]))
         return
-    facts = _facts(store, full)
+    facts = _build_facts(store, full)
     rows = {
         "name": facts["name"] + (f" ({facts['label']})" if facts["label"] else ""),
         "holds": facts["holds"],
         "python": facts["python"] or "",
-        "built": f"{clock(facts['built'])} on {facts['host']} with {facts['tool']}, in {duration(facts['seconds'])}",
-        "used": clock(facts["used"]),
-        "size": size(facts["bytes"]),
+        "built": f"{format_time(facts['built'])} on {facts['host']} with {facts['tool']},"
+        f" in {format_duration(facts['seconds'])}",
+        "used": format_time(facts["used"]),
+        "size": format_size(facts["bytes"]),
         "folder": facts["folder"],
         "packages": ", ".join(line for line in record["lock"] if "://" not in line),
     }
@@ -132,11 +133,11 @@ def check(request: JobRequest) -> None:
     Exits with 2 when something is missing.
     """
     software, plan = request.experiment.check(request.estimator)
-    facts = _software_facts(software)
+    facts = _build_software_facts(software)
     emit(facts, "\n".join(f"{name:<12} {value}" for name, value in facts.items() if value), plan.warnings)
 
 
-def _software_facts(software: Software) -> dict[str, str]:
+def _build_software_facts(software: Software) -> dict[str, str]:
     versions = {
         name: next((software.packages[p] for p in packages if p in software.packages), "") for name, packages in TOLD.items()
     }
@@ -158,14 +159,16 @@ def rebuild(what: str, workspace: str | None) -> None:
     """Rebuild the environment of a run, or of a record (a .json file), with the same versions."""
     from slurmtf.environments.building import build  # noqa: PLC0415
 
-    spec, lock, root, site = _of_record(Path(what)) if what.endswith(".json") else _of_run(Run.find(what, workspace))
+    spec, lock, root, site = (
+        _read_from_record(Path(what)) if what.endswith(".json") else _read_from_run(Run.find(what, workspace))
+    )
     store = EnvironmentStore(root)
     with Steps() as steps:
         build(spec, store, resolve_target(site, "site"), steps.tell, lock)
     emit({"name": spec.name, "folder": str(store.folder(spec.name))}, str(store.folder(spec.name)))
 
 
-def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]:
+def _read_from_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
         return EnvironmentSpec.from_dict(record["spec"]), record["lock"], record["spec"]["root"], None
@@ -175,10 +178,10 @@ def _of_record(path: Path) -> tuple[EnvironmentSpec, list[str], str, str | None]
         ) from None
 
 
-def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
+def _read_from_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
     check_own(run.folder, "name the environment's record, a .json file, if you trust it")
     plan = run.plan
-    folder = environment_of(plan)
+    folder = find_environment(plan)
     if folder is None:
         raise SpecError(
             Finding("not-rebuildable", run.id, "runs with software that slurmtf did not build", "there is nothing to rebuild")
@@ -200,7 +203,7 @@ def _of_run(run: Run) -> tuple[EnvironmentSpec, list[str], str, str | None]:
 def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force: bool) -> None:
     """Remove environments, by name, end of a name, or label. Those that an unfinished run needs are kept."""
     needed = _find_needed()
-    chosen = [name for name in store.names() if name not in needed] if unused else [store.find(name) for name in names]
+    chosen = [name for name in store.list_names() if name not in needed] if unused else [store.find(name) for name in names]
     if not (chosen or unused):
         raise click.UsageError("name environments, or pass --unused")
     held = {name: needed[name] for name in chosen if name in needed and not force}
@@ -217,7 +220,7 @@ def remove(store: EnvironmentStore, names: tuple[str, ...], unused: bool, force:
     if unused:
         freed.update(_remove_packs(store))
     data = [{"name": name, "bytes": taken} for name, taken in freed.items()]
-    emit(data, "\n".join(f"removed {name}, {size(taken)}" for name, taken in freed.items()) or "nothing to remove")
+    emit(data, "\n".join(f"removed {name}, {format_size(taken)}" for name, taken in freed.items()) or "nothing to remove")
 
 
 def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
@@ -225,7 +228,7 @@ def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
     from slurmtf.runs.workspaces.garbage import find_unneeded_packs  # noqa: PLC0415
 
     freed = {}
-    for pack in find_unneeded_packs(store, known_workspaces()):
+    for pack in find_unneeded_packs(store, list_workspaces()):
         freed[pack.name] = pack.stat().st_size
         pack.unlink(missing_ok=True)
     return freed
@@ -233,12 +236,12 @@ def _remove_packs(store: EnvironmentStore) -> dict[str, int]:
 
 def _find_needed() -> dict[str, str]:
     """Return the environments that unfinished runs need, each with such a run."""
-    from slurmtf.runs.status import states_of  # noqa: PLC0415
+    from slurmtf.runs.status import read_states  # noqa: PLC0415
 
-    runs = [Run(folder) for folder in run_folders(known_workspaces())]
+    runs = [Run(folder) for folder in list_run_folders(list_workspaces())]
     specs = [(run, run.plan["provenance"]["environment_spec"]) for run in runs]
     asking = [(run, EnvironmentSpec.from_dict(spec).name) for run, spec in specs if spec]
-    states = states_of([run.folder for run, _ in asking])
+    states = read_states([run.folder for run, _ in asking])
     return {name: run.id for (run, name), state in zip(asking, states, strict=True) if not state.status.final}
 
 

@@ -7,23 +7,23 @@ from typing import Any
 import click
 
 from slurmtf.cli import completing
-from slurmtf.cli.output import emit, json_option, size, workspace_option
+from slurmtf.cli.output import emit, format_size, json_option, workspace_option
 from slurmtf.cli.steps import Steps
 from slurmtf.environments.tools import TOOLS
 from slurmtf.models.exporting import DEFAULT_OPSET, TOLERANCE, export, find
 
 
-def _names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:  # noqa: ARG001
+def _split_names(ctx: click.Context, param: click.Parameter, value: str | None) -> tuple[str, ...]:  # noqa: ARG001
     return tuple(filter(None, (name.strip() for name in (value or "").split(","))))
 
 
 @click.command("export")
-@click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
+@click.argument("what", metavar="RUN|PATH", shell_complete=completing.complete_runs)
 @click.option("--model", "-m", default=None, help="Model to export, if there are several: its path, file name or stem.")
 @click.option("--format", "form", type=click.Choice(["onnx"]), default="onnx", show_default=True, help="Format of the file.")
 @click.option("--opset", type=int, default=DEFAULT_OPSET, show_default=True, help="ONNX operator set.")
-@click.option("--inputs", callback=_names, help="Input tensors of a TensorFlow 1 checkpoint, separated by commas (x:0).")
-@click.option("--outputs", callback=_names, help="Output tensors of a TensorFlow 1 checkpoint.")
+@click.option("--inputs", callback=_split_names, help="Input tensors of a TensorFlow 1 checkpoint, separated by commas (x:0).")
+@click.option("--outputs", callback=_split_names, help="Output tensors of a TensorFlow 1 checkpoint.")
 @click.option("--signature", default=None, help="Signature of a SavedModel (default: serving_default).")
 @click.option("--name", "-n", default=None, help="Name of the file, which is written beside the model (default: the model's).")
 @click.option("--samples", type=click.Path(dir_okay=False), default=None, help="Real inputs to verify with, an .npz.")
@@ -50,16 +50,16 @@ def command(what: str, form: str, workspace: str | None, **options: Any) -> None
     """
     with Steps() as steps:
         record = export(find(what, workspace), workspace=workspace, tell=steps.tell, **options)
-    emit(record, _text(record))
+    emit(record, _format_record(record))
 
 
-def _text(record: dict[str, Any]) -> str:
+def _format_record(record: dict[str, Any]) -> str:
     verified = record["verified"]
     batches = ", ".join(map(str, verified["batches"]))
     return "\n".join(
         (
-            f"{record['file']} ({size(record['bytes'])}, opset {record['opset']})",
-            f"inputs    {', '.join(_face(name, one) for name, one in record['inputs'].items())}",
+            f"{record['file']} ({format_size(record['bytes'])}, opset {record['opset']})",
+            f"inputs    {', '.join(_format_input(name, one) for name, one in record['inputs'].items())}",
             f"outputs   {', '.join(record['outputs'])}",
             f"verified  at batch {batches} on {verified['inputs']} inputs; the largest difference from TensorFlow is "
             f"{verified['largest_difference']:.2g}",
@@ -67,5 +67,5 @@ def _text(record: dict[str, Any]) -> str:
     )
 
 
-def _face(name: str, spec: dict[str, Any]) -> str:
+def _format_input(name: str, spec: dict[str, Any]) -> str:
     return f"{name} {spec['dtype']}[{', '.join('?' if one is None else str(one) for one in spec['shape'])}]"

@@ -9,7 +9,7 @@ import click
 
 from slurmtf.cli.output import emit, json_option
 from slurmtf.errors import InputError
-from slurmtf.files import write_private, writing
+from slurmtf.files import convert_write_errors, write_private
 from slurmtf.findings import Finding
 from slurmtf.migration import Imported, Kind, Note, Written, read_azureml
 
@@ -36,37 +36,39 @@ def command(file: Path, output: Path | None, force: bool, dry_run: bool) -> None
     imported = read_azureml(file, folder)
     if not dry_run:
         _write(imported.files, folder, force)
-    emit(_data(imported, folder), _text(imported, folder, dry_run))
+    emit(_build_data(imported, folder), _format_report(imported, folder, dry_run))
 
 
 def _write(files: tuple[Written, ...], folder: Path, force: bool) -> None:
     there = [folder / one.name for one in files if (folder / one.name).exists()]
     if there and not force:
         raise InputError(*(Finding("exists", str(path), "is there already", "use --force, or --output") for path in there))
-    with writing(folder, "--output"):
+    with convert_write_errors(folder, "--output"):
         folder.mkdir(parents=True, exist_ok=True)
         for one in files:
             write_private(folder / one.name, one.text)
 
 
-def _data(imported: Imported, folder: Path) -> dict[str, object]:
+def _build_data(imported: Imported, folder: Path) -> dict[str, object]:
     return {
         "files": [
             {"path": str(folder / one.name), "kind": "sweep" if one.is_sweep else "job", "text": one.text}
             for one in imported.files
         ],
         "experiment": imported.experiment,
-        "notes": [{"where": _place(imported, note), "kind": note.kind.value, "what": note.what} for note in imported.notes],
+        "notes": [
+            {"where": _format_place(imported, note), "kind": note.kind.value, "what": note.what} for note in imported.notes
+        ],
     }
 
 
-def _place(imported: Imported, note: Note) -> str:
+def _format_place(imported: Imported, note: Note) -> str:
     place = imported.source.place(note.line)
     return f"{imported.source.path.name}:{place}" if place.isdigit() else f"{imported.source.path.name}, {place}"
 
 
-def _text(imported: Imported, folder: Path, dry_run: bool) -> str:
-    lines = [f"{note.kind.value:<8} {_place(imported, note)}: {note.what}" for note in imported.notes]
+def _format_report(imported: Imported, folder: Path, dry_run: bool) -> str:
+    lines = [f"{note.kind.value:<8} {_format_place(imported, note)}: {note.what}" for note in imported.notes]
     counts = Counter(note.kind for note in imported.notes)
     total = f"{counts[Kind.MAPPED]} mapped, {counts[Kind.DROPPED]} dropped, {counts[Kind.DECIDE]} to decide"
     if dry_run:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.output import clock, colour, duration, emit, json_option, table, wants_json
-from slurmtf.cli.present import doubt_text, elapsed, run_data
+from slurmtf.cli.output import emit, format_duration, format_table, format_time, json_option, paint_status, wants_json
+from slurmtf.cli.present import build_run_data, compute_elapsed, describe_doubt
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.loading import pause_collection
 from slurmtf.runs.workspaces.listing import Listed
@@ -38,27 +38,29 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
     if not runs:
         emit([], selection.none, found.warnings)
         return
-    values = {run.name: _value(run, metric) for run in runs} if metric else {}
+    values = {run.name: _read_last_value(run, metric) for run in runs} if metric else {}
     runs = sorted(runs, key=lambda run: _rank(values[run.name], lowest_first)) if metric else runs
     if wants_json():
         with pause_collection():
             emit(
-                [{**run_data(run.path, run), **_metric_data(metric, values.get(run.name))} for run in runs], "", found.warnings
+                [{**build_run_data(run.path, run), **_build_metric_data(metric, values.get(run.name))} for run in runs],
+                "",
+                found.warnings,
             )
         return
     more = f"\n... and {found.more} older ones: slurmtf ls -n 0" if found.more else ""
-    emit([], table_of(runs, metric, values) + more, found.warnings)
+    emit([], format_runs(runs, metric, values) + more, found.warnings)
 
 
-def _value(run: Listed, metric: str) -> float | None:
+def _read_last_value(run: Listed, metric: str) -> float | None:
     from slurmtf.job.contract.layout import RunLayout  # noqa: PLC0415 - here and below: a list without a metric reads none
-    from slurmtf.runs.metrics.curves import last_value  # noqa: PLC0415
-    from slurmtf.runs.states.sweeps import best_value, is_sweep  # noqa: PLC0415
+    from slurmtf.runs.metrics.curves import read_series  # noqa: PLC0415
+    from slurmtf.runs.states.sweeps import is_sweep, read_best_value  # noqa: PLC0415
 
     layout = RunLayout(str(run.folder))
     if is_sweep(layout):
-        return best_value(layout, metric)
-    found = last_value(layout, metric)
+        return read_best_value(layout, metric)
+    found = read_series(layout, metric)
     return found.last if found else None
 
 
@@ -69,29 +71,29 @@ def _rank(value: float | None, lowest_first: bool) -> tuple[int, float]:
     return 0, value if lowest_first else -value
 
 
-def _metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
+def _build_metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
     if metric is None:
         return {}
-    from slurmtf.cli.metrics import number  # noqa: PLC0415
+    from slurmtf.cli.metrics import to_json_number  # noqa: PLC0415
 
-    return {"metric": {"name": metric, "last": number(value)}}
+    return {"metric": {"name": metric, "last": to_json_number(value)}}
 
 
-def table_of(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
+def format_runs(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
     """Return runs as a table, with the last value of a metric next to their state."""
-    rows = [row_of(run) for run in runs]
+    rows = [format_row(run) for run in runs]
     if metric is None:
-        return table([HEADING, *rows])
-    from slurmtf.runs.metrics.curves import value_text  # noqa: PLC0415
+        return format_table([HEADING, *rows])
+    from slurmtf.runs.metrics.curves import format_value  # noqa: PLC0415
 
-    cells = ["" if values[run.name] is None else value_text(values[run.name] or 0.0) for run in runs]
+    cells = ["" if values[run.name] is None else format_value(values[run.name] or 0.0) for run in runs]
     wide = [(*row[:2], cell, *row[2:]) for row, cell in zip(rows, cells, strict=True)]
-    return table([(*HEADING[:2], metric, *HEADING[2:]), *wide])
+    return format_table([(*HEADING[:2], metric, *HEADING[2:]), *wide])
 
 
-def row_of(run: Listed) -> tuple[str, ...]:
+def format_row(run: Listed) -> tuple[str, ...]:
     """Return a run as a row under HEADING."""
     found = run.brief
-    why = found.why or ("" if run.is_settled else doubt_text(run.state))
-    ran = duration(elapsed(found)) if found.started else ""
-    return (run.name, colour(found.status), found.job_id, clock(found.started), ran, why[:60])
+    why = found.why or ("" if run.is_settled else describe_doubt(run.state))
+    ran = format_duration(compute_elapsed(found)) if found.started else ""
+    return (run.name, paint_status(found.status), found.job_id, format_time(found.started), ran, why[:60])

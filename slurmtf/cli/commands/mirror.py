@@ -10,11 +10,11 @@ from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, note, workspace_option
 from slurmtf.experiments import Run
 from slurmtf.runs.mlflow.mirroring import Following, Mirror, Sent
-from slurmtf.runs.mlflow.tracking import tracking_uri, without_password
+from slurmtf.runs.mlflow.tracking import get_tracking_uri, hide_passwords
 
 
 @click.command("mirror")
-@click.argument("runs", nargs=-1, shell_complete=completing.runs)
+@click.argument("runs", nargs=-1, shell_complete=completing.complete_runs)
 @click.option("--follow", "-f", "following", is_flag=True, help="Send what is new until the runs have ended.")
 @click.option("--all-ranks", is_flag=True, help="Send the metrics of every task, not only of rank 0 or the chief.")
 @workspace_option
@@ -33,14 +33,14 @@ def command(runs: tuple[str, ...], following: bool, all_ranks: bool, workspace: 
             run.follow(view, None)
         if not following:
             view.show_rest()
-        data = [_data(mirror, view.sent[mirror.run.id]) for mirror in mirrors]
-    emit({"uri": without_password(tracking_uri()), "runs": data}, "\n".join(map(_text, data)))
+        data = [_build_data(mirror, view.sent[mirror.run.id]) for mirror in mirrors]
+    emit({"uri": hide_passwords(get_tracking_uri()), "runs": data}, "\n".join(map(_format_result, data)))
 
 
-def _data(mirror: Mirror, sent: Sent) -> dict[str, object]:
+def _build_data(mirror: Mirror, sent: Sent) -> dict[str, object]:
     run = mirror.run
     return {"run": run.id, "experiment": run.experiment, "run_id": mirror.run_id, "values": sent.values, "files": sent.files}
 
 
-def _text(data: dict[str, object]) -> str:
+def _format_result(data: dict[str, object]) -> str:
     return f"{data['run']}  {data['run_id']}  new in MLflow: {data['values']} values, {data['files']} files"

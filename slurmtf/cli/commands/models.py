@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from slurmtf.cli import completing
-from slurmtf.cli.output import clock, emit, json_option, size, table, workspace_option
+from slurmtf.cli.output import emit, format_size, format_table, format_time, json_option, workspace_option
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.models.exporting import find
@@ -33,11 +33,11 @@ def command() -> None:
 def ls(name: str | None, tags: tuple[str, ...], latest: bool, workspace: str | None) -> None:
     """List models."""
     found = Model.list(name, parse(tags), latest, workspace=workspace)
-    rows = [HEADING, *map(_row, found)]
-    emit([model.to_dict() for model in found], table(rows) if found else "no models are registered")
+    rows = [HEADING, *map(_format_row, found)]
+    emit([model.to_dict() for model in found], format_table(rows) if found else "no models are registered")
 
 
-def _row(model: Model) -> tuple[str, ...]:
+def _format_row(model: Model) -> tuple[str, ...]:
     record = model.record
     total = sum(one["bytes"] for one in record["files"].values())
     tags = ", ".join(f"{name}={value}" for name, value in model.tags.items())
@@ -46,9 +46,9 @@ def _row(model: Model) -> tuple[str, ...]:
         model.name,
         str(model.version),
         record["kind"],
-        size(total),
+        format_size(total),
         "yes" if model.onnx else "",
-        clock(record["created"]),
+        format_time(record["created"]),
         run,
         tags,
     )
@@ -62,10 +62,10 @@ def show(model: str, workspace: str | None) -> None:
     """Show MODEL (NAME or NAME:VERSION), and whether its files are still as registered."""
     found = Model.find(model, workspace=workspace)
     changed = found.find_changed()
-    emit({**found.to_dict(), "changed": changed}, _details(found, changed))
+    emit({**found.to_dict(), "changed": changed}, _format_details(found, changed))
 
 
-def _details(model: Model, changed: list[str]) -> str:
+def _format_details(model: Model, changed: list[str]) -> str:
     record = model.record
     verified = record["onnx"].get("verified") or {}
     rows = {
@@ -77,10 +77,10 @@ def _details(model: Model, changed: list[str]) -> str:
         "files": f"CHANGED since they were registered: {', '.join(changed)}" if changed else "as they were registered",
         "run": (record.get("run") or {}).get("id", ""),
         "source": record["source"],
-        "created": f"{clock(record['created'])} by {record['user']}",
-        "metrics": _pairs(record["metrics"]),
-        "tags": _pairs(record["tags"]),
-        "properties": _pairs(record["properties"]),
+        "created": f"{format_time(record['created'])} by {record['user']}",
+        "metrics": _format_pairs(record["metrics"]),
+        "tags": _format_pairs(record["tags"]),
+        "properties": _format_pairs(record["properties"]),
         "onnx": str(model.onnx or ""),
         "mlflow": f"{model.mlflow['name']}, version {model.mlflow['version']}" if model.mlflow else "",
         "verified": f"largest difference {verified['largest_difference']:.2g}" if verified else "",
@@ -88,13 +88,13 @@ def _details(model: Model, changed: list[str]) -> str:
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
 
 
-def _pairs(values: dict[str, Any]) -> str:
+def _format_pairs(values: dict[str, Any]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 
 @command.command("register")
 @click.argument("name")
-@click.argument("what", metavar="RUN|PATH", shell_complete=completing.runs)
+@click.argument("what", metavar="RUN|PATH", shell_complete=completing.complete_runs)
 @click.option(
     "--model", "-m", "model_path", default=None, help="Model to register, if the run has several: a path in its outputs."
 )
@@ -117,12 +117,12 @@ def register_(name: str, what: str, model_path: str | None, workspace: str | Non
         raise InputError(Finding("not-of-a-run", str(found), what, remedy))
     else:
         model = Model.register(found, name, workspace=workspace, **facts)
-    emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}", _of_mlflow())
+    emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}", _check_mlflow())
 
 
-def _of_mlflow() -> list[Finding]:
+def _check_mlflow() -> list[Finding]:
     """Return a warning if MLflow is configured but not installed here."""
-    if not tracking.registry_uri() or tracking.is_installed():
+    if not tracking.get_registry_uri() or tracking.is_installed():
         return []
     what = "is configured, but its package is not installed here: the model is not registered there"
     return [Finding("no-mlflow", "MLflow", what, "pip install 'slurmtf[mlflow]'", severity="warning")]

@@ -7,14 +7,14 @@ from typing import Any
 import click
 
 from slurmtf.cli.options import JobRequest, job_options
-from slurmtf.cli.output import duration, emit
+from slurmtf.cli.output import emit, format_duration
 from slurmtf.environments.spec import EnvironmentSpec
-from slurmtf.estimator.quantities import UNLIMITED_S, normal_flag
-from slurmtf.job.contract.roles import table
+from slurmtf.estimator.quantities import UNLIMITED_S, normalize_flag
+from slurmtf.job.contract.roles import assign_roles
 from slurmtf.paths import is_there
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Resources
-from slurmtf.spelling import count
+from slurmtf.spelling import format_count
 
 SHOWN_NODES = 16
 HIDDEN = "..."
@@ -29,10 +29,10 @@ def command(request: JobRequest) -> None:
     Arguments after -- go to the script.
     """
     plan, _ = request.experiment.plan(request.estimator, run_id="RUN-ID", after=request.after)
-    emit(without_values(plan.to_dict()), plan_text(plan), plan.warnings)
+    emit(hide_values(plan.to_dict()), format_plan(plan), plan.warnings)
 
 
-def without_values(plan: dict[str, Any]) -> dict[str, Any]:
+def hide_values(plan: dict[str, Any]) -> dict[str, Any]:
     """Return a plan without the values of the user's variables, which may be secret."""
     estimator = plan["provenance"]["estimator"]
     hidden = dict.fromkeys(estimator.get("environment_variables") or {}, HIDDEN)
@@ -41,7 +41,7 @@ def without_values(plan: dict[str, Any]) -> dict[str, Any]:
     return {**plan, "job": {**plan["job"], "variables": variables}, "provenance": {**plan["provenance"], "estimator": shown}}
 
 
-def plan_text(plan: LaunchPlan) -> str:
+def format_plan(plan: LaunchPlan) -> str:
     """Return a plan as text: the requested resources, and the command."""
     resources, snapshot = plan.resources, plan.provenance.snapshot
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
@@ -49,22 +49,26 @@ def plan_text(plan: LaunchPlan) -> str:
         "site": f"{plan.site} ({plan.job.scheduler})",
         "profile": plan.provenance.profile,
         "templates": ", ".join(plan.provenance.templates),
-        "nodes": f"{resources.nodes}, each with {_up_to(resources)}{gpus}",
-        "roles": _roles(plan),
-        "cpus": f"{resources.cpus_per_task} for each process" if resources.cpus_per_task else _by_flag(plan, "cpus-per-gpu"),
-        "memory": f"{resources.memory} on each node" if resources.memory else _by_flag(plan, "mem-per-cpu", "mem-per-gpu"),
-        "time": "unlimited" if resources.time_s == UNLIMITED_S else duration(resources.time_s),
+        "nodes": f"{resources.nodes}, each with {_format_process_count(resources)}{gpus}",
+        "roles": _format_roles(plan),
+        "cpus": f"{resources.cpus_per_task} for each process"
+        if resources.cpus_per_task
+        else _format_directive(plan, "cpus-per-gpu"),
+        "memory": f"{resources.memory} on each node"
+        if resources.memory
+        else _format_directive(plan, "mem-per-cpu", "mem-per-gpu"),
+        "time": "unlimited" if resources.time_s == UNLIMITED_S else format_duration(resources.time_s),
         "partition": resources.partition or "",
         "account": resources.account or "",
         "qos": resources.qos or "",
         "launcher": plan.job.launcher,
         "container": f"{plan.batch.container.image}, run by {plan.batch.container.runtime}" if plan.batch.container else "",
         "python": plan.batch.python,
-        "software": _software(plan),
-        "stage": _stage(plan),
+        "software": _format_software(plan),
+        "stage": _format_staging(plan),
         **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
-        "source": f"{count(snapshot.files, 'file')}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
-        "after": _by_flag(plan, "dependency"),
+        "source": f"{format_count(snapshot.files, 'file')}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
+        "after": _format_directive(plan, "dependency"),
         "chosen": plan.provenance.choice,
         "command": " ".join(plan.batch.command),
         "folder": plan.run.folder,
@@ -72,13 +76,13 @@ def plan_text(plan: LaunchPlan) -> str:
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
 
 
-def _by_flag(plan: LaunchPlan, *flags: str) -> str:
+def _format_directive(plan: LaunchPlan, *flags: str) -> str:
     """Return what the first of these flags requests: ``4 for each GPU``."""
-    found = {normal_flag(flag): value for flag, value in plan.batch.directives}
+    found = {normalize_flag(flag): value for flag, value in plan.batch.directives}
     return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
 
 
-def _software(plan: LaunchPlan) -> str:
+def _format_software(plan: LaunchPlan) -> str:
     """Return the content of the environment built for the run, and whether it is built already."""
     if plan.provenance.environment_spec is None:
         return ""
@@ -88,7 +92,7 @@ def _software(plan: LaunchPlan) -> str:
     return f"{spec.summary} ({'' if there else 'to be '}built for it, {spec.name})"
 
 
-def _stage(plan: LaunchPlan) -> str:
+def _format_staging(plan: LaunchPlan) -> str:
     """Return what is staged to the nodes' local disks."""
     stage = plan.job.stage
     if not stage.on_node:
@@ -96,13 +100,13 @@ def _stage(plan: LaunchPlan) -> str:
     return f"source{' and software' if stage.pack else ''} on each node's own disk ({stage.local or 'the job decides'})"
 
 
-def _up_to(resources: Resources) -> str:
+def _format_process_count(resources: Resources) -> str:
     count = resources.tasks_per_node
     even = "up to " if resources.tasks != count * resources.nodes else ""
     return f"{even}{count} process{'' if count == 1 else 'es'}"
 
 
-def _roles(plan: LaunchPlan) -> str:
+def _format_roles(plan: LaunchPlan) -> str:
     """Return the roles on each node; for more than a few nodes only their counts."""
     if plan.job.distribution.backend is None:
         return ""
@@ -110,6 +114,6 @@ def _roles(plan: LaunchPlan) -> str:
     if plan.resources.nodes > SHOWN_NODES or plan.job.distribution.backend == "mpi":
         return counts
     placed: dict[int, list[str]] = {}
-    for role in table(plan.job):
+    for role in assign_roles(plan.job):
         placed.setdefault(role.node, []).append(role.label)
     return "; ".join(f"node {node}: {', '.join(sorted(labels))}" for node, labels in sorted(placed.items()))

@@ -6,14 +6,14 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, json_option, note, note_warnings, wants_json, workspace_option
-from slurmtf.cli.present import run_data
+from slurmtf.cli.present import build_run_data
 from slurmtf.cli.steps import Steps
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
 
 
 @click.command("rerun")
-@click.argument("run", default="last", shell_complete=completing.runs)
+@click.argument("run", default="last", shell_complete=completing.complete_runs)
 @click.option(
     "--with",
     "changes",
@@ -25,7 +25,7 @@ from slurmtf.findings import Finding
     "--after",
     multiple=True,
     metavar="RUN",
-    shell_complete=completing.runs,
+    shell_complete=completing.complete_runs,
     help="Start once another run has completed (RUN), has ended (RUN:any) or has failed (RUN:notok).",
 )
 @workspace_option
@@ -40,7 +40,7 @@ def command(run: str, changes: tuple[str, ...], after: tuple[str, ...], workspac
         again = rerun(found, dict(map(parse_change, changes)), steps.tell, after)
     warnings = [Finding.from_dict(data) for data in again.plan["warnings"]]
     if wants_json():
-        emit({**run_data(again.folder, again.state), "rerun_of": found.id}, "", warnings)
+        emit({**build_run_data(again.folder, again.state), "rerun_of": found.id}, "", warnings)
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)
     click.echo(again.id)

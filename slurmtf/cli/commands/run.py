@@ -10,7 +10,7 @@ from slurmtf.cli.commands.render import show_script
 from slurmtf.cli.commands.submit import submit
 from slurmtf.cli.follow import follow
 from slurmtf.cli.options import JobRequest, job_options
-from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, colour_label, note, note_warnings, wants_json
+from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, format_label, note, note_warnings, wants_json
 from slurmtf.findings import Finding
 from slurmtf.runs.logs import LogReader
 
@@ -29,4 +29,4 @@ def command(request: JobRequest, dry_run: bool) -> None:
     run = submit(request)
     note_warnings([Finding.from_dict(data) for data in run.plan["warnings"]], WARNINGS_OF_SUBMISSION)
     note(f"run {run.id} in {run.folder}", bold=True)
-    sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout, label=colour_label)))
+    sys.exit(follow(run, None if wants_json() else LogReader(run.layout, sys.stdout, label=format_label)))

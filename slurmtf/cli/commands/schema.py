@@ -17,15 +17,15 @@ def command(kind: str) -> None:
 
     In such a file, the line '# yaml-language-server: $schema=PATH' has editors check and complete it.
     """
-    schema = _schema_of(kind)
+    schema = _build_schema(kind)
     emit(schema, json.dumps(schema, indent=2))
 
 
-def _schema_of(kind: str) -> object:
+def _build_schema(kind: str) -> object:
     if kind == "sweep":
-        from slurmtf.tune.document import json_schema  # noqa: PLC0415
+        from slurmtf.tune.document import build_json_schema  # noqa: PLC0415
 
-        return json_schema()
-    from slurmtf.estimator.document import json_schema as of_jobs  # noqa: PLC0415
+        return build_json_schema()
+    from slurmtf.estimator.document import build_json_schema as of_jobs  # noqa: PLC0415
 
     return of_jobs()

@@ -44,12 +44,14 @@ def command(model: str, inputs: tuple[str, ...], workspace: str | None, **option
     rate = found["rows_per_second_of_a_shard"]
     lines = [
         found["scores"],
-        f"{_count(found['rows'], 'row')} in {_count(found['shards'], 'shard')}, {found['seconds']} s"
+        f"{_format_count(found['rows'], 'row')} in {_format_count(found['shards'], 'shard')}, {found['seconds']} s"
         + (f", {rate} rows a second in each" if rate else ""),
-        f"rejected: {_count(found['rejected'], 'row')}, see {found['folder']}/rejects.jsonl" if found["rejected"] else "",
+        f"rejected: {_format_count(found['rejected'], 'row')}, see {found['folder']}/rejects.jsonl"
+        if found["rejected"]
+        else "",
     ]
     emit(found, "\n".join(filter(None, lines)))
 
 
-def _count(number: int, thing: str) -> str:
+def _format_count(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"

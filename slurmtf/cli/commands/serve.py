@@ -59,11 +59,11 @@ def command(model: str, **options: Any) -> None:
             "authorization": str(service.authorization),
             "ssh": service.ssh,
         },
-        _text(service),
+        _format_service(service),
     )
 
 
-def _text(service: Service) -> str:
+def _format_service(service: Service) -> str:
     header = shlex.join(["-H", f"@{service.authorization}"])
     return "\n".join(
         (

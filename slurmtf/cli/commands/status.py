@@ -6,24 +6,24 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, workspace_option
-from slurmtf.cli.present import details, origin, run_data
+from slurmtf.cli.present import build_run_data, format_details, read_origin
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.workspaces.listing import list_states
 
 
 @click.command("status")
-@click.argument("run", default="last", shell_complete=completing.runs)
+@click.argument("run", default="last", shell_complete=completing.complete_runs)
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
     """Show the state of RUN and its cause. RUN is a run id, the end of one, a job id, a run folder, or 'last'."""
     found = RunFolder.find(run, workspace)
-    state = _state_of(found)
-    emit({**run_data(found.folder, state), **origin(found)}, details(found, state))
+    state = _read_state(found)
+    emit({**build_run_data(found.folder, state), **read_origin(found)}, format_details(found, state))
 
 
-def _state_of(run: RunFolder) -> RunState:
+def _read_state(run: RunFolder) -> RunState:
     """Return the state of a run, from the index if it has ended. Raises RunNotFoundError or RunGoneError if it was removed
     since it was found."""
     listed = list_states([run.folder], max_age_s=0.0)

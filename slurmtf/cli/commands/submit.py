@@ -12,7 +12,7 @@ from slurmtf.cli.output import WARNINGS_OF_SUBMISSION, emit, note, note_warnings
 from slurmtf.cli.steps import Steps
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.sites.search import THIS_MACHINE, default_site
+from slurmtf.sites.search import THIS_MACHINE, get_default_site
 
 
 @click.command("submit")
@@ -29,9 +29,9 @@ def command(request: JobRequest, dry_run: bool) -> None:
     run = submit(request)
     warnings = [Finding.from_dict(data) for data in run.plan["warnings"]]
     if wants_json():
-        from slurmtf.cli.present import run_data  # noqa: PLC0415 - 8 ms of diagnosis and plots that nobody else waits for
+        from slurmtf.cli.present import build_run_data  # noqa: PLC0415 - 8 ms of diagnosis and plots that nobody else waits for
 
-        emit(run_data(run.folder, run.state), "", warnings)
+        emit(build_run_data(run.folder, run.state), "", warnings)
         return
     note_warnings(warnings, WARNINGS_OF_SUBMISSION)
     click.echo(run.id)
@@ -40,7 +40,7 @@ def command(request: JobRequest, dry_run: bool) -> None:
 
 def submit(request: JobRequest) -> Run:
     """Submit a training job, say so on standard error, and return its run."""
-    if request.estimator.compute_target is None and default_site() == THIS_MACHINE and shutil.which("sbatch"):
+    if request.estimator.compute_target is None and get_default_site() == THIS_MACHINE and shutil.which("sbatch"):
         note("this runs on this machine, not through Slurm: pass --site, or set default_site", fg="yellow")
     note(f"submitting {request.estimator.script} from {request.estimator.source_directory}", dim=True)
     with Steps() as steps:

@@ -13,8 +13,8 @@ import click
 from slurmtf.cli import charts, completing, sweeps
 from slurmtf.cli.output import (
     WARNINGS_OF_SUBMISSION,
-    colour_label,
     emit,
+    format_label,
     json_option,
     note,
     note_warnings,
@@ -27,8 +27,8 @@ from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.runs import RunStatus
 from slurmtf.runs.logs import LogReader
-from slurmtf.runs.workspaces.workspace import experiment_of
-from slurmtf.spelling import count
+from slurmtf.runs.workspaces.workspace import infer_experiment
+from slurmtf.spelling import format_count
 from slurmtf.tune.run import SweepRun
 
 DETACHED = 130
@@ -40,7 +40,9 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
     for option in (
         click.argument("file", type=click.Path(dir_okay=False)),
         click.option("--experiment", "-x", default=None, help="Experiment the sweep belongs to (default: the file's name)."),
-        click.option("--site", "-s", "compute_target", default=None, help="Site to run on.", shell_complete=completing.sites),
+        click.option(
+            "--site", "-s", "compute_target", default=None, help="Site to run on.", shell_complete=completing.complete_sites
+        ),
         workspace_option,
         json_option,
     ):
@@ -50,7 +52,7 @@ def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 def sweep_argument(command: Callable[..., Any]) -> Callable[..., Any]:
     command = workspace_option(json_option(command))
-    return click.argument("sweep", default="last", shell_complete=completing.runs)(command)
+    return click.argument("sweep", default="last", shell_complete=completing.complete_runs)(command)
 
 
 @click.group("sweep", context_settings={"help_option_names": ["-h", "--help"]})
@@ -64,7 +66,7 @@ def submit(file: str, experiment: str | None, compute_target: str | None, worksp
     """Submit the sweep of FILE and return at once."""
     run = _submit(file, experiment, compute_target, workspace)
     if wants_json():
-        emit(sweeps.sweep_data(run, run.state, run.facts), "")
+        emit(sweeps.build_sweep_data(run, run.state, run.facts), "")
         return
     click.echo(run.id)
     note(f"follow it with: slurmtf sweep status {run.word}")
@@ -82,7 +84,7 @@ def run_(file: str, experiment: str | None, compute_target: str | None, workspac
         note(f"\ndetached; the sweep continues. Follow it with: slurmtf sweep status {run.word}")
         sys.exit(DETACHED)
     state, facts = run.state, run.facts
-    emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))
+    emit(sweeps.build_sweep_data(run, state, facts), sweeps.format_sweep(run, state, facts))
     sys.exit(state.exit_status)
 
 
@@ -92,7 +94,7 @@ def _submit(file: str, experiment: str | None, compute_target: str | None, works
 
     sweep = from_yaml(file, {"compute_target": compute_target} if compute_target else None)
     with Steps() as steps:
-        run = Experiment(experiment or experiment_of(file), workspace).submit(sweep, tell=steps.tell)
+        run = Experiment(experiment or infer_experiment(file), workspace).submit(sweep, tell=steps.tell)
     note_warnings([Finding.from_dict(data) for data in run.plan["warnings"]], WARNINGS_OF_SUBMISSION)
     return SweepRun(run.folder)
 
@@ -121,7 +123,7 @@ def status(sweep: str, follow: bool, workspace: str | None) -> None:
         state, facts = run.state, run.facts
         if follow and sys.stdout.isatty():
             click.clear()
-        emit(sweeps.sweep_data(run, state, facts), sweeps.status_text(run, state, facts))
+        emit(sweeps.build_sweep_data(run, state, facts), sweeps.format_sweep(run, state, facts))
         if not follow or state.status.final:
             return
         time.sleep(POLL_S)
@@ -149,8 +151,10 @@ def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
     """List the trials of SWEEP, the best one first."""
     run = _find(sweep, workspace)
     facts, state = run.facts, run.state
-    data = [sweeps.trial_data(facts, trial, state.status) for trial in facts.trials]
-    emit(data, sweeps.as_csv(facts, state.status) if as_csv else sweeps.trials_table(facts, state.status, len(facts.trials)))
+    data = [sweeps.build_trial_data(facts, trial, state.status) for trial in facts.trials]
+    emit(
+        data, sweeps.format_csv(facts, state.status) if as_csv else sweeps.format_trials(facts, state.status, len(facts.trials))
+    )
 
 
 @command.command("logs")
@@ -159,13 +163,13 @@ def trials(sweep: str, as_csv: bool, workspace: str | None) -> None:
 def logs(trial: int, sweep: str, workspace: str | None) -> None:
     """Show the logs of trial number TRIAL of SWEEP, as 'slurmtf logs' does those of a run."""
     child = _find(sweep, workspace).get_child(trial)
-    reader = LogReader(child.layout, sys.stdout, label=colour_label)
+    reader = LogReader(child.layout, sys.stdout, label=format_label)
     if wants_json():
-        emit({"trial": trial, "folder": str(child.folder), "files": [str(path) for path in reader.files()]}, "")
+        emit({"trial": trial, "folder": str(child.folder), "files": [str(path) for path in reader.list_files()]}, "")
         return
     reader.show_new(history=True)
     reader.show_rest()
-    if not any(path.stat().st_size for path in reader.files()):
+    if not any(path.stat().st_size for path in reader.list_files()):
         note("it has written nothing", dim=True)
 
 
@@ -177,14 +181,17 @@ def logs(trial: int, sweep: str, workspace: str | None) -> None:
 def plot(sweep: str, output: str | None, workspace: str | None) -> None:
     """Plot the history of SWEEP, each parameter against the metric, and all of them side by side."""
     from slurmtf.plots import terminal  # noqa: PLC0415
-    from slurmtf.tune.charts import charts_of  # noqa: PLC0415
+    from slurmtf.tune.charts import build_charts  # noqa: PLC0415
 
     if output:
         charts.check_format(Path(output))
     run = _find(sweep, workspace)
-    drawn = charts_of(run.facts, run.space)
+    drawn = build_charts(run.facts, run.space)
     if output is None:
-        emit({"charts": [chart.title for chart in drawn]}, "\n\n".join(terminal.plain(terminal.rows(one)) for one in drawn))
+        emit(
+            {"charts": [chart.title for chart in drawn]},
+            "\n\n".join(terminal.to_text(terminal.render_chart(one)) for one in drawn),
+        )
         return
     charts.save(Path(output), f"sweep {run.id}", drawn)
     emit({"files": [output]}, output)
@@ -207,7 +214,7 @@ def resume(
 
     run = _find(sweep, workspace)
     left = go_on(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
-    emit({"id": run.id, "trials": left}, f"{run.id}: {count(left, 'trial')} to do")
+    emit({"id": run.id, "trials": left}, f"{run.id}: {format_count(left, 'trial')} to do")
 
 
 @command.command("cancel")

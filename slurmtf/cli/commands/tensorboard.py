@@ -29,7 +29,7 @@ USUAL_PORT = 6006
 
 
 @click.command("tensorboard")
-@click.argument("runs", nargs=-1, shell_complete=completing.runs)
+@click.argument("runs", nargs=-1, shell_complete=completing.complete_runs)
 @click.option("--port", type=click.IntRange(1, 65535), default=None, help="Port to listen on (default: a free one).")
 @workspace_option
 @json_option
@@ -40,9 +40,9 @@ def command(runs: tuple[str, ...], port: int | None, workspace: str | None) -> N
     behind.
     """
     found = [Run.find(run, workspace) for run in runs or ("last",)]
-    program = _program(found)
-    port = _check_port(port) if port else _free_port()
-    with tempfile.TemporaryDirectory(prefix="slurmtf-tensorboard-") as folder, _ends_by_signal():
+    program = _find_program(found)
+    port = _check_port(port) if port else _find_free_port()
+    with tempfile.TemporaryDirectory(prefix="slurmtf-tensorboard-") as folder, _interrupt_on_signals():
         logs = Path(folder, "runs")
         for run in found:
             _link(run, logs / run.id)
@@ -61,10 +61,10 @@ def _link(run: Run, folder: Path) -> None:
             (own / entry.name).symlink_to(entry)
 
 
-def _program(runs: Iterable[Run]) -> str:
+def _find_program(runs: Iterable[Run]) -> str:
     """Return the path of TensorBoard. Raises InputError if there is none."""
     places = [
-        *(_beside_python(run) for run in runs),
+        *(_find_in_environment(run) for run in runs),
         shutil.which("tensorboard"),
         str(Path(sys.executable).with_name("tensorboard")),
     ]
@@ -77,7 +77,7 @@ def _program(runs: Iterable[Run]) -> str:
     )
 
 
-def _beside_python(run: Run) -> str | None:
+def _find_in_environment(run: Run) -> str | None:
     """Return the path of TensorBoard in the environment of our own run; a path from another user's run is never executed."""
     try:
         check_ours(run.folder)
@@ -94,7 +94,7 @@ def _check_port(port: int) -> int:
     return port
 
 
-def _free_port() -> int:
+def _find_free_port() -> int:
     with socket.socket() as one:
         one.bind(("localhost", 0))
         port: int = one.getsockname()[1]
@@ -102,13 +102,13 @@ def _free_port() -> int:
 
 
 @contextmanager
-def _ends_by_signal() -> Iterator[None]:
+def _interrupt_on_signals() -> Iterator[None]:
     """Treat termination signals and the loss of the terminal like Ctrl-C."""
 
-    def end(*_: object) -> None:
+    def on_signal(*_: object) -> None:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, end) for number in ENDS}
+    before = {number: signal.signal(number, on_signal) for number in ENDS}
     try:
         yield
     finally:
@@ -129,7 +129,7 @@ def _serve(words: list[str], port: int, log: Path) -> None:
     except KeyboardInterrupt:
         return
     finally:
-        _end(process)
+        _stop_process(process)
     tail = " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-3:])
     raise SlurmtfError(Finding("tensorboard-ended", words[0], f"ended with exit code {process.returncode}: {tail}"))
 
@@ -144,7 +144,7 @@ def _wait_until_it_serves(process: subprocess.Popen[bytes], port: int) -> None:
 
 def _tell(program: str, port: int) -> None:
     url = f"http://localhost:{port}/"
-    ssh = f"ssh -N -L {USUAL_PORT}:localhost:{port} {_user()}@{socket.getfqdn()}"
+    ssh = f"ssh -N -L {USUAL_PORT}:localhost:{port} {_get_user_name()}@{socket.getfqdn()}"
     text = (
         f"TensorBoard ({program}): {url}\nfrom your machine: {ssh}\n                   and open http://localhost:{USUAL_PORT}/"
     )
@@ -153,11 +153,11 @@ def _tell(program: str, port: int) -> None:
     note("Ctrl-C ends it", dim=True)
 
 
-def _user() -> str:
+def _get_user_name() -> str:
     return os.environ.get("USER") or os.environ.get("LOGNAME") or "USER"
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def _stop_process(process: subprocess.Popen[bytes]) -> None:
     """End TensorBoard and its data server, which have their own session."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):

@@ -13,7 +13,7 @@ from slurmtf.experiments import Run
 
 
 @click.command("wait")
-@click.argument("run", default="last", shell_complete=completing.runs)
+@click.argument("run", default="last", shell_complete=completing.complete_runs)
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:

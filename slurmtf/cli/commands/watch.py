@@ -17,10 +17,10 @@ from typing import Any
 
 import click
 
-from slurmtf.cli.beside import run_beside
-from slurmtf.cli.commands.ls import HEADING, row_of
-from slurmtf.cli.output import bare, duration, escape, one_line
-from slurmtf.cli.present import cancel_answer, series_text
+from slurmtf.cli.beside import run_in_background
+from slurmtf.cli.commands.ls import HEADING, format_row
+from slurmtf.cli.output import escape, escape_line_breaks, format_duration, strip_colours
+from slurmtf.cli.present import describe_cancel_result, format_last_value
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.cli.watching import (
     GAP,
@@ -30,11 +30,11 @@ from slurmtf.cli.watching import (
     Line,
     Mode,
     View,
-    column_widths,
-    footer,
-    heights,
-    keys_in,
+    choose_footer,
+    fit_columns,
+    parse_keys,
     press,
+    split_height,
 )
 from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
 from slurmtf.experiments import Run, cancel_runs
@@ -42,7 +42,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics.reading import MetricsReader
-from slurmtf.runs.notebook import log_tail
+from slurmtf.runs.notebook import read_log_tail
 from slurmtf.runs.workspaces.listing import Listed
 
 READ_S = 2.0
@@ -94,17 +94,17 @@ class _Metrics:
         self._readers: dict[str, tuple[str, MetricsReader]] = {}
         self._ended: dict[str, str] = {}
 
-    def of(self, run: Listed) -> str:
+    def format_value(self, run: Listed) -> str:
         name = run.folder.name
         if name in self._ended:
             return self._ended[name]
-        text = self._last(run)
+        text = self._read_value(run)
         if run.status.final:
             self._ended[name] = text
             self._readers.pop(name, None)
         return text
 
-    def _last(self, run: Listed) -> str:
+    def _read_value(self, run: Listed) -> str:
         try:
             if run.folder.name not in self._readers:
                 opened = Run(run.folder)
@@ -114,7 +114,7 @@ class _Metrics:
                 reader.read_new()
         except GONE:
             return ""
-        return series_text(metric, reader.series().get(metric)) if metric else ""
+        return format_last_value(metric, reader.series().get(metric)) if metric else ""
 
 
 class _Reading:
@@ -130,14 +130,14 @@ class _Reading:
         """Return how many seconds the pending answer has taken so far."""
         return time.monotonic() - self._began if self._coming else 0.0
 
-    def soon(self) -> None:
+    def read_soon(self) -> None:
         """Read again as soon as possible."""
         self._next = 0.0
 
-    def look(self) -> list[Listed] | None:
+    def poll(self) -> list[Listed] | None:
         """Return the runs if they have been read again. Raises the errors of reading."""
         if self._coming is None and time.monotonic() >= self._next:
-            self._began, self._coming = time.monotonic(), run_beside(self._read)
+            self._began, self._coming = time.monotonic(), run_in_background(self._read)
             wait([self._coming], AT_ONCE_S)
         if self._coming is None or not self._coming.done():
             return None
@@ -169,7 +169,7 @@ class _Screen:
 
         action = Action.NONE
         while action is not Action.QUIT:
-            with _keys() as keys, Live(console=Console(), screen=True, auto_refresh=False) as live:
+            with _open_keyboard() as keys, Live(console=Console(), screen=True, auto_refresh=False) as live:
                 action = self._watch(live, keys)
             if action is Action.LOGS:
                 self._open_log()
@@ -193,9 +193,9 @@ class _Screen:
         """Show the answers that have arrived, and for how long others have been pending."""
         for run_id in [run_id for run_id, future in self._canceling.items() if future.done()]:
             self._view = replace(self._view, told=f"{run_id}: {self._canceling.pop(run_id).result()}")
-            self._reading.soon()
+            self._reading.read_soon()
         try:
-            runs = self._reading.look()
+            runs = self._reading.poll()
         except (SlurmtfError, OSError) as err:
             if self._runs is None:
                 raise
@@ -203,24 +203,26 @@ class _Screen:
             return
         if runs is not None:
             self._runs = {run.name: run for run in runs}
-            self._view = replace(self._view.with_lines([self._line(run) for run in runs]), late="")
+            self._view = replace(self._view.replace_lines([self._build_line(run) for run in runs]), late="")
         if self._reading.waits > SLOW_S:
-            self._view = replace(self._view, late=LATE.format(duration(self._reading.waits)))
+            self._view = replace(self._view, late=LATE.format(format_duration(self._reading.waits)))
 
     @staticmethod
-    def _line(run: Listed) -> Line:
-        cells = row_of(run)
+    def _build_line(run: Listed) -> Line:
+        cells = format_row(run)
         over = run.status.value if run.status.final else ""
-        return Line(run.name, cells, " ".join(map(bare, cells[1:])), over)
+        return Line(run.name, cells, " ".join(map(strip_colours, cells[1:])), over)
 
     @property
     def _known(self) -> dict[str, Listed]:
         return self._runs or {}
 
-    def _with_metric(self, line: Line) -> Line:
+    def _add_metric(self, line: Line) -> Line:
         """Return the line of a run with its metric beside the reason."""
         *facts, why = line.cells
-        return replace(line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.of(self._known[line.run_id]))))))
+        return replace(
+            line, cells=(*facts, ", ".join(filter(None, (why, self._metrics.format_value(self._known[line.run_id])))))
+        )
 
     def _cancel(self, run_id: str) -> None:
         folder = self._known[run_id].folder
@@ -228,12 +230,12 @@ class _Screen:
         def cancel() -> str:
             try:
                 (state,) = cancel_runs([Run(folder)])
-                return cancel_answer(state)
+                return describe_cancel_result(state)
             except SlurmtfError as err:
                 return str(err)
 
         self._view = replace(self._view, told=f"{run_id}: is being canceled")
-        self._canceling.setdefault(run_id, run_beside(cancel))
+        self._canceling.setdefault(run_id, run_in_background(cancel))
         wait([self._canceling[run_id]], AT_ONCE_S)
 
     def _finish(self) -> None:
@@ -251,11 +253,11 @@ class _Screen:
             self._view = replace(self._view, told=str(err))
             return
         reader = LogReader(run.layout, sys.stdout)
-        click.secho(one_line(escape(f"{run.id}: Ctrl-C stops following")), dim=True)
+        click.secho(escape_line_breaks(escape(f"{run.id}: Ctrl-C stops following")), dim=True)
         with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
             reader.show_new(history=True)
             run.follow(reader, None)
-        with contextlib.suppress(KeyboardInterrupt), _keys() as keys:
+        with contextlib.suppress(KeyboardInterrupt), _open_keyboard() as keys:
             click.secho("\nany key: back to the table", dim=True)
             while not list(keys(FRAME_S)):
                 pass
@@ -265,32 +267,35 @@ class _Screen:
         from rich.rule import Rule  # noqa: PLC0415
 
         view, (width, height) = self._view, console.size
-        rows, lines = heights(height, len(view.shown))
-        below = list(KEYS) if view.mode is Mode.HELP else self._log(lines) if lines else []
-        last = _cut(one_line(escape(footer(view, width))), width, "bold")
-        runs = [self._with_metric(line) for line in view.window(rows)]
-        parts = [*_table(runs, view.chosen, width), Rule(view.chosen, style="dim")][: max(0, height - 1)]
+        rows, lines = split_height(height, len(view.shown))
+        below = list(KEYS) if view.mode is Mode.HELP else self._read_log(lines) if lines else []
+        last = _cut(escape_line_breaks(escape(choose_footer(view, width))), width, "bold")
+        runs = [self._add_metric(line) for line in view.window(rows)]
+        parts = [*_draw_table(runs, view.chosen, width), Rule(view.chosen, style="dim")][: max(0, height - 1)]
         return Group(*parts, *(_cut(line, width) for line in below[:lines]), last)
 
-    def _log(self, lines: int) -> list[str]:
+    def _read_log(self, lines: int) -> list[str]:
         if self._runs is None:
             return []
         chosen = self._runs.get(self._view.chosen)
         if chosen is None:
             return [self._nothing if not self._runs else "no run matches"]
         try:
-            return list(log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
+            return list(read_log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
         except GONE as err:
             return [str(err)]
 
 
-def _table(lines: list[Line], chosen: str, width: int) -> list[Any]:
+def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Any]:
     """Return the heading and a line for each run."""
     from rich.text import Text  # noqa: PLC0415
 
-    rows = [[Text.from_ansi(one_line(escape(cell))) for cell in cells] for cells in (COLUMNS, *(line.cells for line in lines))]
+    rows = [
+        [Text.from_ansi(escape_line_breaks(escape(cell))) for cell in cells]
+        for cells in (COLUMNS, *(line.cells for line in lines))
+    ]
     longest = [max(cell.cell_len for cell in column) if any(column[1:]) else 0 for column in zip(*rows, strict=True)]
-    widths = column_widths([longest[NAME] or len(COLUMNS[NAME]), *longest[1:]], width)
+    widths = fit_columns([longest[NAME] or len(COLUMNS[NAME]), *longest[1:]], width)
     drawn = [Text(" " * GAP).join(_fit(row[place], place, wide) for place, wide in widths.items()) for row in rows]
     for line, text in zip((None, *lines), drawn, strict=True):
         text.stylize("dim" if line is None else "reverse" if line.run_id == chosen else "")
@@ -318,7 +323,7 @@ def _cut(line: str, width: int, style: str = "") -> Any:
 
 
 @contextlib.contextmanager
-def _keys() -> Iterator[Any]:
+def _open_keyboard() -> Iterator[Any]:
     """Read keys one by one, without echo; yields a function that waits for keys for at most so many seconds."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
@@ -328,7 +333,7 @@ def _keys() -> Iterator[Any]:
         text = os.read(terminal, 1024) if ready else b""
         if ready and not text:
             raise KeyboardInterrupt  # the terminal is gone
-        return keys_in(text.decode("utf-8", "ignore"))
+        return parse_keys(text.decode("utf-8", "ignore"))
 
     try:
         tty.setcbreak(terminal)

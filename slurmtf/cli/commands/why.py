@@ -12,25 +12,25 @@ import click
 
 from slurmtf.cli import completing
 from slurmtf.cli.flags import FLAGS
-from slurmtf.cli.output import clock, duration, emit, json_option, workspace_option
-from slurmtf.cli.present import again_text, doubt_text, headline, in_rows
-from slurmtf.cli.sweeps import advice
+from slurmtf.cli.output import emit, format_duration, format_time, json_option, workspace_option
+from slurmtf.cli.present import describe_attempt, describe_doubt, format_headline, format_rows
+from slurmtf.cli.sweeps import suggest_resume
 from slurmtf.diagnosis.correcting import Followed, correct_command, follow_again
-from slurmtf.diagnosis.evidence import explain_hung, explain_run
+from slurmtf.diagnosis.evidence import explain_hung_run, explain_run
 from slurmtf.diagnosis.explanation import Explanation
-from slurmtf.diagnosis.hiding import without_secrets
+from slurmtf.diagnosis.hiding import hide_secrets
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.trials import FailedAlike, explain_trials
 from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
-from slurmtf.estimator.quantities import memory_size
+from slurmtf.estimator.quantities import format_memory
 from slurmtf.experiments import Run
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.runs import RunState, RunStatus
 from slurmtf.runs.chains.dependencies import parse
-from slurmtf.runs.reporting import ahead_of, measure
+from slurmtf.runs.reporting import find_ahead, measure
 from slurmtf.runs.states.sweeps import SweepFacts, is_sweep, read_sweep
-from slurmtf.runs.usage import asked_of
+from slurmtf.runs.usage import parse_resources
 from slurmtf.runs.workspaces.listing import Listed
 from slurmtf.scheduler.books import Ahead
 from slurmtf.spelling import spell
@@ -40,7 +40,7 @@ MOST_NAMED = 10
 
 
 @click.command("why")
-@click.argument("run", default="last", shell_complete=completing.runs)
+@click.argument("run", default="last", shell_complete=completing.complete_runs)
 @workspace_option
 @json_option
 def command(run: str, workspace: str | None) -> None:
@@ -53,19 +53,19 @@ def command(run: str, workspace: str | None) -> None:
         facts = read_sweep(found.layout)
         failed = explain_trials(found.layout, [trial.result for trial in facts.trials if trial.result])
         data = {
-            **_data(found, state, waiting, None),
-            "canceled": _canceler(state),
-            "trials": [_trials_data(one) for one in failed],
+            **_build_data(found, state, waiting, None),
+            "canceled": _get_canceler(state),
+            "trials": [_build_trials_data(one) for one in failed],
         }
-        emit(data, _sweep_text(found, state, facts, waiting, failed))
+        emit(data, _format_sweep(found, state, facts, waiting, failed))
         return
     death = explain_run(found.layout, state) if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else None
-    if state.status is RunStatus.RUNNING and (stays := explain_hung(found.layout)):
-        data = {**_data(found, state, None, None), "hung": _explanation_data(stays)}
-        emit(data, _text(found, state, None, stays, NOTHING_BESIDE))
+    if state.status is RunStatus.RUNNING and (stays := explain_hung_run(found.layout)):
+        data = {**_build_data(found, state, None, None), "hung": _build_explanation_data(stays)}
+        emit(data, _format_explanation(found, state, None, stays, NOTHING_BESIDE))
         return
-    beside = _beside(found, state, death)
-    emit(_data(found, state, waiting, death, beside), _text(found, state, waiting, death, beside))
+    beside = _collect_beside(found, state, death)
+    emit(_build_data(found, state, waiting, death, beside), _format_explanation(found, state, waiting, death, beside))
 
 
 @dataclass(frozen=True)
@@ -83,18 +83,18 @@ class _Beside:
 NOTHING_BESIDE = _Beside()
 
 
-def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
+def _collect_beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     if death is None:
         waits = state.status is RunStatus.QUEUED
-        ahead = ahead_of(run.layout) if waits and not state.doubt else None  # after a missing answer, don't query again
-        return _Beside(ahead, _find_followed(run), command=_ending(run, state)) if waits else NOTHING_BESIDE
+        ahead = find_ahead(run.layout) if waits and not state.doubt else None  # after a missing answer, don't query again
+        return _Beside(ahead, _find_followed(run), command=_build_cancel_command(run, state)) if waits else NOTHING_BESIDE
     if death.kind is Kind.DEPENDENCY:
         followed = _find_followed(run)
         remedy, command = follow_again(run.id, [found for name in followed for found in _find_run(name, run)])
         return _Beside(after=followed, remedy=remedy, command=command)
     try:
         plan = run.plan
-        command = correct_command(run.id, death, plan["provenance"]["estimator"], asked_of(plan))
+        command = correct_command(run.id, death, plan["provenance"]["estimator"], parse_resources(plan))
     except (OSError, ValueError, LookupError, TypeError):  # explain even if the plan can't be read
         return NOTHING_BESIDE
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
@@ -103,7 +103,7 @@ def _beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
     return _Beside(memory=memory, command=command)
 
 
-def _ending(run: Run, state: RunState) -> str:
+def _build_cancel_command(run: Run, state: RunState) -> str:
     """Return the command that ends a run which will never start."""
     never = explain_reason(state.reason, "").wait is Wait.NEVER
     return shlex.join(["slurmtf", "cancel", run.id]) if never else ""
@@ -127,37 +127,37 @@ def _find_run(name: str, follower: Run) -> list[Followed]:
         return []
 
 
-def _data(
+def _build_data(
     run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside = NOTHING_BESIDE
 ) -> dict[str, Any]:
     return {
         "id": run.id,
         "status": state.status.value,
-        "waiting": waiting and _waiting_data(state, waiting, beside),
-        "death": death and _death_data(state, death, beside),
+        "waiting": waiting and _build_waiting_data(state, waiting, beside),
+        "death": death and _build_death_data(state, death, beside),
         "hung": None,
         "doubt": vars(state.doubt) if state.doubt else None,
     }
 
 
-def _canceler(state: RunState) -> dict[str, Any] | None:
+def _get_canceler(state: RunState) -> dict[str, Any] | None:
     """Return who canceled it: see :class:`..job.contract.attempt.outcome.CanceledBy`."""
     return dict(state.outcome.detail) if state.outcome and state.cause is Cause.CANCELED else None
 
 
-def _trials_data(failed: FailedAlike) -> dict[str, Any]:
+def _build_trials_data(failed: FailedAlike) -> dict[str, Any]:
     first = failed.results[0]
     return {
         "trials": failed.trials,
-        "error": without_secrets(first.error),
+        "error": hide_secrets(first.error),
         "cause": first.why,
         "exit_code": first.exit_code,
         "signal": first.signal,
-        **_explanation_data(failed.explanation),
+        **_build_explanation_data(failed.explanation),
     }
 
 
-def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, Any]:
+def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, Any]:
     return {
         "reason": state.reason,
         "class": waiting.wait.value,
@@ -170,20 +170,20 @@ def _waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[st
     }
 
 
-def _death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
+def _build_death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
     told = {
-        **_explanation_data(death),
+        **_build_explanation_data(death),
         **end,
-        "canceled": _canceler(state),
+        "canceled": _get_canceler(state),
         "memory": memory,
         "after": [parse(name)[0] for name in beside.after],
     }
     return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
 
 
-def _explanation_data(death: Explanation) -> dict[str, Any]:
+def _build_explanation_data(death: Explanation) -> dict[str, Any]:
     return {
         "class": death.kind.value,
         "meaning": death.kind.meaning,
@@ -195,22 +195,22 @@ def _explanation_data(death: Explanation) -> dict[str, Any]:
     }
 
 
-def _text(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside) -> str:
-    rows = {"run": run.id, "status": headline(state)}
+def _format_explanation(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside) -> str:
+    rows = {"run": run.id, "status": format_headline(state)}
     if waiting:
-        rows |= _waiting_rows(state, waiting)
-        rows |= {"attempt": again_text(state), "follows": ", ".join(beside.after), "before": _ahead_text(beside.ahead)}
+        rows |= _build_waiting_rows(state, waiting)
+        rows |= {"attempt": describe_attempt(state), "follows": ", ".join(beside.after), "before": _format_ahead(beside.ahead)}
         rows["command"] = beside.command
     elif death:
-        rows |= _death_rows(run, state, death)
-        rows |= {"do": beside.remedy or rows["do"], "memory": _memory_text(beside.memory), "command": beside.command}
+        rows |= _build_death_rows(run, state, death)
+        rows |= {"do": beside.remedy or rows["do"], "memory": _format_memory(beside.memory), "command": beside.command}
     else:
         rows["why"] = "nothing to explain: it neither waits nor failed"
-    rows["doubt"] = doubt_text(state)
-    return in_rows(rows)
+    rows["doubt"] = describe_doubt(state)
+    return format_rows(rows)
 
 
-def _ahead_text(ahead: Ahead | None) -> str:
+def _format_ahead(ahead: Ahead | None) -> str:
     if ahead is None:
         return ""
     seen = "" if ahead.sees_others else " that you may see"
@@ -218,65 +218,65 @@ def _ahead_text(ahead: Ahead | None) -> str:
     return f"{ahead.jobs or 'no'} job{'s' * (ahead.jobs != 1)} in {ahead.partitions}{seen}{mine}"
 
 
-def _memory_text(memory: tuple[int, int, str] | None) -> str:
+def _format_memory(memory: tuple[int, int, str] | None) -> str:
     if memory is None or not memory[0]:
         return ""
     used, asked, source = memory
-    of = f" of {memory_size(asked)} requested" if asked else ""
-    return f"at most {memory_size(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
+    of = f" of {format_memory(asked)} requested" if asked else ""
+    return f"at most {format_memory(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
 
 
-def _sweep_text(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[FailedAlike]) -> str:
-    rows = {"run": run.id, "status": headline(state), "trials": facts.summary}
+def _format_sweep(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[FailedAlike]) -> str:
+    rows = {"run": run.id, "status": format_headline(state), "trials": facts.summary}
     if waiting:
-        rows |= _waiting_rows(state, waiting)
+        rows |= _build_waiting_rows(state, waiting)
     elif not failed:
         ended = state.message if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else ""
         rows["why"] = ended or "nothing to explain: no trial has failed"
-    rows["do"] = rows.get("do") or advice(run.word, state, facts)
-    return "\n\n".join([in_rows(rows), *(in_rows(_failed_rows(run, one)) for one in failed)])
+    rows["do"] = rows.get("do") or suggest_resume(run.word, state, facts)
+    return "\n\n".join([format_rows(rows), *(format_rows(_build_failed_rows(run, one)) for one in failed)])
 
 
-def _failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
+def _build_failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
     death, numbers = failed.explanation, ", ".join(map(str, failed.trials[:MOST_NAMED]))
     more = f" and {len(failed.trials) - MOST_NAMED} more" if len(failed.trials) > MOST_NAMED else ""
     return {
         "failed": f"trial{'s' * (len(failed.trials) > 1)} {numbers}{more}",
-        "why": _class(death),
-        "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or without_secrets(failed.results[0].error),
+        "why": _format_class(death),
+        "seen": "\n".join(f"{one.log}: {one.text}" for one in death.evidence) or hide_secrets(failed.results[0].error),
         "do": spell(death.remedy, FLAGS) or f"read the log: slurmtf sweep logs {failed.trials[0]} {run.word}",
     }
 
 
-def _waiting_rows(state: RunState, waiting: Waiting) -> dict[str, str]:
-    expected = f"{clock(state.expected_start)}, by Slurm's estimate" if state.expected_start else "Slurm has no estimate"
+def _build_waiting_rows(state: RunState, waiting: Waiting) -> dict[str, str]:
+    expected = f"{format_time(state.expected_start)}, by Slurm's estimate" if state.expected_start else "Slurm has no estimate"
     starts = waiting.wait.value if state.doubt else f"{waiting.wait.value}; {expected}"
     meaning = waiting.meaning if state.reason or not state.doubt else "not known while Slurm does not answer"
     return {"why": meaning, "starts": starts, "do": waiting.hint or "wait"}
 
 
-def _death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]:
+def _build_death_rows(run: Run, state: RunState, death: Explanation) -> dict[str, str]:
     seen = "\n".join(f"{one.log}: {one.text}" for one in death.evidence)
     who = f"{death.task} on {death.host}" if death.host and death.task else death.task or death.host
     logs = f"slurmtf logs{' --role ' + shlex.quote(death.task) if death.task else ''} {run.word}"
     return {
-        "why": state.message + f" [{death.kind.value}]" if death.kind is Kind.CANCELED else _class(death),
-        "when": _when_canceled(state) if death.kind is Kind.CANCELED else "",
+        "why": state.message + f" [{death.kind.value}]" if death.kind is Kind.CANCELED else _format_class(death),
+        "when": _format_cancel_time(state) if death.kind is Kind.CANCELED else "",
         "first": who,
         "seen": seen if seen or death.kind is Kind.CANCELED else state.message,
         "do": spell(death.remedy, FLAGS) or ("" if death.kind is Kind.CANCELED else f"read the log: {logs}"),
     }
 
 
-def _when_canceled(state: RunState) -> str:
+def _format_cancel_time(state: RunState) -> str:
     """Return when the run was canceled, if recorded, else when it ended; and how long after its start."""
     noted = state.outcome.detail.get("time") if state.outcome else None
     asked = noted if isinstance(noted, (int, float)) else None
-    ran = f" after {duration(state.ended - state.started)}" if state.ended and state.started else ""
-    return clock(asked or state.ended) + (ran or " before it had started")
+    ran = f" after {format_duration(state.ended - state.started)}" if state.ended and state.started else ""
+    return format_time(asked or state.ended) + (ran or " before it had started")
 
 
-def _class(death: Explanation) -> str:
+def _format_class(death: Explanation) -> str:
     """Return the class of a death, and its rule if that says more."""
     rule = f" [{death.rule}]" if death.rule not in ("", death.kind.value) else ""
     return f"{death.kind.meaning} [{death.kind.value}]{rule}"

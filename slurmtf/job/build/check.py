@@ -7,7 +7,7 @@ from typing import List
 
 from ..contract.environments import question
 from ..contract.environments.store import StoreLayout
-from .work import BuildError, Spec, environment, say
+from .work import BuildError, Spec, build_environment, say
 
 TIMEOUT_S = 300
 
@@ -18,12 +18,12 @@ def check(layout: StoreLayout, request: Spec) -> None:
     If the interpreter can't be run, nothing fails: the script itself will report what is missing.
     """
     say("looking for what the script imports ...")
-    missing = _missing(layout, request)
+    missing = _find_missing(layout, request)
     if missing:
         raise BuildError("\n".join(request["modules"][module] for module in missing))
 
 
-def _missing(layout: StoreLayout, request: Spec) -> List[str]:
+def _find_missing(layout: StoreLayout, request: Spec) -> List[str]:
     source = (pkgutil.get_data(question.__name__.rpartition(".")[0], "question.py") or b"").decode("utf-8")
     asked = json.dumps({"modules": list(request["modules"]), "folders": []})
     try:
@@ -31,11 +31,11 @@ def _missing(layout: StoreLayout, request: Spec) -> List[str]:
             [*request["words"], "-c", source, asked],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
-            env=environment(layout, request["variables"]),
+            env=build_environment(layout, request["variables"]),
             timeout=TIMEOUT_S,
         ).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.TimeoutExpired) as err:
         say("can't be told: {}".format(err))
         return []
-    facts = question.answer(said)
+    facts = question.parse_answer(said)
     return list(facts["missing"]) if facts else []

@@ -26,7 +26,7 @@ SECRETS = re.compile(r"(?<=://)[^/@]+@|/t/[^/]+(?=/)")
 PIP_LINE = re.compile(r"\s+-\s+[\"']?(-.*?)[\"']?\s*$")
 
 
-def program(wish: str) -> str:
+def find_program(wish: str) -> str:
     """Return the program that builds conda environments. Raises BuildError if there is none."""
     given = [wish] if wish else [os.environ.get(var.MAMBA_EXE, ""), *PROGRAMS, os.environ.get(var.CONDA_EXE, "")]
     found = next((path for path in map(find, filter(None, given)) if path), "")
@@ -38,20 +38,20 @@ def program(wish: str) -> str:
 
 def build(work: Work, spec: Spec) -> Dict[str, object]:
     """Build the environment of a spec, pip packages after conda's, and return its content."""
-    tool = program(spec["conda"]["program"])
+    tool = find_program(spec["conda"]["program"])
     name = os.path.basename(tool)
     installer = Installer(work, spec)
     try:
-        work.run("creating a conda environment ({})".format(name), _command(work, spec, tool))
+        work.run("creating a conda environment ({})".format(name), _build_command(work, spec, tool))
     except StepError as err:
         raise _explain(err)
     if spec["explicit"] and spec["conda"]["file"]:
         _add_pip_section(work, spec, installer)
     found = pip.fill(work, spec, installer)
-    return dict(found, tool=name, lock=[*_explicit(work.folder), *found["lock"]])
+    return dict(found, tool=name, lock=[*_list_packages(work.folder), *found["lock"]])
 
 
-def _command(work: Work, spec: Spec, tool: str) -> List[str]:
+def _build_command(work: Work, spec: Spec, tool: str) -> List[str]:
     """Return the command. ``conda env create`` takes files, ``conda create`` packages; micromamba's ``create`` takes both."""
     conda, create = spec["conda"], [tool, "create", "--yes", "--prefix", work.folder]
     if spec["explicit"]:
@@ -79,7 +79,7 @@ def _add_pip_section(work: Work, spec: Spec, installer: Installer) -> None:
     installer.install("installing what pip had brought", ["--no-deps", "-r", path])
 
 
-def _explicit(prefix: str) -> List[str]:
+def _list_packages(prefix: str) -> List[str]:
     """Return the packages as conda's explicit lists have them; modules, which a Python is needed to link, at the end."""
     records = []
     for path in glob.glob(os.path.join(glob.escape(prefix), "conda-meta", "*.json")):

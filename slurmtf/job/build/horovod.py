@@ -17,11 +17,11 @@ from typing import Any, Dict, List
 
 from ..contract import variables as var
 from ..contract.environments.claim import Claim
-from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, digest
+from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, compute_digest
 from ..contract.system.private import make_private
 from .horovod_source import patch
 from .installer import Installer, find_wheels
-from .work import BuildError, Spec, StepError, Work, build_once, find, wheels_in
+from .work import BuildError, Spec, StepError, Work, build_once, find, list_wheels
 
 NAME = re.compile(r"horovod(\[[\w,-]*\])?", re.IGNORECASE)
 NEEDS = ("cloudpickle", "psutil", "pyyaml", "packaging")
@@ -34,61 +34,63 @@ MPIS = ((r"Open MPI\D*([\d.]+)", "ompi"), (r"MPICH\D*([\d.]+)", "mpich"), (r"HYD
         (r"Intel\(R\) MPI Library\D*([\d.]+)", "impi"))  # fmt: skip
 
 
-def wanted_release(requirement: str) -> str:
+def parse_release(requirement: str) -> str:
     """Return the release in a requirement such as ``horovod[tensorflow]==0.28.1``; the last one if it names none."""
     version = NAME.sub("", requirement.replace(" ", ""), count=1)
     return version[2:] if version.startswith("==") else RELEASE
 
 
-def needs(spec: Spec) -> List[str]:
+def list_requirements(spec: Spec) -> List[str]:
     """Return what else must be installed for Horovod where no installer can look for it."""
     return [*NEEDS] if spec["horovod"] else []
 
 
 def install(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Install Horovod into the environment; the wheel is built if none fits. Returns what it was built for."""
-    found = wheel(work, spec, installer)
+    found = provide_wheel(work, spec, installer)
     title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
     installer.install(title, [found["wheel"]])
     return {"horovod": found}
 
 
-def wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
+def provide_wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
-    there = installer.contents("looking for TensorFlow")
+    there = installer.list_contents("looking for TensorFlow")
     tensorflow = next((there["packages"][name] for name in TENSORFLOWS if name in there["packages"]), "")
     if not tensorflow:
         raise BuildError(
             "Horovod needs TensorFlow in the same environment", "add tensorflow==2.15.1 or the like to the packages"
         )
-    mpi = mpi_version()
+    mpi = find_mpi()
     options = {name: value for name, value in spec["variables"].items() if name.startswith("HOROVOD_")}
     local = "tf{}.{}".format(re.sub(r"[^0-9a-z.]", "", tensorflow.lower()), mpi or "gloo")
-    release = wanted_release(spec["horovod"])
-    folder = os.path.join(work.layout.wheels, wheel_folder_name(release, local, there["python"], options))
+    release = parse_release(spec["horovod"])
+    folder = os.path.join(work.layout.wheels, name_wheel_folder(release, local, there["python"], options))
     claim = Claim(work.layout.claim(os.path.basename(folder)))
 
     def build() -> None:
         with work.hold(claim):
-            _Build(work, spec, installer.python).wheel(release, local, tensorflow, folder, options, bool(mpi))
+            _Build(work, spec, installer.python).build_wheel(release, local, tensorflow, folder, options, bool(mpi))
 
-    build_once(claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_kept(folder)), build, work.beat)
-    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _kept(folder)}
+    build_once(
+        claim, "Horovod {} for TensorFlow {}".format(release, tensorflow), lambda: bool(_find_wheel(folder)), build, work.beat
+    )
+    return {"version": release, "tensorflow": tensorflow, "mpi": mpi, "wheel": _find_wheel(folder)}
 
 
-def wheel_folder_name(release: str, local: str, python: str, options: Dict[str, str]) -> str:
+def name_wheel_folder(release: str, local: str, python: str, options: Dict[str, str]) -> str:
     """Return the name of a wheel's folder: with a hash of all that it goes with, and of what it is built from."""
     machine = [sysconfig.get_platform(), *platform.libc_ver()]
-    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), digest()]
+    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), compute_digest()]
     key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
     return "horovod-{}-{}-{}".format(release, local, key)
 
 
-def _kept(folder: str) -> str:
-    return next(iter(wheels_in(folder)), "")
+def _find_wheel(folder: str) -> str:
+    return next(iter(list_wheels(folder)), "")
 
 
-def mpi_version() -> str:
+def find_mpi() -> str:
     """Return the MPI against which programs are compiled here, as ``ompi4.1.4``; empty if there is none."""
     if not find("mpicxx"):
         return ""
@@ -118,7 +120,7 @@ class _Build:
         self._python = python
         self._scratch = os.path.join(work.layout.built, os.path.basename(work.folder) + ".horovod")
 
-    def wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
+    def build_wheel(self, release: str, local: str, tensorflow: str, folder: str, options: Dict[str, str], mpi: bool) -> None:
         """Build the wheel and keep it. Raises BuildError with the reason in one sentence."""
         if not find("g++") and not find(os.environ.get(var.CXX, "")):
             raise BuildError(
@@ -126,14 +128,14 @@ class _Build:
             )
         make_private(self._scratch)
         try:
-            tools = self._tools()
-            source = self._source(release, tools)
+            tools = self._install_tools()
+            source = self._unpack_source(release, tools)
             patch(source, tensorflow, for_gpus=var.HOROVOD_GPU_OPERATIONS in options)
             self._compile(source, tools, local, folder, options, mpi)
         finally:
             shutil.rmtree(self._scratch, ignore_errors=True)
 
-    def _tools(self) -> str:
+    def _install_tools(self) -> str:
         """Install the build tools into a folder outside of the environment."""
         folder, wheelhouse = os.path.join(self._scratch, "tools"), self._spec["wheelhouse"]
         tools = find_wheels(os.path.join(wheelhouse, FETCHED_TOOLS)) if wheelhouse else TOOLS
@@ -142,7 +144,7 @@ class _Build:
         )
         return folder
 
-    def _source(self, release: str, tools: str) -> str:
+    def _unpack_source(self, release: str, tools: str) -> str:
         given = glob.glob(os.path.join(glob.escape(self._spec["wheelhouse"] or os.devnull), "horovod-*.tar.gz"))
         if not given:
             _fetch_source(self._work, self._python, release, self._scratch, PYTHONPATH=tools)
@@ -167,8 +169,8 @@ class _Build:
             self._work.run("compiling Horovod, 2 to 10 minutes", command, **dict(variables, **options))
         except StepError as err:
             remedy = "the log has the compiler's own lines; TensorFlow 2.15 to 2.18 and 2.21 are known to work"
-            raise BuildError("Horovod can't be compiled for this TensorFlow: {}".format(reason(err.output)), remedy)
-        built = _kept(wheels)
+            raise BuildError("Horovod can't be compiled for this TensorFlow: {}".format(find_complaint(err.output)), remedy)
+        built = _find_wheel(wheels)
         make_private(folder)
         os.replace(built, os.path.join(folder, os.path.basename(built)))
 
@@ -177,8 +179,8 @@ def fetch(work: Work, python: str, requirement: str, folder: str) -> None:
     """Bring the sources into a folder, and what builds them. ``python`` is given that, too: pip needs it to fetch sources."""
     tools, pip = os.path.join(folder, FETCHED_TOOLS), [python, "-m", "pip"]
     work.run("fetching Horovod's build tools", [*pip, "wheel", "--no-deps", "-w", tools, *TOOLS])
-    work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *wheels_in(tools)])
-    _fetch_source(work, python, wanted_release(requirement), folder)
+    work.run("installing Horovod's build tools", [*pip, "install", "--no-index", "--no-deps", *list_wheels(tools)])
+    _fetch_source(work, python, parse_release(requirement), folder)
 
 
 def _fetch_source(work: Work, python: str, release: str, folder: str, **variables: str) -> None:
@@ -187,7 +189,7 @@ def _fetch_source(work: Work, python: str, release: str, folder: str, **variable
     work.run("fetching Horovod's sources", [python, "-m", "pip", "download", *sources], **variables)
 
 
-def reason(output: str) -> str:
+def find_complaint(output: str) -> str:
     """Return the compiler's first complaint, with its place if it has one; else what cmake or the linker says."""
     for pattern in COMPLAINTS:
         found = re.search(pattern, output, re.MULTILINE)

@@ -32,11 +32,11 @@ def build(work: Work, spec: Spec) -> Dict[str, object]:
         work.run("fetching {}".format(spec["image"]), [runtime, "pull", os.path.join(work.folder, IMAGE), spec["image"]])
     except StepError as err:
         raise explain_failure(err, MEANINGS)
-    lock = ["{} sha256:{}".format(IMAGE, _digest(os.path.join(work.folder, IMAGE)))]
+    lock = ["{} sha256:{}".format(IMAGE, _compute_digest(os.path.join(work.folder, IMAGE)))]
     return {"packages": {}, "lock": lock, "tool": os.path.basename(runtime)}
 
 
-def _digest(path: str) -> str:
+def _compute_digest(path: str) -> str:
     """Return a hash that distinguishes this image from what a registry has under the same tag at another time."""
     digest = hashlib.sha256()
     with open(path, "rb") as file:

@@ -6,7 +6,7 @@ import pkgutil
 import re
 from typing import Any, Dict, List, Sequence, Tuple
 
-from .work import BuildError, Spec, StepError, Work, find, wheels_in
+from .work import BuildError, Spec, StepError, Work, find, list_wheels
 
 MEANINGS = (
     (r"Temporary failure in name resolution|Name or service not known|Connection refused|Network is unreachable|dns error|"
@@ -47,7 +47,7 @@ class Installer:
             command = [self._uv, "venv", "--no-project", "--no-config", "--python", base, self._work.folder]
         else:
             command = [base, "-m", "venv", self._work.folder]
-        self._told("creating a virtual environment with {}".format(base), command)
+        self._run("creating a virtual environment with {}".format(base), command)
 
     def install(self, title: str, arguments: Sequence[str]) -> None:
         """Install what ``arguments`` of ``pip install`` name: files, all that is needed, when packages have been fetched."""
@@ -56,16 +56,16 @@ class Installer:
             command = [self._uv, "pip", "install", "--no-config", "--compile-bytecode", "--python", self.python]
         else:
             command = [self.python, "-m", "pip", "install", "--no-warn-script-location"]
-        self._told("{} ({})".format(title, self.tool), [*command, *offline, *arguments])
+        self._run("{} ({})".format(title, self.tool), [*command, *offline, *arguments])
 
-    def contents(self, title: str) -> Dict[str, Any]:
+    def list_contents(self, title: str) -> Dict[str, Any]:
         """Return what the environment holds: see :mod:`inventory`."""
         program = (pkgutil.get_data(str(__package__), "inventory.py") or b"").decode("utf-8")
         text = self._work.run(title, [self.python, "-c", program])
         found: Dict[str, object] = json.loads(text.strip().splitlines()[-1])
         return found
 
-    def _told(self, title: str, command: List[str]) -> None:
+    def _run(self, title: str, command: List[str]) -> None:
         try:
             self._work.run(title, command)
         except StepError as err:
@@ -74,7 +74,7 @@ class Installer:
 
 def find_wheels(folder: str) -> List[str]:
     """Return the wheels that were fetched into a folder. Raises BuildError if they have been removed."""
-    found = wheels_in(folder)
+    found = list_wheels(folder)
     if not found:
         raise BuildError("the packages that were fetched for it are gone from {}".format(folder), "submit the run again")
     return found

@@ -85,7 +85,7 @@ def build(layout: StoreLayout, spec: Spec) -> None:
 
 def _build(layout: StoreLayout, spec: Spec, claim: Claim) -> None:
     """Build it in a folder of its own; the link that publishes it comes last, and at once."""
-    _sweep(layout, spec["name"])
+    _remove_leftovers(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
     work.clear_log()
     began = time.monotonic()
@@ -115,7 +115,7 @@ def _publish(layout: StoreLayout, name: str, folder: str) -> None:
     os.replace(link, layout.folder(name))
 
 
-def _sweep(layout: StoreLayout, name: str) -> None:
+def _remove_leftovers(layout: StoreLayout, name: str) -> None:
     """Remove what killed builds left behind: we hold the claim, so no build is running."""
     for left in os.listdir(layout.built):
         if left.startswith(name + "-"):
@@ -136,7 +136,7 @@ def fetch(layout: StoreLayout, spec: Spec) -> None:
 
 
 def _fetch(layout: StoreLayout, spec: Spec, folder: str, claim: Claim) -> None:
-    _sweep(layout, spec["name"])
+    _remove_leftovers(layout, spec["name"])
     work = Work(layout, spec["name"], claim)
     work.clear_log()
     partial = work.folder + ".wheels"
@@ -157,7 +157,9 @@ def compile_horovod(layout: StoreLayout, spec: Spec) -> None:
 
 def _compile_horovod(work: Work, spec: Spec) -> None:
     installer = Installer(work, spec, spec["python"])
-    found = horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.wheel(work, spec, installer)
+    found = (
+        horovod.install(work, spec, installer)["horovod"] if spec["install"] else horovod.provide_wheel(work, spec, installer)
+    )
     say(found["wheel"])
 
 

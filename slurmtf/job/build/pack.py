@@ -17,7 +17,7 @@ from typing import IO, Iterator, Set, cast
 from ..contract.environments import packs
 from ..contract.environments.claim import Claim
 from ..contract.environments.store import StoreLayout
-from .prefixes import mentions
+from .prefixes import find_mentions
 from .work import BuildError, Spec, build_once, find, say
 
 BUFFER = 1 << 20
@@ -39,7 +39,7 @@ def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
     partial = path + packs.PARTIAL + os.urandom(4).hex()
     try:
         os.close(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
-        with _squashing(partial) if packs.is_mounted(path) else open(partial, "wb") as file:
+        with _open_squashfs(partial) if packs.is_mounted(path) else open(partial, "wb") as file:
             with tarfile.open(fileobj=file, mode="w|", format=tarfile.GNU_FORMAT, bufsize=BUFFER) as archive:
                 _fill(archive, prefix, claim)
         os.rename(partial, path)
@@ -51,7 +51,7 @@ def _write(layout: StoreLayout, prefix: str, path: str, claim: Claim) -> None:
 
 
 @contextlib.contextmanager
-def _squashing(path: str) -> "Iterator[IO[bytes]]":
+def _open_squashfs(path: str) -> "Iterator[IO[bytes]]":
     """Yield what an archive is written into to become a file system. Raises BuildError if it does not."""
     if not find("mksquashfs"):
         raise BuildError("there is no mksquashfs in PATH", "install squashfs-tools, or set storage.pack to tar in the profile")
@@ -68,16 +68,16 @@ def _squashing(path: str) -> "Iterator[IO[bytes]]":
 
 def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
     root = os.path.realpath(prefix)
-    _add_bytes(archive, packs.NOTE, json.dumps(mentions(prefix)).encode("ascii"))
+    _add_bytes(archive, packs.NOTE, json.dumps(find_mentions(prefix)).encode("ascii"))
     compiled: Set[str] = set()
-    for path in _paths(root):
+    for path in _walk_paths(root):
         claim.beat()
         member = archive.gettarinfo(path, os.path.relpath(path, root))
         if member is None or path in compiled:  # a socket
             continue
         member.mtime = int(member.mtime)  # as bytecode has it
         if member.issym():
-            member.linkname = _inside(member.linkname, path, root, prefix)
+            member.linkname = _relocate_link(member.linkname, path, root, prefix)
         member.mode |= 0o700 if member.isdir() else 0o600  # a node must be able to change it, and to remove it
         if not member.isreg():
             archive.addfile(member)
@@ -88,17 +88,17 @@ def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:
             compiled.add(_add_bytecode(archive, path, root))
 
 
-def _paths(root: str) -> Iterator[str]:
+def _walk_paths(root: str) -> Iterator[str]:
     """Yield every path of a tree, each module before its bytecode."""
     for folder, folders, files in os.walk(root):
-        folders[:] = sorted(packs.own_folders(root, folder, folders))
+        folders[:] = sorted(packs.select_own_folders(root, folder, folders))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         yield folder
         for name in sorted(linked + files):
             yield os.path.join(folder, name)
 
 
-def _inside(link: str, path: str, root: str, prefix: str) -> str:
+def _relocate_link(link: str, path: str, root: str, prefix: str) -> str:
     """Return where a link points; one to a place in the environment by its whole path shall lead there in its copy too."""
     for old in (root, prefix):
         if (link + os.sep).startswith(old + os.sep):

@@ -11,11 +11,11 @@ from .work import BuildError, Spec, StepError, Work, find
 def build(work: Work, spec: Spec) -> Dict[str, object]:
     """Build the environment of a spec, and return what is in it."""
     installer = Installer(work, spec)
-    installer.create(_base(spec))
+    installer.create(_find_python(spec))
     return fill(work, spec, installer)
 
 
-def _base(spec: Spec) -> str:
+def _find_python(spec: Spec) -> str:
     base = find(spec["python"])
     if not base:
         raise BuildError(
@@ -34,7 +34,7 @@ def fill(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     built = {}
     if spec["horovod"]:
         built = horovod.install(work, spec, installer)
-    return dict(installer.contents("listing what is installed"), tool=installer.tool, **built)
+    return dict(installer.list_contents("listing what is installed"), tool=installer.tool, **built)
 
 
 def _install(work: Work, spec: Spec, installer: Installer) -> None:
@@ -66,9 +66,9 @@ def download(work: Work, spec: Spec, folder: str) -> None:
     """
     python = os.path.join(work.folder, "bin", "python")
     wheel = [python, "-m", "pip", "wheel", "-w", folder]
-    wanted = dict(spec, requirements=[*spec["requirements"], *horovod.needs(spec)])
+    wanted = dict(spec, requirements=[*spec["requirements"], *horovod.list_requirements(spec)])
     try:
-        work.run("preparing to fetch", [_base(spec), "-m", "venv", work.folder])
+        work.run("preparing to fetch", [_find_python(spec), "-m", "venv", work.folder])
         work.run("fetching the packages", [*wheel, *_write_lists(work.folder, wanted)])
         if spec["bare"]:
             work.run("fetching {}".format(", ".join(spec["bare"])), [*wheel, "--no-deps", *spec["bare"]])

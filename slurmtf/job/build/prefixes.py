@@ -16,17 +16,17 @@ INTERPRETER = re.compile(rb"""^(?:#!|'''exec' "?) *(/[^"\n]*)/bin/python""", re.
 """Of the first line, or of the second, where the kernel would find the first too long (pip's and conda's scripts)."""
 
 
-def mentions(prefix: str) -> Dict[str, Any]:
+def find_mentions(prefix: str) -> Dict[str, Any]:
     """Return the names that an environment goes by, its texts in which one of them stands, and its programs with their room."""
     root = os.path.realpath(prefix)
-    noted = dict(_of_conda(root))
-    scripts = dict(_scripts(root))
+    noted = dict(_iterate_conda_files(root))
+    scripts = dict(_iterate_scripts(root))
     names = {prefix, root, *_find_names(root, scripts.values())}
-    texts = [path for path, data in scripts.items() if path not in noted and _has(data, names)]
+    texts = [path for path, data in scripts.items() if path not in noted and _has_name(data, names)]
     programs = {}
     for path, (mode, room) in noted.items():
         place = os.path.join(root, path)
-        if os.path.realpath(place) == place and _has(_read(place), names):  # else it would be changed outside of the copy
+        if os.path.realpath(place) == place and _has_name(_read(place), names):  # else it would be changed outside of the copy
             if mode == "binary":
                 programs[path] = room
             else:
@@ -34,7 +34,7 @@ def mentions(prefix: str) -> Dict[str, Any]:
     return {"prefixes": sorted(names), "texts": sorted(texts), "programs": programs}
 
 
-def _of_conda(root: str) -> Iterator[Tuple[str, Tuple[str, int]]]:
+def _iterate_conda_files(root: str) -> Iterator[Tuple[str, Tuple[str, int]]]:
     """Yield the files of conda packages that hold their folder: the mode, and how long a folder's name may be there."""
     for path in sorted(glob.glob(os.path.join(glob.escape(root), "conda-meta", "*.json"))):
         for entry in json.loads(_read(path).decode("utf-8")).get("paths_data", {}).get("paths", []):
@@ -42,7 +42,7 @@ def _of_conda(root: str) -> Iterator[Tuple[str, Tuple[str, int]]]:
                 yield entry["_path"], (entry.get("file_mode", "text"), len(entry["prefix_placeholder"].encode("utf-8")))
 
 
-def _scripts(root: str) -> Iterator[Tuple[str, bytes]]:
+def _iterate_scripts(root: str) -> Iterator[Tuple[str, bytes]]:
     for entry in os.scandir(os.path.join(root, "bin")):
         if entry.is_file(follow_symlinks=False) and entry.stat().st_size <= SCRIPT_BYTES:
             data = _read(entry.path)
@@ -56,7 +56,7 @@ def _find_names(root: str, scripts: Iterable[bytes]) -> Set[str]:
     return {name for name in map(os.fsdecode, set(found)) if os.path.realpath(name) == root}
 
 
-def _has(data: bytes, names: Set[str]) -> bool:
+def _has_name(data: bytes, names: Set[str]) -> bool:
     return any(os.fsencode(name) in data for name in names)
 
 

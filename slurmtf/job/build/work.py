@@ -84,7 +84,7 @@ class Work:
             log.write("$ {}\n".format(_format_command(command)).encode("utf-8", "surrogateescape"))
             log.flush()
             start = log.tell()
-            status = self._status(command, folder or self.layout.root, environment(self.layout, variables), log)
+            status = self._execute(command, folder or self.layout.root, build_environment(self.layout, variables), log)
             log.seek(start)
             output = log.read().decode("utf-8", "replace")
         if status:
@@ -94,7 +94,7 @@ class Work:
         say("{}: {:.1f} s".format(title, seconds))
         return output
 
-    def _status(self, command: Sequence[str], folder: str, variables: Dict[str, str], log: IO[bytes]) -> int:
+    def _execute(self, command: Sequence[str], folder: str, variables: Dict[str, str], log: IO[bytes]) -> int:
         """Run a command to its end. It dies with us, however we die: nobody goes on writing into a folder that is given up."""
         parent = os.getpid()
         try:
@@ -106,7 +106,7 @@ class Work:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=lambda: _die_with(parent),  # noqa: PLW1509 - no threads here
+                preexec_fn=lambda: _prepare_child(parent),  # noqa: PLW1509 - no threads here
             )
         except OSError as err:
             raise BuildError("{}: {}".format(command[0], err.strerror), "is it in PATH?")
@@ -155,7 +155,7 @@ def build_once(
             finally:
                 claim.release()
             return
-        holder = claim.holder()
+        holder = claim.read_holder()
         if holder and not told:
             say("waiting: process {pid} on {host} is already building {what}".format(what=what, **holder))
             told = True
@@ -167,13 +167,13 @@ def _format_command(command: Sequence[str]) -> str:
     return " ".join("..." if "\n" in word else word for word in command)
 
 
-def _die_with(parent: int) -> None:
+def _prepare_child(parent: int) -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     end_with_parent(parent)
 
 
-def environment(layout: StoreLayout, variables: Dict[str, str]) -> Dict[str, str]:
+def build_environment(layout: StoreLayout, variables: Dict[str, str]) -> Dict[str, str]:
     """Return the environment of a step: ours, without what would steer it elsewhere; caches lie in the store."""
     kept = {name: value for name, value in os.environ.items() if not STEERING.match(name)}
     caches = {"PIP_CACHE_DIR": "pip", "UV_CACHE_DIR": "uv", var.CONDA_PKGS_DIRS: "conda", "APPTAINER_CACHEDIR": "apptainer",
@@ -188,7 +188,7 @@ def find(program: str) -> str:
     return shutil.which(program) or ""
 
 
-def wheels_in(folder: str) -> List[str]:
+def list_wheels(folder: str) -> List[str]:
     """Return the wheels that lie in a folder."""
     return sorted(glob.glob(os.path.join(glob.escape(folder), "*.whl")))
 

@@ -22,26 +22,26 @@ EXEMPT = {var.no_proxy: (var.no_proxy, var.NO_PROXY), var.NO_PROXY: (var.NO_PROX
 first (grpc, doc/environment_variables.md)."""
 
 
-def name_of(host: str, plan: JobPlan) -> str:
+def qualify_host(host: str, plan: JobPlan) -> str:
     """Return the name by which the job's other nodes reach a node; nothing else applies ``network.host_suffix``."""
     return "localhost" if plan.can.one_machine else host + plan.host_suffix
 
 
-def own_addresses() -> List[str]:
+def list_addresses() -> List[str]:
     """Return all IPv4 addresses of this node; empty if the kernel does not list them."""
-    return sorted(set(_interfaces().values()))
+    return sorted(set(_read_interfaces().values()))
 
 
-def interface_of(name: str) -> str:
+def find_interface(name: str) -> str:
     """Return the interface of this node that has a name's address; empty if none has, or the name is unknown."""
     try:
         wanted = {str(found[4][0]) for found in socket.getaddrinfo(name, None, socket.AF_INET)}
     except (OSError, UnicodeError):
         return ""
-    return next((interface for interface, address in _interfaces().items() if address in wanted), "")
+    return next((interface for interface, address in _read_interfaces().items() if address in wanted), "")
 
 
-def _interfaces() -> Dict[str, str]:
+def _read_interfaces() -> Dict[str, str]:
     room = array.array("B", bytes(ENTRY * MOST_ENTRIES))
     place, length = room.buffer_info()
     try:
@@ -64,14 +64,14 @@ def bypass_proxies(environ: Mapping[str, str], names: Sequence[str], addresses: 
     for variable, sources in EXEMPT.items():
         there = next((environ[name] for name in sources if environ.get(name)), "")
         for nodes in ([*THIS_NODE, *names, *addresses], [*THIS_NODE, *names], [*THIS_NODE]):
-            value = _with(there, nodes, variable)
-            if var.fits(variable, value):
+            value = _add_nodes(there, nodes, variable)
+            if var.does_fit(variable, value):
                 found[variable] = value
                 break
     return found
 
 
-def _with(there: str, nodes: Sequence[str], variable: str) -> str:
+def _add_nodes(there: str, nodes: Sequence[str], variable: str) -> str:
     """Return the list with the nodes added; '*' means all hosts, but only on its own, and not to gRPC."""
     listed = [item.strip() for item in there.split(",") if item.strip()]
     if listed == ["*"] and variable != "no_grpc_proxy":

@@ -6,7 +6,7 @@ from typing import List
 TAIL_BYTES = 1 << 16
 
 
-def last_lines(path: str, begin: int = 0) -> List[str]:
+def read_last_lines(path: str, begin: int = 0) -> List[str]:
     """Return the last lines of a file, of what stands from ``begin`` on; none where it can't be read."""
     try:
         with open(path, "rb") as file:

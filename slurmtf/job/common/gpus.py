@@ -31,25 +31,25 @@ class Sight(NamedTuple):
 
 
 def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
-    """Return what a task with this environment sees, if it can open ``openable`` of the node's GPUs (:func:`can_open`).
+    """Return what a task with this environment sees, if it can open ``openable`` of the node's GPUs (:func:`count_openable`).
 
     srun binds GPUs on request (``gpus_bound``), or because of an administrator's settings, in which case a task sees fewer GPUs
     than SLURM_GPUS_ON_NODE, which counts those of the step. Ranks of other launchers see what the daemon that started them saw.
-    If Slurm 22.05 names no GPU (see :func:`for_srun`), and a task can open as many as its job has on the node, they are
+    If Slurm 22.05 names no GPU (see :func:`adapt_for_srun`), and a task can open as many as its job has on the node, they are
     numbered from 0.
     """
     vendor, size = plan.gpu_vendor, plan.size
-    names, asked = _names(environ, var.GPUS[vendor]), size.gpus_per_node
+    names, asked = _parse_names(environ, var.GPUS[vendor]), size.gpus_per_node
     if plan.can.one_machine:
-        return Sight((names or _indices(asked))[:asked], False)
+        return Sight((names or _list_indices(asked))[:asked], False)
     told = environ.get(var.SLURM_GPUS_ON_NODE, "")
     on_node = int(told) if told.isdigit() else asked
     if names is None:
-        return Sight(_indices(on_node) if on_node and on_node == openable else None, False)
+        return Sight(_list_indices(on_node) if on_node and on_node == openable else None, False)
     return Sight(names, plan.is_step and (size.gpus_bound or len(names) < on_node))
 
 
-def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
+def adapt_for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
     """Return variables of a batch script as srun must get them, because it would read its GPU flags from them (srun(1)).
 
     Slurm 22.05 names no GPU to the tasks of a step with a type in --gpus-per-task, or with --gpu-bind=none: the type is removed
@@ -64,17 +64,17 @@ def for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
     return found
 
 
-def _indices(count: int) -> Names:
+def _list_indices(count: int) -> Names:
     return tuple(map(str, range(count)))
 
 
-def can_open(vendor: str) -> int:
+def count_openable(vendor: str) -> int:
     """Return how many of a node's GPUs this process may open: access(2) checks the cgroup's device rules without opening
     anything."""
     return sum(os.access(path, os.R_OK | os.W_OK) for path in glob.glob(DEVICES[vendor]))
 
 
-def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Dict[str, str]:
+def build_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables with which a task sees these GPUs and no other.
 
     HIP applies CUDA_VISIBLE_DEVICES to the GPUs that ROCR_VISIBLE_DEVICES has left (ROCm, "GPU isolation techniques"), and
@@ -84,17 +84,17 @@ def own_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> Di
         return dict.fromkeys(var.GPUS.values(), "")
     found = {var.GPUS[vendor]: ",".join(names)}
     if vendor == "amd" and var.CUDA_VISIBLE_DEVICES in inherited:
-        found[var.CUDA_VISIBLE_DEVICES] = ",".join(_indices(len(names)))
+        found[var.CUDA_VISIBLE_DEVICES] = ",".join(_list_indices(len(names)))
     return found
 
 
-def sight_of(told: Any) -> Sight:
+def parse_sight(told: Any) -> Sight:
     """Return what another process found by :func:`find_visible`, from its JSON; None if it sent none."""
     names, bound = told or (None, False)
     return Sight(None if names is None else tuple(map(str, names)), bool(bound))
 
 
-def _names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
+def _parse_names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
     told = environ.get(variable) or environ.get(var.CUDA_VISIBLE_DEVICES, environ.get(variable))
     if told is None:
         return None
@@ -109,9 +109,9 @@ def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collect
     """
     found = {rank: seen.names for rank, seen in sights.items()}
     dealt: Dict[Tuple[str, Names], Set[str]] = {}
-    for (host, names), ranks in _sharers(sights, hosts, users).items():
+    for (host, names), ranks in _group_sharers(sights, hosts, users).items():
         for turn, rank in enumerate(ranks):
-            found[rank] = share_of(names, turn, len(ranks))
+            found[rank] = compute_share(names, turn, len(ranks))
             dealt.setdefault((host, names), set()).update(found[rank] or ())
     for rank, (seen, bound) in sights.items():
         if seen and not bound and rank not in users:
@@ -120,7 +120,7 @@ def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collect
     return found
 
 
-def _sharers(
+def _group_sharers(
     sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]
 ) -> Dict[Tuple[str, Names], List[int]]:
     """Return the ranks that must divide the same GPUs of the same node."""
@@ -132,7 +132,7 @@ def _sharers(
     return found
 
 
-def share_of(names: Names, turn: int, sharers: int) -> Names:
+def compute_share(names: Names, turn: int, sharers: int) -> Names:
     """Return one of several equal parts: a strategy of several workers needs the same number of GPUs in each. Too few GPUs are
     shared in turn."""
     each = len(names) // sharers

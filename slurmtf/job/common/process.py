@@ -60,7 +60,7 @@ class Child:
     ) -> None:
         """Start the command. Raises OSError if that is not possible. Without ``logs`` it writes where we write. ``ignored``:
         a signal that does nothing to it until it says what it shall do."""
-        _prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and abandons becomes our child: see _end_orphans
+        _call_prctl(PR_SET_CHILD_SUBREAPER, 1)  # what it starts and abandons becomes our child: see _end_orphans
         parent = os.getpid()
         files = [os.open(log, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600) for log in logs or ()]
         try:
@@ -72,7 +72,7 @@ class Child:
                 stdout=files[0] if files else None,
                 stderr=files[1] if files else None,
                 start_new_session=True,
-                preexec_fn=lambda: _prepare(parent, ignored),  # noqa: PLW1509 - the agent has no threads
+                preexec_fn=lambda: _prepare_child(parent, ignored),  # noqa: PLW1509 - the agent has no threads
             )
         finally:
             for file in files:
@@ -117,7 +117,7 @@ class Child:
         kill_at = time.monotonic() + grace_s
         self._kill_at = kill_at if self._kill_at is None else min(kill_at, self._kill_at)
 
-    def spare(self, seconds: float) -> None:
+    def postpone_kill(self, seconds: float) -> None:
         """Postpone a kill that is due earlier: what it would end is still at work."""
         if self._kill_at is not None:
             self._kill_at = max(self._kill_at, time.monotonic() + seconds)
@@ -126,10 +126,10 @@ class Child:
 def outlive_parent() -> None:
     """Undo what :class:`Child` arranged for us: a task learns of its supervisor's end from its connection, and ends
     properly."""
-    _prctl(PR_SET_PDEATHSIG, 0)
+    _call_prctl(PR_SET_PDEATHSIG, 0)
 
 
-def _prepare(parent: int, ignored: int) -> None:
+def _prepare_child(parent: int, ignored: int) -> None:
     """Restore the default signals for the child, and have the kernel kill it when we are killed."""
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGPIPE):
         signal.signal(number, signal.SIG_DFL)
@@ -140,12 +140,12 @@ def _prepare(parent: int, ignored: int) -> None:
 
 def end_with_parent(parent: int) -> None:
     """Have the kernel kill this process, a newly forked child, when its parent is killed."""
-    _prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    _call_prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent:  # killed meanwhile
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _prctl(option: int, value: int) -> None:
+def _call_prctl(option: int, value: int) -> None:
     """Call prctl(2), if this Python can."""
     with contextlib.suppress(ImportError, OSError, AttributeError):
         import ctypes
@@ -156,21 +156,21 @@ def _prctl(option: int, value: int) -> None:
 def _end_orphans() -> None:
     """Kill what the command started in sessions of their own, as Slurm does at the end of a step."""
     deadline = time.monotonic() + ORPHANS_S
-    orphans = _children()
+    orphans = _list_children()
     while orphans and time.monotonic() < deadline:
         for pid in orphans:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         _reap_orphans(None)
         time.sleep(0.01)
-        orphans = _children()
+        orphans = _list_children()
 
 
-def _children() -> List[int]:
+def _list_children() -> List[int]:
     """Return our children, except those that we keep and those that also serve the environment to other tasks."""
     try:
         with open("/proc/self/task/{}/children".format(os.getpid()), encoding="ascii") as file:
-            return [pid for pid in map(int, file.read().split()) if pid not in KEPT and not mounts.serves(pid)]
+            return [pid for pid in map(int, file.read().split()) if pid not in KEPT and not mounts.is_mount_server(pid)]
     except OSError:
         return []
 

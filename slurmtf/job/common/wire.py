@@ -21,17 +21,17 @@ LONGEST_HELLO = 1 << 14
 Message = Dict[str, Any]
 
 
-def new_key() -> str:
+def generate_key() -> str:
     return os.urandom(32).hex()
 
 
-def proof(key: str, challenge: str) -> str:
+def compute_proof(key: str, challenge: str) -> str:
     """Return the response to a challenge, which only a holder of the key can compute."""
     return hmac.new(key.encode(), challenge.encode(), hashlib.sha256).hexdigest()
 
 
-def proves(key: str, challenge: str, answer: object) -> bool:
-    return hmac.compare_digest(proof(key, challenge).encode(), str(answer).encode("utf-8", "replace"))
+def is_valid_proof(key: str, challenge: str, answer: object) -> bool:
+    return hmac.compare_digest(compute_proof(key, challenge).encode(), str(answer).encode("utf-8", "replace"))
 
 
 def encode(message: Message) -> bytes:
@@ -88,19 +88,19 @@ def parse_address(text: str) -> List[Tuple[str, int]]:
     return [(item.split()[0], int(item.split()[1])) for item in text.split(",")]
 
 
-def connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[socket.socket]:
+def open_connections(text: str, timeout_s: float, troubles: List[str]) -> Iterator[socket.socket]:
     """Yield a connection to each of the supervisor's addresses that answers; add to ``troubles`` why the others do not."""
     for address in parse_address(text):
         try:
             connection = socket.create_connection(address, timeout=timeout_s)
         except (OSError, UnicodeError) as err:  # the second: a name that can be none (encodings.idna)
-            troubles.append(_explain(address, err, timeout_s))
+            troubles.append(_describe_error(address, err, timeout_s))
             continue
         keep_alive(connection)
         yield connection
 
 
-def _explain(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
+def _describe_error(address: Tuple[str, int], err: Exception, timeout_s: float) -> str:
     """Return why an address does not answer: its name is unknown, nothing listens there, or nothing comes back."""
     host, port = address
     if isinstance(err, (socket.gaierror, UnicodeError)):

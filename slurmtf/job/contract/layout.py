@@ -17,32 +17,32 @@ class RunLayout:
 
     def __init__(self, folder: str) -> None:
         self.folder = os.path.abspath(folder)
-        self.plan = self._of(PLAN)
-        self.script = self._of(SCRIPT)
-        self.agent = self._of("agent.pyz")
-        self.source = self._of("source.tar")
-        self.work = self._of("work")
-        self.logs = self._of(LOGS)
-        self.outputs = self._of("outputs")
-        self.metrics = self._of("metrics")
-        self.images = self._of(IMAGES)
-        self.tags = self._of(TAGS)
-        self.children = self._of("children")
-        self.hook = self._of("hook")
-        self.journals = self._of(JOURNALS)
-        self.receipt = self._of("receipt.json")
-        self.software = self._of("software.json")
-        self.samples = self._of("samples")
-        self.jobs = self._of(JOBS)
-        self.submitit = self._of(SUBMITIT)
-        self.ended = self._of("ended.json")
-        self.follows = self._of("follows.json")
-        self.submitting = self._of("submitting.json")
-        self.cancel_mark = self._of("cancel-requested")
-        self.trace = self._of(".line")
+        self.plan = self._path(PLAN)
+        self.script = self._path(SCRIPT)
+        self.agent = self._path("agent.pyz")
+        self.source = self._path("source.tar")
+        self.work = self._path("work")
+        self.logs = self._path(LOGS)
+        self.outputs = self._path("outputs")
+        self.metrics = self._path("metrics")
+        self.images = self._path(IMAGES)
+        self.tags = self._path(TAGS)
+        self.children = self._path("children")
+        self.hook = self._path("hook")
+        self.journals = self._path(JOURNALS)
+        self.receipt = self._path("receipt.json")
+        self.software = self._path("software.json")
+        self.samples = self._path("samples")
+        self.jobs = self._path(JOBS)
+        self.submitit = self._path(SUBMITIT)
+        self.ended = self._path("ended.json")
+        self.follows = self._path("follows.json")
+        self.submitting = self._path("submitting.json")
+        self.cancel_mark = self._path("cancel-requested")
+        self.trace = self._path(".line")
         self.job_log = os.path.join(self.logs, JOB_LOG)
 
-    def _of(self, name: str) -> str:
+    def _path(self, name: str) -> str:
         return os.path.join(self.folder, name)
 
     def journal(self, job: str, number: int) -> str:
@@ -51,7 +51,7 @@ class RunLayout:
 
     def launch(self, folder: str) -> "RunLayout":
         """The layout of a launch's own folder in the run folder, which has the same names; empty: the run folder itself."""
-        return RunLayout(self._of(folder)) if folder else self
+        return RunLayout(self._path(folder)) if folder else self
 
     def task_log(self, label: str, stream: str) -> str:
         """The log of one task: ``label`` is its role and index ('worker-0'), ``stream`` is 'out' or 'err'."""
@@ -98,6 +98,6 @@ class RunLayout:
         return os.path.join(self.submitit, job_id + "_0_" + kind)
 
 
-def native(text: str) -> str:
+def to_native(text: str) -> str:
     """Return text from the plan as this Python must represent it for the system to get UTF-8 in any locale."""
     return os.fsdecode(text.encode("utf-8", "surrogateescape"))

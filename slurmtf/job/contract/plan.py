@@ -69,7 +69,7 @@ class Distribution(NamedTuple):
         """How many processes there are."""
         return sum(count for _, count in self.roles)
 
-    def gpu_users_per_node(self, nodes: int) -> int:
+    def count_gpu_users_per_node(self, nodes: int) -> int:
         """Return the highest number of processes on a node that share its GPUs; 0 if each sees all of them."""
         return sum(-(-count // nodes) for role, count in self.roles if role in self.gpu_roles)
 
@@ -163,8 +163,8 @@ class LaunchOrder(NamedTuple):
     @classmethod
     def from_dict(cls, facts: Any) -> "LaunchOrder":
         """Return what :meth:`to_dict` wrote. Raises TypeError if the facts are not an order."""
-        order: LaunchOrder = _part(cls, facts)
-        nested = {name: _part(kind, facts[name]) for name, kind in _OF_ORDER.items() if facts.get(name) is not None}
+        order: LaunchOrder = _build_part(cls, facts)
+        nested = {name: _build_part(kind, facts[name]) for name, kind in _OF_ORDER.items() if facts.get(name) is not None}
         return order._replace(**nested)
 
 
@@ -219,7 +219,7 @@ class JobPlan(NamedTuple):
         """Whether results must be copied back after the tasks."""
         return any(item.mode == "upload" for item in self.inputs)
 
-    def of_launch(self, order: LaunchOrder) -> "JobPlan":
+    def with_launch(self, order: LaunchOrder) -> "JobPlan":
         """Return the plan with the tasks of a launch."""
         if order.distribution is None:
             return self._replace(size=order.size or self.size)
@@ -247,13 +247,13 @@ class JobPlan(NamedTuple):
             found = {name: facts[name] for name in cls._fields if name in facts}
             for name, kind in _PARTS.items():
                 if name in found:
-                    found[name] = _part(kind, found[name])
+                    found[name] = _build_part(kind, found[name])
             for name, read_one in _LISTS.items():
                 if name in found:
                     found[name] = tuple(map(read_one, found[name]))
             if found["scheduler"] not in CAPABILITIES:
                 raise ValueError("there is no scheduler {!r}".format(found["scheduler"]))
-            return cls(**dict(found, launcher_words=_hashable(found.get("launcher_words", ()))))
+            return cls(**dict(found, launcher_words=_to_hashable(found.get("launcher_words", ()))))
         except (TypeError, AttributeError, ValueError, KeyError) as err:
             raise PlanError("its part for the job is damaged: {}".format(err)) from None
 
@@ -268,9 +268,9 @@ _PARTS: Dict[str, type] = {
     "stall": Stall,
 }
 _LISTS: Dict[str, Callable[[object], object]] = {
-    "inputs": lambda facts: _part(DataInput, facts),
+    "inputs": lambda facts: _build_part(DataInput, facts),
     "launches": LaunchOrder.from_dict,
-    "restarts": lambda facts: _part(Budget, facts),
+    "restarts": lambda facts: _build_part(Budget, facts),
 }
 
 
@@ -278,12 +278,12 @@ def read(path: str) -> JobPlan:
     """Return the job's part of a plan file. Raises OSError, or PlanError that names the file."""
     try:
         with open(path, encoding="utf-8") as file:
-            return JobPlan.from_dict(_job(json.load(file)))
+            return JobPlan.from_dict(_get_job(json.load(file)))
     except (ValueError, RecursionError) as err:
         raise PlanError("{}: {}".format(path, err)) from None
 
 
-def _job(plan: object) -> object:
+def _get_job(plan: object) -> object:
     if not isinstance(plan, dict):
         raise PlanError("is not a plan")
     return plan.get("job")
@@ -298,13 +298,13 @@ def _check_schema(facts: object) -> None:
         raise PlanError(text.format(schema, SCHEMA))
 
 
-def _part(kind: Any, facts: object) -> Any:
+def _build_part(kind: Any, facts: object) -> Any:
     if not isinstance(facts, dict):
         raise TypeError("{} is not an object".format(kind.__name__))
-    return kind(**{name: _hashable(facts[name]) for name in kind._fields if name in facts})
+    return kind(**{name: _to_hashable(facts[name]) for name in kind._fields if name in facts})
 
 
-def _hashable(value: object) -> object:
+def _to_hashable(value: object) -> object:
     """Return a JSON list as the tuple that it was."""
-    found: List[object] = [_hashable(item) for item in value] if isinstance(value, list) else []
+    found: List[object] = [_to_hashable(item) for item in value] if isinstance(value, list) else []
     return tuple(found) if isinstance(value, list) else value

@@ -25,20 +25,20 @@ class Role(NamedTuple):
         return "{}-{}".format(self.role, self.number)
 
 
-def table(plan: JobPlan) -> List[Role]:
+def assign_roles(plan: JobPlan) -> List[Role]:
     """Return the roles of all tasks of a plan, by rank."""
     if plan.distribution.cyclic:
-        return cyclic(plan.distribution.roles, plan.size.nodes)
-    return blocks(plan.distribution.roles, plan.size.tasks_per_node)
+        return assign_cyclically(plan.distribution.roles, plan.size.nodes)
+    return assign_in_blocks(plan.distribution.roles, plan.size.tasks_per_node)
 
 
-def blocks(counts: Sequence[Tuple[str, int]], tasks_per_node: int) -> List[Role]:
+def assign_in_blocks(counts: Sequence[Tuple[str, int]], tasks_per_node: int) -> List[Role]:
     """Deal ranks node by node, as Slurm's block distribution does."""
     parts = [(role, number) for role, count in counts for number in range(count)]
     return [Role(rank, role, number, rank // tasks_per_node) for rank, (role, number) in enumerate(parts)]
 
 
-def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
+def assign_cyclically(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
     """Deal each role round-robin over the nodes, from the first node on, so that roles share nodes.
 
     Slurm's cyclic distribution (srun(1), --distribution) puts rank r on node r mod nodes: a node has room for as many
@@ -59,8 +59,8 @@ def cyclic(counts: Sequence[Tuple[str, int]], nodes: int) -> List[Role]:
     return sorted(dealt)
 
 
-def chief(plan: JobPlan) -> Role:
+def choose_chief(plan: JobPlan) -> Role:
     """Return the role that represents all: the chief if there is one, else the first task that trains, or rank 0 of MPI."""
-    roles = table(plan)
+    roles = assign_roles(plan)
     chiefs = [role for role in roles if role.role in COORDINATES]
     return [*chiefs, *(role for role in roles if role.role not in SERVES), *roles][0]

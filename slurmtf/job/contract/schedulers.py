@@ -10,7 +10,7 @@ OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORL
 KEPT_IN_A_JOB = (var.SLURM_CONF,)
 
 
-def outside_of_a_job(name: str) -> bool:
+def is_outside_of_job(name: str) -> bool:
     """Return whether a variable has nothing to do with a job in which we may be running."""
     return name in KEPT_IN_A_JOB or not OF_A_JOB.match(name)
 

@@ -25,43 +25,45 @@ class Stored(NamedTuple):
 def read_stored(file: BinaryIO) -> Iterator[Stored]:
     """Yield the entries of an archive of ours, in a fraction of tarfile's time. Raises ValueError if it is incomplete."""
     extended: Dict[str, str] = {}
-    header = _exactly(file, BLOCK)
+    header = _read_exactly(file, BLOCK)
     while any(header):
         kind, size = header[156:157], int(header[124:135], 8)
         if kind == tarfile.XHDTYPE:
-            extended = _records(_exactly(file, size))
-            _exactly(file, -size % BLOCK)
-            header = _exactly(file, BLOCK)
+            extended = _decode_records(_read_exactly(file, size))
+            _read_exactly(file, -size % BLOCK)
+            header = _read_exactly(file, BLOCK)
             continue
-        name = extended.get("path", _text(header[:FIELD])).rstrip("/")
+        name = extended.get("path", _decode_text(header[:FIELD])).rstrip("/")
         size = int(extended.get("size", size))
-        content = extended.get("linkpath", _text(header[157 : 157 + FIELD]))
-        yield Stored(name, KINDS.get(kind, ""), int(header[100:107], 8), _digest(file, size) if kind == b"0" else content)
-        extended, header = {}, _exactly(file, BLOCK)
+        content = extended.get("linkpath", _decode_text(header[157 : 157 + FIELD]))
+        yield Stored(
+            name, KINDS.get(kind, ""), int(header[100:107], 8), _compute_digest(file, size) if kind == b"0" else content
+        )
+        extended, header = {}, _read_exactly(file, BLOCK)
 
 
-def _digest(file: BinaryIO, size: int) -> str:
+def _compute_digest(file: BinaryIO, size: int) -> str:
     digest, left = hashlib.sha256(), size
     while left:
-        data = _exactly(file, min(PIECE, left))
+        data = _read_exactly(file, min(PIECE, left))
         digest.update(data)
         left -= len(data)
-    _exactly(file, -size % BLOCK)
+    _read_exactly(file, -size % BLOCK)
     return digest.hexdigest()
 
 
-def _exactly(file: BinaryIO, size: int) -> bytes:
+def _read_exactly(file: BinaryIO, size: int) -> bytes:
     data = file.read(size)
     if len(data) != size:
         raise ValueError("it is cut off")
     return data
 
 
-def _text(field: bytes) -> str:
+def _decode_text(field: bytes) -> str:
     return field.partition(b"\0")[0].decode("utf-8", "surrogateescape")
 
 
-def _records(data: bytes) -> Dict[str, str]:
+def _decode_records(data: bytes) -> Dict[str, str]:
     """Return the records of a pax header: "LENGTH KEY=VALUE\\n" (pax(1), "pax Extended Header")."""
     found: Dict[str, str] = {}
     while data:
@@ -72,7 +74,7 @@ def _records(data: bytes) -> Dict[str, str]:
     return found
 
 
-def id_of(entries: Iterable[Stored]) -> str:
+def compute_id(entries: Iterable[Stored]) -> str:
     """Return the id of an archive with these entries."""
     text = "".join("{}\0{}\0{}\0{}\0".format(*entry) for entry in entries)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]
@@ -82,6 +84,6 @@ def is_whole(path: str, snapshot: str) -> bool:
     """Return whether an archive's contents match its id. Raises OSError if it can't be read."""
     with open(path, "rb") as file:
         try:
-            return id_of(read_stored(file)) == snapshot
+            return compute_id(read_stored(file)) == snapshot
         except ValueError:
             return False

@@ -326,6 +326,6 @@ LONGEST_VARIABLE = 128 * 1024 - 1
 """The most bytes of one environment string, with its name and closing NUL (Linux, MAX_ARG_STRLEN: execve(2))."""
 
 
-def fits(name: str, value: str) -> bool:
+def does_fit(name: str, value: str) -> bool:
     """Return whether Linux accepts an environment variable of this length."""
     return len(name) + 1 + len(value.encode("utf-8")) <= LONGEST_VARIABLE

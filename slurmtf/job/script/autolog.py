@@ -24,10 +24,10 @@ def watch(module: Any) -> None:
     for name in CLASSES:
         kind = vars(module).get(name)
         if kind is not None and "fit" in vars(kind):
-            kind.fit = wrap_fit(kind.fit, callbacks_of(module.__name__))
+            kind.fit = wrap_fit(kind.fit, get_callbacks_module(module.__name__))
 
 
-def callbacks_of(module: str) -> str:
+def get_callbacks_module(module: str) -> str:
     """Return the name of the module with Keras' class Callback, given the one with ``fit``."""
     return re.sub(r"[.](engine|backend)[.].*", ".callbacks", module)
 
@@ -38,7 +38,7 @@ def wrap_fit(fit: Callable[..., object], home: str) -> Callable[..., object]:
     @functools.wraps(fit)
     def fit_and_log(self: object, *args: object, **kwargs: object) -> object:
         try:
-            args, kwargs = with_callback(fit, (self, *args), kwargs, home)
+            args, kwargs = add_callbacks(fit, (self, *args), kwargs, home)
         except Exception as err:
             _tell("autolog leaves this fit alone: {!r}".format(err))
             args = (self, *args)
@@ -47,13 +47,13 @@ def wrap_fit(fit: Callable[..., object], home: str) -> Callable[..., object]:
     return fit_and_log
 
 
-def with_callback(
+def add_callbacks(
     fit: Callable[..., object], args: Tuple[object, ...], kwargs: Dict[str, object], home: str
 ) -> Tuple[Tuple[object, ...], Dict[str, object]]:
     """Return the arguments of a ``fit`` with our callbacks behind the user's. Raises TypeError where ``fit`` would."""
     bound = inspect.signature(fit).bind(*args, **kwargs)
     given: Any = bound.arguments.get("callbacks")
-    own = own_callbacks(sys.modules.get(home) or import_module(home))
+    own = build_callbacks(sys.modules.get(home) or import_module(home))
     if hasattr(given, "append") and not isinstance(given, list):  # Keras' CallbackList, which is the user's own
         known = {type(one) for one in given.callbacks}
         for one in own:
@@ -65,14 +65,14 @@ def with_callback(
     return bound.args, bound.kwargs
 
 
-def own_callbacks(keras_callbacks: Any) -> List[object]:
+def build_callbacks(keras_callbacks: Any) -> List[object]:
     """Return the callbacks that are requested, for the Keras with these callbacks."""
-    wanted = ((AUTOLOG, _logging), (STOP, _stopping))
+    wanted = ((AUTOLOG, _build_logger), (STOP, _build_stopper))
     return [kind(keras_callbacks.Callback)() for name, kind in wanted if os.environ.get(name)]
 
 
 @functools.lru_cache(maxsize=None)
-def _stopping(base: Any) -> Any:
+def _build_stopper(base: Any) -> Any:
     def on_epoch_end(self: Any, epoch: int, logs: object = None) -> None:  # noqa: ARG001 - as Keras calls it
         try:
             if Run.get_context().should_stop():
@@ -85,7 +85,7 @@ def _stopping(base: Any) -> Any:
 
 
 @functools.lru_cache(maxsize=None)
-def _logging(base: Any) -> Any:
+def _build_logger(base: Any) -> Any:
     def on_epoch_end(_: object, epoch: int, logs: Any = None) -> None:
         try:
             run = Run.get_context()

@@ -36,7 +36,7 @@ class Run(context.Run):
         key = os.environ.get(context.FOLDER, "")
         if key not in Run._known:
             kind = Run if os.environ.get(context.RUN_ID) else _OfflineRun
-            Run._known[key] = kind._of_environment()  # type: ignore[assignment]
+            Run._known[key] = kind._from_environment()  # type: ignore[assignment]
         return Run._known[key]
 
     @classmethod

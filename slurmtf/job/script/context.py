@@ -33,7 +33,7 @@ class Recorder:
         lines = self._tags if entry.kind == entries.TAG else self._metrics
         lines.write(entries.to_line(entry))
 
-    def entries(self) -> Iterator[Entry]:
+    def read_entries(self) -> Iterator[Entry]:
         """Yield what this task has logged, in this and in earlier attempts."""
         try:
             with open(self._metrics.path, "rb") as lines:
@@ -61,7 +61,7 @@ class Printer:
         step = "" if entry.step is None else ", step {}".format(entry.step)
         self._say("{} {!r}: {!r}{}".format("tag" if entry.kind == entries.TAG else "log", entry.name, entry.value, step))
 
-    def entries(self) -> Iterator[Entry]:
+    def read_entries(self) -> Iterator[Entry]:
         return iter(())
 
     def child(self, run_id: str) -> "Printer":
@@ -95,11 +95,11 @@ class Run:
         """Return the run of this process, always the same object."""
         key = os.environ.get(FOLDER, "")
         if key not in _CONTEXTS:
-            _CONTEXTS[key] = cls._of_environment()
+            _CONTEXTS[key] = cls._from_environment()
         return _CONTEXTS[key]
 
     @classmethod
-    def _of_environment(cls) -> "Run":
+    def _from_environment(cls) -> "Run":
         folder, run_id = os.environ.get(FOLDER), os.environ.get(RUN_ID)
         if not folder or not run_id:
             return cls(OUTSIDE + str(uuid.uuid4()), Printer())
@@ -108,19 +108,19 @@ class Run:
 
     def log(self, name: str, value: object, step: Optional[int] = None) -> None:
         """Log a number or a text, once or repeatedly."""
-        self._put(name, values.scalar(name, value), entries.VALUE, values.step_of(name, step))
+        self._put(name, values.to_scalar(name, value), entries.VALUE, values.to_step(name, step))
 
     def log_list(self, name: str, value: object) -> None:
         """Log a list of numbers and texts."""
-        self._put(name, values.items(name, value), entries.LIST)
+        self._put(name, values.to_list(name, value), entries.LIST)
 
     def log_row(self, name: str, **columns: Any) -> None:
         """Log a row of a table: numbers and texts by column."""
-        self._put(name, values.cells(name, columns), entries.ROW)
+        self._put(name, values.to_row(name, columns), entries.ROW)
 
     def log_table(self, name: str, value: Any) -> None:
         """Log a table: a dict of lists, one for each column."""
-        self._put(name, values.table(name, value), entries.TABLE)
+        self._put(name, values.to_table(name, value), entries.TABLE)
 
     def log_confusion_matrix(self, name: str, value: object) -> None:
         """Log a confusion matrix: Azure ML's JSON document, as a dict or a text."""
@@ -146,7 +146,7 @@ class Run:
             raise TypeError("{!r}: the plot is pyplot or a figure of matplotlib, not {}".format(name, type(plot).__name__))
         write = copy_into(path) if path is not None else lambda file: plot.savefig(file, format="png")
         suffix = os.path.splitext(path)[1] if path is not None else ".png"
-        plain = re.sub(r"[^\w.-]+", "_", values.text("the name of an image", name))
+        plain = re.sub(r"[^\w.-]+", "_", values.to_text("the name of an image", name))
         kept = os.path.join(IMAGES, "{}-{}-{:.0f}{}".format(plain, self._recorder.label, time.time() * 1e6, suffix))
         if self._recorder.keep(kept, write):
             self._put(name, kept, entries.IMAGE)
@@ -158,7 +158,7 @@ class Run:
     def upload_file(self, name: str, path_or_stream: object) -> None:
         """Copy a file into the run under ``name``, which begins with outputs/ or logs/; any other name is put below
         outputs/."""
-        parts = os.path.normpath(values.text("the name of a file", name)).split(os.sep)
+        parts = os.path.normpath(values.to_text("the name of a file", name)).split(os.sep)
         if os.path.isabs(name) or ".." in parts or parts == ["."]:
             raise ValueError("{!r} can't name a file of the run: it must have no '..' and not begin with '/'".format(name))
         below = parts if parts[0] in UPLOADED else ["outputs", *parts]
@@ -166,7 +166,7 @@ class Run:
 
     def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
         """Return what this process's task has logged, in Azure ML's shapes; ``name``: only that metric."""
-        return to_azure_shape(entry for entry in self._recorder.entries() if name in (None, entry.name))
+        return to_azure_shape(entry for entry in self._recorder.read_entries() if name in (None, entry.name))
 
     def should_stop(self) -> bool:
         """Return whether the script has been notified that it will be ended soon: it should save its state and exit."""
@@ -178,15 +178,15 @@ class Run:
         The same name is the same child, for all ranks and attempts. Without a name, children are counted.
         """
         self._children += 1
-        plain = str(self._children - 1) if name is None else re.sub(r"[^\w.-]+", "_", values.text("the name of a run", name))
+        plain = str(self._children - 1) if name is None else re.sub(r"[^\w.-]+", "_", values.to_text("the name of a run", name))
         run_id = "{}_{}".format(self.id, plain)
         return Run(run_id, self._recorder.child(run_id))
 
     def _put_document(self, name: str, value: object, kind: str) -> None:
-        self._put(name, values.document(name, value, kind), kind)
+        self._put(name, values.to_document(name, value, kind), kind)
 
     def _put(self, name: str, value: object, kind: str, step: Optional[int] = None) -> None:
-        self._recorder.put(Entry(values.text("a name", name), value, step, time.time(), kind))
+        self._recorder.put(Entry(values.to_text("a name", name), value, step, time.time(), kind))
 
     def __enter__(self) -> "Run":
         return self

@@ -9,7 +9,7 @@ import sys
 import time
 from typing import IO, Any, Callable
 
-from ..contract.system.private import make_private, writing_private
+from ..contract.system.private import make_private, open_private
 
 RETRY_S = 10.0
 """Seconds after a failure until the file is tried again: each try costs training time."""
@@ -41,7 +41,7 @@ class Lines:
             return
         try:
             if self._descriptor < 0:
-                self._descriptor = self._opened()
+                self._descriptor = self._open()
             if os.write(self._descriptor, line) < len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             if self._lost:
@@ -49,7 +49,7 @@ class Lines:
         except OSError as err:
             self._fail(err)
 
-    def _opened(self) -> int:
+    def _open(self) -> int:
         make_private(os.path.dirname(self.path))
         return os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
@@ -72,7 +72,7 @@ def keep(path: str, write: Callable[[IO[bytes]], None]) -> bool:
     """Have a file written under a temporary name, then renamed to ``path``; False, and told, when that can't be."""
     try:
         make_private(os.path.dirname(path))
-        with writing_private(path) as file:
+        with open_private(path) as file:
             write(file)
         return True
     except OSError as err:

@@ -72,12 +72,12 @@ def load_horovod(load: Load, module: Any) -> None:
     load(module)
     init = module.HorovodBasics.init
 
-    def checked_init(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def init_and_check(self: Any, *args: Any, **kwargs: Any) -> Any:
         result = init(self, *args, **kwargs)
         check("Horovod", self.size(), NO_MPI)
         return result
 
-    module.HorovodBasics.init = checked_init
+    module.HorovodBasics.init = init_and_check
 
 
 def load_mpi(load: Load, module: Any) -> None:
@@ -137,11 +137,11 @@ def load_bridge(load: Load, module: Any) -> None:
     load(module)
     backends = module.backends
 
-    def checked_backends() -> Any:
+    def open_and_check() -> Any:
         check("JAX", module.distributed.global_state.num_processes, NOT_JOINED)
         return backends()
 
-    module.backends = checked_backends
+    module.backends = open_and_check
     owner = getattr(module, "_jax", None) or getattr(module.xla_client, "_xla", None)
     build = getattr(owner, "make_gloo_tcp_collectives", None)
     if build and os.environ.get(INTERFACE):  # else it takes the address of the node's own name (gloo, transport/tcp/device.cc)
@@ -156,7 +156,7 @@ def load_trainer(load: Load, module: Any) -> None:
         vars(module)[name].fit = lambda *args, **kwargs: end(ALONE.format(backend, os.environ[WORLD]), NOT_ON_JAX)
 
 
-def watched_of_jax() -> Loaders:
+def build_jax_loaders() -> Loaders:
     """Return the modules to look at where JAX joins the processes."""
     found: Loaders = {"jax._src.clusters": load_clusters, "jax._src.xla_bridge": load_bridge}
     if os.environ[WORLD] != "1":
@@ -228,11 +228,11 @@ class Adapter(object):
         return import_program("script.azureml").Finder().find_spec(name, path, target)
 
 
-def watched() -> Loaders:
+def build_loaders() -> Loaders:
     """Return the modules to look at, and how each is loaded."""
     found: Loaders = dict.fromkeys(TRAINERS, load_fit) if os.environ.get(AUTOLOG) == "keras" or os.environ.get(STOP) else {}
     if os.environ.get(JAX):
-        return dict(found, **watched_of_jax())
+        return dict(found, **build_jax_loaders())
     if os.environ.get(WORLD):
         found.update({"horovod.common.basics": load_horovod, "mpi4py.MPI": load_mpi})
         if os.environ.get("TF_USE_LEGACY_KERAS", "").lower() in ("1", "true"):
@@ -278,7 +278,7 @@ def note_end(path: str) -> None:
     os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600))
     process, show = os.getpid(), sys.excepthook
 
-    def noted(kind: Any, error: Any, trace: Any) -> None:
+    def note_error(kind: Any, error: Any, trace: Any) -> None:
         with contextlib.suppress(Exception):
             if os.getpid() == process:
                 write_error(path, kind, error)
@@ -294,7 +294,7 @@ def note_end(path: str) -> None:
             if os.getpid() == process and not hasattr(sys, "last_type"):
                 write(path, SYSTEM_EXIT + "\n")
 
-    sys.excepthook = noted
+    sys.excepthook = note_error
     watch_exits(note_exit)
     atexit.register(note_system_exit)
 
@@ -307,17 +307,17 @@ def watch_exits(note: Callable[[object], None]) -> None:
     quitter: Any = type(getattr(builtins, "exit", None))
     quits = quitter.__call__
 
-    def noted_exit(*status: Any) -> Any:
+    def note_and_exit(*status: Any) -> Any:
         note(status[0] if status else None)
         return leave(*status)
 
-    def noted_quit(self: Any, code: Any = None) -> Any:
+    def note_and_quit(self: Any, code: Any = None) -> Any:
         note(code)
         return quits(self, code)
 
-    sys.exit = functools.wraps(leave)(noted_exit)
+    sys.exit = functools.wraps(leave)(note_and_exit)
     if quitter.__name__ == "Quitter":
-        quitter.__call__ = noted_quit
+        quitter.__call__ = note_and_quit
 
 
 def write_error(path: str, kind: Any, error: Any) -> None:
@@ -371,8 +371,8 @@ def main() -> None:
     if os.environ.get(STACKS):
         with contextlib.suppress(OSError, AttributeError, RuntimeError, ValueError):
             register_stacks(os.environ[STACKS])
-    if watched():
-        sys.meta_path.insert(0, Watcher(watched()))
+    if build_loaders():
+        sys.meta_path.insert(0, Watcher(build_loaders()))
     sys.meta_path.append(Server())
     if os.environ.get(RANK) == "0":
         atexit.register(note_software)

@@ -50,38 +50,38 @@ def list_loaded() -> Dict[str, Any]:
     modules = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
     packages = {name: version[:LONGEST] for name, version in versions.items() if isinstance(version, str)}
-    return {"python": platform.python_version(), "packages": packages, "builds": _builds()}
+    return {"python": platform.python_version(), "packages": packages, "builds": _inspect_builds()}
 
 
-def _builds() -> Dict[str, Any]:
+def _inspect_builds() -> Dict[str, Any]:
     found = {}
-    for name, ask in (("tensorflow", _tensorflow), ("horovod", _horovod), ("mpi", _mpi)):
+    for name, ask in (("tensorflow", _inspect_tensorflow), ("horovod", _inspect_horovod), ("mpi", _inspect_mpi)):
         with contextlib.suppress(Exception):  # older ones have no such function
             found[name] = ask()
     return {name: facts for name, facts in found.items() if facts}
 
 
-def _tensorflow() -> object:
+def _inspect_tensorflow() -> object:
     """Return what TensorFlow was built for (tf.sysconfig.get_build_info, TensorFlow 2.3)."""
     if "tensorflow" not in sys.modules:
         return None
     told = sys.modules["tensorflow"].sysconfig.get_build_info()
-    return {name: _plain(told[name]) for name in BUILD_FACTS if name in told}
+    return {name: _to_plain(told[name]) for name in BUILD_FACTS if name in told}
 
 
-def _horovod() -> object:
+def _inspect_horovod() -> object:
     """Return what Horovod was built with. ``nccl_built`` is NCCL's version as a number (horovod/common/basics.py)."""
     module = next((sys.modules[name] for name in HOROVODS if name in sys.modules), None)
-    return {name: _plain(getattr(module, name)()) for name in HOROVOD_FACTS if hasattr(module, name)} if module else None
+    return {name: _to_plain(getattr(module, name)()) for name in HOROVOD_FACTS if hasattr(module, name)} if module else None
 
 
-def _mpi() -> object:
+def _inspect_mpi() -> object:
     """Return which MPI it is: MPI_Get_library_version may be called at any time, after MPI_Finalize too (MPI 3.1, 8.1.1)."""
     module = sys.modules.get("mpi4py.MPI")
     return module.Get_library_version().splitlines()[0].strip("\0 ")[:LONGEST] if module else None
 
 
-def _plain(value: object) -> object:
+def _to_plain(value: object) -> object:
     if isinstance(value, (bool, int)):
         return value
     if isinstance(value, (list, tuple)):

@@ -16,11 +16,11 @@ import shutil
 import time
 from typing import Iterator, List, Mapping, Optional, Tuple
 
-from ..common.identity import host
+from ..common.identity import get_host
 from ..contract import variables as var
 from ..contract.system import mounts
 from ..contract.system.private import make_private
-from ..contract.system.trust import doubt_of_own, doubt_of_place
+from ..contract.system.trust import find_own_fault, find_parent_fault
 from . import squash
 
 LOCK = ".lock"
@@ -49,9 +49,9 @@ class NodeFolder:
         """
         lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         doomed = None
-        if _lock(lock, fcntl.LOCK_EX) and _is(lock, self._lock_path):
+        if _try_lock(lock, fcntl.LOCK_EX) and _has_name(lock, self._lock_path):
             doomed = None if self.is_kept else self._rename_away()
-        if not (_lock(lock, fcntl.LOCK_SH) and _is(lock, self._lock_path)):
+        if not (_try_lock(lock, fcntl.LOCK_SH) and _has_name(lock, self._lock_path)):
             os.close(lock)
             return False
         self._lock = lock
@@ -62,9 +62,9 @@ class NodeFolder:
     def is_last(self) -> bool:
         """Return whether no other task of the node holds the folder any more. If it returns False, we no longer hold it
         either."""
-        last = self._lock is not None and _lock(self._lock, fcntl.LOCK_EX) and _is(self._lock, self._lock_path)
+        last = self._lock is not None and _try_lock(self._lock, fcntl.LOCK_EX) and _has_name(self._lock, self._lock_path)
         if not last:
-            self._let_go()
+            self._unlock()
         return last
 
     @property
@@ -80,7 +80,7 @@ class NodeFolder:
         """Release the folder, which the job's next launch will need."""
         with open(os.open(self._kept_path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
             file.write(self._allocation)
-        self._let_go()
+        self._unlock()
 
     def clear(self) -> None:
         """Remove a folder that was kept, unless somebody holds it."""
@@ -93,12 +93,12 @@ class NodeFolder:
         for path in (self._kept_path, self._lock_path):
             with contextlib.suppress(OSError):
                 os.remove(path)
-        self._let_go()
+        self._unlock()
         return doomed
 
-    def sweep(self) -> None:
+    def remove_leftovers(self) -> None:
         """Remove what our killed jobs have left on this node: the folders that nobody holds."""
-        for name in self._names():
+        for name in self._list_names():
             other = NodeFolder(self._base, name[: -len(LOCK)], "")
             if name.endswith(LOCK) and other.path != self.path and not other._was_kept_lately():
                 other.clear()
@@ -111,7 +111,7 @@ class NodeFolder:
         except OSError:
             return False
 
-    def _names(self) -> List[str]:
+    def _list_names(self) -> List[str]:
         with contextlib.suppress(OSError):
             return os.listdir(self._base)
         return []
@@ -129,7 +129,7 @@ class NodeFolder:
             return None
         return doomed
 
-    def _let_go(self) -> None:
+    def _unlock(self) -> None:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -142,20 +142,20 @@ def find_base(local: str, environ: Mapping[str, str]) -> Tuple[str, List[str]]:
     Slurm or the node's administrator, else /tmp.
     """
     troubles: List[str] = []
-    for place, chosen in _places(local, environ):
+    for place, chosen in _iterate_places(local, environ):
         try:
             if not chosen:
                 _refuse_shared(place)
             make_private(place)
-            _refuse(doubt_of_place(place), "recreate it with mode 0700 or the sticky bit, or name another folder")
-            ours = _private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
-            return _private(os.path.join(ours, re.sub(r"[^\w.-]", "_", host(environ)))), troubles
+            _refuse(find_parent_fault(place), "recreate it with mode 0700 or the sticky bit, or name another folder")
+            ours = _create_private(os.path.join(place, "slurmtf-{}".format(os.getuid())))
+            return _create_private(os.path.join(ours, re.sub(r"[^\w.-]", "_", get_host(environ)))), troubles
         except OSError as err:
             troubles.append("{} can't be used: {}".format(place, err.strerror or err))
     raise OSError("no folder on the node's own disk: {}".format("; ".join(troubles)))
 
 
-def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]]:
+def _iterate_places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]]:
     """Yield folders, and whether the site has chosen each: a user may have set $TMPDIR for another machine."""
     given = re.sub(r"\$(?:\{(\w+)\}|(\w+))", lambda name: environ.get(name[1] or name[2], "\0"), local)
     if given and "\0" not in given:
@@ -167,16 +167,16 @@ def _places(local: str, environ: Mapping[str, str]) -> Iterator[Tuple[str, bool]
 
 
 def _refuse_shared(place: str) -> None:
-    mount = mounts.find_mount(place, mounts.mounts())
+    mount = mounts.find_mount(place, mounts.read_mounts())
     if mount is not None and mount.shared:
         raise OSError("it is on {}, which is not local to the node".format(mount.kind))
 
 
-def _private(folder: str) -> str:
+def _create_private(folder: str) -> str:
     """Create a folder that only we can enter. Raises OSError if somebody else has created one of that name."""
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
-    _refuse(doubt_of_own(folder), "remove it, or ask its owner to")
+    _refuse(find_own_fault(folder), "remove it, or ask its owner to")
     os.chmod(folder, 0o700)
     return folder
 
@@ -186,7 +186,7 @@ def _refuse(doubt: str, remedy: str) -> None:
         raise OSError("{}: {}".format(doubt, remedy))
 
 
-def _lock(lock: int, kind: int) -> bool:
+def _try_lock(lock: int, kind: int) -> bool:
     try:
         fcntl.flock(lock, kind | fcntl.LOCK_NB)
     except OSError:
@@ -194,7 +194,7 @@ def _lock(lock: int, kind: int) -> bool:
     return True
 
 
-def _is(lock: int, path: str) -> bool:
+def _has_name(lock: int, path: str) -> bool:
     """Return whether the file that we locked still has that name."""
     try:
         return os.path.samestat(os.fstat(lock), os.stat(path))

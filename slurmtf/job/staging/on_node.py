@@ -6,7 +6,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..common import identity, wire
 from ..common.process import Child
-from ..contract.layout import RunLayout, native
+from ..contract.layout import RunLayout, to_native
 from ..contract.plan import JobPlan
 from . import staging, workdir
 from .node_folder import NodeFolder, find_base
@@ -41,20 +41,20 @@ class OnNode:
         self._folder: Optional[NodeFolder] = None
         self.note: Dict[str, Any] = {}
 
-    def bring(self, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> bool:
+    def stage(self, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> bool:
         """Stage everything that the job needs here; return whether that succeeded, and tell the supervisor if not.
 
         ``hold`` is given the child process that stages, which must end with the task.
         """
         trouble: Optional[str] = None
         try:
-            base, troubles = find_base(native(self._plan.stage.local), self._environ)
+            base, troubles = find_base(to_native(self._plan.stage.local), self._environ)
             self._folder = NodeFolder(base, self._plan.run.run_id, self._allocation)
             trouble = self._fill(self._folder, hold, given_up)
             warnings = troubles + self.note.get("warnings", [])
         except OSError as err:
             warnings = [str(err)]
-            trouble = self._do_without(str(err))
+            trouble = self._use_shared(str(err))
         if trouble is not None:
             if not given_up():
                 self._report({"event": "not-ready", "message": trouble})
@@ -72,19 +72,19 @@ class OnNode:
             self._wait()
         child = self._start("stage", folder.path)
         hold(child)
-        returncode = self._end_of(child)
+        returncode = self._wait_for_end(child)
         hold(None)
         self.note = staging.read_note(folder.path, staging.NOTE)
         return None if returncode == 0 and self.note else ""
 
-    def _do_without(self, trouble: str) -> Optional[str]:
+    def _use_shared(self, trouble: str) -> Optional[str]:
         """Use everything from its original place, on a node without a usable disk; inputs to be copied back need one."""
         if self._plan.returns_results:
             return trouble
         workdir.prepare(self._layout, self._plan.snapshot)
         return None
 
-    def leave(self, keep: bool) -> None:
+    def release(self, keep: bool) -> None:
         """Release the folder. The node's last task copies results back, and removes the folder unless the next launch
         needs it."""
         if self._folder is None or not self._folder.is_last():
@@ -96,20 +96,20 @@ class OnNode:
             return
         doomed = self._folder.give_up()
         if doomed is not None:
-            self._end_of(self._start("remove", doomed), WAIT)
+            self._wait_for_end(self._start("remove", doomed), WAIT)
 
     def _send_back(self, folder: NodeFolder) -> None:
         child = self._start("return", folder.path)
-        self._end_of(child, WAIT)
+        self._wait_for_end(child, WAIT)
         note = staging.read_note(folder.path, staging.RETURNED)
         cut = {"phases": {}, "beside": [], "failed": ["copying back was cut short"]}
-        self._report(dict(note or cut, event="returned", host=identity.host(self._environ)))
+        self._report(dict(note or cut, event="returned", host=identity.get_host(self._environ)))
 
     def _start(self, mode: str, folder: str) -> Child:
         command: List[str] = [sys.executable, "-I", self._layout.agent, mode, folder]
         return Child(command, self._layout.folder, self._environ, self._logs)
 
-    def _end_of(self, child: Child, sign: Optional[wire.Message] = None) -> int:
+    def _wait_for_end(self, child: Child, sign: Optional[wire.Message] = None) -> int:
         """Wait for a child's end, sending signs of life meanwhile."""
         next_sign = time.monotonic()
         returncode = child.poll()
@@ -124,6 +124,6 @@ class OnNode:
 
 def clear(plan: JobPlan, environ: Mapping[str, str]) -> int:
     """Remove what was kept on this node for a launch that will not come. Returns the exit code."""
-    base, _ = find_base(native(plan.stage.local), environ)
+    base, _ = find_base(to_native(plan.stage.local), environ)
     NodeFolder(base, plan.run.run_id, "").clear()
     return 0

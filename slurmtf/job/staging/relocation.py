@@ -5,18 +5,18 @@ import os
 import re
 from typing import Any, Dict, Iterable, Mapping, Pattern
 
-from ..contract.layout import native
+from ..contract.layout import to_native
 
 
-def pattern(names: Iterable[str]) -> Pattern[bytes]:
+def compile_pattern(names: Iterable[str]) -> Pattern[bytes]:
     """Return a pattern that matches a folder's names, but not as the beginning of another folder's name."""
-    longest_first = sorted((os.fsencode(native(name)) for name in names), key=len, reverse=True)
+    longest_first = sorted((os.fsencode(to_native(name)) for name in names), key=len, reverse=True)
     return re.compile(b"(?:" + b"|".join(map(re.escape, longest_first)) + rb")(?![\w.-])")
 
 
 def relocate_text(text: str, names: Iterable[str], place: str) -> str:
     """Return text with a folder's names replaced by its new place."""
-    return os.fsdecode(pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
+    return os.fsdecode(compile_pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
 
 
 def check_room(note: Mapping[str, Any], place: str) -> None:
@@ -34,15 +34,15 @@ def relocate(folder: str, note: Mapping[str, Any], place: str) -> None:
 
     Changed files get a new time, because the bytecode of a module among them was compiled from the old text.
     """
-    old, new = pattern(note["prefixes"]), os.fsencode(place)
+    old, new = compile_pattern(note["prefixes"]), os.fsencode(place)
     for path in note["texts"]:
-        with open(os.path.join(folder, native(path)), "r+b") as file:
+        with open(os.path.join(folder, to_native(path)), "r+b") as file:
             text = file.read()
             file.seek(0)
             file.truncate()
             file.write(old.sub(lambda _: new, text))
     for path in note["programs"]:
-        _relocate_program(os.path.join(folder, native(path)), old, new)
+        _relocate_program(os.path.join(folder, to_native(path)), old, new)
 
 
 def _relocate_program(path: str, old: Pattern[bytes], new: bytes) -> None:

@@ -12,7 +12,7 @@ import subprocess
 from typing import Dict, List, Optional, Set
 
 from ..contract.environments import packs
-from ..contract.layout import native
+from ..contract.layout import to_native
 from ..contract.system import mounts
 from ..contract.system.private import make_private
 from . import relocation
@@ -40,12 +40,12 @@ def mount_environment(pack: str, target: str) -> None:
 def _mount(copy: str, mount: str, target: str) -> None:
     partial = target + ".partial"
     make_private(mount)
-    _run([_server(), copy, mount])
+    _run([_find_server(), copy, mount])
     with open(os.path.join(mount, packs.NOTE), encoding="ascii") as file:
         note = json.load(file)
     relocation.check_room(note, target)
     shutil.rmtree(partial, ignore_errors=True)
-    _link(mount, partial, {native(path) for path in [*note["texts"], *note["programs"]]})
+    _link(mount, partial, {to_native(path) for path in [*note["texts"], *note["programs"]]})
     relocation.relocate(partial, note, target)
     os.rename(partial, target)
 
@@ -59,10 +59,10 @@ def _link(source: str, target: str, changing: Set[str]) -> None:
         first, _, rest = path.partition(os.sep)
         inside.setdefault(first, set()).add(rest)
     for entry in os.scandir(source):
-        _take(entry, os.path.join(target, entry.name), inside.get(entry.name))
+        _link_entry(entry, os.path.join(target, entry.name), inside.get(entry.name))
 
 
-def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -> None:
+def _link_entry(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -> None:
     if entry.is_symlink():
         os.symlink(os.readlink(entry.path), place)
     elif entry.name == "bin":
@@ -75,7 +75,7 @@ def _take(entry: "os.DirEntry[str]", place: str, changing: Optional[Set[str]]) -
         shutil.copy2(entry.path, place)
 
 
-def _server() -> str:
+def _find_server() -> str:
     """Return the program that serves a mount. Raises OSError if this node has none."""
     found = next(filter(None, map(shutil.which, mounts.SERVERS)), None)
     if found is None:

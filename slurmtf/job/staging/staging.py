@@ -16,7 +16,7 @@ from typing import Any, Callable, Dict, List, Mapping, Optional
 
 from ..common import identity
 from ..contract.environments import packs
-from ..contract.layout import RunLayout, native
+from ..contract.layout import RunLayout, to_native
 from ..contract.plan import DataInput, JobPlan
 from ..contract.system.private import make_private, write_private
 from . import node_folder as nodefolder
@@ -51,11 +51,11 @@ def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read_note(folder, NOTE):
             return 0
-        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder), "").sweep()
+        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder), "").remove_leftovers()
         try:
             note = Stager(plan, layout, folder).fill()
         except OSError as err:
-            transfer.tell("{}: {}".format(err.filename, err.strerror) if err.filename else str(err))
+            transfer.log("{}: {}".format(err.filename, err.strerror) if err.filename else str(err))
             return 1
         _write_note(folder, NOTE, note)
     return 0
@@ -76,18 +76,18 @@ class Stager:
         began = time.monotonic()
         work = prefix = None
         if self._plan.stage.on_node:
-            work = self._source()
-            prefix = self._environment()
-        inputs = {item.name: self._input(item) for item in self._plan.inputs}
+            work = self._stage_source()
+            prefix = self._stage_environment()
+        inputs = {item.name: self._stage_input(item) for item in self._plan.inputs}
         facts = {"seconds": round(time.monotonic() - began, 3), "phases": self._phases, "warnings": self._warnings}
         names = read_note(prefix, packs.NOTE)["prefixes"] if prefix else []
         return dict(facts, work=work, prefix=prefix, names=names, inputs=inputs)
 
-    def _source(self) -> str:
+    def _stage_source(self) -> str:
         """Return the working directory: on this disk, or the shared one."""
         target = os.path.join(self._folder, "work")
         size = os.path.getsize(self._layout.source)
-        found = self._try("source", size, target, lambda: self._unpack(target))
+        found = self._try_to_stage("source", size, target, lambda: self._unpack(target))
         if found is None:
             workdir.prepare(self._layout, self._plan.snapshot)
         return found or self._layout.work
@@ -95,21 +95,21 @@ class Stager:
     def _unpack(self, target: str) -> None:
         workdir.unpack(self._layout, self._plan.snapshot, target, self._layout.folder)
 
-    def _environment(self) -> Optional[str]:
+    def _stage_environment(self) -> Optional[str]:
         """Return the folder of the environment on this disk; None if the shared one is used."""
-        pack, target = native(self._plan.stage.pack), os.path.join(self._folder, "env")
+        pack, target = to_native(self._plan.stage.pack), os.path.join(self._folder, "env")
         if not pack:
             return None
         bring = squash.mount_environment if packs.is_mounted(pack) else unpack_environment
         try:
-            return self._try("environment", os.path.getsize(pack), target, lambda: bring(pack, target))
+            return self._try_to_stage("environment", os.path.getsize(pack), target, lambda: bring(pack, target))
         except OSError as err:
             self._warn("environment", "its pack {} can't be used ({})".format(pack, err.strerror or err))
             return None
 
-    def _input(self, item: DataInput) -> str:
+    def _stage_input(self, item: DataInput) -> str:
         """Return where the script finds an input."""
-        path, target = native(item.path), os.path.join(self._folder, "inputs", item.name)
+        path, target = to_native(item.path), os.path.join(self._folder, "inputs", item.name)
         if item.mode == "mount":
             return path
         if item.mode == "upload":
@@ -124,15 +124,15 @@ class Stager:
         progress = transfer.Progress(what, size)
         place = target if items[0].folder else os.path.join(target, os.path.basename(path))
         files = sum(not item.folder for item in items)
-        transfer.tell("{}: {} in {} files from {}".format(what, transfer.in_words(size), files, path))
+        transfer.log("{}: {} in {} files from {}".format(what, transfer.format_size(size), files, path))
 
         def bring() -> None:
             make_private(target)
             transfer.copy_in(path, items, place, progress)
 
-        return place if self._try(what, size, target, bring) else path
+        return place if self._try_to_stage(what, size, target, bring) else path
 
-    def _try(self, what: str, size: int, target: str, bring: Callable[[], None]) -> Optional[str]:
+    def _try_to_stage(self, what: str, size: int, target: str, bring: Callable[[], None]) -> Optional[str]:
         """Stage something here and return its path; None if there is no room. Raises OSError if it fails for another reason."""
         began = time.monotonic()
         if not self._has_room(what, size):
@@ -152,14 +152,14 @@ class Stager:
         disk = os.statvfs(self._folder)
         free, needed = disk.f_bavail * disk.f_frsize, int(size * MARGIN) + SPARE
         if needed > free:
-            words = (transfer.in_words(size), self._folder, transfer.in_words(free))
+            words = (transfer.format_size(size), self._folder, transfer.format_size(free))
             self._warn(what, "it takes {}, and the disk of {} has {} free".format(*words))
         return needed <= free
 
     def _warn(self, what: str, why: str) -> None:
         text = "{}: used from the shared file system, for {}".format(what, why)
         self._warnings.append(text)
-        transfer.tell("warning: " + text)
+        transfer.log("warning: " + text)
 
 
 class _Pack(tarfile.TarFile):
@@ -180,10 +180,10 @@ def unpack_environment(pack: str, target: str) -> None:
         with open(pack, "rb", buffering=BUFFER) as file, _Pack.open(fileobj=file, mode="r:") as archive:
             if hasattr(tarfile, "fully_trusted_filter"):
                 archive.extraction_filter = tarfile.fully_trusted_filter
-            note = _pack_note(archive)
+            note = _read_pack_note(archive)
             relocation.check_room(note, target)
             for member in archive:
-                member.name, member.linkname = native(member.name), native(member.linkname)
+                member.name, member.linkname = to_native(member.name), to_native(member.linkname)
                 archive.extract(member, partial)
         relocation.relocate(partial, note, target)
         os.rename(partial, target)
@@ -193,7 +193,7 @@ def unpack_environment(pack: str, target: str) -> None:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _pack_note(archive: tarfile.TarFile) -> Dict[str, object]:
+def _read_pack_note(archive: tarfile.TarFile) -> Dict[str, object]:
     """Return a pack's note about itself. Raises TarError if it has none."""
     first = archive.next()
     file = archive.extractfile(first) if first is not None and first.name == packs.NOTE else None
@@ -203,21 +203,21 @@ def _pack_note(archive: tarfile.TarFile) -> Dict[str, object]:
     return note
 
 
-def make_targets(plan: JobPlan) -> None:
+def create_targets(plan: JobPlan) -> None:
     """Create the folders that results are copied back to, to fail before the training instead of after it. Raises OSError."""
     for item in plan.inputs:
         if item.mode == "upload":
-            os.makedirs(native(item.path), exist_ok=True)
+            os.makedirs(to_native(item.path), exist_ok=True)
 
 
 def remove(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Remove a folder that nobody needs any more. Returns the exit code."""
-    _outlive_term()
+    _ignore_stop_signals()
     nodefolder.remove(folder)
     return 0
 
 
-def _outlive_term() -> None:
+def _ignore_stop_signals() -> None:
     """Ignore TERM, which Slurm sends to all processes of a step that it ends: the time until KILL is ours."""
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
@@ -225,23 +225,23 @@ def _outlive_term() -> None:
 
 def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Copy back what the script has left in inputs of mode upload, and record the result. Returns the exit code."""
-    _outlive_term()
-    suffix = ".{}-{}".format(plan.run.run_id, identity.host(os.environ))
+    _ignore_stop_signals()
+    suffix = ".{}-{}".format(plan.run.run_id, identity.get_host(os.environ))
     note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}
     for item in plan.inputs:
         source = os.path.join(folder, "inputs", item.name)
         if item.mode == "upload" and os.path.isdir(source):
             what = "input {}".format(item.name)
-            progress = transfer.Progress("{}: back".format(what), transfer.size_of(source))
-            told = transfer.copy_back(source, native(item.path), suffix, progress)
-            note["phases"][what] = progress.facts()
+            progress = transfer.Progress("{}: back".format(what), transfer.compute_size(source))
+            told = transfer.copy_back(source, to_native(item.path), suffix, progress)
+            note["phases"][what] = progress.to_dict()
             note["beside"] += told.beside
             note["failed"] += told.failed
-            size = transfer.in_words(progress.bytes)
-            transfer.tell("{}: {} in {} files copied back to {}".format(what, size, progress.files, item.path))
+            size = transfer.format_size(progress.bytes)
+            transfer.log("{}: {} in {} files copied back to {}".format(what, size, progress.files, item.path))
     for path in note["beside"]:
-        transfer.tell("a different file of that name exists already: {}".format(path))
+        transfer.log("a different file of that name exists already: {}".format(path))
     for trouble in note["failed"]:
-        transfer.tell("can't be copied back: {}".format(trouble))
+        transfer.log("can't be copied back: {}".format(trouble))
     _write_note(folder, RETURNED, note)
     return 1 if note["failed"] else 0

@@ -32,23 +32,23 @@ class Progress:
         if now >= self._next:
             self._next = now + PROGRESS_S
             share = ", {:.0f} %".format(100.0 * self.bytes / self._total) if self._total else ""
-            rate = in_words(self.bytes / (now - self._began))
-            tell("{}: {} of {}{}, {}/s".format(self._what, in_words(self.bytes), in_words(self._total), share, rate))
+            rate = format_size(self.bytes / (now - self._began))
+            log("{}: {} of {}{}, {}/s".format(self._what, format_size(self.bytes), format_size(self._total), share, rate))
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._began
 
-    def facts(self) -> Dict[str, float]:
+    def to_dict(self) -> Dict[str, float]:
         return {"files": self.files, "bytes": self.bytes, "seconds": round(self.seconds, 3)}
 
 
-def tell(text: str) -> None:
+def log(text: str) -> None:
     sys.stderr.write("slurmtf: {}\n".format(text))
     sys.stderr.flush()
 
 
-def in_words(count: float) -> str:
+def format_size(count: float) -> str:
     """Format a number of bytes for people."""
     for unit in ("B", "kB", "MB", "GB"):
         if count < 1000:
@@ -68,10 +68,10 @@ class Item(NamedTuple):
 def list_tree(root: str) -> List[Item]:
     """List a tree, folders before their content. Links are followed; a dangling one is an error. Raises OSError for what can't
     be read."""
-    return list(_items(root, "", ()))
+    return list(_walk_tree(root, "", ()))
 
 
-def _items(root: str, place: str, above: Tuple[Tuple[int, int], ...]) -> Iterator[Item]:
+def _walk_tree(root: str, place: str, above: Tuple[Tuple[int, int], ...]) -> Iterator[Item]:
     found = os.stat(root + place)
     if stat.S_ISREG(found.st_mode):
         yield Item(place, False, found.st_size)
@@ -81,11 +81,11 @@ def _items(root: str, place: str, above: Tuple[Tuple[int, int], ...]) -> Iterato
             raise OSError("{} is a link to a folder that it lies in".format(root + place))
         yield Item(place, True, 0)
         for name in sorted(os.listdir(root + place)):
-            for item in _items(root, "{}/{}".format(place, name), (*above, own)):
+            for item in _walk_tree(root, "{}/{}".format(place, name), (*above, own)):
                 yield item
 
 
-def size_of(folder: str) -> int:
+def compute_size(folder: str) -> int:
     """Return the size of the files in a folder of ours, in bytes."""
     return sum(os.lstat(os.path.join(place, name)).st_size for place, _, files in os.walk(folder) for name in files)
 
@@ -138,14 +138,14 @@ def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Retu
             continue
         for name in sorted(files + linked):
             try:
-                if _return(os.path.join(folder, name), os.path.join(inside, name), suffix, progress):
+                if _copy_file_back(os.path.join(folder, name), os.path.join(inside, name), suffix, progress):
                     told.beside.append(os.path.join(inside, name) + suffix)
             except OSError as err:
                 told.failed.append("{}: {}".format(os.path.join(inside, name), err.strerror or err))
     return told
 
 
-def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
+def _copy_file_back(source: str, target: str, suffix: str, progress: Progress) -> bool:
     """Copy one file; return whether it had to go beside an existing one."""
     partial = os.path.join(os.path.dirname(target), PARTIAL + os.urandom(6).hex())
     try:
@@ -155,7 +155,7 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
             _copy_file(source, partial, progress)
         else:
             raise OSError("is neither a file nor a folder")
-        if _place(partial, target):
+        if _rename_if_absent(partial, target):
             return False
         os.replace(partial, target + suffix)
         return True
@@ -164,20 +164,20 @@ def _return(source: str, target: str, suffix: str, progress: Progress) -> bool:
             os.remove(partial)
 
 
-def _place(partial: str, target: str) -> bool:
+def _rename_if_absent(partial: str, target: str) -> bool:
     """Rename a file, unless another file has that name. Returns whether the content under that name is now ours."""
     try:
         os.link(partial, target, follow_symlinks=False)
     except FileExistsError:
-        return _same(partial, target)
+        return _is_same_content(partial, target)
     except OSError:  # a file system without hard links
         if os.path.lexists(target):
-            return _same(partial, target)
+            return _is_same_content(partial, target)
         os.rename(partial, target)
     return True
 
 
-def _same(one: str, other: str) -> bool:
+def _is_same_content(one: str, other: str) -> bool:
     if os.path.islink(one) or os.path.islink(other):
         return os.path.islink(one) and os.path.islink(other) and os.readlink(one) == os.readlink(other)
     return os.path.isfile(other) and filecmp.cmp(one, other, shallow=False)

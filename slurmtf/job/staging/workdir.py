@@ -6,23 +6,23 @@ import shutil
 import tarfile
 from typing import Callable, Iterable, Iterator
 
-from ..contract.layout import RunLayout, native
+from ..contract.layout import RunLayout, to_native
 from ..contract.snapshot import is_whole
 from ..contract.system.private import make_private
 
 Pulse = Callable[[], None]
 
 
-def _no_pulse() -> None:
+def _ignore_pulse() -> None:
     return
 
 
-def prepare(layout: RunLayout, snapshot: str, pulse: Pulse = _no_pulse) -> None:
+def prepare(layout: RunLayout, snapshot: str, pulse: Pulse = _ignore_pulse) -> None:
     """Unpack the snapshot into ``work/``, with ``outputs`` and ``logs`` in it; only once, even if the job is requeued."""
     unpack(layout, snapshot, layout.work, "..", pulse)
 
 
-def unpack(layout: RunLayout, snapshot: str, work: str, run: str, pulse: Pulse = _no_pulse) -> None:
+def unpack(layout: RunLayout, snapshot: str, work: str, run: str, pulse: Pulse = _ignore_pulse) -> None:
     """Unpack the snapshot of that id into the folder ``work``, from which the path to the run's folder is ``run``.
 
     ``pulse`` is called before each of its files; what it raises ends the unpacking. The copy gets its name when it is complete,
@@ -80,13 +80,13 @@ def _unpack(path: str, folder: str, pulse: Pulse) -> None:
     with _Archive.open(path) as archive:
         members = archive.getmembers()
         for member in members:
-            member.name, member.linkname = native(member.name), native(member.linkname)
+            member.name, member.linkname = to_native(member.name), to_native(member.linkname)
         if hasattr(tarfile, "fully_trusted_filter"):  # Python 3.12 on; our own snapshot may hold any link
             archive.extraction_filter = tarfile.fully_trusted_filter
-        archive.extractall(folder, _each(members, pulse))  # noqa: S202
+        archive.extractall(folder, _iterate_members(members, pulse))  # noqa: S202
 
 
-def _each(members: Iterable[tarfile.TarInfo], pulse: Pulse) -> Iterator[tarfile.TarInfo]:
+def _iterate_members(members: Iterable[tarfile.TarInfo], pulse: Pulse) -> Iterator[tarfile.TarInfo]:
     for member in members:
         pulse()
         yield member

@@ -20,7 +20,7 @@ def build(roles: Sequence[Role], addresses: Mapping[int, str]) -> Cluster:
     return found
 
 
-def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
+def compute_places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
     """Return for each rank its position among the tasks of its node, and the number of these."""
     by_host: Dict[str, List[int]] = {}
     for rank in sorted(hosts):
@@ -28,7 +28,7 @@ def places(hosts: Mapping[int, str]) -> Dict[int, Tuple[int, int]]:
     return {rank: (turn, len(ranks)) for ranks in by_host.values() for turn, rank in enumerate(ranks)}
 
 
-def horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, object]]:
+def compute_horovod_ranks(roles: Sequence[Role], hosts: Mapping[int, str]) -> Dict[int, Dict[str, object]]:
     """Return Horovod's own variables for each rank, as its launcher would set them for Gloo."""
     members: Dict[str, List[int]] = {}
     for role in roles:

@@ -16,7 +16,7 @@ class Verdict(NamedTuple):
     detail: Mapping[str, object] = {}
 
 
-def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]) -> bool:
+def are_peers_waiting(verdict: Verdict, distribution: Distribution, roles: Sequence[Role]) -> bool:
     """Return whether a task has failed that the others depend on, so that they can only wait for it.
 
     In a collective, each task waits for all. Without a parameter server, or the chief that coordinates, nobody continues
@@ -27,9 +27,9 @@ def waits_for_dead_peer(verdict: Verdict, distribution: Distribution, roles: Seq
     return distribution.backend != "ps" or roles[verdict.rank].role in ("ps", *COORDINATES)
 
 
-def grace_of(verdict: Verdict, distribution: Distribution, roles: Sequence[Role], timings: Timings) -> float:
+def choose_grace(verdict: Verdict, distribution: Distribution, roles: Sequence[Role], timings: Timings) -> float:
     """Return the seconds between TERM and KILL: fewer if the others only wait for the task that failed."""
-    waits = waits_for_dead_peer(verdict, distribution, roles)
+    waits = are_peers_waiting(verdict, distribution, roles)
     return min(timings.grace, timings.peer_grace) if waits else timings.grace
 
 
@@ -61,7 +61,7 @@ class Completion:
         if self.verdict is None:
             self.verdict, self.decided_at = verdict, now
 
-    def ended(self, rank: int, end: End, now: float) -> bool:
+    def on_task_ended(self, rank: int, end: End, now: float) -> bool:
         """Record the end of a task; return whether to restart it. ``now`` in seconds of a monotonic clock."""
         role = self._roles[rank]
         if self.verdict is not None:
@@ -78,7 +78,7 @@ class Completion:
             self.decide(Verdict(False, rank), now)
         return False
 
-    def lost(self, rank: int, now: float) -> None:
+    def on_task_lost(self, rank: int, now: float) -> None:
         """Record that a task disappeared without a report: its agent or its node died."""
         self._evaluating.discard(rank)
         if self.waiting and self._roles[rank].role != "evaluator":

@@ -30,7 +30,8 @@ class Facts(NamedTuple):
     """What is known of a launch. ``hosts`` are those of the tasks that connected; ``lost`` ended without a report.
 
     ``returncode`` is the launcher's, as subprocess reports it, ``killed_by_us`` whether we killed it; ``missing_results`` what
-    was not copied back (Disks.lost); ``out_of_memory``: Slurm, or the kernel, says that a process was killed for its memory;
+    was not copied back (Disks.find_missing); ``out_of_memory``: Slurm, or the kernel, says that a process was killed for its
+    memory;
     ``asks_with``: the exit code with which a script that was ``noticed`` asks to continue; ``at_once_s``: see Timings.
 
     ``killing``, ``overtime`` (we end it for its time limit) and ``noticed`` come from the allocation.
@@ -67,24 +68,24 @@ def conclude(facts: Facts) -> Outcome:
     """Return how the launch ended. Reading the tail of its log is up to the caller."""
     if facts.overtime:
         return Outcome(Cause.TIME_LIMIT, signal=int(signal.SIGTERM))
-    if facts.killing is not None and killed_first(facts):
+    if facts.killing is not None and was_killed_first(facts):
         return facts.killing.outcome
     verdict = facts.verdict
     if verdict is None or (verdict.rank in facts.lost and (facts.launcher_died or not facts.all_connected)):
-        return with_memory(_of_launcher(facts), facts.out_of_memory)
-    return of_verdict(facts, verdict)
+        return apply_out_of_memory(_conclude_from_launcher(facts), facts.out_of_memory)
+    return conclude_from_verdict(facts, verdict)
 
 
 def conclude_early(facts: Facts, now: float) -> Optional[Outcome]:
     """Return the outcome once no later kill of the job can change it; None while it may still change."""
     verdict = facts.verdict
-    if verdict is None or verdict.rank in facts.lost or facts.overtime or killed_first(facts):
+    if verdict is None or verdict.rank in facts.lost or facts.overtime or was_killed_first(facts):
         return None
     waits_for_results = verdict.success and bool(facts.missing_results) and bool((facts.missing_results or {}).get("hosts"))
-    return None if waits_for_results or now - facts.decided_at < facts.at_once_s else of_verdict(facts, verdict)
+    return None if waits_for_results or now - facts.decided_at < facts.at_once_s else conclude_from_verdict(facts, verdict)
 
 
-def killed_first(facts: Facts) -> bool:
+def was_killed_first(facts: Facts) -> bool:
     """Return whether the job was ended from outside before the verdict, or at the same time."""
     if facts.killing is None:
         return False
@@ -96,12 +97,14 @@ def may_be_killed(facts: Facts) -> bool:
     return any(end.signal in (*STOP_SIGNALS, signal.SIGKILL) for end in facts.ends.values())
 
 
-def of_verdict(facts: Facts, verdict: Verdict) -> Outcome:
+def conclude_from_verdict(facts: Facts, verdict: Verdict) -> Outcome:
     """Return the outcome of a verdict, considering also what the script and Slurm report."""
-    return with_memory(by_notice(_by_rule(facts, verdict), facts.noticed, facts.asks_with), facts.out_of_memory)
+    return apply_out_of_memory(
+        apply_notice(_conclude_by_rule(facts, verdict), facts.noticed, facts.asks_with), facts.out_of_memory
+    )
 
 
-def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
+def _conclude_by_rule(facts: Facts, verdict: Verdict) -> Outcome:
     """Return the outcome by the task whose end decided, or by the rule."""
     if verdict.success and facts.missing_results:
         return Outcome(Cause.RESULTS, exit_code=1, detail=dict(facts.missing_results))
@@ -116,31 +119,31 @@ def _by_rule(facts: Facts, verdict: Verdict) -> Outcome:
     return Outcome(verdict.cause, label, host, end.exit_code, end.signal, detail=dict(verdict.detail))
 
 
-def by_notice(outcome: Outcome, noticed: Optional[Cause], asks_with: int) -> Outcome:
+def apply_notice(outcome: Outcome, noticed: Optional[Cause], asks_with: int) -> Outcome:
     """Return the outcome of a script that had been notified: if it then exited by itself, the run continues."""
     if noticed is None or outcome.cause is not Cause.SCRIPT or outcome.end != End(asks_with):
         return outcome
     return outcome._replace(cause=noticed, detail={"noticed": True})
 
 
-def with_memory(outcome: Outcome, out_of_memory: bool) -> Outcome:
+def apply_out_of_memory(outcome: Outcome, out_of_memory: bool) -> Outcome:
     """Return an outcome corrected by Slurm's report: a process killed for its memory ends like one killed for any other
     reason."""
     by_kill = outcome.cause in (Cause.SCRIPT, Cause.TASK_LOST, Cause.LAUNCHER) and not outcome.succeeded
     return outcome._replace(cause=Cause.OUT_OF_MEMORY) if by_kill and out_of_memory else outcome
 
 
-def killing_of(first: Tuple[int, float], written: bytes, job_id: str, gives_way: bool) -> Killing:
+def infer_killing(first: Tuple[int, float], written: bytes, job_id: str, gives_way: bool) -> Killing:
     """Return what ends the job from outside.
 
     ``first`` is its first signal and when it came, ``written`` what Slurm wrote: slurmstepd writes the reason into the job's
     log before it sends TERM. An attempt ``gives_way`` to the next one of its job.
     """
-    cause = Cause.REQUEUED if gives_way else job_log.cause_of_kill(written, job_id)
-    return Killing(first[0], first[1], cause, job_log.failed_node(written) if cause is Cause.NODE_FAILURE else "")
+    cause = Cause.REQUEUED if gives_way else job_log.find_kill_cause(written, job_id)
+    return Killing(first[0], first[1], cause, job_log.find_failed_node(written) if cause is Cause.NODE_FAILURE else "")
 
 
-def unheard_since(since: Optional[float], began: float, outcome: Outcome, written: bytes) -> Optional[float]:
+def compute_unheard_since(since: Optional[float], began: float, outcome: Outcome, written: bytes) -> Optional[float]:
     """Return since when slurmctld has not answered any launcher; None if it has, or this launcher ended for another reason.
 
     ``since`` is the result for the launch before this one, which ``began`` at that time; ``written`` is this launcher's output.
@@ -150,12 +153,12 @@ def unheard_since(since: Optional[float], began: float, outcome: Outcome, writte
     return began if since is None else since
 
 
-def _of_launcher(facts: Facts) -> Outcome:
-    end = End.of_returncode(facts.returncode or 0)
-    detail = {"launcher": facts.launcher, "missing": _never_reported(facts)}
+def _conclude_from_launcher(facts: Facts) -> Outcome:
+    end = End.from_returncode(facts.returncode or 0)
+    detail = {"launcher": facts.launcher, "missing": _list_unreported(facts)}
     return Outcome(Cause.LAUNCHER, exit_code=end.exit_code, signal=end.signal, detail=detail)
 
 
-def _never_reported(facts: Facts) -> List[str]:
+def _list_unreported(facts: Facts) -> List[str]:
     known = facts.ends if facts.all_connected else facts.hosts
     return [role.label for role in facts.roles if role.rank not in known]

@@ -4,16 +4,16 @@ import time
 from typing import Mapping, Optional, Sequence
 
 from ..common import identity
-from ..common.files import last_lines
+from ..common.files import read_last_lines
 from ..contract import life
 from ..contract.attempt import events
-from ..contract.attempt.job_log import size_of
+from ..contract.attempt.job_log import get_size
 from ..contract.attempt.journal import Attempt, Journal
 from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.metrics.entries import from_line
 from ..contract.plan import JobPlan
-from ..contract.roles import chief
+from ..contract.roles import choose_chief
 from . import restart
 from .restart import Decision, Failure, Possible
 from .slurm_job import SlurmJob
@@ -24,13 +24,13 @@ class Steps:
     """The steps of the metrics that the chief logs in a launch starting now; earlier ones do not count."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, folder: str) -> None:
-        self._path = layout.launch(folder).task_metrics(chief(plan).label)
-        self._begin = size_of(self._path)
+        self._path = layout.launch(folder).task_metrics(choose_chief(plan).label)
+        self._begin = get_size(self._path)
 
     @property
     def last(self) -> Optional[int]:
         """The last step; None if there is none."""
-        lines = reversed(last_lines(self._path, self._begin))
+        lines = reversed(read_last_lines(self._path, self._begin))
         entries = (from_line(line.encode("utf-8")) for line in lines)
         return next((entry.step for entry in entries if entry is not None and entry.step is not None), None)
 
@@ -44,12 +44,12 @@ class Continuation:
         self._plan = plan
         self._layout = layout
         self._journal = journal
-        self._name = identity.job_name(environ) or ""
+        self._name = identity.get_job_name(environ) or ""
         self._budgets = () if plan.sweep else plan.restarts
         self._job = SlurmJob(environ, lambda: journal.is_followed) if plan.can.starts_again else None
         self._successor = Successor(plan, layout, self._name, self._job if self._budgets else None)
-        self._history = restart.history_of(earlier, self._name) if self._name else []
-        self._is_requeued = identity.attempt(environ) > 0
+        self._history = restart.list_failures(earlier, self._name) if self._name else []
+        self._is_requeued = identity.count_requeues(environ) > 0
         self._earlier = earlier
         self._began = time.monotonic()
         self._steps = Steps(plan, layout, "")
@@ -62,7 +62,7 @@ class Continuation:
     @property
     def at_most(self) -> Optional[int]:
         """How many attempts of the run there may be; None if unlimited, or not up to us."""
-        return restart.at_most(self._history, self._budgets)
+        return restart.count_allowed_attempts(self._history, self._budgets)
 
     @property
     def may_launch(self) -> bool:
@@ -80,36 +80,36 @@ class Continuation:
 
     def is_preempted(self) -> bool:
         """Return whether Slurm says that it is preempting this job with a grace time."""
-        return self._job is not None and self._job.is_preempted(self._job.facts())
+        return self._job is not None and self._job.is_preempted(self._job.ask_facts())
 
-    def known(self) -> Optional[Outcome]:
+    def find_known_outcome(self) -> Optional[Outcome]:
         """Return the outcome of a job that has nothing to do; None if it has work.
 
         It may have succeeded already, in an attempt whose end Slurm missed; or Slurm may have started it once more than the
         budget allows.
         """
-        again = self._is_requeued or self._history or restart.follows(self._earlier, self._name)
-        done = restart.success_of(self._earlier, self._name) if self._name and again else None
-        return done or self._refusal()
+        again = self._is_requeued or self._history or restart.is_successor(self._earlier, self._name)
+        done = restart.find_success(self._earlier, self._name) if self._name and again else None
+        return done or self._refuse_requeue()
 
-    def _refusal(self) -> Optional[Outcome]:
+    def _refuse_requeue(self) -> Optional[Outcome]:
         if not (self._history and restart.was_requeued(self._earlier, self._name)):
             return None
-        decision = self._decided(self._history[:-1], self._history[-1], Possible(returns=True))
+        decision = self._decide(self._history[:-1], self._history[-1], Possible(returns=True))
         if decision is None or decision.how != life.END:
             return None
         self._write(decision, self._history[-1], 0.0)
         return self._earlier[-1].outcome or Outcome(self._history[-1].cause)
 
-    def begins(self, folder: str) -> None:
+    def on_launch_starting(self, folder: str) -> None:
         """Record that a launch begins: metrics logged earlier do not belong to it."""
         self._steps = Steps(self._plan, self._layout, folder)
 
-    def in_allocation(self, outcome: Outcome) -> bool:
+    def decide_restart(self, outcome: Outcome) -> bool:
         """Return whether a failed launch is restarted at once; record the decision."""
-        failure = self._failure(outcome)
+        failure = self._build_failure(outcome)
         possible = Possible(launch=True, in_time=not self._plan.can.keeps_time)
-        decision = self._decided(self._history, failure, possible)
+        decision = self._decide(self._history, failure, possible)
         if decision is None or decision.how != life.LAUNCH:
             return False
         self._write(decision, failure, self._seconds)
@@ -121,12 +121,12 @@ class Continuation:
         if self._successor.is_open:
             self._arrange(Failure(cause, node=node), killed=True)
 
-    def after(self, outcome: Outcome) -> None:
+    def on_attempt_ended(self, outcome: Outcome) -> None:
         """Arrange the next attempt after the job, and record it; or undo what was arranged and is not needed."""
         if outcome.succeeded:
             self._successor.call_off()
             return
-        failure = self._failure(outcome)
+        failure = self._build_failure(outcome)
         if self._successor.decision:  # while it was being killed
             self._successor.settle()
         decision = self._successor.decision or self._arrange(failure, killed=False)
@@ -136,20 +136,20 @@ class Continuation:
     def _arrange(self, failure: Failure, killed: bool) -> Optional[Decision]:
         if not self.may_follow(restart.BUDGET_OF.get(failure.cause, failure.cause)):
             return None
-        return self._successor.arrange(lambda possible: self._decided(self._history, failure, possible), killed)
+        return self._successor.arrange(lambda possible: self._decide(self._history, failure, possible), killed)
 
     @property
     def _seconds(self) -> float:
         """How long this attempt has taken, in seconds."""
         return time.monotonic() - self._began
 
-    def _failure(self, outcome: Outcome) -> Failure:
+    def _build_failure(self, outcome: Outcome) -> Failure:
         memory = next((one.memory_mb for one in reversed(self._history) if one.memory_mb), self._plan.size.memory_mb)
-        place = restart.place_of(outcome, memory, self._steps.last)
+        place = restart.describe_place(outcome, memory, self._steps.last)
         node = outcome.host if outcome.cause in (Cause.NODE_FAILURE, Cause.TASK_LOST) else ""
         return Failure(outcome.cause, place, node)
 
-    def _decided(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
+    def _decide(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
         if self._journal.is_followed:  # what we did to the job would affect that attempt
             return None
         return restart.decide(history, failure, self._budgets, possible, self._plan.size.memory_mb)

@@ -20,7 +20,7 @@ class Disks:
         self._staged: Set[str] = set()
         self._returned: Dict[str, List[str]] = {}
 
-    def ready(self, rank: int, host: str, message: wire.Message) -> bool:
+    def on_task_ready(self, rank: int, host: str, message: wire.Message) -> bool:
         """Record that a task has everything it needs; return whether all have. The staging of each node is recorded once."""
         self._ready.add(rank)
         is_new = host not in self._staged
@@ -30,7 +30,7 @@ class Disks:
             self._journal.write(events.Staged(host, seconds, phases, tuple(message.get("warnings") or ())))
         return len(self._ready) == self._world_size
 
-    def returned(self, message: wire.Message) -> None:
+    def on_results_returned(self, message: wire.Message) -> None:
         """Record the result of copying results back from a node."""
         host, failed = str(message.get("host")), list(message.get("failed") or ())
         self._returned[host] = failed
@@ -42,7 +42,7 @@ class Disks:
         """The nodes whose results are still to come."""
         return sorted(self._staged - set(self._returned)) if self._return else []
 
-    def lost(self) -> Optional[Dict[str, List[str]]]:
+    def find_missing(self) -> Optional[Dict[str, List[str]]]:
         """Return the hosts whose results never came, and what could not be copied; None if nothing is missing."""
         failed = [trouble for host in sorted(self._returned) for trouble in self._returned[host]]
         return {"hosts": self.awaited, "failed": failed} if failed or self.awaited else None

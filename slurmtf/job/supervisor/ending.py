@@ -10,10 +10,10 @@ from ..common.process import Signals
 from ..common.rhythm import Rhythm
 from ..contract.attempt import events, job_log
 from ..contract.attempt.journal import Journal
-from ..contract.attempt.outcome import Cause, signal_name
+from ..contract.attempt.outcome import Cause, format_signal
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan
-from .conclusion import STOP_SIGNALS, Facts, Killing, killing_of
+from .conclusion import STOP_SIGNALS, Facts, Killing, infer_killing
 from .continuation import Continuation
 from .launch import Launch
 from .notices import Notices
@@ -32,8 +32,8 @@ class Ending:
         continuation: Continuation,
     ) -> None:
         self._job_log = layout.job_log
-        self._log_begin = job_log.size_of(layout.job_log)
-        self._job_id = identity.job_id(environ) or str(os.getpid())
+        self._log_begin = job_log.get_size(layout.job_log)
+        self._job_id = identity.get_job_id(environ) or str(os.getpid())
         self._journal = journal
         self._signals = signals
         self._continuation = continuation
@@ -55,23 +55,23 @@ class Ending:
         """What ends the job, and why; None if nothing does."""
         if self._first is None:
             return None
-        return killing_of(self._first, job_log.read_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
+        return infer_killing(self._first, job_log.read_since(self._job_log, self._log_begin), self._job_id, self._gives_way)
 
     @property
     def left(self) -> Optional[float]:
         """Seconds until the time limit; None if none is known."""
         return self._notices.left
 
-    def seen_on(self, facts: Facts) -> Facts:
+    def complete_facts(self, facts: Facts) -> Facts:
         """Return the facts of a launch with what ends it from outside."""
         return facts._replace(killing=self.killing, overtime=self._overtime, noticed=self._notices.given)
 
-    def begins(self, launch: Launch) -> None:
+    def on_launch_started(self, launch: Launch) -> None:
         """Take over a launch, and notify it as earlier launches were."""
         self._launch = launch
         self._tell_script()
 
-    def ended(self) -> None:
+    def on_launch_ended(self) -> None:
         """Record that the launch is over: whatever comes now does not concern it."""
         self._launch = None
 
@@ -82,15 +82,15 @@ class Ending:
 
     def turn(self) -> None:
         """Do what is due. Call it about every second, whatever the job waits for."""
-        self.heed()
+        self.act_on_signals()
         self._watch_time()
         self._give_way()
 
-    def heed(self) -> None:
+    def act_on_signals(self) -> None:
         """Act on the signals that have arrived."""
         for number in self._signals.take():
-            self._journal.write(events.Signaled(signal_name(number)))
-            if number == signal.SIGUSR2 and self._notices.by_signal():
+            self._journal.write(events.Signaled(format_signal(number)))
+            if number == signal.SIGUSR2 and self._notices.on_signal():
                 self._tell_script()
             elif number in STOP_SIGNALS:
                 self._stop(number)
@@ -99,7 +99,7 @@ class Ending:
         """Wait for a signal that ends us: the report of a task ended by the same signal may arrive before our own signal."""
         deadline = time.monotonic() + seconds
         while not self.has_come and time.monotonic() < deadline:
-            self.heed()
+            self.act_on_signals()
             time.sleep(0.02)
 
     def _stop(self, number: int) -> None:
@@ -114,7 +114,7 @@ class Ending:
         """Warn before the time limit, and enforce it if no scheduler does or the run continues after it."""
         if self._launch is None:
             return
-        if self._notices.by_clock():
+        if self._notices.tick():
             self._tell_script()
         if self._notices.is_over and not self._launch.stopping:
             self._overtime = True

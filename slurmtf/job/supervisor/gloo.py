@@ -112,7 +112,7 @@ class Store:
     def __init__(self, selector: selectors.BaseSelector, allowed: Collection[str], sizes: Mapping[str, int]) -> None:
         self._allowed = frozenset(allowed)
         self._scopes = Scopes(sizes)
-        self._listener = Listener(selector, self._welcome, lambda: sizes.get("global", 1), lambda _: None)
+        self._listener = Listener(selector, self._on_connection, lambda: sizes.get("global", 1), lambda _: None)
         self.port = self._listener.port
 
     def tick(self) -> None:
@@ -122,12 +122,12 @@ class Store:
     def close(self) -> None:
         self._listener.close()
 
-    def _welcome(self, connection: socket.socket, address: str) -> Optional[Guest]:
+    def _on_connection(self, connection: socket.socket, address: str) -> Optional[Guest]:
         ours = address in self._allowed or address.startswith("127.")
         return _Client(connection, self._scopes) if ours else None
 
 
-def scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
+def compute_scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
     """Return the number of ranks of each scope that Horovod starts with, from the variables of all ranks."""
     sizes = {"global": len(ranks)}
     for own in ranks.values():
@@ -136,7 +136,7 @@ def scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
     return sizes
 
 
-def variables(host: str, port: int) -> Dict[str, str]:
+def build_variables(host: str, port: int) -> Dict[str, str]:
     """Return the variables with which Horovod finds the store and does not use MPI."""
     return {
         var.HOROVOD_GLOO_RENDEZVOUS_ADDR: host,

@@ -4,7 +4,7 @@ from typing import Mapping, Optional
 
 from ..common import wire
 from ..contract.plan import JobPlan, LaunchOrder
-from ..contract.roles import table
+from ..contract.roles import assign_roles
 from . import start
 from .joining import Joining
 from .rendezvous import Rendezvous
@@ -34,17 +34,19 @@ class Instructions:
 
     def start(self, hellos: Mapping[int, start.Hello]) -> None:
         """Send each task the cluster and its place in it, now that all have connected."""
-        distribution, roles = self._plan.distribution, table(self._plan)
-        self._rendezvous.tell_all({"nodes": start.nodes_of(hellos)})
+        distribution, roles = self._plan.distribution, assign_roles(self._plan)
+        self._rendezvous.tell_all({"nodes": start.list_nodes(hellos)})
         if distribution.cluster:
-            self._rendezvous.tell_all({"cluster": start.cluster_of(roles, hellos)})  # encoded once
-        orders = start.start_orders(distribution, roles, hellos, self._order, self._joining.variables(roles, hellos))
+            self._rendezvous.tell_all({"cluster": start.build_cluster(roles, hellos)})  # encoded once
+        orders = start.build_start_orders(
+            distribution, roles, hellos, self._order, self._joining.build_variables(roles, hellos)
+        )
         for rank in self._rendezvous.present:
             self._rendezvous.tell(rank, orders[rank])
         if self._notice:
             self._rendezvous.tell_all(self._notice)
 
-    def welcome(self, rank: int) -> None:
+    def stop_latecomer(self, rank: int) -> None:
         """Tell a task to stop if it connects after the others were told to."""
         if self._stop:
             self._rendezvous.tell(rank, self._stop)
@@ -67,6 +69,6 @@ class Instructions:
         """Have the tasks leave nothing on the nodes' disks: no other launch follows."""
         self._keeps = False
 
-    def ended(self, rank: int, again: bool) -> None:
+    def answer_task_end(self, rank: int, again: bool) -> None:
         """Tell a task whose script has ended whether to restart it."""
         self._rendezvous.tell(rank, {"order": "restart" if again else "leave", "keep": self._keeps})

@@ -19,11 +19,11 @@ class Joining:
         self._selector = selector
         self._store: Optional[gloo.Store] = None
 
-    def variables(self, roles: Sequence[Role], hellos: Mapping[int, start.Hello]) -> Dict[int, Dict[str, str]]:
+    def build_variables(self, roles: Sequence[Role], hellos: Mapping[int, start.Hello]) -> Dict[int, Dict[str, str]]:
         """Return the variables with which each rank's library finds the others, and serve its later requests."""
         if self._plan.distribution.joined_by_jax:
-            return start.jax_variables(hellos, self._interface)
-        return start.horovod_variables(roles, hellos, self._serve(roles, hellos)) if self._plan.distribution.gloo else {}
+            return start.build_jax_variables(hellos, self._interface)
+        return start.build_horovod_variables(roles, hellos, self._serve(roles, hellos)) if self._plan.distribution.gloo else {}
 
     def tick(self) -> None:
         """Do what is due by the clock. Call it about every second."""
@@ -37,10 +37,12 @@ class Joining:
     def _serve(self, roles: Sequence[Role], hellos: Mapping[int, start.Hello]) -> Mapping[str, str]:
         """Serve Horovod's rendezvous and return the variables that all ranks need."""
         told = {address for hello in hellos.values() for address in hello.addresses}
-        sizes = gloo.scope_sizes(cluster.horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()}))
-        self._store = gloo.Store(self._selector, {*addresses.own_addresses(), *told}, sizes)
+        sizes = gloo.compute_scope_sizes(
+            cluster.compute_horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
+        )
+        self._store = gloo.Store(self._selector, {*addresses.list_addresses(), *told}, sizes)
         one_node = self._plan.size.nodes == 1
-        shared = gloo.variables("127.0.0.1" if one_node else self._own_name, self._store.port)
+        shared = gloo.build_variables("127.0.0.1" if one_node else self._own_name, self._store.port)
         return dict(shared, **{var.HOROVOD_GLOO_IFACE: self._interface}) if self._interface else shared
 
     @property

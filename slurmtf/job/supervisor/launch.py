@@ -15,9 +15,9 @@ from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
-from ..contract.roles import table
+from ..contract.roles import assign_roles
 from . import memory, start
-from .completion import Verdict, grace_of
+from .completion import Verdict, choose_grace
 from .conclusion import Facts
 from .instructions import Instructions
 from .joining import Joining
@@ -42,7 +42,7 @@ class Launch:
         signals: Signals,
         order: LaunchOrder,
     ) -> None:
-        self._plan = plan = plan.of_launch(order)
+        self._plan = plan = plan.with_launch(order)
         self._layout = layout
         self._environ = environ
         self._journal = journal
@@ -50,31 +50,31 @@ class Launch:
         self._order = order
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ, lambda: None)
-        self._own_name = addresses.name_of(identity.host(environ), plan)
+        self._own_name = addresses.qualify_host(identity.get_host(environ), plan)
         self._joining = Joining(plan, self._own_name, self._selector)
         self._rendezvous = Rendezvous(
-            len(table(plan)),
+            len(assign_roles(plan)),
             self._selector,
-            lambda rank, message: self._reports.hear(rank, message),  # noqa: PLW0108 - who hears them answers through it
-            lambda rank: self._reports.lost(rank),  # noqa: PLW0108
+            lambda rank, message: self._reports.on_message(rank, message),  # noqa: PLW0108 - who hears them answers through it
+            lambda rank: self._reports.on_connection_lost(rank),  # noqa: PLW0108
         )
         self._instructions = Instructions(plan, order, self._rendezvous, self._joining)
-        self._reports = Reports(plan, journal, self._instructions, self._spare)
+        self._reports = Reports(plan, journal, self._instructions, self._spare_launcher)
         self._launcher: Optional[Child] = None
         self._spares = True
-        self._job_id = identity.job_id(environ) or ""
-        self._kills = memory.kills(self._job_id)
+        self._job_id = identity.get_job_id(environ) or ""
+        self._kills = memory.count_kills(self._job_id)
         self.began = time.monotonic()
-        self.log_begin = job_log.size_of(layout.job_log)
+        self.log_begin = job_log.get_size(layout.job_log)
 
     def begin(self, words: Sequence[str], number: int, own_log: int) -> None:
         """Start the launcher. ``own_log``: see :class:`.events.Launched`. Raises OSError."""
         told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
-        environ: Dict[str, str] = start.environ_of(gpus.for_srun(self._environ), self._order)
+        environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._environ), self._order)
         self._launcher = Child(words, self._layout.folder, dict(environ, **told))
-        self._rendezvous.make_room()
+        self._rendezvous.raise_descriptor_limit()
         to_fill = self._plan.size.nodes if self._plan.uses_disks and number == 0 else 0
         self._journal.write(Launched(number, to_fill, own_log))
 
@@ -94,7 +94,7 @@ class Launch:
         self._reports.tick(time.monotonic())
         verdict = self._reports.completion.verdict
         if verdict and not self.stopping:
-            grace_s = grace_of(verdict, self._plan.distribution, self._reports.roster.roles, self._plan.timings)
+            grace_s = choose_grace(verdict, self._plan.distribution, self._reports.roster.roles, self._plan.timings)
             self.stop(grace_s, killed=verdict.rank in self._reports.roster.lost)  # a launcher that loses a task ends the others
         if self.stopping and self._launcher and not self._rendezvous.present:
             self._launcher.kill_after(self._plan.timings.late_reports)  # it waits for tasks that are lost or never came
@@ -131,7 +131,7 @@ class Launch:
 
     def end(self) -> None:
         """Receive reports that are still on their way, also from tasks that are being stopped; then close the launch."""
-        if not self.stopping and self.facts().launcher_died:
+        if not self.stopping and self.collect_facts().launcher_died:
             self.stop(self._plan.timings.grace)
         deadline = time.monotonic() + self._instructions.grace_s + self._plan.timings.late_reports
         self._selector.unregister(self._signals)
@@ -141,7 +141,7 @@ class Launch:
         self._joining.close()
         self._selector.close()
 
-    def facts(self) -> Facts:
+    def collect_facts(self) -> Facts:
         """Return what is known of the launch, without what ends the job from outside."""
         roster, completion = self._reports.roster, self._reports.completion
         return Facts(
@@ -154,8 +154,8 @@ class Launch:
             decided_at=completion.decided_at,
             returncode=self.poll(),
             killed_by_us=self._launcher is not None and self._launcher.killed,
-            missing_results=self._reports.disks.lost(),
-            out_of_memory=job_log.ran_out_of_memory(self.log()) or memory.kills(self._job_id) > self._kills,
+            missing_results=self._reports.disks.find_missing(),
+            out_of_memory=job_log.has_run_out_of_memory(self.read_log()) or memory.count_kills(self._job_id) > self._kills,
             asks_with=self._plan.notice.exit_code or 0,
             at_once_s=self._plan.timings.at_once,
         )
@@ -165,11 +165,11 @@ class Launch:
         """Whether the launch is over, though its tasks may still be ending."""
         return self._reports.completion.verdict is not None
 
-    def log(self) -> bytes:
+    def read_log(self) -> bytes:
         """Return what Slurm and the launcher have written during the launch."""
         return job_log.read_since(self._layout.job_log, self.log_begin)
 
-    def with_tail(self, outcome: Outcome) -> Outcome:
+    def add_tail(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the more telling log, and the last lines that this launch wrote there."""
         if outcome.cause is Cause.LAUNCHER:
             path, begin = self._layout.job_log, self.log_begin
@@ -178,9 +178,9 @@ class Launch:
             begin = self._reports.roster.errors_begin.get(outcome.task, 0)
         else:
             return outcome
-        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.tail(path, begin=begin))
+        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.read_tail(path, begin=begin))
 
-    def _spare(self) -> None:
+    def _spare_launcher(self) -> None:
         """Keep the launcher alive while a node copies results back."""
         if self._launcher and self._spares:
-            self._launcher.spare(self._plan.timings.sign)
+            self._launcher.postpone_kill(self._plan.timings.sign)

@@ -96,7 +96,7 @@ class Listener:
         self._socket.listen(QUEUE)
         self._socket.setblocking(False)
         self.port = int(self._socket.getsockname()[1])
-        self._wake()
+        self._resume()
 
     @property
     def strangers(self) -> int:
@@ -109,7 +109,7 @@ class Listener:
         while self._strangers and next(iter(self._strangers.values())) < now - HELLO_TIMEOUT_S:
             self.drop(next(iter(self._strangers)))
         if self._resting_until is not None and now >= self._resting_until:
-            self._wake()
+            self._resume()
 
     def trust(self, guest: Guest) -> None:
         """Keep a guest until it leaves."""
@@ -126,7 +126,7 @@ class Listener:
         guest.connection.close()
         self._strangers.pop(guest, None)
         if self._resting_until is not None:
-            self._wake()
+            self._resume()
         self._on_closed(guest)
 
     def close(self) -> None:
@@ -140,13 +140,13 @@ class Listener:
 
     def _accept(self) -> None:
         if self._is_full() and not self._evict():
-            self._rest()
+            self._pause()
             return
         try:
             connection, address = self._socket.accept()
         except OSError as err:  # mostly it is gone already
             if err.errno in EXHAUSTED and not self._evict():
-                self._rest()
+                self._pause()
             return
         self._receive(connection, str(address[0]))
 
@@ -166,9 +166,9 @@ class Listener:
             connection.close()
             return
         self._strangers[guest] = time.monotonic()
-        self._selector.register(connection, guest.events, lambda: self._attend(guest))
+        self._selector.register(connection, guest.events, lambda: self._serve_guest(guest))
 
-    def _attend(self, guest: Guest) -> None:
+    def _serve_guest(self, guest: Guest) -> None:
         def serve() -> None:
             guest.flush()
             guest.serve()
@@ -195,16 +195,16 @@ class Listener:
         guest, since = next(iter(self._strangers.items()), (None, 0.0))
         if guest is None or time.monotonic() - since < GRACE_S:
             return False
-        self._attend(guest)
+        self._serve_guest(guest)
         if guest in self._strangers:
             self.drop(guest)
         return True
 
-    def _rest(self) -> None:
+    def _pause(self) -> None:
         """Accept nothing for a while: the selector would report the waiting connections again and again."""
         self._selector.unregister(self._socket)
         self._resting_until = time.monotonic() + REST_S
 
-    def _wake(self) -> None:
+    def _resume(self) -> None:
         self._resting_until = None
         self._selector.register(self._socket, selectors.EVENT_READ, self._accept)

@@ -6,7 +6,7 @@ from ..contract.attempt import events
 from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause
 from ..contract.plan import JobPlan
-from .time_limit import TimeLimit, is_notice_due, is_over, leave_of, seconds_after
+from .time_limit import TimeLimit, choose_leave, compute_left_for_script, is_notice_due, is_over
 
 
 class Notices:
@@ -22,7 +22,7 @@ class Notices:
         self._plan = plan
         self._environ = environ
         self._journal = journal
-        self._leave_s = leave_of(plan, goes_on)
+        self._leave_s = choose_leave(plan, goes_on)
         self._is_preempted = is_preempted
         self._limit = TimeLimit(plan, environ)
         self.given: Optional[Cause] = None
@@ -35,14 +35,14 @@ class Notices:
     @property
     def left_for_script(self) -> Optional[float]:
         """For how many seconds a notified script may continue; None if that is not known."""
-        return seconds_after(self.given, self.left, self._leave_s)
+        return compute_left_for_script(self.given, self.left, self._leave_s)
 
     @property
     def is_over(self) -> bool:
         """Whether the tasks must be ended for the time limit."""
         return is_over(self.left, self._plan.can.keeps_time, self._leave_s)
 
-    def by_signal(self) -> bool:
+    def on_signal(self) -> bool:
         """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal); return
         whether to notify the script now."""
         if self._limit.explains_signal:
@@ -52,7 +52,7 @@ class Notices:
         cause = self._limit.find_announced(self._is_preempted)
         return cause is not None and self._give(cause)
 
-    def by_clock(self) -> bool:
+    def tick(self) -> bool:
         """Warn when the time limit is near; return whether to notify the script now."""
         if self._limit.is_near:
             self._warn()

@@ -12,7 +12,7 @@ class Orders:
     """Decides what comes next in an allocation. A subclass can do more than the plan:
 
         class Trials(Orders):
-            def next(self, left_s):                # asked at first, and after each launch; None: nothing more
+            def take_next(self, left_s):           # asked at first, and after each launch; None: nothing more
                 trial = ledger.take()              # left_s: seconds until the time limit, None: unknown
                 if trial is None:
                     return None
@@ -22,9 +22,9 @@ class Orders:
                     folder="trials/7",             # in the run's folder: logs/, outputs/, metrics/ and work/ of its own
                     last=False,                    # more may follow: what was staged stays on the nodes
                 )
-            def call_off(self):                    # asked while it runs; facts: it is stopped, with cause called-off
+            def decide_call_off(self):             # asked while it runs; facts: it is stopped, with cause called-off
                 return {"policy": "bandit"} if ledger.is_hopeless() else None
-            def ended(self, order, outcome):       # also of a launch that ended with the job: canceled, preempted ...
+            def on_launch_ended(self, order, outcome):  # also of a launch that ended with the job: canceled, preempted ...
                 ledger.note(order, outcome)
             def conclude(self, last):              # the job's own outcome; last: that of the last launch, None: there was none
                 return Outcome(Cause.SCRIPT, exit_code=0)
@@ -36,18 +36,18 @@ class Orders:
     ``command``, ``distribution``, ``size`` and ``launcher`` give it another command, other tasks, or another way to start them.
     """
 
-    def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
+    def take_next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         """Return the next launch; None if there is none. ``left_s``: seconds until the time limit; None: unknown."""
         raise NotImplementedError
 
-    def waits(self) -> bool:
+    def should_wait(self) -> bool:
         """Return whether to ask again in a second after :meth:`next` has returned None."""
         return False
 
-    def ended(self, order: LaunchOrder, outcome: Outcome) -> None:
+    def on_launch_ended(self, order: LaunchOrder, outcome: Outcome) -> None:
         """Note how a launch ended, even if it was ended from outside and none follows."""
 
-    def call_off(self) -> Optional[Mapping[str, object]]:
+    def decide_call_off(self) -> Optional[Mapping[str, object]]:
         """Return the facts for which to stop the current launch; None if it may continue. Called every second."""
         return None
 
@@ -65,10 +65,10 @@ class PlannedOrders(Orders):
         last = len(plan.launches) - 1
         self._left = [order._replace(last=number == last) for number, order in enumerate(plan.launches)]
 
-    def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:  # noqa: ARG002
+    def take_next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:  # noqa: ARG002
         return self._left.pop(0) if self._left else None
 
-    def ended(self, order: LaunchOrder, outcome: Outcome) -> None:  # noqa: ARG002
+    def on_launch_ended(self, order: LaunchOrder, outcome: Outcome) -> None:  # noqa: ARG002
         self._outcomes.append(outcome)
 
     def conclude(self, last: Optional[Outcome]) -> Outcome:

@@ -35,7 +35,7 @@ def complete(
         attempts: List[object] = earlier if isinstance(earlier, list) else []
         if plan.sweep and attempts:
             return
-        found = dict(attempt(plan, environ), started=round(began, 3), ended=round(ended, 3), outcome=outcome.to_dict())
+        found = dict(build_attempt(plan, environ), started=round(began, 3), ended=round(ended, 3), outcome=outcome.to_dict())
         receipt.pop("outcome", None)  # Slurm's report of an end, before the job was started again
         receipt.update(attempts=[*attempts, found])
         with contextlib.suppress(OSError, ValueError):
@@ -43,23 +43,23 @@ def complete(
         write_private(layout.receipt, (json.dumps(receipt, indent=1) + "\n").encode("utf-8", "surrogateescape"))
 
 
-def attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, object]:
+def build_attempt(plan: JobPlan, environ: Mapping[str, str]) -> Dict[str, object]:
     """Return where this attempt ran: job, nodes, and the hardware and software of the first node."""
     slurm = _run_quietly(ASK_SLURM) if var.SLURM_JOB_ID in environ else []
     return {
-        "job": identity.job_name(environ) or str(os.getpid()),
-        "number": identity.attempt(environ),
+        "job": identity.get_job_name(environ) or str(os.getpid()),
+        "number": identity.count_requeues(environ),
         "cluster": environ.get(var.SLURM_CLUSTER_NAME, ""),
-        "nodes": environ.get(var.SLURM_JOB_NODELIST, "") or identity.host(environ),
-        "host": identity.host(environ),
+        "nodes": environ.get(var.SLURM_JOB_NODELIST, "") or identity.get_host(environ),
+        "host": identity.get_host(environ),
         "slurm": slurm[0].split()[-1] if slurm else "",
         "launcher": plan.launcher,
         "system": platform.platform(),
-        "gpus": _gpus(plan),
+        "gpus": _list_gpus(plan),
     }
 
 
-def _gpus(plan: JobPlan) -> List[object]:
+def _list_gpus(plan: JobPlan) -> List[object]:
     """Return the GPUs of the first node: name, driver and memory of each, as reported by the vendor's tool."""
     if not plan.size.gpus_per_node:
         return []

@@ -35,12 +35,12 @@ class Rendezvous:
     def __init__(
         self, world_size: int, selector: selectors.BaseSelector, on_message: Report, on_lost: Callable[[int], None]
     ) -> None:
-        self.key = wire.new_key()
+        self.key = wire.generate_key()
         self._world_size = world_size
         self._on_message = on_message
         self._on_lost = on_lost
         self._peers: Dict[int, Peer] = {}
-        self._listener = Listener(selector, self._welcome, lambda: world_size - len(self._peers), self._on_closed)
+        self._listener = Listener(selector, self._on_connection, lambda: world_size - len(self._peers), self._on_closed)
 
     def address(self, host: str) -> str:
         """Return where tasks find this rendezvous, as the value of ``wire.ADDRESS``.
@@ -56,7 +56,7 @@ class Rendezvous:
         """The ranks that are connected."""
         return sorted(self._peers)
 
-    def make_room(self) -> None:
+    def raise_descriptor_limit(self) -> None:
         """Raise this process's limit of descriptors to one for each task and its requests to Horovod's store; 1024 is a common
         limit."""
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -90,13 +90,13 @@ class Rendezvous:
             self._listener.drop(peer)
         self._listener.close()
 
-    def _welcome(self, connection: socket.socket, address: str) -> Peer:  # noqa: ARG002
+    def _on_connection(self, connection: socket.socket, address: str) -> Peer:  # noqa: ARG002
         wire.keep_alive(connection)
-        peer = Peer(connection, self._hear)
+        peer = Peer(connection, self._receive)
         peer.send(wire.encode({"challenge": peer.challenge}))
         return peer
 
-    def _hear(self, peer: Peer, messages: List[wire.Message]) -> None:
+    def _receive(self, peer: Peer, messages: List[wire.Message]) -> None:
         for message in messages:
             if peer.rank is None:
                 self._admit(peer, message)
@@ -105,7 +105,7 @@ class Rendezvous:
     def _admit(self, peer: Peer, message: wire.Message) -> None:
         """Admit a task that proves that it belongs to this job."""
         rank = message.get("rank")
-        if not wire.proves(self.key, peer.challenge, message.get("proof")):
+        if not wire.is_valid_proof(self.key, peer.challenge, message.get("proof")):
             raise ValueError("a stranger")
         if not isinstance(rank, int) or not 0 <= rank < self._world_size or rank in self._peers:
             raise ValueError("rank {!r} has no place in a job of {} tasks".format(rank, self._world_size))
@@ -114,7 +114,7 @@ class Rendezvous:
         peer.lines.longest = wire.LONGEST_LINE
         self._peers[rank] = peer
         self._listener.trust(peer)
-        peer.send(wire.encode({"proof": wire.proof(self.key, str(message.get("challenge")))}))
+        peer.send(wire.encode({"proof": wire.compute_proof(self.key, str(message.get("challenge")))}))
 
     def _on_closed(self, guest: Guest) -> None:
         rank = guest.rank if isinstance(guest, Peer) else None

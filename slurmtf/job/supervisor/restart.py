@@ -7,7 +7,7 @@ from typing import Iterable, List, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..contract.attempt.events import Restart
 from ..contract.attempt.journal import Attempt
-from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome, cause_of
+from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome, parse_cause
 from ..contract.life import (
     AT_MOST_MEMORY,
     END,
@@ -73,15 +73,15 @@ def decide(
     memory = next((one.memory_mb for one in reversed(history) if one.memory_mb), memory_mb)
     wanted = _grow(memory, budget)
     exclude = tuple(sorted({node for one in history for node in one.exclude} | ({now.node} - {""})))
-    why = _why_not(history, now, budget, memory, wanted)
-    how = "" if why else _how(cause, possible, bool(now.node), wanted != memory)
+    why = _find_obstacle(history, now, budget, memory, wanted)
+    how = "" if why else _choose_step(cause, possible, bool(now.node), wanted != memory)
     why = why or (cause.value if how else NOT_POSSIBLE)
     asked = wanted if wanted != memory_mb else 0
     avoided = exclude if how == RESUBMIT else ()
-    return Decision(how or END, why, avoided, asked, len(history) + 2, at_most(history, budgets))
+    return Decision(how or END, why, avoided, asked, len(history) + 2, count_allowed_attempts(history, budgets))
 
 
-def _why_not(history: Sequence[Failure], now: Failure, budget: Budget, memory: int, wanted: int) -> str:
+def _find_obstacle(history: Sequence[Failure], now: Failure, budget: Budget, memory: int, wanted: int) -> str:
     """Return the rule that forbids another attempt; empty if none does."""
     used = sum(BUDGET_OF.get(one.cause, one.cause).value == budget.cause for one in history)
     if budget.times is not None and used >= budget.times:
@@ -98,7 +98,7 @@ def _grow(memory_mb: int, budget: Budget) -> int:
     return max(memory_mb, min(wanted, budget.at_most) if budget.at_most else wanted)
 
 
-def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) -> str:
+def _choose_step(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) -> str:
     """Return the smallest step that suffices; empty if none of them is possible."""
     if possible.returns:
         return RETURN
@@ -111,7 +111,7 @@ def _how(cause: Cause, possible: Possible, names_node: bool, more_memory: bool) 
     return RESUBMIT if possible.resubmit else ""
 
 
-def at_most(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[int]:
+def count_allowed_attempts(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[int]:
     """Return how many attempts there may be in all; None if unlimited. Restarts by Slurm itself, without a budget, are not
     counted."""
     times = {budget.cause: budget.times for budget in budgets}
@@ -121,7 +121,7 @@ def at_most(history: Iterable[Failure], budgets: Sequence[Budget]) -> Optional[i
     return 1 + sum(count or 0 for count in times.values()) + free
 
 
-def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
+def describe_place(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
     """Return where an attempt failed: the same text if nothing has changed. ``step``: the last one that was logged."""
     if outcome.cause is Cause.OUT_OF_MEMORY:
         return "{} MiB".format(memory_mb)
@@ -130,24 +130,24 @@ def place_of(outcome: Outcome, memory_mb: int, step: Optional[int]) -> str:
     return outcome.error if step is None else "{} (step {})".format(outcome.error, step)
 
 
-def failure_of(event: Restart) -> Failure:
+def to_failure(event: Restart) -> Failure:
     """Return the failure recorded with the decision that followed it."""
-    return Failure(cause_of(event.cause), event.place, "", tuple(map(str, event.exclude)), event.memory_mb)
+    return Failure(parse_cause(event.cause), event.place, "", tuple(map(str, event.exclude)), event.memory_mb)
 
 
-def history_of(earlier: Sequence[Attempt], job: str) -> List[Failure]:
+def list_failures(earlier: Sequence[Attempt], job: str) -> List[Failure]:
     """Return the failures before the attempt that begins now, of the job of that name. A start by hand starts over."""
     found: List[Failure] = []
     for one, next_job in zip(earlier, [*(later.job for later in earlier[1:]), job]):
         events = [record.event for record in one.records if isinstance(record.event, Restart)]
-        found += [failure_of(event) for event in events if event.how != END]
+        found += [to_failure(event) for event in events if event.how != END]
         if any(event.how in GOES_ON for event in events):
             continue
-        found = [*found, explain_requeue(one)] if one.job == next_job and not _has_ended(one) else []
+        found = [*found, infer_failure(one)] if one.job == next_job and not _has_ended(one) else []
     return found
 
 
-def explain_requeue(attempt: Attempt) -> Failure:
+def infer_failure(attempt: Attempt) -> Failure:
     """Return why Slurm restarted a job by itself; if an attempt recorded nothing, its node has failed."""
     return Failure(attempt.outcome.cause if attempt.outcome else Cause.NODE_FAILURE)
 
@@ -164,13 +164,13 @@ def _has_ended(attempt: Attempt) -> bool:
     return attempt.outcome is not None and attempt.outcome.cause not in MAY_RETURN
 
 
-def follows(earlier: Sequence[Attempt], job: str) -> bool:
+def is_successor(earlier: Sequence[Attempt], job: str) -> bool:
     """Return whether a job was submitted to continue another one of the run."""
     events = (record.event for one in earlier for record in one.records)
     return any(isinstance(event, Restart) and event.job == job for event in events)
 
 
-def success_of(earlier: Sequence[Attempt], job: str) -> Optional[Outcome]:
+def find_success(earlier: Sequence[Attempt], job: str) -> Optional[Outcome]:
     """Return the outcome of an earlier attempt of the same job that succeeded; None if there is work to do.
 
     Slurm requeues a job whose batch step it lost, even if the supervisor lived on and completed the training; and a continuing

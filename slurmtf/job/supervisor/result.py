@@ -24,44 +24,44 @@ class Result:
         self._layout = layout
         self._environ = environ
         self._journal = journal
-        self._job_name = identity.job_name(environ) or str(os.getpid())
+        self._job_name = identity.get_job_name(environ) or str(os.getpid())
         self._began = time.monotonic()
         self.told: Optional[Outcome] = None
 
     def begin(self, label: str) -> None:
         """Remove what an earlier attempt of the job has left; show submitit the logs of the first task, which has ``label``."""
-        forget(self._layout, self._job_name)
+        remove_result(self._layout, self._job_name)
         link_logs(self._layout, self._job_name, label)
 
     def tell(self, outcome: Outcome) -> None:
         """Report an outcome that is final: nothing that kills the job from then on changes it."""
         self.told = outcome
-        self._leave(outcome)
+        self._write_outcome(outcome)
         self._journal.write(events.Decided(outcome.to_dict()))
 
     def finish(self, outcome: Outcome, is_known: bool) -> int:
         """Report how the attempt has ended; return the exit code to exit with. ``is_known``: this is also the job's end."""
         if is_known and not self.told:
-            self._leave(outcome)
+            self._write_outcome(outcome)
         took = time.monotonic() - self._began
         self._journal.write(events.Ended(outcome.to_dict(), round(took, 3)))
         receipt.complete(self._plan, self._layout, self._environ, outcome, time.time() - took, time.time())
         return outcome.job_status
 
-    def _leave(self, outcome: Outcome) -> None:
+    def _write_outcome(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
-            leave(self._layout, self._job_name, self._plan.run.run_id, outcome)
+            write_outcome(self._layout, self._job_name, self._plan.run.run_id, outcome)
 
 
-def leave(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:
+def write_outcome(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:
     """Write an outcome as submitit's result. Raises OSError."""
     if outcome.succeeded:
-        write(layout, job_id, "success", {"run": run_id, "exit_code": 0})
+        write_result(layout, job_id, "success", {"run": run_id, "exit_code": 0})
     else:
-        write(layout, job_id, "error", error(outcome))
+        write_result(layout, job_id, "error", format_error(outcome))
 
 
-def error(outcome: Outcome) -> str:
+def format_error(outcome: Outcome) -> str:
     """Return the facts of a failure and the log's tail, as submitit's ``job.exception()`` shows them."""
     facts = dict(task=outcome.task, host=outcome.host, exit_code=outcome.exit_code, signal=outcome.signal, **outcome.detail)
     words = ["{}={}".format(name, value) for name, value in facts.items() if value not in ("", None, [])]
@@ -69,12 +69,12 @@ def error(outcome: Outcome) -> str:
     return "\n".join(filter(None, lines))
 
 
-def write(layout: RunLayout, job_id: str, outcome: str, value: object) -> None:
+def write_result(layout: RunLayout, job_id: str, outcome: str, value: object) -> None:
     """Leave ``('success', value)`` or ``('error', text)`` (submitit.core.submission.process_job)."""
     write_private(layout.submitit_file(job_id, "result.pkl"), pickle.dumps((outcome, value), protocol=4))
 
 
-def forget(layout: RunLayout, job_id: str) -> None:
+def remove_result(layout: RunLayout, job_id: str) -> None:
     """Remove the result of an earlier attempt of the same job."""
     with contextlib.suppress(FileNotFoundError):
         os.remove(layout.submitit_file(job_id, "result.pkl"))

@@ -20,12 +20,12 @@ class Roster:
         self._start_s = start_s
         self._start_by: Optional[float] = None
 
-    def connected(self, rank: int, hello: Hello, now: float) -> None:
+    def on_connected(self, rank: int, hello: Hello, now: float) -> None:
         self.hellos[rank] = hello
         if self._start_by is None:
             self._start_by = now + self._start_s
 
-    def late(self, now: float) -> List[Role]:
+    def list_late(self, now: float) -> List[Role]:
         """Return the tasks that should have connected by now, but have not."""
         if self._start_by is None or now < self._start_by:
             return []

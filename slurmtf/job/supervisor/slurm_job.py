@@ -8,7 +8,7 @@ import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
 from ..common import identity
-from ..contract.schedulers import outside_of_a_job
+from ..contract.schedulers import is_outside_of_job
 
 TIMEOUT_S = 15.0
 """Seconds that a command may take: a busy slurmctld is slow, and a job that is being killed has little time."""
@@ -35,11 +35,11 @@ class Said(NamedTuple):
         return bool(NO_ANSWER.search(self.error))
 
 
-def _never() -> bool:
+def _refuse_to_give_up() -> bool:
     return False
 
 
-def patiently(call: Callable[[], Said], given_up: Callable[[], bool] = _never) -> Said:
+def call_until_answered(call: Callable[[], Said], given_up: Callable[[], bool] = _refuse_to_give_up) -> Said:
     """Call until slurmctld has answered, there is no hope that it will, or it is ``given_up``."""
     end = time.monotonic() + PATIENCE_S
     said = call()
@@ -52,17 +52,17 @@ def patiently(call: Callable[[], Said], given_up: Callable[[], bool] = _never) -
 class SlurmJob:
     """The job that we are in. ``given_up``: Slurm's answers are no longer needed, except to a submission."""
 
-    def __init__(self, environ: Mapping[str, str], given_up: Callable[[], bool] = _never) -> None:
+    def __init__(self, environ: Mapping[str, str], given_up: Callable[[], bool] = _refuse_to_give_up) -> None:
         self._given_up = given_up
-        self._environ = {name: value for name, value in environ.items() if outside_of_a_job(name)}
-        self._id = identity.job_id(environ) or ""
-        self._restarts = identity.attempt(environ)
+        self._environ = {name: value for name, value in environ.items() if is_outside_of_job(name)}
+        self._id = identity.get_job_id(environ) or ""
+        self._restarts = identity.count_requeues(environ)
 
-    def facts(self) -> Dict[str, str]:
+    def ask_facts(self) -> Dict[str, str]:
         """Return Slurm's facts about the job; none if it does not answer."""
         return parse(self._ask(["scontrol", "--oneliner", "show", "job", self._id]).text)
 
-    def returns(self, facts: Mapping[str, str]) -> bool:
+    def was_requeued(self, facts: Mapping[str, str]) -> bool:
         """Return whether Slurm has requeued the job since this start: the counter increases at once, while processes are still
         being ended."""
         return facts.get("Restarts", "").isdigit() and int(facts["Restarts"]) > self._restarts
@@ -85,16 +85,18 @@ class SlurmJob:
 
         A submission that got no answer may have succeeded: nothing is submitted twice.
         """
-        said = self._call(words(self._id, script, facts, exclude, memory_mb))
+        said = self._call(build_command(self._id, script, facts, exclude, memory_mb))
         if said.unanswered:
-            said = patiently(lambda: self._submitted(script) or self._call(words(self._id, script, facts, exclude, memory_mb)))
+            said = call_until_answered(
+                lambda: self._find_submitted(script) or self._call(build_command(self._id, script, facts, exclude, memory_mb))
+            )
         number = re.match(r"[0-9]+", said.text.strip())
         return Said(number.group(), "") if number else Said("", said.error or "sbatch named no job: {}".format(said.text))
 
-    def _submitted(self, script: str) -> Optional[Said]:
+    def _find_submitted(self, script: str) -> Optional[Said]:
         """Return the id of a job of this run that waits for this one; None if there is none."""
         said = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
-        number = follower(said.text, self._id, script)
+        number = find_follower(said.text, self._id, script)
         return said if said.error else Said(number) if number else None
 
     def cancel(self, job: str = "") -> None:
@@ -111,7 +113,7 @@ class SlurmJob:
         return "; ".join(said.error for said in (waiting, *moves) if said.error)
 
     def _ask(self, command: Sequence[str]) -> Said:
-        return patiently(lambda: self._call(command), self._given_up)
+        return call_until_answered(lambda: self._call(command), self._given_up)
 
     def _call(self, command: Sequence[str]) -> Said:
         try:
@@ -122,7 +124,7 @@ class SlurmJob:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 timeout=TIMEOUT_S,
-                preexec_fn=_be_deaf,
+                preexec_fn=_ignore_term,
             )
         except (OSError, subprocess.TimeoutExpired) as err:
             return Said("", "{}: {}".format(command[0], err))
@@ -130,7 +132,7 @@ class SlurmJob:
         return Said(text, (error.strip() or "{} failed".format(command[0])) if done.returncode else "")
 
 
-def _be_deaf() -> None:
+def _ignore_term() -> None:
     """Ignore the signals that end the job: a requeue would otherwise end us before we can record it."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 
@@ -140,7 +142,7 @@ def parse(text: str) -> Dict[str, str]:
     return dict(re.findall(r"(?:^|\s)([A-Za-z:/]+)=(\S*)", text))
 
 
-def follower(text: str, job: str, script: str) -> str:
+def find_follower(text: str, job: str, script: str) -> str:
     """Return the id of the job with this script that waits for a job's end, from squeue's output; empty if there is none."""
     lines = (line.strip().split("|", 2) for line in text.splitlines())
     waits = re.compile(r"(^|,)afterany:{}(?![0-9_])".format(re.escape(job)))
@@ -160,7 +162,7 @@ def move_dependencies(text: str, was: str, now: str) -> Dict[str, str]:
     return {job: name.sub(now, dependency) for job, dependency in told.items() if name.search(dependency)}
 
 
-def words(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:
+def build_command(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:
     """Return the command that submits a script again, to start after a job.
 
     An ``--exclude`` here replaces the script's own (sbatch(1)), so the nodes that this job excluded are excluded again.

@@ -37,10 +37,10 @@ def spawn(count: int, command: List[str]) -> int:
 
 def _start(command: List[str], rank: int) -> "subprocess.Popen[bytes]":
     environ = dict(os.environ, **{OWN_RANK: str(rank)})
-    return subprocess.Popen(command, env=environ, preexec_fn=_heed)  # noqa: PLW1509 - no threads here
+    return subprocess.Popen(command, env=environ, preexec_fn=_restore_signals)  # noqa: PLW1509 - no threads here
 
 
-def _heed() -> None:
+def _restore_signals() -> None:
     """Stop ignoring signals: a task that is signaled before it has installed its handlers must end too."""
     for number in STOP_SIGNALS:
         signal.signal(number, signal.SIG_DFL)

@@ -18,16 +18,16 @@ class StallWatch:
         self._last: Dict[int, float] = {}
         self._stalled_at: Optional[float] = None
 
-    def active(self, rank: int, now: float) -> None:
+    def on_activity(self, rank: int, now: float) -> None:
         """Record that something happens on a task: its script has started, written, logged or computed."""
         self._last[rank] = now
         self._stalled_at = None
 
-    def gone(self, rank: int) -> None:
+    def on_task_ended(self, rank: int) -> None:
         """Record that a task has ended."""
         self._last.pop(rank, None)
 
-    def begins(self, now: float) -> bool:
+    def detect_stall(self, now: float) -> bool:
         """Return True, once, when nothing has happened on any task for too long."""
         known = self._stalled_at is not None or not self._patience_s or not self._last
         if known or now - max(self._last.values()) < self._patience_s:

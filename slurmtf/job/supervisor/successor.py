@@ -6,7 +6,7 @@ import os
 import time
 from typing import Callable, Dict, Mapping, Optional
 
-from ..common.files import last_lines
+from ..common.files import read_last_lines
 from ..contract import life
 from ..contract.attempt.job_log import say
 from ..contract.layout import RunLayout
@@ -67,13 +67,13 @@ class Successor:
             self._slurm.cancel(self.job)
 
     def _arrange_next(self, slurm: SlurmJob, decide: Decide, killed: bool) -> Optional[Decision]:
-        facts = slurm.facts()
+        facts = slurm.ask_facts()
         if self._is_canceled() or facts.get("JobState") == "CANCELLED":
             return None
-        decision = decide(_possible(slurm, facts, killed))
+        decision = decide(_build_possible(slurm, facts, killed))
         if decision and decision.how == life.REQUEUE and slurm.requeue():
-            facts = slurm.facts() or facts
-            decision = decide(_possible(slurm, facts, killed)._replace(requeue=False))
+            facts = slurm.ask_facts() or facts
+            decision = decide(_build_possible(slurm, facts, killed)._replace(requeue=False))
         if decision and decision.how == life.RESUBMIT:
             decision = self._resubmit(slurm, decision, facts)
         if decision and self._is_canceled():
@@ -112,16 +112,16 @@ class Successor:
 
     def _note_job(self, number: str) -> None:
         """Record the run's new job in the way of the job that it follows (submit/record.py)."""
-        record = dict(self._own_record(), why=WHY, submitted=time.time(), elements=0, first=0, process=None)
+        record = dict(self._read_own_record(), why=WHY, submitted=time.time(), elements=0, first=0, process=None)
         record["ref"] = dict(record["ref"], job_id=number, element=None)  # type: ignore[call-overload]
         with contextlib.suppress(OSError):
             with open(os.open(self._layout.jobs, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600), "ab") as file:
                 file.write(json.dumps(record).encode("utf-8") + b"\n")
 
-    def _own_record(self) -> Dict[str, object]:
+    def _read_own_record(self) -> Dict[str, object]:
         """Return the record of this job, or as much of it as we know."""
         own: Dict[str, object] = {"ref": {"cluster": None}, "scheduler": self._plan.scheduler, "folder": self._layout.folder}
-        for line in last_lines(self._layout.jobs):
+        for line in read_last_lines(self._layout.jobs):
             with contextlib.suppress(ValueError, KeyError, TypeError):
                 facts = json.loads(line)
                 own = facts if facts["ref"]["job_id"] == self._name else own
@@ -129,12 +129,12 @@ class Successor:
 
     def _is_canceled(self) -> bool:
         """Return whether slurmtf was asked to cancel this job: it may be ending for another reason at the same time."""
-        return self._name in last_lines(self._layout.cancel_mark)
+        return self._name in read_last_lines(self._layout.cancel_mark)
 
 
-def _possible(slurm: SlurmJob, facts: Mapping[str, str], killed: bool) -> Possible:
+def _build_possible(slurm: SlurmJob, facts: Mapping[str, str], killed: bool) -> Possible:
     return Possible(
         requeue=not killed and slurm.may_be_requeued(facts),
         resubmit=slurm.may_submit(),
-        returns=slurm.returns(facts),
+        returns=slurm.was_requeued(facts),
     )

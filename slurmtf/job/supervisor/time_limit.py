@@ -19,7 +19,7 @@ class TimeLimit:
 
     def __init__(self, plan: JobPlan, environ: Mapping[str, str]) -> None:
         self._warning_s = plan.timings.warning
-        self._deadline = deadline(plan, environ)
+        self._deadline = compute_deadline(plan, environ)
         self._warned = False
 
     @property
@@ -51,7 +51,7 @@ class TimeLimit:
         return first
 
 
-def leave_of(plan: JobPlan, goes_on: bool) -> float:
+def choose_leave(plan: JobPlan, goes_on: bool) -> float:
     """Return how many seconds before the limit we end the tasks of a run that continues after it; 0: Slurm ends them."""
     return plan.timings.leave if plan.can.keeps_time and goes_on else 0.0
 
@@ -69,12 +69,12 @@ def is_notice_due(left: Optional[float], before: float, leave_s: float) -> bool:
     return left is not None and before > 0 and left <= before + leave_s
 
 
-def seconds_after(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
+def compute_left_for_script(notice: Optional[Cause], left: Optional[float], leave_s: float) -> Optional[float]:
     """Return for how many seconds the script may continue after a notice; None: unknown, as for a preemption."""
     return None if left is None or notice is not Cause.TIME_LIMIT else max(0.0, left - leave_s)
 
 
-def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
+def compute_deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     """Return when the time limit is reached, on the steady clock; None if the plan has no limit.
 
     A newer Slurm gives the end by the controller's clock (sbatch(1), SLURM_JOB_END_TIME; 22.05 does not): if this node's clock
@@ -87,12 +87,12 @@ def deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[float]:
     if told.isdigit():
         began = environ.get(var.SLURM_JOB_START_TIME, "")
         by_clock = int(told) - time.time()
-        return time.monotonic() + (min(by_clock, int(told) - int(began) - _age()) if began.isdigit() else by_clock)
-    return time.monotonic() - _age() + -(-limit // MINUTE) * MINUTE if limit else None
+        return time.monotonic() + (min(by_clock, int(told) - int(began) - _measure_age()) if began.isdigit() else by_clock)
+    return time.monotonic() - _measure_age() + -(-limit // MINUTE) * MINUTE if limit else None
 
 
-def _age() -> float:
+def _measure_age() -> float:
     """Return the age of this process in seconds: exec keeps the start time."""
     with open("/proc/uptime", encoding="ascii") as file:
         uptime = float(file.read().split()[0])
-    return uptime - float(proc.start_of(os.getpid()) or 0) / proc.TICKS
+    return uptime - float(proc.read_start(os.getpid()) or 0) / proc.TICKS

@@ -92,7 +92,7 @@ class Asker:
             return drawn._replace(note="drawn at random: there was no Optuna at submission")
         was_there = self._helper is not None
         try:
-            return self._propose(trial)
+            return self._ask_helper(trial)
         except (OSError, ValueError, KeyError, TypeError) as err:
             again = was_there and not isinstance(err, socket.timeout)
             why = self._end() or str(err)
@@ -104,9 +104,9 @@ class Asker:
         """End the helper, if there is one."""
         self._end()
 
-    def _propose(self, trial: int) -> Point:
+    def _ask_helper(self, trial: int) -> Point:
         helper = self._helper or self._start()
-        answer = helper.ask({"seed": self._ledger.settings.seed + trial, "trials": self._news(trial)})
+        answer = helper.ask({"seed": self._ledger.settings.seed + trial, "trials": self._collect_news(trial)})
         return Point(dict(answer["values"]), "bayesian")
 
     def _start(self) -> Helper:
@@ -122,30 +122,30 @@ class Asker:
         self._told.clear()
         return helper.close() if helper else ""
 
-    def _news(self, asking: int) -> List[Dict[str, Any]]:
+    def _collect_news(self, asking: int) -> List[Dict[str, Any]]:
         """Return the facts about the other trials, and those of other sweeps, that the helper does not have yet."""
-        done, earlier = self._ledger.done(), len(self._ledger.earlier)
+        done, earlier = self._ledger.list_done(), len(self._ledger.earlier)
         ended = dict.fromkeys(range(-earlier, 0), True)
-        ended.update((number, number in done) for number in self._ledger.leases.attempts() if number != asking)
+        ended.update((number, number in done) for number in self._ledger.leases.read_attempts() if number != asking)
         news = []
         for number in sorted(ended):
-            facts = self._facts(number, ended[number]) if self._told.get(number) is not ended[number] else None
+            facts = self._build_facts(number, ended[number]) if self._told.get(number) is not ended[number] else None
             if facts is not None:
                 self._told[number] = ended[number]
                 news.append(facts)
         return news
 
-    def _facts(self, number: int, ended: bool) -> Optional[Dict[str, Any]]:
+    def _build_facts(self, number: int, ended: bool) -> Optional[Dict[str, Any]]:
         """Return the facts about a trial; None if its point or its result is still being written."""
         if number < 0:
             earlier = self._ledger.earlier[-number - 1]
-            return _trial(number, earlier.values, earlier.best, runs=False)
+            return _build_trial(number, earlier.values, earlier.best, runs=False)
         result = self._ledger.result(number) if ended else None
         if result is None and (ended or not self._ledger.has_point(number)):
             return None
-        return _trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
+        return _build_trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
 
 
-def _trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, object]:
+def _build_trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, object]:
     finite = best if best is not None and math.isfinite(best) else None
     return {"number": number, "values": values, "value": finite, "runs": runs}

@@ -50,24 +50,24 @@ def is_trouble(cause: Cause, nodes: int) -> bool:
     return cause in TROUBLES or (cause is Cause.TASK_LOST and nodes > 1)
 
 
-def times_lost(attempt: int, released: Iterable[str]) -> int:
+def count_losses(attempt: int, released: Iterable[str]) -> int:
     """Return how many owners were lost with a trial, including this one; owners that released it properly do not count."""
     troubles = (*(cause.value for cause in TROUBLES), Cause.TASK_LOST.value)
     return attempt + 1 - sum(cause not in troubles for cause in released)
 
 
-def pause_after(troubles: int) -> float:
+def compute_pause(troubles: int) -> float:
     """Return the seconds that an element waits after this many such failures in a row."""
     return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
 
 
-def candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[Tuple[int, int]]:
+def rank_candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[Tuple[int, int]]:
     """Return trials with the number of their next attempt, in order of preference: those that we had, those that nobody
     continues, those that nobody has taken (``fresh``), and finally those that wait for their owner to return."""
     ours = [one for one in held if one.ours]
     orphans = [one for one in held if not one.ours and one.is_orphan]
     waiting = [one for one in held if not one.ours and not one.is_orphan and one.waits]
-    return [*_again(ours), *_again(orphans), *fresh, *_again(waiting)]
+    return [*_list_next_attempts(ours), *_list_next_attempts(orphans), *fresh, *_list_next_attempts(waiting)]
 
 
 def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int, int]]:
@@ -78,11 +78,11 @@ def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int
     return [(trial, 0) for trial in (*following, *fresh[count:])]
 
 
-def _again(held: Iterable[Held]) -> List[Tuple[int, int]]:
+def _list_next_attempts(held: Iterable[Held]) -> List[Tuple[int, int]]:
     return [(one.trial, one.attempt + 1) for one in held]
 
 
-def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
+def find_common_error(ends: Sequence[Event], count: int) -> Optional[str]:
     """Return the error with which all of the first ``count`` trials failed; None if they did not fail alike."""
     first = sorted(ends, key=lambda end: end.time)[:count]
     if count <= 0 or len(first) < count or any(end.status != FAILED for end in first):
@@ -90,7 +90,7 @@ def common_error(ends: Sequence[Event], count: int) -> Optional[str]:
     return first[0].text if all(is_same_error(end.text, first[0].text) for end in first) else None
 
 
-def retires(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
+def should_retire(outcomes: Sequence[Tuple[str, float]], limit: int) -> bool:
     """Return whether an element gives up because its last ``limit`` trials (status, seconds) failed quickly."""
     last = outcomes[-limit:] if limit > 0 else []
     return len(last) == limit > 0 and all(status == FAILED and seconds < QUICK_S for status, seconds in last)

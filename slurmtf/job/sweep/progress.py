@@ -10,7 +10,7 @@ from typing import Dict, List, Set
 
 from ..contract.layout import RunLayout
 from ..contract.metrics import entries
-from ..contract.metrics.event_files import EventFile, event_files
+from ..contract.metrics.event_files import EventFile, find_event_files
 
 LOOK_S = 5.0
 """Seconds between two searches for new event files, each of which walks folders."""
@@ -26,7 +26,7 @@ class Progress:
         self._metric = metric
         self._offset = 0 if resumes or not os.path.exists(self._path) else os.path.getsize(self._path)
         self._events: Dict[str, EventFile] = {}
-        self._earlier = set() if resumes else {file.path for file in event_files(layout)}
+        self._earlier = set() if resumes else {file.path for file in find_event_files(layout)}
         self._next_look = 0.0
         self._is_logged = False
         self.values: List[float] = []
@@ -34,14 +34,14 @@ class Progress:
 
     def read_new(self, at_end: bool = False) -> List[float]:
         """Return the values that are new since the last call. ``at_end``: the trial has ended, and no file may be missed."""
-        found = self._of_log()
+        found = self._read_log()
         self._is_logged = self._is_logged or bool(found)
         if not self._is_logged:
-            found = self._of_events(at_end)
+            found = self._read_events(at_end)
         self.values.extend(found)
         return found
 
-    def _of_log(self) -> List[float]:
+    def _read_log(self) -> List[float]:
         try:
             with open(self._path, "rb") as file:
                 file.seek(self._offset)
@@ -50,9 +50,9 @@ class Progress:
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
-        return [value for line in whole.split(b"\n") for value in self._of(line)]
+        return [value for line in whole.split(b"\n") for value in self._parse_line(line)]
 
-    def _of(self, line: bytes) -> List[float]:
+    def _parse_line(self, line: bytes) -> List[float]:
         entry = entries.from_line(line) if line else None
         if entry is None:
             return []
@@ -63,16 +63,16 @@ class Progress:
             return []
         return numbers
 
-    def _of_events(self, at_end: bool) -> List[float]:
+    def _read_events(self, at_end: bool) -> List[float]:
         now = time.monotonic()
         if now >= self._next_look or at_end:
             self._next_look = now + LOOK_S
-            for file in event_files(self._layout):
+            for file in find_event_files(self._layout):
                 if file.path not in self._earlier and file.task in ("", self._task):
                     self._events.setdefault(file.path, file)
         found = []
         for _, file in sorted(self._events.items()):
-            for name, point in file.new_points():
+            for name, point in file.read_new_points():
                 if name == self._metric:
                     found.append(point.value)
                 else:

@@ -23,21 +23,21 @@ class Running(NamedTuple):
     whole: bool
 
 
-def stopped_by(outcome: Outcome) -> str:
+def get_stop_reason(outcome: Outcome) -> str:
     """Return what called a trial off; empty if nothing did."""
     return str(outcome.detail.get("policy", "")) if outcome.cause is Cause.CALLED_OFF else ""
 
 
-def lets_go(outcome: Outcome, whole: bool, nodes: int) -> bool:
+def is_released(outcome: Outcome, whole: bool, nodes: int) -> bool:
     """Return whether the trial continues in another element, or later: the element ended, another one had taken the trial over,
     only the time that an earlier trial had left was available, or the launch on its ``nodes`` nodes was not possible."""
     ends_element = outcome.cause in LETS_GO or (outcome.cause is Cause.TIME_LIMIT and not whole)
-    return ends_element or stopped_by(outcome) == TAKEN_OVER or candidates.is_trouble(outcome.cause, nodes)
+    return ends_element or get_stop_reason(outcome) == TAKEN_OVER or candidates.is_trouble(outcome.cause, nodes)
 
 
-def result_of(running: Running, outcome: Outcome, sign: int) -> Result:
+def build_result(running: Running, outcome: Outcome, sign: int) -> Result:
     """Return the result of a trial that has ended; ``sign`` is -1 if less of the metric is better."""
-    progress, why = running.progress, stopped_by(outcome)
+    progress, why = running.progress, get_stop_reason(outcome)
     status = COMPLETED if outcome.succeeded else CANCELED if why else FAILED
     return Result(
         trial=running.trial,
@@ -49,13 +49,13 @@ def result_of(running: Running, outcome: Outcome, sign: int) -> Result:
         exit_code=outcome.exit_code,
         signal=outcome.signal,
         task=outcome.task,
-        best=best_of(progress.values, sign),
+        best=find_best(progress.values, sign),
         values=len(progress.values),
         names=() if progress.values else tuple(sorted(progress.names)),
     )
 
 
-def best_of(values: Sequence[float], sign: int) -> Optional[float]:
+def find_best(values: Sequence[float], sign: int) -> Optional[float]:
     """Return the best of the values that are numbers; None if there is none."""
     numbers = [value for value in values if not math.isnan(value)]
     return max(numbers, key=lambda value: sign * value) if numbers else None

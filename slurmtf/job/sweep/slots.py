@@ -35,33 +35,33 @@ def start(argv: Sequence[str], count: int) -> int:
     return next((status if status > 0 else 128 - status for status in statuses if status), 0)
 
 
-def share(plan: JobPlan, count: int) -> JobPlan:
+def build_slot_plan(plan: JobPlan, count: int) -> JobPlan:
     """Return the plan of one slot: its part of the node, or a shared GPU if there are more slots than GPUs. Pure."""
-    return plan._replace(size=share_of(plan.size, count))
+    return plan._replace(size=compute_slot_size(plan.size, count))
 
 
-def share_of(size: Size, count: int) -> Size:
+def compute_slot_size(size: Size, count: int) -> Size:
     """Return the share of each of ``count`` slots in the node."""
     cpus = None if size.cpus_per_task is None else max(1, size.cpus_per_task // count)
     own_gpus = min(size.gpus_per_node, max(1, size.gpus_per_node // count))
     return size._replace(cpus_per_task=cpus, gpus_per_node=own_gpus)
 
 
-def environ_of(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:
+def build_slot_environ(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables of one slot, with its own GPUs. ``plan`` is that of the whole element."""
     if not plan.size.gpus_per_node:
         return dict(environ)
-    names = gpus.find_visible(plan, environ, gpus.can_open(plan.gpu_vendor)).names or ()
-    return {**environ, **gpus.own_variables(plan.gpu_vendor, gpus.share_of(names, number, count), environ)}
+    names = gpus.find_visible(plan, environ, gpus.count_openable(plan.gpu_vendor)).names or ()
+    return {**environ, **gpus.build_variables(plan.gpu_vendor, gpus.compute_share(names, number, count), environ)}
 
 
 def bind(plan: JobPlan, number: int, count: int, environ: Mapping[str, str]) -> None:
     """Bind this process to the CPUs of its slot, if the job has CPUs of its own."""
-    if not plan.can.one_machine and cpu_binding.are_own(plan, environ) and len(os.sched_getaffinity(0)) >= count:
+    if not plan.can.one_machine and cpu_binding.has_exclusive_cpus(plan, environ) and len(os.sched_getaffinity(0)) >= count:
         cpu_binding.bind(number, count)
 
 
-def layout_of(folder: str, slot: int) -> RunLayout:
+def build_slot_layout(folder: str, slot: int) -> RunLayout:
     """Return the run's layout for a slot. It has its own journals, because another journal of a job means a later attempt."""
     layout = RunLayout(folder)
     layout.journals = os.path.join(SweepLayout(folder).folder, "slots", str(slot))

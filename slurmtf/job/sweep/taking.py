@@ -4,7 +4,7 @@ import time
 from typing import Dict, Iterator, List, NamedTuple, Optional, Union
 
 from ..contract.sweep.leases import STALE_S, Lease, Owner
-from ..contract.sweep.ledger import Ledger, settled
+from ..contract.sweep.ledger import Ledger, split_trials
 from . import candidates
 from .witness import LocalWitness, SlurmWitness
 
@@ -42,22 +42,22 @@ class Taker:
 
     def is_due(self) -> bool:
         """Return whether it is time to look at the trials that others hold, too."""
-        return time.monotonic() >= self._next_look or not self._ledger.fresh()
+        return time.monotonic() >= self._next_look or not self._ledger.list_fresh()
 
     def take(self, looks: bool) -> Iterator[Taken]:
         """Take and yield one trial after the other; ``looks``: consider those that others hold, too."""
-        held = self._held(settled(self._ledger)[1]) if looks else []
+        held = self._list_held(split_trials(self._ledger)[1]) if looks else []
         self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
-        fresh = candidates.spread(self._ledger.fresh(), self._number, self._concurrent)
+        fresh = candidates.spread(self._ledger.list_fresh(), self._number, self._concurrent)
         lost = {one.trial for one in held if one.lost >= candidates.MOST_LOST and (one.released or not one.ours)}
-        for trial, attempt in candidates.candidates(fresh, held):
+        for trial, attempt in candidates.rank_candidates(fresh, held):
             if self._ledger.leases.claim(trial, attempt):
                 self._idle_since = None
-                yield Taken(trial, attempt, self._loss(trial) if trial in lost else "")
+                yield Taken(trial, attempt, self._describe_loss(trial) if trial in lost else "")
 
-    def waits(self) -> bool:
+    def should_wait(self) -> bool:
         """Return whether trials that others work on may become free."""
-        held = settled(self._ledger)[1]
+        held = split_trials(self._ledger)[1]
         if not held:
             return False
         self._idle_since = self._idle_since or time.monotonic()
@@ -65,26 +65,26 @@ class Taker:
 
     def _may_come_free(self, held: Dict[int, int]) -> bool:
         """Return whether an owner shows no sign of life, and it is not known yet whether its job still runs."""
-        ages = [lease.age for lease in self._ledger.leases.of(held) if not self._ledger.leases.is_ours(lease)]
+        ages = [lease.age for lease in self._ledger.leases.read_leases(held) if not self._ledger.leases.is_ours(lease)]
         return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 
-    def _loss(self, trial: int) -> str:
+    def _describe_loss(self, trial: int) -> str:
         told = self._ledger.told.trials.get(trial)
         return (told.trouble if told else "") or "lost with {} elements".format(candidates.MOST_LOST)
 
-    def _held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
-        known = self._ledger.leases.of(attempts)
-        leases = [lease for lease in known if self._released(lease) or not self._ledger.leases.is_ours(lease)]
-        silent = [lease for lease in leases if lease.age > STALE_S and not self._released(lease)]
-        states = self._witness.states([lease.owner for lease in silent if lease.owner.element != self._me.element])
-        return [self._of_lease(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
+    def _list_held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
+        known = self._ledger.leases.read_leases(attempts)
+        leases = [lease for lease in known if self._get_release_cause(lease) or not self._ledger.leases.is_ours(lease)]
+        silent = [lease for lease in leases if lease.age > STALE_S and not self._get_release_cause(lease)]
+        states = self._witness.find_states([lease.owner for lease in silent if lease.owner.element != self._me.element])
+        return [self._build_held(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
 
-    def _released(self, lease: Lease) -> str:
+    def _get_release_cause(self, lease: Lease) -> str:
         trial = self._ledger.told.trials.get(lease.trial)
         return trial.released.get(lease.attempt, "") if trial else ""
 
-    def _of_lease(self, lease: Lease, job: str) -> candidates.Held:
+    def _build_held(self, lease: Lease, job: str) -> candidates.Held:
         trial = self._ledger.told.trials.get(lease.trial)
-        lost = candidates.times_lost(lease.attempt, trial.released.values() if trial else ())
+        lost = candidates.count_losses(lease.attempt, trial.released.values() if trial else ())
         ours = lease.owner.element == self._me.element
-        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._released(lease), lost)
+        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._get_release_cause(lease), lost)

@@ -9,7 +9,7 @@ from ..contract import variables as var
 from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
-from ..contract.roles import chief
+from ..contract.roles import choose_chief
 from ..contract.sweep.leases import Owner
 from ..contract.sweep.ledger import Ledger
 from ..contract.sweep.records import (
@@ -22,18 +22,18 @@ from ..contract.sweep.records import (
     Point,
     Result,
     SweepLayout,
-    arguments_of,
-    launch_of,
+    build_arguments,
+    get_launch,
+    get_trial_folder,
     read_launches,
     read_settings,
-    trial_folder,
-    variables_of,
+    select_variables,
 )
 from ..supervisor.orders import Orders
 from . import candidates, policies, slots
 from .asking import Asker
 from .progress import Progress
-from .running import LETS_GO, TAKEN_OVER, Running, lets_go, result_of, stopped_by
+from .running import LETS_GO, TAKEN_OVER, Running, build_result, get_stop_reason, is_released
 from .taking import BEAT_S, Taken, Taker
 from .witness import LocalWitness, SlurmWitness
 
@@ -53,16 +53,16 @@ class Trials(Orders):
         files = SweepLayout(layout.folder)
         self._settings = read_settings(files.settings)
         self._ledger = Ledger(files, curves=self._settings.stopping.kind != "none")
-        process = identity.process()
-        job = identity.job_name(environ) or str(process.pid)
+        process = identity.identify_process()
+        job = identity.get_job_name(environ) or str(process.pid)
         element = job if slot is None else "{}.{}".format(job, slot)
         self._launches = read_launches(files.launches)
         self._size = None if slot is None else plan.size
-        self._me = Owner(element, job, identity.host(environ), process.pid, str(process.started))
+        self._me = Owner(element, job, identity.get_host(environ), process.pid, str(process.started))
         self._witness: Union[LocalWitness, SlurmWitness] = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
         )
-        number = (identity.element(environ) or 0) * self._settings.per_element + (slot or 0)
+        number = (identity.get_element(environ) or 0) * self._settings.per_element + (slot or 0)
         self._taker = Taker(self._ledger, self._me, self._witness, number, self._settings.concurrent)
         self._ledger.join(self._me, time.time())
         self._asker = Asker(self._ledger, environ) if self._settings.sampling == "bayesian" else None
@@ -75,42 +75,44 @@ class Trials(Orders):
 
     # --- what comes next
 
-    def next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
+    def take_next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         self._ledger.leases.beat()
         looks = self._taker.is_due()
         if looks or len(self._ledger.told.ends) < self._settings.same_error:
             self._ledger.told.refresh()
-        why = self._why_to_leave(left_s)
+        why = self._find_reason_to_leave(left_s)
         if not why and time.monotonic() < self._paused_until:
             return None
         taken = None if why else self._take(looks)
         if taken:
-            return self._order(taken.trial, taken.attempt)
-        if why or not self.waits():
+            return self._build_order(taken.trial, taken.attempt)
+        if why or not self.should_wait():
             self._leave(why or "nothing left to do")
         return None
 
-    def waits(self) -> bool:
+    def should_wait(self) -> bool:
         """Return whether trials that others work on may become free."""
         if self._left or time.monotonic() < self._paused_until:
             return not self._left
-        return self._taker.waits()
+        return self._taker.should_wait()
 
-    def _why_to_leave(self, left_s: Optional[float]) -> str:
+    def _find_reason_to_leave(self, left_s: Optional[float]) -> str:
         self._stop_for_common_error()
-        stopped = self._ledger.stopped()
+        stopped = self._ledger.read_stop()
         if stopped is not None:
             return "the sweep was stopped"
         if time.time() >= self._settings.deadline:
             return BY_DURATION
-        if candidates.retires(self._outcomes, self._settings.retire):
-            self._ledger.write(self._event(RETIRED, text="its last {} trials failed at once".format(self._settings.retire)))
+        if candidates.should_retire(self._outcomes, self._settings.retire):
+            self._ledger.write(
+                self._build_event(RETIRED, text="its last {} trials failed at once".format(self._settings.retire))
+            )
             return RETIRED
         durations = [(end.status, end.value) for end in self._ledger.told.ends]
         return TOO_SHORT if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
 
     def _stop_for_common_error(self) -> None:
-        error = candidates.common_error(self._ledger.told.ends, self._settings.same_error)
+        error = candidates.find_common_error(self._ledger.told.ends, self._settings.same_error)
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
@@ -122,30 +124,32 @@ class Trials(Orders):
             self._end(Result(taken.trial, FAILED, taken.attempt, why="lost", error=taken.lost))
         return None
 
-    def _order(self, trial: int, attempt: int) -> LaunchOrder:
-        point = self._point(trial)
-        folder = trial_folder(trial)
+    def _build_order(self, trial: int, attempt: int) -> LaunchOrder:
+        point = self._choose_point(trial)
+        folder = get_trial_folder(trial)
         layout = self._layout.launch(folder)
-        launch = self._launch(point)
-        label = chief(self._plan.of_launch(launch)).label
+        launch = self._build_launch(point)
+        label = choose_chief(self._plan.with_launch(launch)).label
         progress = Progress(layout, label, self._settings.metric, self._settings.resumes)
         self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
-        self._ledger.write(self._event("took", text=point.note))
+        self._ledger.write(self._build_event("took", text=point.note))
         earlier = layout.outputs if attempt and self._settings.resumes else point.resumes
         resume = ("--resume-from", earlier) if earlier else ()
         own = {var.SLURMTF_TRIAL: str(trial), var.SLURMTF_ATTEMPT: str(attempt + 1)}
-        variables = dict(variables_of(point.values), **own)
-        arguments = (*arguments_of(point.values), *resume)
+        variables = dict(select_variables(point.values), **own)
+        arguments = (*build_arguments(point.values), *resume)
         return launch._replace(arguments=arguments, variables=variables, folder=folder, last=False)
 
-    def _launch(self, point: Point) -> LaunchOrder:
+    def _build_launch(self, point: Point) -> LaunchOrder:
         """Return how the launch of a point differs from the plan; in a slot, it gets the slot's part of the node."""
-        launch = launch_of(self._launches, point.values)
+        launch = get_launch(self._launches, point.values)
         if self._size is None:
             return launch
-        return launch._replace(size=slots.share_of(launch.size, self._settings.per_element) if launch.size else self._size)
+        return launch._replace(
+            size=slots.compute_slot_size(launch.size, self._settings.per_element) if launch.size else self._size
+        )
 
-    def _point(self, trial: int) -> Point:
+    def _choose_point(self, trial: int) -> Point:
         """Return the point of a trial; in Bayesian sampling it is requested when the trial starts, and stays."""
         if self._asker and not self._ledger.has_point(trial):
             self._ledger.propose(trial, self._asker.ask(trial))
@@ -161,16 +165,16 @@ class Trials(Orders):
 
     def _is_over(self) -> bool:
         """Return whether there is nothing left to do for any element."""
-        return self._ledger.stopped() is not None or len(self._ledger.done()) >= len(self._ledger.points)
+        return self._ledger.read_stop() is not None or len(self._ledger.list_done()) >= len(self._ledger.points)
 
     # --- while a trial runs
 
-    def call_off(self) -> Optional[Dict[str, object]]:
+    def decide_call_off(self) -> Optional[Dict[str, object]]:
         running = self._running
         if running is None:
             return None
         hopeless = self._take_values(running)
-        why = hopeless or self._called_off_by_others(running)
+        why = hopeless or self._find_reason_to_stop(running)
         return {"policy": why} if why else None
 
     def _take_values(self, running: Running, at_end: bool = False) -> str:
@@ -179,18 +183,18 @@ class Trials(Orders):
         new = running.progress.read_new(at_end)
         if not new:
             return ""
-        self._ledger.write(*(self._event("value", known + n, value) for n, value in enumerate(new, 1)))
+        self._ledger.write(*(self._build_event("value", known + n, value) for n, value in enumerate(new, 1)))
         if self._settings.stopping.kind == "none":
             return ""
         self._ledger.told.refresh()
-        values, curves = running.progress.values, self._ledger.curves()
+        values, curves = running.progress.values, self._ledger.collect_curves()
         for end in range(known + 1, len(values) + 1):
             curves[running.trial] = values[:end]
-            if policies.stops(self._settings.stopping, self._settings.sign, running.trial, curves):
+            if policies.should_stop(self._settings.stopping, self._settings.sign, running.trial, curves):
                 return BY_POLICY
         return ""
 
-    def _called_off_by_others(self, running: Running) -> str:
+    def _find_reason_to_stop(self, running: Running) -> str:
         if time.monotonic() < self._next_beat:
             return ""
         self._next_beat = time.monotonic() + BEAT_S
@@ -199,22 +203,24 @@ class Trials(Orders):
             return BY_DURATION
         if not self._ledger.holds(running.trial, running.attempt):
             return TAKEN_OVER
-        return STOPPED if self._ledger.stopped() is not None else ""
+        return STOPPED if self._ledger.read_stop() is not None else ""
 
     # --- when it has ended
 
-    def ended(self, order: LaunchOrder, outcome: Outcome) -> None:  # noqa: ARG002
+    def on_launch_ended(self, order: LaunchOrder, outcome: Outcome) -> None:  # noqa: ARG002
         running = self._running
         if running is None:
             return
         self._take_values(running, at_end=True)
         self._ledger.leases.beat()
         trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)
-        if lets_go(outcome, running.whole, self._plan.size.nodes):
+        if is_released(outcome, running.whole, self._plan.size.nodes):
             error = outcome.error if trouble else ""
-            self._ledger.write(self._event("released", text=error)._replace(status=stopped_by(outcome) or outcome.cause.value))
+            self._ledger.write(
+                self._build_event("released", text=error)._replace(status=get_stop_reason(outcome) or outcome.cause.value)
+            )
         else:
-            self._end(result_of(running, outcome, self._settings.sign))
+            self._end(build_result(running, outcome, self._settings.sign))
         self._note_trouble(running, trouble)
         self._running = None
         if outcome.cause in (*LETS_GO, Cause.TIME_LIMIT):
@@ -225,7 +231,7 @@ class Trials(Orders):
         self._troubles = self._troubles + 1 if trouble else 0
         if trouble:
             self._outcomes.append((FAILED, time.time() - running.started))
-            self._paused_until = time.monotonic() + candidates.pause_after(self._troubles)
+            self._paused_until = time.monotonic() + candidates.compute_pause(self._troubles)
 
     def _end(self, result: Result) -> None:
         """Write a result; report it to the others if it is the one that counts."""
@@ -237,7 +243,7 @@ class Trials(Orders):
             event = Event("ended", now, result.trial, result.attempt, value=seconds, text=result.error, status=result.status)
             self._ledger.write(event)
 
-    def _event(self, kind: str, number: int = 0, value: float = 0.0, text: str = "") -> Event:
+    def _build_event(self, kind: str, number: int = 0, value: float = 0.0, text: str = "") -> Event:
         running = self._running
         trial, attempt = (running.trial, running.attempt) if running else (-1, 0)
         return Event(kind, time.time(), trial, attempt, number, value, text, self._me.host)

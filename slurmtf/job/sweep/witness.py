@@ -40,7 +40,7 @@ class SlurmWitness:
         self._environ = dict(environ)
         self._asked = -PAUSE_S
 
-    def states(self, owners: Sequence[Owner]) -> Dict[str, str]:
+    def find_states(self, owners: Sequence[Owner]) -> Dict[str, str]:
         """Return what is known about the owners' jobs, by name."""
         if not owners:
             return {}
@@ -80,7 +80,7 @@ class SlurmWitness:
 
     def cancel_waiting(self) -> None:
         """Cancel the waiting elements of our array: nothing is left for them to do."""
-        array = identity.array_job_id(self._environ)
+        array = identity.get_array_job_id(self._environ)
         if array:
             with contextlib.suppress(OSError, subprocess.TimeoutExpired):
                 subprocess.run(  # noqa: PLW1510
@@ -106,13 +106,13 @@ def parse(text: str) -> Dict[str, str]:
 class LocalWitness:
     """This machine: an owner's job is its process."""
 
-    def states(self, owners: Sequence[Owner]) -> Dict[str, str]:
-        return {owner.job: self._state(owner) for owner in owners}
+    def find_states(self, owners: Sequence[Owner]) -> Dict[str, str]:
+        return {owner.job: self._find_state(owner) for owner in owners}
 
     def cancel_waiting(self) -> None:
         """Do nothing: here, an element that waits sees for itself that it is not needed."""
 
-    def _state(self, owner: Owner) -> str:
-        if owner.host != identity.process().host:
+    def _find_state(self, owner: Owner) -> str:
+        if owner.host != identity.identify_process().host:
             return UNKNOWN
-        return RUNS if str(proc.start_of(owner.pid)) == owner.started else GONE
+        return RUNS if str(proc.read_start(owner.pid)) == owner.started else GONE

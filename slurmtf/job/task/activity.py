@@ -31,19 +31,19 @@ class Activity:
         passed = now - self._seen_at
         if not self._pause_s or passed < self._pause_s:
             return False
-        sizes, cpu_s = [_size(path) for path in self._paths], cpu_of_session(pid) if self._counts_cpu else 0.0
+        sizes, cpu_s = [_measure_size(path) for path in self._paths], measure_session_cpu(pid) if self._counts_cpu else 0.0
         happened = sizes != self._sizes or cpu_s - self._cpu_s > IDLE_SHARE * passed
         self._seen_at, self._sizes, self._cpu_s = now, sizes, cpu_s
         return happened
 
 
-def _size(path: str) -> int:
+def _measure_size(path: str) -> int:
     try:
         return os.path.getsize(path)
     except OSError:
         return -1
 
 
-def cpu_of_session(session: int) -> float:
+def measure_session_cpu(session: int) -> float:
     """Return the CPU seconds of the processes of a session, with those of children that they have waited for."""
-    return sum(process.cpu_s for _, process in proc.processes() if process.session == session)
+    return sum(process.cpu_s for _, process in proc.iterate_processes() if process.session == session)

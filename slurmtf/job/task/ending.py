@@ -41,7 +41,7 @@ class Ending:
         self.has_begun = True
         self._told_grace_s = self._told_grace_s if grace_s is None else grace_s
         if self._child and self._term_at is None:
-            self._term_at = time.monotonic() + term_delay(killed, self._in_step)
+            self._term_at = time.monotonic() + choose_term_delay(killed, self._in_step)
 
     def tick(self) -> None:
         """Send the TERM that is due."""
@@ -50,7 +50,7 @@ class Ending:
             self._child.end(self._told_grace_s)
 
 
-def term_delay(killed: bool, in_step: bool) -> float:
+def choose_term_delay(killed: bool, in_step: bool) -> float:
     """Return the seconds after which to send TERM to a child. If Slurm kills a step, its own TERM comes first, and the child
     gets no second one."""
     return OWN_TERM_S if killed and in_step else 0.0

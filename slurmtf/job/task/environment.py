@@ -6,9 +6,9 @@ from typing import Any, Dict, List, Mapping, Optional
 
 from ..common import addresses, gpus
 from ..contract import variables as var
-from ..contract.layout import RunLayout, native
+from ..contract.layout import RunLayout, to_native
 from ..contract.plan import JobPlan, LaunchOrder, Run
-from ..contract.roles import SERVES, Role, chief
+from ..contract.roles import SERVES, Role, choose_chief
 from ..staging import relocation
 from . import tf_config, trackers
 
@@ -39,20 +39,20 @@ class TaskEnvironment:
         self._role = role
         self._start = start
 
-    def variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+    def build_variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Return the complete environment. The user's own variables take precedence; PYTHONPATH is prepended to."""
-        found = {name: self._new_place(value) for name, value in inherited.items()}
+        found = {name: self._relocate(value) for name, value in inherited.items()}
         found.setdefault(var.PYTHONUNBUFFERED, "1")
-        own = self._identity()
+        own = self._build_identity()
         given = {**self._plan.variables, **self._order.variables}
-        users = {native(name): self.expand(native(value), own) for name, value in given.items()}
+        users = {to_native(name): self.expand(to_native(value), own) for name, value in given.items()}
         python_path = users.pop(var.PYTHONPATH, found.get(var.PYTHONPATH))
         found[var.PYTHONPATH] = os.pathsep.join(filter(None, [self._layout.hook, self.work, python_path]))
         found.update(own)
-        found.update(self._threads(inherited))
-        found.update(self._gpus(inherited))
+        found.update(self._build_thread_counts(inherited))
+        found.update(self._build_gpu_variables(inherited))
         found.update(self._start.get("variables", {}))
-        if self._plan.autolog and self._role == chief(self._plan):
+        if self._plan.autolog and self._role == choose_chief(self._plan):
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
         if self._plan.resume_from:
             found[var.AZUREML_DATAREFERENCE_MODEL_LOCATION] = own[var.SLURMTF_RESUME_FROM]
@@ -66,23 +66,23 @@ class TaskEnvironment:
         found.update(users)
         if var.TF_CONFIG in users:
             found.pop(var.SLURMTF_TF_CONFIG_FILE, None)
-        found.update(trackers.variables(self._run, self._role, launch, found))
+        found.update(trackers.build_variables(self._run, self._role, launch, found))
         nodes = self._start.get("nodes", {})
         found.update(addresses.bypass_proxies(found, nodes.get("names", ()), nodes.get("addresses", ())))
         return found
 
-    def arguments(self, command: List[str]) -> List[str]:
+    def expand_command(self, command: List[str]) -> List[str]:
         """Return the command with its task variables expanded, without a shell."""
-        own, given = self._identity(), native(self._plan.resume_from)
-        words = [self._new_place(command[0]), *command[1:]]
+        own, given = self._build_identity(), to_native(self._plan.resume_from)
+        words = [self._relocate(command[0]), *command[1:]]
         resumed = [own[var.SLURMTF_RESUME_FROM] if pair == (RESUME_FROM, given) else pair[1] for pair in zip(words, words[1:])]
         return [self.expand(word, own) for word in [words[0], *resumed]]
 
-    def _resume_from(self) -> str:
+    def _find_resume_folder(self) -> str:
         """Return the folder to resume from; empty if there is none."""
         outputs = self._layout.launch(self._order.folder).outputs
         attempt = self._order.variables.get(var.SLURMTF_ATTEMPT, "1")
-        return outputs if attempt != "1" and _holds_something(outputs) else native(self._plan.resume_from)
+        return outputs if attempt != "1" and _has_content(outputs) else to_native(self._plan.resume_from)
 
     @property
     def source(self) -> str:
@@ -99,7 +99,7 @@ class TaskEnvironment:
             return self._layout.launch(self._order.folder).work
         return os.path.join(os.path.dirname(self.source), "launches", self._order.folder)
 
-    def _new_place(self, text: str) -> str:
+    def _relocate(self, text: str) -> str:
         """Return an inherited variable or a word with the environment's path replaced by that of its copy on this node."""
         place = self._staged.get("prefix")
         return relocation.relocate_text(text, [self._plan.stage.prefix, *self._staged["names"]], place) if place else text
@@ -116,10 +116,10 @@ class TaskEnvironment:
         run, trial = self._plan.run, self._order.variables.get(var.SLURMTF_TRIAL)
         return run if trial is None else run._replace(run_id="{}_{}".format(run.run_id, trial))
 
-    def _identity(self) -> Dict[str, str]:
+    def _build_identity(self) -> Dict[str, str]:
         run, cluster = self._run, self._start.get("cluster", {})
         own = cluster.get(self._role.role, [])
-        place = self._resume_from()
+        place = self._find_resume_folder()
         resume = {var.SLURMTF_RESUME_FROM: place} if place else {}
         return {
             **resume,
@@ -134,26 +134,26 @@ class TaskEnvironment:
             var.SLURMTF_LOCAL_RANK: str(self._start.get("local_rank", 0)),
             var.SLURMTF_WORLD_SIZE: str(self._plan.size.tasks),
             var.SLURMTF_ADDRESS: own[self._role.number] if own else "",
-            **tf_config.host_variables(cluster),
-            **tf_config.cluster_variable(cluster),
-            **self._inputs(),
+            **tf_config.build_host_variables(cluster),
+            **tf_config.build_cluster_variable(cluster),
+            **self._build_inputs(),
         }
 
-    def _inputs(self) -> Dict[str, str]:
+    def _build_inputs(self) -> Dict[str, str]:
         places = self._staged.get("inputs", {})
         inputs = self._plan.inputs
-        return {var.SLURMTF_INPUT + item.name: places.get(item.name) or native(item.path) for item in inputs}
+        return {var.SLURMTF_INPUT + item.name: places.get(item.name) or to_native(item.path) for item in inputs}
 
-    def _threads(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+    def _build_thread_counts(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Set the thread counts to the number of the task's CPUs, unless the user has set them."""
-        cpus = self._cpus()
+        cpus = self._count_cpus()
         if cpus is None:
             return {}
         inter = max(cpus, SERVER_THREADS) if self._plan.distribution.cluster else cpus
         wanted = {var.OMP_NUM_THREADS: cpus, var.TF_NUM_INTRAOP_THREADS: cpus, var.TF_NUM_INTEROP_THREADS: inter}
         return {name: str(count) for name, count in wanted.items() if name not in inherited}
 
-    def _cpus(self) -> Optional[int]:
+    def _count_cpus(self) -> Optional[int]:
         """Return the CPUs of this task: those requested, but no more than the kernel allows; None if none were requested."""
         allowed = len(os.sched_getaffinity(0))
         asked = self._plan.size.cpus_per_task
@@ -164,26 +164,26 @@ class TaskEnvironment:
         sharers = self._start.get("sharers", 1)
         return max(1, allowed // sharers) if sharers > 1 else None
 
-    def _gpus(self, inherited: Mapping[str, str]) -> Dict[str, str]:
+    def _build_gpu_variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
         """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
         vendor = self._plan.gpu_vendor
         told = "gpus" in self._start
-        names = self._start["gpus"] if told else gpus.find_visible(self._plan, inherited, gpus.can_open(vendor)).names
+        names = self._start["gpus"] if told else gpus.find_visible(self._plan, inherited, gpus.count_openable(vendor)).names
         if self._role.role in SERVES:
             names = ()
-        return {} if names is None else gpus.own_variables(vendor, names, inherited)
+        return {} if names is None else gpus.build_variables(vendor, names, inherited)
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
         """Set TF_CONFIG, or write it to a file for the script's Python if it is too long for a variable."""
         cluster = self._start.get("cluster")
         if cluster:
-            config = tf_config.tf_config(cluster, self._role)
+            config = tf_config.build_tf_config(cluster, self._role)
             found[var.TF_GRPC_REUSE_PORT] = "true"
-            if var.fits(var.TF_CONFIG, config):
+            if var.does_fit(var.TF_CONFIG, config):
                 found[var.TF_CONFIG] = config
             else:
                 found[var.SLURMTF_TF_CONFIG_FILE] = self._write(config)
-            for name in [name for name in found if name.startswith("SLURMTF_") and not var.fits(name, found[name])]:
+            for name in [name for name in found if name.startswith("SLURMTF_") and not var.does_fit(name, found[name])]:
                 del found[name]
         if self._plan.distribution.check_world:
             found[var.SLURMTF_EXPECTED_WORLD] = str(self._plan.size.tasks)
@@ -197,7 +197,7 @@ class TaskEnvironment:
         return path
 
 
-def _holds_something(folder: str) -> bool:
+def _has_content(folder: str) -> bool:
     try:
         return bool(os.listdir(folder))
     except OSError:

@@ -7,7 +7,7 @@ import socket
 from typing import List, Mapping, Optional
 
 from ..common import cpu_binding, gpus, identity, wire
-from ..common.addresses import interface_of, name_of, own_addresses
+from ..common.addresses import find_interface, list_addresses, qualify_host
 from ..common.process import outlive_parent
 from ..contract.plan import JobPlan
 from ..contract.roles import Role
@@ -28,10 +28,10 @@ class Link:
 
     def join(self, key: str, facts: wire.Message) -> None:
         """Prove our identity, and have the supervisor prove its own. Raises OSError if that fails."""
-        challenge = self._next().get("challenge")
+        challenge = self._receive_next().get("challenge")
         own = os.urandom(16).hex()
-        self.send(dict(facts, event="hello", proof=wire.proof(key, str(challenge)), challenge=own))
-        if not wire.proves(key, own, self._next().get("proof")):
+        self.send(dict(facts, event="hello", proof=wire.compute_proof(key, str(challenge)), challenge=own))
+        if not wire.is_valid_proof(key, own, self._receive_next().get("proof")):
             raise OSError("the supervisor could not prove that it is ours")
         self._connection.settimeout(None)
 
@@ -48,14 +48,14 @@ class Link:
             raise OSError("the supervisor is gone")
         return self._lines.feed(data)
 
-    def _next(self) -> wire.Message:
+    def _receive_next(self) -> wire.Message:
         arrived: List[wire.Message] = []
         while not arrived:
             arrived = self.receive()
         self._pending = arrived[1:]
         return arrived[0]
 
-    def pending(self) -> bool:
+    def has_pending(self) -> bool:
         return bool(self._pending)
 
     def close(self) -> None:
@@ -85,7 +85,7 @@ class Supervisor:
         if link is None:
             select.select([signals], [], [], seconds)
             return []
-        if link.pending():
+        if link.has_pending():
             return self._receive(link)
         descriptors = [signals, link.fileno()]
         return self._receive(link) if link.fileno() in select.select(descriptors, [], [], seconds)[0] else []
@@ -103,7 +103,7 @@ def find_supervisor(environ: Mapping[str, str], facts: wire.Message, label: str)
     if not environ.get(wire.ADDRESS):
         return Supervisor()
     troubles: List[str] = []
-    for connection in wire.connections(environ[wire.ADDRESS], CONNECT_TIMEOUT_S, troubles):
+    for connection in wire.open_connections(environ[wire.ADDRESS], CONNECT_TIMEOUT_S, troubles):
         try:
             link = Link(connection)
             link.join(environ.get(wire.KEY, ""), facts)
@@ -116,17 +116,17 @@ def find_supervisor(environ: Mapping[str, str], facts: wire.Message, label: str)
     raise OSError("task {} can't join its supervisor: {} ({})".format(label, "; ".join(troubles), remedy))
 
 
-def introduce(plan: JobPlan, role: Role, environ: Mapping[str, str], port: Optional[int]) -> wire.Message:
+def build_hello(plan: JobPlan, role: Role, environ: Mapping[str, str], port: Optional[int]) -> wire.Message:
     """Return what a task reports when it joins: see :class:`..supervisor.start.Hello`."""
-    host = identity.host(environ)
-    name = name_of(host, plan)
+    host = identity.get_host(environ)
+    name = qualify_host(host, plan)
     facts: wire.Message = {
         "rank": role.rank,
         "host": host,
         "pid": os.getpid(),
         "address": "" if port is None else "{}:{}".format(name, port),
-        "cpus": cpu_binding.mask(plan, environ),
-        "gpus": gpus.find_visible(plan, environ, gpus.can_open(plan.gpu_vendor)),
-        "addresses": own_addresses(),
+        "cpus": cpu_binding.compute_mask(plan, environ),
+        "gpus": gpus.find_visible(plan, environ, gpus.count_openable(plan.gpu_vendor)),
+        "addresses": list_addresses(),
     }
-    return dict(facts, interface=interface_of(name)) if plan.host_suffix else facts
+    return dict(facts, interface=find_interface(name)) if plan.host_suffix else facts

@@ -14,7 +14,7 @@ import tempfile
 from typing import IO, Dict, Optional, Tuple
 
 from ..contract.system.private import make_private
-from ..contract.system.trust import doubt_of_own
+from ..contract.system.trust import find_own_fault
 
 LOWEST, HIGHEST = 10000, 61000
 TRIES = 2000
@@ -45,17 +45,17 @@ class HeldPort:
 
 def hold() -> HeldPort:
     """Return a free port. Raises OSError if there is none."""
-    lowest, highest = ephemeral_range()
+    lowest, highest = read_ephemeral_range()
     for _ in range(TRIES):
         number = LOWEST + int.from_bytes(os.urandom(4), "big") % (HIGHEST - LOWEST)
         if not lowest <= number <= highest:
-            port = _try(number)
+            port = _try_to_hold(number)
             if port is not None:
                 return port
     raise OSError(errno.EADDRINUSE, "no free port between {} and {}".format(LOWEST, HIGHEST))
 
 
-def _try(number: int) -> Optional[HeldPort]:
+def _try_to_hold(number: int) -> Optional[HeldPort]:
     lock = _lock(number)
     if lock is None:
         return None
@@ -82,7 +82,7 @@ def _bind(number: int, share: bool) -> socket.socket:
 def _lock(number: int) -> Optional[IO[str]]:
     folder = os.path.join(tempfile.gettempdir(), "slurmtf-ports-{}".format(os.getuid()))
     make_private(folder)
-    doubt = doubt_of_own(folder)
+    doubt = find_own_fault(folder)
     if doubt:  # through a link of that name, its owner could make us overwrite a file of ours
         raise OSError(errno.EPERM, "{}: set TMPDIR to a folder of yours, or ask its owner to remove it".format(doubt))
     lock = open(os.path.join(folder, str(number)), "w")  # noqa: SIM115 - held as long as the port
@@ -94,7 +94,7 @@ def _lock(number: int) -> Optional[IO[str]]:
     return lock
 
 
-def ephemeral_range() -> Tuple[int, int]:
+def read_ephemeral_range() -> Tuple[int, int]:
     """Return the range from which the kernel assigns ports (ip(7), ip_local_port_range)."""
     try:
         with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:

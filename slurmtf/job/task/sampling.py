@@ -58,12 +58,12 @@ class Sampler:
     """Takes the samples of one launch on this node."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
-        job = identity.job_name(environ) or str(os.getppid())
-        self._path = layout.node_samples(job, identity.host(environ))
+        job = identity.get_job_name(environ) or str(os.getppid())
+        self._path = layout.node_samples(job, identity.get_host(environ))
         self._vendor = plan.gpu_vendor
         self._gpus_asked = plan.size.gpus_per_node
-        self._numbers = _numbers(environ.get(var.SLURM_STEP_GPUS, ""))
-        self._cgroup = memory_file(cgroup.read_text(cgroup.OWN), environ.get(var.SLURM_JOB_ID, ""))
+        self._numbers = _parse_numbers(environ.get(var.SLURM_STEP_GPUS, ""))
+        self._cgroup = find_memory_file(cgroup.read_text(cgroup.OWN), environ.get(var.SLURM_JOB_ID, ""))
         self._series = time.time()
         self._pause = FIRST_S
         self._next = time.monotonic() + FIRST_S
@@ -93,11 +93,13 @@ class Sampler:
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):
-            found = family(processes(), os.getppid(), os.getpid())
+            found = select_descendants(list_processes(), os.getppid(), os.getpid())
             self._cpu_s = max(self._cpu_s, sum(one.cpu_s for one in found))
-            held = [held_by(cgroup.read_text("/proc/{}/status".format(one.pid))) for one in found]
+            held = [parse_held(cgroup.read_text("/proc/{}/status".format(one.pid))) for one in found]
             self._files = max([self._files, *(one.files for one in held)])
-            memory = max(_read_count(self._cgroup), sum(one.own for one in held), Held(held_by_ended(), self._files).own)
+            memory = max(
+                _read_count(self._cgroup), sum(one.own for one in held), Held(measure_ended_children(), self._files).own
+            )
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus)
             self._gpus = ()
             add_private(os.path.dirname(self._path))
@@ -121,23 +123,23 @@ class Sampler:
             self._asking.kill()
 
 
-def processes() -> List[Process]:
+def list_processes() -> List[Process]:
     """Return all processes of this node that can be seen."""
-    return [Process(pid, process.parent, process.cpu_s) for pid, process in proc.processes()]
+    return [Process(pid, process.parent, process.cpu_s) for pid, process in proc.iterate_processes()]
 
 
-def held_by(status: str) -> Held:
+def parse_held(status: str) -> Held:
     """Return a process's peak memory, from its status (proc(5))."""
     sizes = {name: int(size) << 10 for name, size in SIZE.findall(status)}
     return Held(sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
 
 
-def held_by_ended() -> int:
+def measure_ended_children() -> int:
     """Return the largest peak memory among our ended children, in bytes (getrusage(2))."""
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss << 10
 
 
-def family(known: List[Process], root: int, own: int) -> List[Process]:
+def select_descendants(known: List[Process], root: int, own: int) -> List[Process]:
     """Return the processes below ``root``; only those below ``own`` if the root is the whole system's."""
     children: Dict[int, List[Process]] = {}
     for process in known:
@@ -152,7 +154,7 @@ def family(known: List[Process], root: int, own: int) -> List[Process]:
     return found
 
 
-def memory_file(text: str, job_id: str) -> str:
+def find_memory_file(text: str, job_id: str) -> str:
     """Return the file in which the job's cgroup counts its memory, found through /proc/self/cgroup; empty if there is none."""
     found = cgroup.find_cgroup(text, job_id)
     return found.job + "/memory.stat" if found else ""
@@ -173,14 +175,14 @@ def parse_gpus(text: str, vendor: str) -> List[Gpu]:
     """Return the GPUs that the vendor's tool reports; an unknown value counts as 0."""
     rows = [[cell.strip() for cell in line.split(",")] for line in text.splitlines() if line.strip()]
     if vendor != "amd":
-        return [Gpu(*(_float(cell) for cell in row[:3])) for row in rows if len(row) >= 3]
+        return [Gpu(*(_to_float(cell) for cell in row[:3])) for row in rows if len(row) >= 3]
     if not rows:
         return []
     names = [name.lower() for name in rows[0]]
     places = [
         next((at for at, name in enumerate(names) if word in name), -1) for word in ("gpu use", "used memory", "total memory")
     ]
-    cells = [[_float(row[at]) if 0 <= at < len(row) else 0.0 for at in places] for row in rows[1:]]
+    cells = [[_to_float(row[at]) if 0 <= at < len(row) else 0.0 for at in places] for row in rows[1:]]
     return [Gpu(busy, used / 1048576, total / 1048576) for busy, used, total in cells]
 
 
@@ -191,11 +193,11 @@ def choose_own(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ..
     return tuple(told[number] for number in numbers if number < len(told))
 
 
-def _numbers(text: str) -> List[int]:
+def _parse_numbers(text: str) -> List[int]:
     return [int(word) for word in text.split(",") if word.isdigit()]
 
 
-def _float(text: str) -> float:
+def _to_float(text: str) -> float:
     try:
         return float(text)
     except ValueError:

@@ -4,7 +4,7 @@ import os
 from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from ..common.process import Child
-from ..contract.attempt.job_log import size_of
+from ..contract.attempt.job_log import get_size
 from ..contract.attempt.outcome import End
 from ..contract.layout import RunLayout
 from ..contract.life import Stall
@@ -29,16 +29,16 @@ class Script(NamedTuple):
 
     @property
     def logs(self) -> Tuple[str, str]:
-        return logs_of(self.layout, self.label)
+        return get_logs(self.layout, self.label)
 
     @property
     def notice(self) -> str:
         """The file that notifies the script that it will be ended."""
         return self.layout.notice(self.label)
 
-    def begins(self) -> List[int]:
+    def get_log_positions(self) -> List[int]:
         """Return the positions in the logs where its output will begin."""
-        return [size_of(log) for log in self.logs]
+        return [get_size(log) for log in self.logs]
 
     def start(self, ignored: int) -> Child:
         """Start it. ``ignored``: a signal that is ignored until the script handles it. Raises OSError."""
@@ -48,7 +48,7 @@ class Script(NamedTuple):
         """Write to its log why it could not be started; return the end that a shell would report."""
         with open(self.logs[1], "a", encoding="utf-8", errors="surrogateescape") as log:
             log.write("slurmtf: can't start {}: {}\n".format(err.filename or self.words[0], err.strerror))
-        return end_of_failed_start(err)
+        return to_end(err)
 
     def ask_for_stacks(self, child: Child) -> None:
         stacks.ask(child.pid, self.layout.stacks(self.label), self.variables)
@@ -66,25 +66,25 @@ def prepare(
     """Prepare the script of a task. ``start`` is the supervisor's start message; ``staged``: what is on the node's own disk."""
     order = LaunchOrder.from_dict(start.get("launch", {}))
     own = layout.launch(order.folder)
-    make_logs(own)
+    create_log_folder(own)
     environment = TaskEnvironment(plan, layout, role, start, staged, order)
     if order.folder:
         workdir.link(environment.source, environment.work, own)
-    words = environment.arguments([*(order.command or command), *order.arguments])
-    return Script(words, environment.work, environment.variables(inherited), own, role.label)
+    words = environment.expand_command([*(order.command or command), *order.arguments])
+    return Script(words, environment.work, environment.build_variables(inherited), own, role.label)
 
 
-def make_logs(layout: RunLayout) -> None:
+def create_log_folder(layout: RunLayout) -> None:
     """Create the folder of a launch's logs."""
     os.makedirs(layout.logs, mode=0o700, exist_ok=True)
 
 
-def logs_of(layout: RunLayout, label: str) -> Tuple[str, str]:
+def get_logs(layout: RunLayout, label: str) -> Tuple[str, str]:
     """Return the paths of a task's logs."""
     return layout.task_log(label, "out"), layout.task_log(label, "err")
 
 
-def end_of_failed_start(err: OSError) -> End:
+def to_end(err: OSError) -> End:
     """Return the end of a script that could not be started, as a shell reports it."""
     return End(126 if isinstance(err, PermissionError) else 127)
 

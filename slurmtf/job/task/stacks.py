@@ -19,7 +19,7 @@ def ask(pid: int, path: str, environ: Mapping[str, str]) -> None:
     """Have a script's stacks written to a file. A process that does not handle the signal would die of it, so it is not
     signaled."""
     with contextlib.suppress(OSError, ValueError):
-        if handles(pid, int(SIGNAL)):
+        if has_handler(pid, int(SIGNAL)):
             os.kill(pid, SIGNAL)
             return
     spy = shutil.which("py-spy", path=environ.get(var.PATH))
@@ -31,7 +31,7 @@ def ask(pid: int, path: str, environ: Mapping[str, str]) -> None:
                 )
 
 
-def handles(pid: int, number: int) -> bool:
+def has_handler(pid: int, number: int) -> bool:
     """Return whether a process has a handler for a signal (proc(5), SigCgt). Raises OSError or ValueError."""
     with open("/proc/{}/status".format(pid), encoding="ascii", errors="replace") as file:
         caught = next((line.split()[1] for line in file if line.startswith("SigCgt:")), "0")

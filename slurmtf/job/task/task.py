@@ -10,14 +10,14 @@ from ..contract import variables as var
 from ..contract.attempt.outcome import End
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
-from ..contract.roles import Role, table
+from ..contract.roles import Role, assign_roles
 from ..staging.on_node import OnNode
 from . import ports
 from .ending import STOP_SIGNALS, Ending
-from .link import Supervisor, find_supervisor, introduce
+from .link import Supervisor, build_hello, find_supervisor
 from .notice import NoticeGiver
 from .sampling import Sampler
-from .script import Script, Watch, logs_of, make_logs, prepare
+from .script import Script, Watch, create_log_folder, get_logs, prepare
 from .told import Told
 
 TICK_S = 0.5
@@ -30,19 +30,19 @@ class Task:
     """The life of one task."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str]) -> None:
-        self._plan = plan = plan.of_launch(LaunchOrder.from_dict(json.loads(environ.get(wire.TASKS, "{}"))))
+        self._plan = plan = plan.with_launch(LaunchOrder.from_dict(json.loads(environ.get(wire.TASKS, "{}"))))
         self._layout = layout
         self._given = environ
         self._environ = {name: value for name, value in environ.items() if name not in OWN_VARIABLES}
         self._in_step = var.SLURM_STEP_ID in environ
-        self.role = find_role(plan, identity.rank(environ))
+        self.role = find_role(plan, identity.get_rank(environ))
         self._signals = Signals((*STOP_SIGNALS, *FORWARDED))
         self._supervisor = Supervisor()
         self._told = Told()
         self._ending = Ending(self._in_step, plan.timings.grace)
         self._notice = NoticeGiver(plan.notice, layout.notice(self.role.label))
-        make_logs(layout)
-        logs, allocation = logs_of(layout, self.role.label), environ.get(wire.ALLOCATION, "")
+        create_log_folder(layout)
+        logs, allocation = get_logs(layout, self.role.label), environ.get(wire.ALLOCATION, "")
         self._on_node = OnNode(plan, layout, self._environ, allocation, logs, self._tick, self._report)
         self._port: Optional[ports.HeldPort] = None
         self._running: Optional[Tuple[Script, Child]] = None
@@ -53,9 +53,9 @@ class Task:
         One of several tasks that has met its supervisor exits with 0: the journal has its script's exit code, and to the
         launcher any other code means that an agent could not do its work, which makes it end all tasks at once.
         """
-        if opens_port(self._plan, self.role):
+        if needs_port(self._plan, self.role):
             self._port = ports.hold()
-        facts = introduce(self._plan, self.role, self._environ, self._port.number if self._port else None)
+        facts = build_hello(self._plan, self.role, self._environ, self._port.number if self._port else None)
         self._supervisor = find_supervisor(self._given, facts, self.role.label)
         told = self._supervisor.is_there and self._plan.size.tasks > 1
         status = self._run_when_ready(command)
@@ -65,17 +65,17 @@ class Task:
         if not self._supervisor.is_there:
             self._told.start = {}
         try:
-            if self._plan.uses_disks and not self._bring() and not self._supervisor.is_there:
+            if self._plan.uses_disks and not self._stage() and not self._supervisor.is_there:
                 return 1
             return self._run_until_released(command)
         except OSError as err:
             self._give_up(err)
             return 1
         finally:
-            self._on_node.leave(self._told.keep)
+            self._on_node.release(self._told.keep)
 
-    def _bring(self) -> bool:
-        return self._on_node.bring(self._ending.hold, lambda: self._ending.has_begun)
+    def _stage(self) -> bool:
+        return self._on_node.stage(self._ending.hold, lambda: self._ending.has_begun)
 
     def _give_up(self, err: OSError) -> None:
         """Make the supervisor report what the system refused us: a file system may be out of bytes or inodes."""
@@ -111,7 +111,7 @@ class Task:
         self._notice.prepare(script.notice)
         if self._port and not ports.are_shared_by(script.words[0], script.variables):
             self._port.let_go()
-        begins = script.begins()
+        begins = script.get_log_positions()
         try:
             child = script.start(self._notice.ignored)
         except OSError as err:
@@ -135,7 +135,7 @@ class Task:
             if watch.tick(child.pid):
                 self._report({"event": "active"})
         watch.end()
-        return End.of_returncode(returncode)
+        return End.from_returncode(returncode)
 
     def _tick(self) -> None:
         """Wait for a signal, an order or the child's end, and act on it."""
@@ -143,7 +143,7 @@ class Task:
         for number in self._signals.take():
             self._on_signal(number)
         for message in messages:
-            self._heed(message)
+            self._on_message(message)
         self._ending.tick()
 
     def _on_signal(self, number: int) -> None:
@@ -153,7 +153,7 @@ class Task:
         elif self._running and not self._in_step:
             self._running[1].send(number)
 
-    def _heed(self, message: wire.Message) -> None:
+    def _on_message(self, message: wire.Message) -> None:
         order = self._told.take(message)
         if order == "stop":
             self._ending.stop(bool(message.get("killed")), message.get("grace"))
@@ -172,12 +172,12 @@ class Task:
 
 def find_role(plan: JobPlan, rank: int) -> Role:
     """Return the role of a rank. Raises OSError if it has none."""
-    roles = table(plan)
+    roles = assign_roles(plan)
     if rank >= len(roles):
         raise OSError("rank {} has no place in a job of {} tasks".format(rank, len(roles)))
     return roles[rank]
 
 
-def opens_port(plan: JobPlan, role: Role) -> bool:
+def needs_port(plan: JobPlan, role: Role) -> bool:
     """Return whether the script of this role opens a port that the other tasks connect to."""
     return plan.distribution.cluster or (plan.distribution.joined_by_jax and role.rank == 0)

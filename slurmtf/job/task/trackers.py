@@ -12,7 +12,7 @@ from ..contract.plan import Run
 from ..contract.roles import Role
 
 
-def variables(run: Run, role: Role, layout: RunLayout, given: Mapping[str, str]) -> Dict[str, str]:
+def build_variables(run: Run, role: Role, layout: RunLayout, given: Mapping[str, str]) -> Dict[str, str]:
     """Return the variables for one task of a run, without those of a tracker that ``given`` already configures. ``layout`` is
     the launch's."""
     name = "{}/{}".format(run.run_id, role.label)

@@ -79,7 +79,7 @@ class Column:
         copy.flush()
         return copy, 0
 
-    def blocks(self, size: int) -> Iterator[Any]:
+    def iterate_blocks(self, size: int) -> Iterator[Any]:
         """Yield all rows in blocks of so many bytes. Raises ValueError if the file ends too early."""
         rows = max(1, size // max(1, self._row))
         for start in range(0, self.length, rows):
@@ -91,17 +91,17 @@ def _check_length(found: int, wanted: int) -> None:
         raise ValueError(TORN)
 
 
-def columns(path: str) -> dict[str, Column]:
+def open_columns(path: str) -> dict[str, Column]:
     """Return the arrays of a file by name, that of an .npy file under the empty name. Raises OSError, ValueError or
     BadZipFile."""
     if path.lower().endswith(END):
         return {"": Column(open(path, "rb"), Path(path).stat().st_size)}
     zipped = zipfile.ZipFile(path)
     members = {info.filename.removesuffix(END): info for info in zipped.infolist() if info.filename.endswith(END)}
-    return {name: Column(_open(zipped, info, path), info.file_size) for name, info in members.items()}
+    return {name: Column(_open_member(zipped, info, path), info.file_size) for name, info in members.items()}
 
 
-def _open(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:
+def _open_member(zipped: zipfile.ZipFile, info: zipfile.ZipInfo, path: str) -> IO[bytes]:
     """Return a member at its beginning. An uncompressed one is read in the file itself, so that rows can be skipped."""
     if info.compress_type != zipfile.ZIP_STORED:
         return zipped.open(info)

@@ -11,7 +11,7 @@ import numpy as np
 
 from .drawing import Spec
 from .feeding import feed_arrays, feed_records, join
-from .readers import UNREADABLE, BadRow, Take, UnreadableError, format_of
+from .readers import UNREADABLE, BadRow, Take, UnreadableError, get_format
 
 BATCH_BYTES = 4 * 1024 * 1024
 """The size of a batch if none is given, in bytes."""
@@ -64,7 +64,7 @@ class Scorer(NamedTuple):
     raw: Callable[[str], Any] | None = None
 
 
-def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -> Iterator[Piece]:
+def iterate_pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -> Iterator[Piece]:
     """Yield the places of the rows from ``first`` to ``last`` (exclusive), of all rows in the order of the files."""
     begin = 0
     for file, count in zip(files, counts, strict=True):
@@ -74,37 +74,37 @@ def pieces(counts: Sequence[int], files: Sequence[str], first: int, last: int) -
         begin += count
 
 
-def batches_of(shard: int, shards: int, total: int, batch: int) -> range:
+def compute_batch_range(shard: int, shards: int, total: int, batch: int) -> range:
     """Return the numbers of the batches of a shard: whole batches, so that they do not depend on the number of shards."""
     batches = -(-total // batch)
     return range(shard * batches // shards, (shard + 1) * batches // shards)
 
 
-def batch_for(row_bytes: int, total: int) -> int:
+def choose_batch_size(row_bytes: int, total: int) -> int:
     """Return how many rows are scored at a time by default: as many as fit, or fewer if there are few rows, so that they can be
     shared."""
     few, many = BATCH_ROWS
     return max(1, min(BATCH_BYTES // max(1, row_bytes), many, max(few, total // BATCHES)))
 
 
-def block_for(row_bytes: int, batch: int) -> int:
+def choose_block_size(row_bytes: int, batch: int) -> int:
     """Return how many rows are read at a time: whole batches."""
     return batch * max(1, min(BLOCK_BATCHES, BLOCK_BYTES // max(1, row_bytes * batch)))
 
 
-def size_of(data: Any) -> int:
+def estimate_size(data: Any) -> int:
     """Return the approximate size of the rows in bytes."""
     if isinstance(data, Mapping):
         return sum(int(np.asarray(values).nbytes) for values in data.values())
-    return sum(size_of(row) for row in data if isinstance(row, Mapping))
+    return sum(estimate_size(row) for row in data if isinstance(row, Mapping))
 
 
-def blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
+def read_blocks(found: Sequence[Piece], size: int) -> Iterator[list[Part]]:
     """Read pieces, so many rows at a time. Raises the readers' errors, and ValueError if a file no longer has the rows."""
     held: list[Part] = []
     room = size
     for piece in found:
-        take = format_of(piece.file).rows(piece.file, piece.start)
+        take = get_format(piece.file).rows(piece.file, piece.start)
         start = piece.start
         while start < piece.stop:
             stop = min(piece.stop, start + room)
@@ -140,18 +140,20 @@ def score_block(
     named, and the others have their scores.
     """
     total = sum(part.rows for part in parts)
-    numbers = _numbers(parts[0].piece.number, total)
-    at_once = None if _row_bytes(parts) * batch > AT_ONCE_BYTES else _at_once(parts, scorer.specs)
+    numbers = _number_rows(parts[0].piece.number, total)
+    at_once = None if _estimate_row_bytes(parts) * batch > AT_ONCE_BYTES else _join_block(parts, scorer.specs)
     good: list[dict[str, Any]] = []
     bad: list[dict[str, Any]] = []
     for start in range(0, total, batch):
         stop = min(total, start + batch)
         try:
-            data = _whole(cut_parts(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
+            data = (
+                _join_parts(cut_parts(parts, start, stop), scorer.specs) if at_once is None else cut_rows(at_once, start, stop)
+            )
             good.append(_answer(scorer, data, numbers[start:stop]))
         except Exception:  # the data's, the runtime's or a script's: the single rows show which
             for part in cut_parts(parts, start, stop):
-                _by_row(part, scorer, good, bad)
+                _score_each_row(part, scorer, good, bad)
         tell(stop - start)
     return good, bad
 
@@ -173,46 +175,46 @@ def cut_rows(data: Any, start: int, stop: int) -> Any:
     return data[start:stop]
 
 
-def _row_bytes(parts: Sequence[Part]) -> int:
-    return size_of(parts[0].cut(0, 1).data)
+def _estimate_row_bytes(parts: Sequence[Part]) -> int:
+    return estimate_size(parts[0].cut(0, 1).data)
 
 
-def _at_once(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+def _join_block(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     """Return a block as a whole, whose slices equal its batches; None if they would not, or a row is bad."""
-    if specs is None and len({_face(part.data) for part in parts}) > 1:
+    if specs is None and len({_get_layout(part.data) for part in parts}) > 1:
         return None  # together they would get a type that they do not have alone
     try:
-        return _whole(parts, specs)
+        return _join_parts(parts, specs)
     except Exception:  # from the data of any row
         return None
 
 
-def _face(data: object) -> Any:
+def _get_layout(data: object) -> Any:
     if not isinstance(data, Mapping):
         return None
     return tuple((name, str(values.dtype), values.shape[1:]) for name, values in data.items())
 
 
-def _numbers(first: int, rows: int) -> Any:
+def _number_rows(first: int, rows: int) -> Any:
     """Return the numbers of rows, in four bytes if they fit: with small rows they are half of the output."""
     return np.arange(first, first + rows, dtype=np.int32 if first + rows <= FEW else np.int64)
 
 
-def _by_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad: list[dict[str, Any]]) -> None:
+def _score_each_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad: list[dict[str, Any]]) -> None:
     for place in range(part.rows):
         own = part.cut(place, place + 1)
         try:
-            good.append(_answer(scorer, _whole([own], scorer.specs), _numbers(own.piece.number, 1)))
+            good.append(_answer(scorer, _join_parts([own], scorer.specs), _number_rows(own.piece.number, 1)))
         except Exception as err:  # of the data, of the runtime, of a script
             why = (str(err).splitlines() or [type(err).__name__])[0][:300]
             bad.append({"file": part.piece.file, "row": own.piece.start, "why": why})
 
 
-def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+def _join_parts(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     """Return the rows of parts as one, for the model or for a script."""
     data = [part.data for part in parts]
     if specs is not None:
-        if len(data) > 1 and isinstance(data[0], Mapping) and len({_face(one) for one in data}) == 1:
+        if len(data) > 1 and isinstance(data[0], Mapping) and len({_get_layout(one) for one in data}) == 1:
             data = [join(data)]  # as read, they are small
         ready = [feed_arrays(one, specs) if isinstance(one, Mapping) else feed_records(one, specs) for one in data]
         return ready[0] if len(ready) == 1 else join(ready)
@@ -227,7 +229,7 @@ def _whole(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
 
 
 def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
-    answer = {name: storable(values) for name, values in scorer.call(data).items()}
+    answer = {name: to_storable(values) for name, values in scorer.call(data).items()}
     lengths = {name: len(values) if values.ndim else "one value" for name, values in answer.items()}
     wrong = {name: length for name, length in lengths.items() if length != len(numbers)}
     if wrong:
@@ -235,7 +237,7 @@ def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
     return {"row": numbers, **answer}
 
 
-def storable(values: object) -> Any:
+def to_storable(values: object) -> Any:
     """Return an array that can be stored without pickle: objects other than texts become JSON."""
     mixed = isinstance(values, list) and any(isinstance(value, dict) for value in values)
     found = np.array(values, dtype=object) if mixed else np.asarray(values)

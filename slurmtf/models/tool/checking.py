@@ -43,7 +43,7 @@ def verify(path: str, model: Model, tolerance: float, samples: Answer | None = N
     ``tolerance``: the largest difference between two results, relative to 1 + their magnitude. Integers, texts and booleans
     must be equal.
     """
-    session = _session(path)
+    session = _open_session(path)
     _check_inputs(session, model.inputs)
     batches = BATCHES if not any(spec.is_fixed for spec in model.inputs.values()) else BATCHES[:1]
     largest: dict[str, float] = {}
@@ -60,14 +60,14 @@ def verify(path: str, model: Model, tolerance: float, samples: Answer | None = N
     }
 
 
-def _session(path: str) -> Any:
+def _open_session(path: str) -> Any:
     import onnxruntime  # noqa: PLC0415 - a file that is not run is never called good
 
     onnxruntime.set_default_logger_severity(4)
     try:
         return onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     except Exception as err:  # its exceptions have no other common class
-        raise RejectedError(f"onnxruntime refuses it: {_first_line(err).replace(path, 'the file')}") from None
+        raise RejectedError(f"onnxruntime refuses it: {_summarize_error(err).replace(path, 'the file')}") from None
 
 
 def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
@@ -89,9 +89,9 @@ def _try_inputs(model: Model, batch: int, samples: Answer | None) -> tuple[Answe
         try:
             first, second = model.call(inputs), model.call(inputs)
         except Exception as err:  # TensorFlow's: out of range, too small an image ...
-            why = why or _first_line(err)
+            why = why or _summarize_error(err)
             continue
-        if any(not _same(first[name], second[name]) for name in first):
+        if any(not _is_equal(first[name], second[name]) for name in first):
             raise UnverifiableError("TensorFlow's own results differ from call to call: the model draws random numbers")
         if any(value.dtype.kind == "f" and value.size and np.isnan(value).all() for value in first.values()):
             raise UnverifiableError("TensorFlow returns only NaN: there is nothing to compare")
@@ -99,7 +99,7 @@ def _try_inputs(model: Model, batch: int, samples: Answer | None) -> tuple[Answe
     raise UnverifiableError(f"TensorFlow can't run the model on the inputs drawn for it ({why})")
 
 
-def _same(one: Any, other: Any) -> bool:
+def _is_equal(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
 
 
@@ -108,26 +108,26 @@ def _compare(session: Any, inputs: Answer, expected: Answer, tolerance: float, b
     try:
         answers = dict(zip(names, session.run(None, dict(inputs)), strict=True))
     except Exception as err:  # onnxruntime's
-        raise RejectedError(f"onnxruntime fails at batch {batch}: {_first_line(err)}") from None
+        raise RejectedError(f"onnxruntime fails at batch {batch}: {_summarize_error(err)}") from None
     if names and answers.keys() != expected.keys():
         if len(answers) != len(expected):
             raise RejectedError(f"its outputs are {', '.join(names)}; the model's are {', '.join(expected)}")
         answers = dict(zip(expected, answers.values(), strict=True))
-    return {name: difference(answers[name], expected[name], tolerance, f"{name} at batch {batch}") for name in expected}
+    return {name: compute_difference(answers[name], expected[name], tolerance, f"{name} at batch {batch}") for name in expected}
 
 
-def difference(found: Any, expected: Any, tolerance: float, where: str) -> float:
+def compute_difference(found: Any, expected: Any, tolerance: float, where: str) -> float:
     """Return the largest absolute difference of two results. Raises RejectedError if they don't agree."""
     if found.shape != expected.shape:
         raise RejectedError(f"{where} has the shape {found.shape}, not {expected.shape}")
     if expected.dtype.kind not in "fc":
-        if _texts(found) != _texts(expected):
-            raise RejectedError(f"{where} differs in {_unequal(found, expected)} of {expected.size} values")
+        if _decode_texts(found) != _decode_texts(expected):
+            raise RejectedError(f"{where} differs in {_count_unequal(found, expected)} of {expected.size} values")
         return 0.0
     one, other = found.astype(np.float64), expected.astype(np.float64)
     finite = np.isfinite(one) & np.isfinite(other)
     apart = np.abs(np.subtract(one, other, where=finite, out=np.zeros_like(other)))
-    special = ~finite & ~(_both(np.isnan, one, other) | (one == other))
+    special = ~finite & ~(_test_both(np.isnan, one, other) | (one == other))
     wrong = special | (apart > tolerance * (1 + np.abs(np.where(finite, other, 0))))
     if wrong.any():
         raise RejectedError(
@@ -136,18 +136,18 @@ def difference(found: Any, expected: Any, tolerance: float, where: str) -> float
     return float(apart.max(initial=0.0))
 
 
-def _both(test: Callable[[Any], Any], one: object, other: object) -> Any:
+def _test_both(test: Callable[[Any], Any], one: object, other: object) -> Any:
     return test(one) & test(other)
 
 
-def _texts(values: Any) -> list[Any]:
+def _decode_texts(values: Any) -> list[Any]:
     return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()]
 
 
-def _unequal(found: object, expected: object) -> int:
-    return sum(one != other for one, other in zip(_texts(found), _texts(expected), strict=True))
+def _count_unequal(found: object, expected: object) -> int:
+    return sum(one != other for one, other in zip(_decode_texts(found), _decode_texts(expected), strict=True))
 
 
-def _first_line(err: BaseException) -> str:
+def _summarize_error(err: BaseException) -> str:
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
     return (lines[0] if lines else type(err).__name__)[:300]

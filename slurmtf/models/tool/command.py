@@ -60,7 +60,7 @@ def _convert(asked: Asked) -> NoReturn:
     code = 1
     try:
         signal.alarm(TIMEOUT_S)
-        _redirect(asked.log)
+        _redirect_output(asked.log)
         sys.argv = ["tf2onnx.convert", *asked.words]
         convert.main()
         code = 0
@@ -72,7 +72,7 @@ def _convert(asked: Asked) -> NoReturn:
         os._exit(code)
 
 
-def _redirect(log: str) -> None:
+def _redirect_output(log: str) -> None:
     """Redirect standard output and error, including TensorFlow's, to a file; there is no input."""
     nothing = os.open(os.devnull, os.O_RDONLY)
     file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

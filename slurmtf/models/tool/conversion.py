@@ -19,8 +19,8 @@ import tensorflow as tf
 from .checking import Model, RejectedError, UnverifiableError, verify
 from .command import Asked, Command
 from .files import write_json
-from .loading import LoadError, Served, load, versions, weights_bytes
-from .refusal import refusal, size_refusal
+from .loading import LoadError, Served, compute_weights_size, list_versions, load
+from .refusal import build_refusal, check_size
 
 SHOWN_LOG = 2000
 Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
@@ -29,7 +29,7 @@ Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
 
 def convert_all(paths: Sequence[str]) -> int:
     """Carry out these conversion requests; each result is written beside its request. Returns 1 if one was refused."""
-    routes = (("command", functools.partial(_by_command, Command())), ("function", _by_function))
+    routes = (("command", functools.partial(_convert_by_command, Command())), ("function", _convert_by_function))
     results = [convert_request(path, routes) for path in paths]
     return 0 if all(result["ok"] for result in results) else 1
 
@@ -43,7 +43,7 @@ def convert_request(path: str, routes: Routes) -> dict[str, Any]:
     began = time.monotonic()
     work = Path(tempfile.mkdtemp(prefix=".export-", dir=Path(request["output"]).parent))
     try:
-        result = _result(request, work, routes)
+        result = _try_routes(request, work, routes)
     except Exception as err:  # TensorFlow and the converter raise any error: the other requests continue
         traceback.print_exc()
         what = f"{type(err).__name__}: {str(err)[:500]} (in {traceback.extract_tb(err.__traceback__)[-1]})"
@@ -51,18 +51,18 @@ def convert_request(path: str, routes: Routes) -> dict[str, Any]:
         result = {"ok": False, "code": "conversion-failed", "what": what, "remedy": remedy, "tried": []}
     finally:
         shutil.rmtree(work, ignore_errors=True)
-    result.update(versions=versions(), seconds=round(time.monotonic() - began, 1))
+    result.update(versions=list_versions(), seconds=round(time.monotonic() - began, 1))
     write_json(f"{path}.result.json", result)
     return result
 
 
-def _result(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[str, Any]:
+def _try_routes(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[str, Any]:
     try:
         served = load(request, work)
     except LoadError as err:
         return {"ok": False, "code": "not-loadable", "tried": [], **err.facts, "what": err.what, "remedy": err.remedy}
-    weights = weights_bytes(served.source)
-    refused = size_refusal(weights)
+    weights = compute_weights_size(served.source)
+    refused = check_size(weights)
     if refused:
         return {"ok": False, "tried": [], **refused}
     samples = dict(np.load(request["samples"], allow_pickle=False)) if request.get("samples") else None
@@ -87,15 +87,15 @@ def _result(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[str,
             "route": name,
             "opset": request["opset"],
             "tried": tried,
-            **_face(served),
+            **_build_interface(served),
             "verified": figures,
             "weights_bytes": weights,
         }
     logs = "\n".join(one["why"] + one["log"] for one in tried)
-    return {"ok": False, **refusal(served.layers, served.nodes, logs), "tried": tried}
+    return {"ok": False, **build_refusal(served.layers, served.nodes, logs), "tried": tried}
 
 
-def _face(served: Served) -> dict[str, Any]:
+def _build_interface(served: Served) -> dict[str, Any]:
     return {"inputs": {name: spec.to_dict() for name, spec in served.inputs.items()}, "outputs": list(served.outputs)}
 
 
@@ -107,7 +107,7 @@ def _keep(file: str, output: str) -> None:
     Path(file).replace(output)
 
 
-def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
+def _convert_by_command(command: Command, served: Served, file: str, opset: int) -> str:
     """Convert with the converter's command line, which may fail with exit code 0. Raises RejectedError."""
     printed = Path(f"{file}.log")
     try:
@@ -121,13 +121,13 @@ def _by_command(command: Command, served: Served, file: str, opset: int) -> str:
     return _find_problems(log)
 
 
-def _by_function(served: Served, file: str, opset: int) -> str:
+def _convert_by_function(served: Served, file: str, opset: int) -> str:
     """Convert the function through the converter's Python interface. Raises RejectedError."""
     import tf2onnx  # noqa: PLC0415
 
     signature, _ = served.function
     names = list(served.inputs)
-    types = [tf.TensorSpec(spec.shape, _dtype(spec.dtype), name) for name, spec in served.inputs.items()]
+    types = [tf.TensorSpec(spec.shape, _to_dtype(spec.dtype), name) for name, spec in served.inputs.items()]
     function = tf.function(
         lambda *given: signature(**dict(zip(names, given, strict=True))), input_signature=types, autograph=False
     )
@@ -138,14 +138,14 @@ def _by_function(served: Served, file: str, opset: int) -> str:
     return ""
 
 
-def _dtype(name: str) -> Any:
+def _to_dtype(name: str) -> Any:
     return tf.string if name == "str" else tf.as_dtype(name)
 
 
 def _find_problems(log: str) -> str:
     """Return the converter's lines that report problems."""
-    return "\n".join(_troubles(log.splitlines()))[:SHOWN_LOG]
+    return "\n".join(_select_problem_lines(log.splitlines()))[:SHOWN_LOG]
 
 
-def _troubles(lines: Sequence[str]) -> Iterator[str]:
+def _select_problem_lines(lines: Sequence[str]) -> Iterator[str]:
     yield from (line for line in lines if "ERROR" in line or "not supported" in line)

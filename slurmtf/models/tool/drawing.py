@@ -39,12 +39,12 @@ def draw_inputs(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Seque
         for integers in ([*known.get("int", ()), *range(50)], range(8), range(2)):
             random = np.random.default_rng(SEED + batch)
             yield {
-                name: _draw(random, _shape(spec, batch, sizes[number]), spec.dtype, list(integers), known.get("str", ()))
+                name: _draw(random, _choose_shape(spec, batch, sizes[number]), spec.dtype, list(integers), known.get("str", ()))
                 for name, spec in specs.items()
             }
 
 
-def _shape(spec: Spec, batch: int, size: int) -> tuple[int, ...]:
+def _choose_shape(spec: Spec, batch: int, size: int) -> tuple[int, ...]:
     if not spec.shape:
         return ()
     first = batch if spec.shape[0] is None else spec.shape[0]

@@ -49,12 +49,12 @@ def cast(values: Any, dtype: str) -> Any:
 def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return records as a batch. Raises ValueError if one is wrong."""
     try:
-        return _of_table(records, specs)
+        return _feed_table(records, specs)
     except (ValueError, TypeError, AttributeError, LookupError):  # no table of numbers: each one as it is
         return join([feed_record(record, specs) for record in records])
 
 
-def _of_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def _feed_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
     """Return records of plain values, all with the same names, column by column. Raises any error if they are no such table."""
     names = list(records[0])
     if any(getattr(value, "ndim", 0) for value in records[0].values()):
@@ -83,11 +83,11 @@ def feed_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
     if len(specs) == 1 and not specs.keys() & record.keys():
         (name,) = specs
         record = {name: next(iter(record.values())) if len(record) == 1 else [*record.values()]}
-    arrays = {name: _value(record[name], specs[name])[None] for name in specs if name in record}
+    arrays = {name: _convert_value(record[name], specs[name])[None] for name in specs if name in record}
     return feed_arrays(arrays, specs)
 
 
-def _value(value: object, spec: Spec) -> Any:
+def _convert_value(value: object, spec: Spec) -> Any:
     if spec.dtype == "str":
         found = np.asarray(value, dtype=object)
         if None in found.ravel().tolist():
@@ -95,14 +95,14 @@ def _value(value: object, spec: Spec) -> Any:
         texts = [one.decode("utf-8", "replace") if isinstance(one, bytes) else str(one) for one in found.ravel().tolist()]
         found = np.array(texts, dtype=object).reshape(found.shape)
     else:
-        found = _numbers(value, spec.dtype)
+        found = _to_numbers(value, spec.dtype)
     sizes = spec.shape[1:]
     if found.ndim == 1 and len(sizes) > 1 and None not in sizes and found.size == np.prod(np.array(sizes, dtype=int)):
         return found.reshape(tuple(size for size in sizes if size is not None))  # a flat list of a record
     return found[0] if not sizes and found.shape == (1,) else found[None] if not found.ndim and sizes else found
 
 
-def _numbers(value: object, dtype: str) -> Any:
+def _to_numbers(value: object, dtype: str) -> Any:
     """Return a value as an array of a dtype; texts are read as numbers. Raises ValueError naming one that is not a number."""
     found = np.asarray(value)
     try:

@@ -14,7 +14,7 @@ BLOCK = 1024 * 1024
 
 
 @contextmanager
-def whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
+def open_whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
     """Open a private temporary file next to the target, for writing; it gets the target's name once complete. Raises OSError.
 
     ``lasting``: wait for the disk, so that the file survives a power cut.
@@ -33,7 +33,7 @@ def whole(path: str | Path, lasting: bool = True) -> Iterator[IO[bytes]]:
         raise
 
 
-def sha256(path: str | Path) -> str:
+def compute_sha256(path: str | Path) -> str:
     """Return the SHA-256 of a file; empty if it does not exist."""
     found = hashlib.sha256()
     try:
@@ -46,7 +46,7 @@ def sha256(path: str | Path) -> str:
 
 
 def write_whole(path: str | Path, data: bytes, lasting: bool = True) -> None:
-    with whole(path, lasting) as file:
+    with open_whole(path, lasting) as file:
         file.write(data)
 
 

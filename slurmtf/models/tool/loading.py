@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from .drawing import Spec
-from .refusal import refusal
+from .refusal import build_refusal
 
 CONSTANTS = 1000
 """The most constants of a model that are tried as inputs."""
@@ -53,7 +53,7 @@ class Served(NamedTuple):
     known: Mapping[str, Sequence[Any]]
 
 
-def spec_of(tensor: Any) -> Spec:
+def build_spec(tensor: Any) -> Spec:
     dtype = tf.as_dtype(tensor.dtype)
     shape = tensor.shape if isinstance(tensor.shape, tuple) else tf.TensorShape(tensor.shape)
     if isinstance(shape, tf.TensorShape) and shape.rank is None:
@@ -69,7 +69,7 @@ def load(request: Mapping[str, Any], work: Path) -> Served:
         return load_saved_model(path, request.get("signature"))
     if kind == "checkpoint":
         return load_checkpoint(path, request.get("inputs") or (), request.get("outputs") or ())
-    return load_keras(keras_model(kind, path, request.get("weights")), work)
+    return load_keras(read_keras_model(kind, path, request.get("weights")), work)
 
 
 def load_saved_model(path: str, name: str | None) -> Served:
@@ -78,7 +78,7 @@ def load_saved_model(path: str, name: str | None) -> Served:
         loaded = tf.saved_model.load(path)
     except Exception as err:  # TensorFlow's errors: another version's operations, a broken file
         raise LoadError(
-            f"TensorFlow {tf.__version__} can't load it: {_brief(err)}", "was it saved by another version?"
+            f"TensorFlow {tf.__version__} can't load it: {_summarize_error(err)}", "was it saved by another version?"
         ) from None
     names = list(loaded.signatures)
     chosen = name or (NO_NAME if NO_NAME in names else names[0] if len(names) == 1 else None)
@@ -91,31 +91,31 @@ def load_saved_model(path: str, name: str | None) -> Served:
         )
         raise LoadError(has if name is None else f"has no signature {name}: it {has}", remedy)
     signature = loaded.signatures[chosen]
-    inputs = {key: spec_of(tensor) for key, tensor in sorted(signature.structured_input_signature[1].items())}
+    inputs = {key: build_spec(tensor) for key, tensor in sorted(signature.structured_input_signature[1].items())}
     source = ["--saved-model", path, "--tag", "serve", "--signature_def", str(chosen)]
-    return _serve(signature, inputs, source, (), path, loaded)
+    return _build_served(signature, inputs, source, (), path, loaded)
 
 
-def _serve(
+def _build_served(
     signature: Any, inputs: Mapping[str, Spec], source: Sequence[str], layers: Sequence[tuple[str, str]], path: str, owner: Any
 ) -> Served:
     def call(values: Mapping[str, object]) -> dict[str, Any]:
-        found = signature(**{key: _tensor(values[key], spec) for key, spec in inputs.items()})
+        found = signature(**{key: _to_tensor(values[key], spec) for key, spec in inputs.items()})
         return {key: found[key].numpy() for key in sorted(found)}
 
     call.owner = owner  # type: ignore[attr-defined] # TensorFlow forgets variables that nobody holds
     outputs = sorted(signature.structured_outputs)
-    nodes, known = graph_facts(path)
+    nodes, known = read_graph(path)
     return Served(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
 
 
-def _tensor(value: object, spec: Spec) -> Any:
+def _to_tensor(value: object, spec: Spec) -> Any:
     if spec.dtype == "str":
         return tf.constant(np.asarray(value, dtype=object), tf.string)
     return tf.constant(value, tf.as_dtype(spec.dtype))
 
 
-def weights_bytes(source: Sequence[str]) -> int:
+def compute_weights_size(source: Sequence[str]) -> int:
     """Return the size in bytes of the weights that the converter gets, without those of optimizers."""
     path = source[1]
     prefix = path.removesuffix(".meta") if source[0] == "--checkpoint" else f"{path}/variables/variables"
@@ -128,7 +128,7 @@ def weights_bytes(source: Sequence[str]) -> int:
     return sum(size for name, size in sizes.items() if not NO_WEIGHT.search(name))
 
 
-def graph_facts(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:
+def read_graph(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:
     """Return the nodes of a SavedModel, and the constants that may belong to tables: texts and integers."""
     from tensorflow.core.protobuf import saved_model_pb2  # noqa: PLC0415
 
@@ -136,23 +136,23 @@ def graph_facts(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]
     proto.ParseFromString(Path(path, "saved_model.pb").read_bytes())
     nodes: list[tuple[str, str]] = []
     known: dict[str, dict[Any, None]] = {"str": {}, "int": {}}
-    for node in _nodes(proto):
+    for node in _iterate_nodes(proto):
         nodes.append((node.name, node.op))
         if node.op == "Const":
-            _note(node.attr["value"].tensor, known)
+            _add_constants(node.attr["value"].tensor, known)
     for asset in sorted(Path(path, "assets").glob("*")):
         known["str"].update(dict.fromkeys(asset.read_text(encoding="utf-8", errors="replace").splitlines()[:CONSTANTS]))
     return nodes, {kind: list(values)[:CONSTANTS] for kind, values in known.items()}
 
 
-def _nodes(proto: Any) -> Iterator[Any]:
+def _iterate_nodes(proto: Any) -> Iterator[Any]:
     for graph in proto.meta_graphs:
         yield from graph.graph_def.node
         for function in graph.graph_def.library.function:
             yield from function.node_def
 
 
-def _note(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
+def _add_constants(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
     kind = {tf.string.as_datatype_enum: "str", tf.int64.as_datatype_enum: "int", tf.int32.as_datatype_enum: "int"}.get(
         tensor.dtype
     )
@@ -162,7 +162,7 @@ def _note(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
     known[kind].update(dict.fromkeys(one.decode("utf-8", "replace") if isinstance(one, bytes) else int(one) for one in values))
 
 
-def keras_model(kind: str, path: str, weights: str | None) -> Any:
+def read_keras_model(kind: str, path: str, weights: str | None) -> Any:
     """Return the model of a Keras file. Raises LoadError."""
     import keras  # noqa: PLC0415 - a SavedModel needs none
 
@@ -173,11 +173,11 @@ def keras_model(kind: str, path: str, weights: str | None) -> Any:
             return model
         return keras.models.load_model(path, compile=False)
     except Exception as err:  # Keras's errors: a file of another generation, unknown classes, code in a Lambda
-        raise _unloadable(keras.__version__, err) from None
+        raise _describe_load_error(keras.__version__, err) from None
 
 
-def _unloadable(version: str, err: Exception) -> LoadError:
-    what = f"Keras {version} can't load it: {_brief(err)}"
+def _describe_load_error(version: str, err: Exception) -> LoadError:
+    what = f"Keras {version} can't load it: {_summarize_error(err)}"
     if "Lambda" in str(err) or "safe_mode" in str(err):
         return LoadError(
             what, "a Lambda layer holds code that would be run: export in the script, model.export('outputs/model')"
@@ -191,13 +191,13 @@ def load_keras(model: Any, work: Path) -> Served:
     """Return a Keras model, with a SavedModel of it in inference mode. Raises LoadError."""
     if not getattr(model, "inputs", None):
         raise LoadError("the model does not know its inputs", "export in the script: model.export('outputs/model')")
-    names = _unique([_name_of(tensor) for tensor in model.inputs])
+    names = _to_unique_names([_get_name(tensor) for tensor in model.inputs])
     known = (getattr(model, name, None) for name in ("_inputs_struct", "_nested_inputs"))  # of Keras 3, of Keras 2
     structure = next((one for one in known if one is not None), None)
 
     def answer(*tensors: Any) -> dict[str, Any]:
         packed = tensors[0] if structure is None else tf.nest.pack_sequence_as(structure, list(tensors))
-        return _name(model, model(packed, training=False))
+        return _name_outputs(model, model(packed, training=False))
 
     types = [
         tf.TensorSpec(tensor.shape, tf.as_dtype(tensor.dtype), name) for name, tensor in zip(names, model.inputs, strict=True)
@@ -207,39 +207,39 @@ def load_keras(model: Any, work: Path) -> Served:
     module.model = model
     folder = str(work / "saved-model")
     signature = function.get_concrete_function()
-    layers = [(layer.name, type(layer).__name__) for layer in _layers(model)]
+    layers = [(layer.name, type(layer).__name__) for layer in _walk_layers(model)]
     try:
         tf.saved_model.save(module, folder, signatures={NO_NAME: signature})
     except Exception:  # seeds of Keras 3's random layers, which nothing refers to
-        refused = refusal(layers, (), "")
+        refused = build_refusal(layers, (), "")
         raise LoadError(refused["what"], refused["remedy"], code=refused["code"], layers=refused["layers"]) from None
     return load_saved_model(folder, NO_NAME)._replace(layers=layers)
 
 
-def _name_of(tensor: Any) -> str:
+def _get_name(tensor: Any) -> str:
     history = getattr(tensor, "_keras_history", None)
     owner = getattr(history, "operation", None) or getattr(history, "layer", None)
     return str(owner.name if owner is not None else tensor.name).split(":")[0]
 
 
-def _unique(names: Sequence[str]) -> list[str]:
+def _to_unique_names(names: Sequence[str]) -> list[str]:
     clean = ["".join(sign if sign.isalnum() or sign == "_" else "_" for sign in name) for name in names]
     return [name if clean.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(clean)]
 
 
-def _name(model: object, answer: object) -> dict[str, Any]:
+def _name_outputs(model: object, answer: object) -> dict[str, Any]:
     if isinstance(answer, Mapping):
         return {str(name): value for name, value in answer.items()}
     flat = tf.nest.flatten(answer)
     names = list(getattr(model, "output_names", None) or ())
-    names = _unique(names) if len(names) == len(flat) else [f"output_{number}" for number in range(len(flat))]
+    names = _to_unique_names(names) if len(names) == len(flat) else [f"output_{number}" for number in range(len(flat))]
     return dict(zip(names, flat, strict=True))
 
 
-def _layers(model: object) -> Iterator[Any]:
+def _walk_layers(model: object) -> Iterator[Any]:
     for layer in getattr(model, "layers", ()):
         yield layer
-        yield from _layers(layer)
+        yield from _walk_layers(layer)
 
 
 def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Served:
@@ -247,14 +247,14 @@ def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) ->
     graph = tf.Graph()
     with graph.as_default():
         saver = tf.compat.v1.train.import_meta_graph(path, clear_devices=True)
-        candidates = _candidates(graph)
+        candidates = _find_candidates(graph)
         if not inputs or not outputs:
             what = "a checkpoint does not say which tensors are its inputs and outputs"
             raise LoadError(what, "pass --inputs and --outputs, separated by commas", candidates=candidates)
-        tensors = {name: _tensor_of(graph, name, candidates) for name in (*inputs, *outputs)}
+        tensors = {name: _get_tensor(graph, name, candidates) for name in (*inputs, *outputs)}
         session = tf.compat.v1.Session(graph=graph)
         saver.restore(session, path.removesuffix(".meta"))
-    specs = {name: spec_of(tensors[name]) for name in inputs}
+    specs = {name: build_spec(tensors[name]) for name in inputs}
 
     def call(values: Mapping[str, object]) -> dict[str, Any]:
         fetched = session.run([tensors[name] for name in outputs], {tensors[name]: values[name] for name in inputs})
@@ -265,14 +265,14 @@ def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) ->
     return Served(specs, outputs, call, source, None, (), nodes, {})
 
 
-def _tensor_of(graph: Any, name: str, candidates: Mapping[str, object]) -> Any:
+def _get_tensor(graph: Any, name: str, candidates: Mapping[str, object]) -> Any:
     try:
         return graph.get_tensor_by_name(name)
     except (KeyError, ValueError):
         raise LoadError(f"has no tensor {name}", "name one of the candidates, as NAME:0", candidates=candidates) from None
 
 
-def _candidates(graph: Any) -> dict[str, list[str]]:
+def _find_candidates(graph: Any) -> dict[str, list[str]]:
     """Return candidates for inputs and outputs: placeholders, and the last operations of layers."""
     ops = [op for op in graph.get_operations() if not _is_of_training(op.name)]
     inputs = [op.outputs[0] for op in ops if op.type in ("Placeholder", "PlaceholderWithDefault")]
@@ -290,7 +290,7 @@ def _describe(tensor: Any) -> str:
     return f"{tensor.name} {tensor.dtype.name}[{shape}]"
 
 
-def versions() -> dict[str, str]:
+def list_versions() -> dict[str, str]:
     import keras  # noqa: PLC0415
     import onnx  # noqa: PLC0415
     import onnxruntime  # noqa: PLC0415
@@ -299,6 +299,6 @@ def versions() -> dict[str, str]:
     return {one.__name__: str(one.__version__) for one in (tf, keras, onnx, onnxruntime, tf2onnx)}
 
 
-def _brief(err: BaseException) -> str:
+def _summarize_error(err: BaseException) -> str:
     lines = [line.strip() for line in str(err).splitlines() if line.strip()]
     return " ".join(lines)[:300] or type(err).__name__

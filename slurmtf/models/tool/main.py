@@ -27,7 +27,7 @@ def main() -> int:
 
         return serve(arguments[0])
     if command == "work":
-        from .answering import work  # noqa: PLC0415 - numpy
+        from .answering import answer_requests  # noqa: PLC0415 - numpy
 
-        return work(arguments[0])
+        return answer_requests(arguments[0])
     raise SystemExit(f"unknown command {command!r}")

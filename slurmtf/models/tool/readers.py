@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import examples
-from .arrays import columns
+from .arrays import open_columns
 
 Records = list[Any]
 """Of each row a mapping from name to value, or a :class:`BadRow`."""
@@ -45,7 +45,7 @@ class UnreadableError(Exception):
 UNREADABLE = (OSError, ValueError, ImportError, zipfile.BadZipFile, UnreadableError, csv.Error)
 
 
-def format_of(path: str) -> Format:
+def get_format(path: str) -> Format:
     """Return the format of a file, by its suffix. Raises UnreadableError."""
     found = FORMATS.get(Path(path).suffix.lower())
     if found is None:
@@ -53,26 +53,26 @@ def format_of(path: str) -> Format:
     return found
 
 
-def _array_count(path: str) -> int:
-    lengths = {name: column.length for name, column in columns(path).items()}
+def _count_array_rows(path: str) -> int:
+    lengths = {name: column.length for name, column in open_columns(path).items()}
     if len({*lengths.values()}) != 1:
         raise UnreadableError(f"its arrays differ in length: {lengths}" if lengths else "holds no array")
     return next(iter(lengths.values()))
 
 
-def _array_rows(path: str, start: int) -> Take:
-    held = columns(path)
+def _open_array_rows(path: str, start: int) -> Take:
+    held = open_columns(path)
     for column in held.values():
         column.skip(start)
     return lambda rows: {name: column.take(rows) for name, column in held.items()}
 
 
-def _csv(path: str) -> Iterator[Any]:
+def _read_csv(path: str) -> Iterator[Any]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         names = next(reader, [])
         _check_heading(names)
-        yield from (_csv_row(names, row) for row in reader if row)
+        yield from (_parse_csv_row(names, row) for row in reader if row)
 
 
 def _check_heading(names: Sequence[str]) -> None:
@@ -92,13 +92,13 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _csv_row(names: Sequence[str], row: Sequence[str]) -> Any:
+def _parse_csv_row(names: Sequence[str], row: Sequence[str]) -> Any:
     if len(row) != len(names):
         return BadRow(f"has {len(row)} fields, not {len(names)}")
     return dict(zip(names, row, strict=True))
 
 
-def _parquet(path: str) -> Any:
+def _open_parquet(path: str) -> Any:
     try:
         from pyarrow import parquet  # noqa: PLC0415 - of this format alone
     except ImportError:
@@ -106,8 +106,8 @@ def _parquet(path: str) -> Any:
     return parquet.ParquetFile(path)
 
 
-def _parquet_rows(path: str, start: int) -> Take:
-    file = _parquet(path)
+def _open_parquet_rows(path: str, start: int) -> Take:
+    file = _open_parquet(path)
     lengths = [file.metadata.row_group(group).num_rows for group in range(file.metadata.num_row_groups)]
     ends = list(itertools.accumulate(lengths))
     groups = [group for group, end in enumerate(ends) if end > start]
@@ -116,23 +116,23 @@ def _parquet_rows(path: str, start: int) -> Take:
     return _take(itertools.islice(rows, start - passed, None))
 
 
-def _example(data: bytes) -> Any:
-    found = examples.features(data)
+def _decode_example(data: bytes) -> Any:
+    found = examples.decode_features(data)
     return BadRow("is not a tf.train.Example") if found is None else found
 
 
-def _image(path: str) -> Iterator[Any]:
+def _read_image(path: str) -> Iterator[Any]:
     try:
         from PIL import Image  # noqa: PLC0415 - of this format alone
 
         with Image.open(path) as image:
             frames = getattr(image, "n_frames", 1) if image.format != "MPO" else 1
-            yield {"": _pixels(image)} if frames == 1 else BadRow(f"has {frames} frames: save each as an image of its own")
+            yield {"": _to_pixels(image)} if frames == 1 else BadRow(f"has {frames} frames: save each as an image of its own")
     except Exception as err:  # Pillow's errors: SyntaxError, struct.error ... for broken files; another for one too large
         yield BadRow(f"can't be read as an image: {err}")
 
 
-def _pixels(image: Any) -> Any:
+def _to_pixels(image: Any) -> Any:
     return np.asarray(image if image.mode in AS_IT_IS else image.convert("RGB"))
 
 
@@ -141,19 +141,19 @@ def _take(rows: Iterable[object]) -> Take:
     return lambda count: list(itertools.islice(left, count))
 
 
-def _of_records(read: Callable[[str], Iterator[Any]]) -> Format:
+def _build_record_format(read: Callable[[str], Iterator[Any]]) -> Format:
     """Return a format whose rows must be read one after the other."""
     return Format(lambda path: sum(1 for _ in read(path)), lambda path, start: _take(itertools.islice(read(path), start, None)))
 
 
-ARRAYS = Format(_array_count, _array_rows)
-IMAGES = Format(lambda _: 1, lambda path, start: _take(itertools.islice(_image(path), start, None)))
-TFRECORDS = Format(examples.count, lambda path, start: _take(map(_example, examples.frames(path, start))))
+ARRAYS = Format(_count_array_rows, _open_array_rows)
+IMAGES = Format(lambda _: 1, lambda path, start: _take(itertools.islice(_read_image(path), start, None)))
+TFRECORDS = Format(examples.count, lambda path, start: _take(map(_decode_example, examples.iterate_records(path, start))))
 FORMATS = {
     ".npy": ARRAYS,
     ".npz": ARRAYS,
-    ".csv": _of_records(_csv),
-    ".parquet": Format(lambda path: int(_parquet(path).metadata.num_rows), _parquet_rows),
+    ".csv": _build_record_format(_read_csv),
+    ".parquet": Format(lambda path: int(_open_parquet(path).metadata.num_rows), _open_parquet_rows),
     ".tfrecord": TFRECORDS,
     ".tfrecords": TFRECORDS,
     **dict.fromkeys((".png", ".jpg", ".jpeg", ".bmp", ".gif"), IMAGES),

@@ -49,13 +49,13 @@ def find_unsupported(log: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys((found["node"], found["op"]) for found in UNSUPPORTED.finditer(log)))
 
 
-def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> dict[str, Any]:
+def build_refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> dict[str, Any]:
     """Return the refusal of a model that no route could convert.
 
     ``layers`` are the names and classes of the model's layers, ``nodes`` the names and operations of its graph, ``log`` what
     the converter printed.
     """
-    culprits = _by_class(layers) or _by_op(find_unsupported(log)) or _by_op(nodes)
+    culprits = _find_by_class(layers) or _find_by_op(find_unsupported(log)) or _find_by_op(nodes)
     names = [name for name, _ in culprits]
     if culprits:
         what = "; ".join(f"the layer {name} ({kind}) {LAYERS.get(kind, 'has no counterpart')}" for name, kind in culprits)
@@ -70,21 +70,21 @@ def refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log
     return {"code": "not-convertible", "layers": [], "what": what, "remedy": OTHER_REMEDY}
 
 
-def _by_class(layers: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+def _find_by_class(layers: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
     """Return layers of unsupported classes. StringLookup converts on some routes: it is named if nothing else is."""
     found = [(name, kind) for name, kind in layers if kind in LAYERS]
     return [one for one in found if one[1] != "StringLookup"] or found
 
 
-def _by_op(nodes: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
+def _find_by_op(nodes: Iterable[Sequence[str]]) -> list[tuple[str, str]]:
     """Return layers by their unsupported operations; a node's name contains that of its layer."""
     known = [(OPS[op], node) for node, op in nodes if op in OPS]
     kinds = list(dict.fromkeys(kind for kind, _ in known))
     surest = next((kind for kind in OPS.values() if kind in kinds), None)
-    return list(dict.fromkeys((layer_of(node), kind) for kind, node in known if kind == surest))
+    return list(dict.fromkeys((parse_layer_name(node), kind) for kind, node in known if kind == surest))
 
 
-def layer_of(node: str) -> str:
+def parse_layer_name(node: str) -> str:
     """Return the layer's name in a node's: ``hashing`` in ``model/hashing/StringToHashBucketFast``.
 
     In an inlined graph it is preceded by the names of functions, as in ``StatefulPartitionedCall/model/hashing/...``.
@@ -93,7 +93,7 @@ def layer_of(node: str) -> str:
     return parts[-2] if len(parts) > 1 else parts[-1] if parts else node
 
 
-def size_refusal(weights: int) -> dict[str, Any] | None:
+def check_size(weights: int) -> dict[str, Any] | None:
     """Return why a model with so many bytes of weights is not converted; None if it can be."""
     if weights < LARGEST:
         return None

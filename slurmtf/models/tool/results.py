@@ -11,8 +11,8 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from .arrays import END, Column, columns
-from .files import whole
+from .arrays import END, Column, open_columns
+from .files import open_whole
 
 HELD_BYTES = 64 * 1024 * 1024
 """How much of the scores is held in memory before it is written to a part, and while parts are joined."""
@@ -63,8 +63,8 @@ class Results:
     def _write(self, path: Path) -> None:
         _check([", ".join(sorted(scores)) for scores in self._held])
         names = list(self._held[0]) if self._held else []
-        with whole(path) as file:
-            _write(file, {name: _of_blocks([scores[name] for scores in self._held]) for name in names})
+        with open_whole(path) as file:
+            _write(file, {name: _from_blocks([scores[name] for scores in self._held]) for name in names})
         self._held, self._bytes = [], 0
 
 
@@ -73,26 +73,28 @@ def concatenate(parts: Sequence[Path], target: Path) -> None:
 
     Parts without rows are left out. Raises OSError, or ValueError if they don't fit together.
     """
-    filled = [part for part in parts if columns(str(part))[ROW].length]
-    _check([", ".join(sorted(columns(str(part)))) for part in filled])
-    with whole(target) as file:
+    filled = [part for part in parts if open_columns(str(part))[ROW].length]
+    _check([", ".join(sorted(open_columns(str(part)))) for part in filled])
+    with open_whole(target) as file:
         if len(filled) == 1:
             with filled[0].open("rb") as only:
                 shutil.copyfileobj(only, file, 1024 * 1024)
             return
-        names = list(columns(str(filled[0]))) if filled else []
-        _write(file, {name: _of_columns([columns(str(part))[name] for part in filled]) for name in names})
+        names = list(open_columns(str(filled[0]))) if filled else []
+        _write(file, {name: _from_columns([open_columns(str(part))[name] for part in filled]) for name in names})
 
 
-def _of_blocks(blocks: Sequence[Any]) -> Array:
+def _from_blocks(blocks: Sequence[Any]) -> Array:
     of_all = frozenset(values.dtype for values in blocks), frozenset(values.shape[1:] for values in blocks)
     return Array(*of_all, sum(len(values) for values in blocks), blocks)
 
 
-def _of_columns(held: Sequence[Column]) -> Array:
+def _from_columns(held: Sequence[Column]) -> Array:
     of_all = frozenset(column.dtype for column in held), frozenset(column.shape for column in held)
     return Array(
-        *of_all, sum(column.length for column in held), (values for column in held for values in column.blocks(HELD_BYTES))
+        *of_all,
+        sum(column.length for column in held),
+        (values for column in held for values in column.iterate_blocks(HELD_BYTES)),
     )
 
 
@@ -105,7 +107,7 @@ def _check(names: Iterable[str]) -> None:
 def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
     """Write an .npz file, block by block. A file without arrays gets that of the row numbers."""
     with zipfile.ZipFile(file, "w") as zipped:
-        for name, array in (arrays or {ROW: _of_blocks([np.zeros(0, np.int64)])}).items():
+        for name, array in (arrays or {ROW: _from_blocks([np.zeros(0, np.int64)])}).items():
             if len(array.shapes) > 1:
                 raise ValueError(f"{name} has rows of different shapes: {', '.join(map(str, sorted(array.shapes)))}")
             dtype, (shape,) = np.result_type(*array.dtypes), array.shapes

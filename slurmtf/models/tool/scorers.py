@@ -19,7 +19,7 @@ import numpy as np
 from .batches import Scorer
 from .checking import TYPES
 from .drawing import Spec
-from .files import sha256
+from .files import compute_sha256
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CUDA = "CUDAExecutionProvider"
@@ -39,18 +39,18 @@ class ScriptError(Exception):
         super().__init__(f"{where}: {why}")
 
 
-def kind_of(err: BaseException | None) -> str:
+def infer_failure_kind(err: BaseException | None) -> str:
     """Return the kind of a failure that the user can remedy: "module", "model" or "space"; otherwise empty."""
     if isinstance(err, ScriptError):
-        return kind_of(err.cause)
+        return infer_failure_kind(err.cause)
     if isinstance(err, OSError) and err.errno in FULL:
         return "space"
     return "module" if isinstance(err, ModuleNotFoundError) else "model" if isinstance(err, ModelChangedError) else ""
 
 
-def scorer_of(plan: Mapping[str, Any]) -> Scorer:
+def load_scorer(plan: Mapping[str, Any]) -> Scorer:
     """Return the scorer of a plan, with so many CPUs. Raises ModelChangedError, and errors of the script or the runtime."""
-    changed = [path for path, known in plan["hashes"].items() if sha256(path) != known]
+    changed = [path for path, known in plan["hashes"].items() if compute_sha256(path) != known]
     if changed:
         raise ModelChangedError(f"{', '.join(changed)} is not what it was when this was submitted")
     if plan["script"]:
@@ -101,16 +101,16 @@ def _load_script(path: str, model: str, called: str) -> Scorer:
     module = importlib.util.module_from_spec(spec)
     with _translate_errors(path, called):
         spec.loader.exec_module(module)
-    takes_text = RAW in _signature(module, "run", called, "data").parameters
-    _signature(module, "init", called)
+    takes_text = RAW in _inspect_signature(module, "run", called, "data").parameters
+    _inspect_signature(module, "init", called)
     with _translate_errors(path, called):
         module.init()
 
     def call(data: object) -> Mapping[str, Any]:
-        answer = _read(module.run(json.dumps({"data": _to_list(data)}))) if takes_text else module.run(data)
+        answer = _parse_answer(module.run(json.dumps({"data": _to_list(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
-    return Scorer(call, None, (lambda text: _read(module.run(text))) if takes_text else None)
+    return Scorer(call, None, (lambda text: _parse_answer(module.run(text))) if takes_text else None)
 
 
 @contextmanager
@@ -126,7 +126,7 @@ def _translate_errors(path: str, called: str) -> Iterator[None]:
         raise ScriptError(where, f"{type(err).__name__}: {err}", err) from None
 
 
-def _signature(module: object, name: str, called: str, *arguments: str) -> inspect.Signature:
+def _inspect_signature(module: object, name: str, called: str, *arguments: str) -> inspect.Signature:
     """Return the signature of one of a script's functions. Raises ScriptError if it can't be called with these arguments."""
     function = getattr(module, name, None)
     if not callable(function):
@@ -142,7 +142,7 @@ def _signature(module: object, name: str, called: str, *arguments: str) -> inspe
     return found
 
 
-def _read(answer: object) -> Any:
+def _parse_answer(answer: object) -> Any:
     """Return the result of a script that takes JSON; it may be JSON as well."""
     return json.loads(answer) if isinstance(answer, str) else answer
 

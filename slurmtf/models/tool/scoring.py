@@ -10,12 +10,21 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from .batches import Scorer, batch_for, batches_of, block_for, blocks, pieces, score_block, size_of
+from .batches import (
+    Scorer,
+    choose_batch_size,
+    choose_block_size,
+    compute_batch_range,
+    estimate_size,
+    iterate_pieces,
+    read_blocks,
+    score_block,
+)
 from .drawing import Spec
 from .files import write_json, write_whole
-from .readers import UNREADABLE, format_of
+from .readers import UNREADABLE, get_format
 from .results import Results, concatenate
-from .scorers import ScriptError, kind_of, scorer_of
+from .scorers import ScriptError, infer_failure_kind, load_scorer
 
 TELL_S = 2.0
 
@@ -41,23 +50,23 @@ def count(path: str) -> int:
     counts, unreadable = [], {}
     for file in plan["files"]:
         try:
-            counts.append(format_of(file).count(file))
+            counts.append(get_format(file).count(file))
         except UNREADABLE as err:
             unreadable[file] = str(err)
-    own = {} if unreadable else _sizes(plan, counts, unreadable)
+    own = {} if unreadable else _compute_sizes(plan, counts, unreadable)
     write_json(f"{path}.counts", {"counts": counts, "unreadable": unreadable, **own})
     return 1 if unreadable else 0
 
 
-def _sizes(plan: Mapping[str, Any], counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
+def _compute_sizes(plan: Mapping[str, Any], counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
     """Return the size of a row and the rows of a batch; a file whose first row can't be read is added to ``unreadable``."""
     first = next((file for file, rows in zip(plan["files"], counts, strict=True) if rows), None)
     try:
-        row_bytes = size_of(format_of(first).rows(first, 0)(1)) if first else 0
+        row_bytes = estimate_size(get_format(first).rows(first, 0)(1)) if first else 0
     except (*UNREADABLE, MemoryError) as err:
         unreadable[str(first)] = str(err) or "a row takes more memory than there is"
         return {}
-    return {"row_bytes": row_bytes, "batch": plan["asked_batch"] or batch_for(row_bytes, sum(counts))}
+    return {"row_bytes": row_bytes, "batch": plan["asked_batch"] or choose_batch_size(row_bytes, sum(counts))}
 
 
 def score(path: str, given: Sequence[str]) -> int:
@@ -75,14 +84,14 @@ def score(path: str, given: Sequence[str]) -> int:
     elif how == "part":
         number, processes, cpus = map(int, numbers)
         shards = shards[number::processes]
-    return _all_scored({**plan, "cpus": cpus}, [shard for shard in shards if not _place(plan, shard, ".json").exists()])
+    return _score_all({**plan, "cpus": cpus}, [shard for shard in shards if not _get_shard_path(plan, shard, ".json").exists()])
 
 
-def _all_scored(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
+def _score_all(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
     for shard in shards:
-        _place(plan, shard, ".failed").unlink(missing_ok=True)
+        _get_shard_path(plan, shard, ".failed").unlink(missing_ok=True)
     try:
-        scorer = scorer_of(plan)
+        scorer = load_scorer(plan)
         check_batch(scorer.specs, plan["batch"])
     except (Exception, SystemExit) as err:  # of the user's script, of the runtime
         for shard in shards:
@@ -101,15 +110,15 @@ def check_batch(specs: Mapping[str, Spec] | None, batch: int) -> None:
         raise BatchError(f"the model takes {sizes} rows at a time, not {batch}: pass --batch {sizes}, and another --output")
 
 
-def _place(plan: Mapping[str, Any], shard: int, end: str) -> Path:
+def _get_shard_path(plan: Mapping[str, Any], shard: int, end: str) -> Path:
     return Path(plan["folder"], "shards", f"{shard:05d}{end}")
 
 
 def _score(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
     try:
-        _write_shard(plan, shard, scorer, _place(plan, shard, ""))
+        _write_shard(plan, shard, scorer, _get_shard_path(plan, shard, ""))
     except RowError as err:
-        write_json(_place(plan, shard, ".failed"), {"file": err.file, "row": err.row, "why": err.why})
+        write_json(_get_shard_path(plan, shard, ".failed"), {"file": err.file, "row": err.row, "why": err.why})
         print(f"shard {shard}: {err}", flush=True)
         return 1
     except Exception as err:  # the user's script's, the runtime's or the disk's
@@ -121,7 +130,10 @@ def _score(plan: Mapping[str, object], shard: int, scorer: Scorer) -> int:
 def _note_failure(plan: Mapping[str, object], shard: int, err: BaseException) -> None:
     traceback.print_exception(err)
     why, script = (err.why, err.where) if isinstance(err, ScriptError) else (f"{type(err).__name__}: {err}", "")
-    write_json(_place(plan, shard, ".failed"), {"file": "", "row": -1, "why": why, "kind": kind_of(err), "script": script})
+    write_json(
+        _get_shard_path(plan, shard, ".failed"),
+        {"file": "", "row": -1, "why": why, "kind": infer_failure_kind(err), "script": script},
+    )
 
 
 class _Progress:
@@ -149,10 +161,10 @@ class _Progress:
 
 def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Path) -> None:
     total, batch, progress = sum(plan["counts"]), plan["batch"], _Progress(place.with_suffix(".at"))
-    own = batches_of(shard, plan["shards"], total, batch)
-    mine = list(pieces(plan["counts"], plan["files"], own.start * batch, min(total, own.stop * batch)))
+    own = compute_batch_range(shard, plan["shards"], total, batch)
+    mine = list(iterate_pieces(plan["counts"], plan["files"], own.start * batch, min(total, own.stop * batch)))
     results, rejects = Results(place.with_suffix(".npz")), list[dict[str, Any]]()
-    for parts in blocks(mine, block_for(plan["row_bytes"], batch)):
+    for parts in read_blocks(mine, choose_block_size(plan["row_bytes"], batch)):
         good, bad = score_block(parts, scorer, batch, progress)
         if bad and not plan["rejects"]:
             raise RowError(bad[0]["file"], bad[0]["row"], bad[0]["why"])

@@ -51,7 +51,7 @@ class Worker:
     def start(self) -> bytes:
         """Start the process and return its description of itself. Raises StartError."""
         self._begin()
-        return self._greeting(self._start_limit)
+        return self._wait_for_greeting(self._start_limit)
 
     def ask(self, body: bytes) -> Spoken:
         """Return the status and body of the response."""
@@ -61,8 +61,8 @@ class Worker:
             if self._process is None:
                 self._begin()
             if not self._ready:
-                self._greeting(self._limit)
-            return self._asked(body)
+                self._wait_for_greeting(self._limit)
+            return self._ask_process(body)
         except StartError as err:
             return refuse(503, str(err))
         finally:
@@ -75,7 +75,7 @@ class Worker:
         except OSError as err:
             raise StartError(f"the scoring process can't be started: {err}") from None
 
-    def _greeting(self, patience: float) -> bytes:
+    def _wait_for_greeting(self, patience: float) -> bytes:
         """Return what the process says when it is ready, for which we wait so long, and all in all as long as a start may
         take. Raises StartError."""
         left = self._began + self._start_limit - time.monotonic()
@@ -91,7 +91,7 @@ class Worker:
         self._ready = True
         return said[1]
 
-    def _asked(self, body: bytes) -> Spoken:
+    def _ask_process(self, body: bytes) -> Spoken:
         process, late = self._process, threading.Event()
         timer = threading.Timer(self._limit, _kill, (process, late))
         timer.start()
@@ -163,7 +163,7 @@ def serve(path: str) -> int:
     import waitress  # noqa: PLC0415 - of this program alone
 
     request = json.loads(Path(path).read_text(encoding="utf-8"))
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _on_sigterm)
     program, own = str(Path(sys.argv[0]).resolve()), str(Path(path).resolve())
     worker = Worker([request["python"], "-I", program, "work", own], request["limit"], request["start_limit"])
     try:
@@ -178,7 +178,7 @@ def serve(path: str) -> int:
             connection_limit=CONNECTIONS,
             ident=None,
         )
-        _tell(request["host"], server.effective_port, token)
+        _publish_endpoint(request["host"], server.effective_port, token)
         server.run()
     except StartError as err:
         print(err, file=sys.stderr)
@@ -188,15 +188,17 @@ def serve(path: str) -> int:
     return 0
 
 
-def _tell(host: str, port: int, token: str) -> None:
+def _publish_endpoint(host: str, port: int, token: str) -> None:
     Path(OUTPUTS).mkdir(exist_ok=True)
     write_whole(f"{OUTPUTS}/authorization", f"Authorization: Bearer {token}\n".encode())
     name = host if host == LOOPBACK else os.environ.get("SLURMD_NODENAME") or socket.gethostname()
-    write_json(f"{OUTPUTS}/endpoint.json", {"host": name, "address": host if host == LOOPBACK else _address(), "port": port})
+    write_json(
+        f"{OUTPUTS}/endpoint.json", {"host": name, "address": host if host == LOOPBACK else _find_address(), "port": port}
+    )
     print(f"serving on {name}, port {port}", flush=True)
 
 
-def _address() -> str:
+def _find_address() -> str:
     """Return this node's own address, for clients that can't resolve its name: as Slurm knows it (srun(1), OUTPUT ENVIRONMENT
     VARIABLES: that of the node where srun was started, which is this one), else that of the way out."""
     known = os.environ.get("SLURM_LAUNCH_NODE_IPADDR")
@@ -210,5 +212,5 @@ def _address() -> str:
             return LOOPBACK
 
 
-def _end(*_: object) -> None:
+def _on_sigterm(*_: object) -> None:
     raise SystemExit(143)

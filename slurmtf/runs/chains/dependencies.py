@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[str, str]:
     return (name, condition) if colon else (text, "ok")
 
 
-def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
+def build_dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
     """Return the dependencies for Slurm, and the findings about them. Pure.
 
     ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required adds none.
@@ -52,7 +52,7 @@ def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None
     words: list[str] = []
     findings: list[Finding] = []
     for one in earlier:
-        told = _dependency(one, scheduler, cluster)
+        told = _build_dependency(one, scheduler, cluster)
         if isinstance(told, Finding):
             findings.append(told)
         elif told:
@@ -60,13 +60,13 @@ def dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None
     return words, findings
 
 
-def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
+def _build_dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
     condition = CONDITIONS.get(earlier.condition)
     if condition is None:
         remedy = suggest(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
         return Finding("bad-condition", "after", f"{earlier.condition!r} is not a condition for {earlier.run_id}", remedy)
     if earlier.state.status.final:
-        return "" if _holds(earlier) else _never(earlier)
+        return "" if _is_satisfied(earlier) else _describe_never_starting(earlier)
     if earlier.job is None:
         return Finding("no-job", "after", f"{earlier.run_id} has no job to wait for", "submit it first")
     same = (earlier.job.scheduler, earlier.job.ref.cluster) == (scheduler, cluster)
@@ -78,12 +78,12 @@ def _dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | 
     return f"{condition}:{earlier.job.ref.name}"
 
 
-def _holds(earlier: Earlier) -> bool:
+def _is_satisfied(earlier: Earlier) -> bool:
     succeeded = earlier.state.status is RunStatus.COMPLETED
     return earlier.condition == "any" or succeeded == (earlier.condition == "ok")
 
 
-def _never(earlier: Earlier) -> Finding:
+def _describe_never_starting(earlier: Earlier) -> Finding:
     what = f"{earlier.run_id} is {earlier.state.status.value} already: a run that follows it would never start"
     other = "notok" if earlier.condition == "ok" else "ok"
     return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")

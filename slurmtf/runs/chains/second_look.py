@@ -14,7 +14,7 @@ from slurmtf.files import load_json, write_json
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.chains.dependencies import wait_until_settled
 from slurmtf.runs.states.records import read_records
-from slurmtf.scheduler import SubmittedJob, scheduler_of
+from slurmtf.scheduler import SubmittedJob, get_scheduler
 
 CurrentJobOf = Callable[[RunLayout], "SubmittedJob | None"]
 
@@ -30,7 +30,7 @@ class Followed(NamedTuple):
         write_json(layout.follows, self._asdict())
 
     @classmethod
-    def noted(cls, layout: RunLayout) -> Followed | None:
+    def load(cls, layout: RunLayout) -> Followed | None:
         """Return what was noted; None if there is no second look to take."""
         try:
             facts = load_json(layout.follows)
@@ -45,13 +45,13 @@ class Followed(NamedTuple):
         """
         jobs = read_records(layout).jobs
 
-        def now() -> dict[str, str]:
+        def find_current_jobs() -> dict[str, str]:
             found = {name: current_job_of(RunLayout(folder)) for name, folder in self.folders.items()}
             return {name: job.ref.name for name, job in found.items() if job}
 
         def tell(dependency: str) -> None:
             for job in jobs:
-                scheduler_of(job.scheduler, job.ref.cluster).wait_for(job, dependency)
+                get_scheduler(job.scheduler, job.ref.cluster).wait_for(job, dependency)
 
-        wait_until_settled(self.dependency, now, tell)
+        wait_until_settled(self.dependency, find_current_jobs, tell)
         Path(layout.follows).unlink(missing_ok=True)

@@ -31,7 +31,7 @@ class RunSeries:
     @property
     def last_step(self) -> float:
         """The step of the last value; if steps are missing, its index among the values, from 1."""
-        return xs_of(self.series)[-1]
+        return compute_x_values(self.series)[-1]
 
     @property
     def bounds(self) -> tuple[float, float]:
@@ -40,7 +40,7 @@ class RunSeries:
         return min(finite, default=math.nan), max(finite, default=math.nan)
 
 
-def xs_of(series: Series) -> list[float]:
+def compute_x_values(series: Series) -> list[float]:
     """Return each value's position on the x axis: its step, or its index from 1 if any step is missing."""
     steps = [point.step for point in series.points]
     if any(step is None for step in steps):
@@ -48,7 +48,9 @@ def xs_of(series: Series) -> list[float]:
     return [float(step) for step in steps if step is not None]
 
 
-def select(readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False) -> list[RunSeries]:
+def select_series(
+    readers: Mapping[str, MetricsReader], patterns: Sequence[str] = (), all_ranks: bool = False
+) -> list[RunSeries]:
     """Return the series of runs (a mapping from id to reader) that have values, grouped by name.
 
     ``patterns``: see :func:`is_chosen`.
@@ -72,21 +74,23 @@ def is_chosen(name: str, patterns: Sequence[str]) -> bool:
     return not patterns or any(fnmatchcase(part, pattern) for pattern in patterns for part in (name, name.rpartition("/")[0]))
 
 
-def charts_of(found: Iterable[RunSeries], log: bool = False, all_ranks: bool = False) -> list[Chart]:
+def build_charts(found: Iterable[RunSeries], log: bool = False, all_ranks: bool = False) -> list[Chart]:
     """Return a chart for each metric, with the runs (and with ``all_ranks`` their tasks) in the same axes."""
     by_name: dict[str, list[RunSeries]] = {}
     for one in found:
         by_name.setdefault(one.name, []).append(one)
-    return [Chart(name, [_curve(one, all_ranks) for one in several], "step", log_y=log) for name, several in by_name.items()]
+    return [
+        Chart(name, [_build_curve(one, all_ranks) for one in several], "step", log_y=log) for name, several in by_name.items()
+    ]
 
 
-def _curve(one: RunSeries, all_ranks: bool) -> Curve:
+def _build_curve(one: RunSeries, all_ranks: bool) -> Curve:
     label = f"{one.run} {one.series.task}" if all_ranks else one.run
-    points = list(zip(xs_of(one.series), (point.value for point in one.series.points), strict=True))
-    return Curve(f"{label}: {value_text(one.last)} at {value_text(one.last_step)}", points)
+    points = list(zip(compute_x_values(one.series), (point.value for point in one.series.points), strict=True))
+    return Curve(f"{label}: {format_value(one.last)} at {format_value(one.last_step)}", points)
 
 
-def last_value(layout: RunLayout, name: str) -> RunSeries | None:
+def read_series(layout: RunLayout, name: str) -> RunSeries | None:
     """Return the series of one metric of a run's rank 0 or chief, without the run's id; None while it has no value."""
     reader = MetricsReader(layout)
     reader.read_new()
@@ -94,6 +98,6 @@ def last_value(layout: RunLayout, name: str) -> RunSeries | None:
     return RunSeries("", series) if series and series.points else None
 
 
-def value_text(value: float) -> str:
+def format_value(value: float) -> str:
     """Format a number with six significant digits."""
     return f"{value:.6g}"

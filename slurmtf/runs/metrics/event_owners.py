@@ -14,8 +14,8 @@ from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.events import TaskStarted
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.event_files import EventFile
-from slurmtf.job.contract.roles import Role, chief, table
-from slurmtf.job.contract.sweep.records import SweepLayout, launch_of, read_launches, settings_of
+from slurmtf.job.contract.roles import Role, assign_roles, choose_chief
+from slurmtf.job.contract.sweep.records import SweepLayout, get_launch, read_launches, select_settings
 
 OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
 WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
@@ -31,7 +31,7 @@ class Writer(NamedTuple):
     pid: int
 
 
-def writer_of(name: str) -> Writer | None:
+def parse_writer(name: str) -> Writer | None:
     """Return the writer of the event file called ``name``; None if the name does not say."""
     with_pid = WRITER.fullmatch(name)
     if with_pid:
@@ -40,7 +40,7 @@ def writer_of(name: str) -> Writer | None:
     return Writer(found["host"], 0) if found else None
 
 
-def find_named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
+def find_named_task(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
     """Return the task that one of the folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``; else None."""
     labels = {role.label: role.label for role in roles}
     for folder in folders:
@@ -55,7 +55,7 @@ def find_named(folders: Iterable[str], roles: Sequence[Role]) -> str | None:
 def find_starter(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
     """Return the task whose process is the writer, else the only task on its host; None if neither is certain."""
     known = list(started)
-    here = [one for one in known if _short(one.host) == _short(writer.host)]
+    here = [one for one in known if _shorten_host(one.host) == _shorten_host(writer.host)]
     processes = {one.task for one in here or known if one.pid and one.pid == writer.pid}
     if len(processes) == 1:
         return processes.pop()
@@ -63,7 +63,7 @@ def find_starter(writer: Writer, started: Iterable[TaskStarted]) -> str | None:
     return tasks.pop() if len(tasks) == 1 else None
 
 
-def _short(host: str) -> str:
+def _shorten_host(host: str) -> str:
     return host.partition(".")[0]
 
 
@@ -83,29 +83,29 @@ class Owners:
     @cached_property
     def _plan(self) -> plan.JobPlan | None:
         try:
-            launches = read_launches(SweepLayout(self._layout.folder).launches) if settings_of(self._point) else {}
-            return plan.read(self._layout.plan).of_launch(launch_of(launches, self._point))
+            launches = read_launches(SweepLayout(self._layout.folder).launches) if select_settings(self._point) else {}
+            return plan.read(self._layout.plan).with_launch(get_launch(launches, self._point))
         except (OSError, ValueError, TypeError, LookupError):
             return None
 
     @cached_property
     def chief(self) -> str:
         """The task whose metrics are the run's; "main-0" if the plan can't be read."""
-        return chief(self._plan).label if self._plan and self._roles else "main-0"
+        return choose_chief(self._plan).label if self._plan and self._roles else "main-0"
 
     @cached_property
     def _roles(self) -> list[Role]:
-        return table(self._plan) if self._plan else []
+        return assign_roles(self._plan) if self._plan else []
 
-    def of(self, file: EventFile) -> str:
+    def find_task(self, file: EventFile) -> str:
         """Return the name of the task that an event file belongs to, by its folder or its writer; else the chief's."""
         if file.task or len(self._roles) < 2:
             return file.task or self.chief
         *folders, name = PurePath(relpath(file.path, self._layout.folder)).parts
-        return find_named(folders, self._roles) or self._writer_of(name) or self.chief
+        return find_named_task(folders, self._roles) or self._find_task_by_writer(name) or self.chief
 
-    def _writer_of(self, name: str) -> str | None:
-        writer = writer_of(name)
-        records = (record for attempt in journal.attempts(self._layout) for record in attempt.records)
+    def _find_task_by_writer(self, name: str) -> str | None:
+        writer = parse_writer(name)
+        records = (record for attempt in journal.read_attempts(self._layout) for record in attempt.records)
         started = [record.event for record in records if isinstance(record.event, TaskStarted)]
         return find_starter(writer, started) if writer else None

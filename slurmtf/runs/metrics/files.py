@@ -36,7 +36,7 @@ class Source(Protocol):
     def path(self) -> str | Path:
         """The file's path."""
 
-    def new_points(self) -> Iterator[tuple[str, Point]]:
+    def read_new_points(self) -> Iterator[tuple[str, Point]]:
         """Yield the new numbers, with the names of their metrics."""
 
 
@@ -49,21 +49,21 @@ class LoggedFile:
         self.others: dict[str, Other] = {}
         """The last logged value of each name that is not a number."""
 
-    def new_points(self) -> Iterator[tuple[str, Point]]:
-        for entry in self.new_entries():
-            other = other_of(entry)
+    def read_new_points(self) -> Iterator[tuple[str, Point]]:
+        for entry in self.read_new_entries():
+            other = to_other(entry)
             if other is not None:
                 self.others[entry.name] = other
-            yield from points_of(entry)
+            yield from iterate_points(entry)
 
-    def new_entries(self) -> Iterator[Entry]:
+    def read_new_entries(self) -> Iterator[Entry]:
         """Yield the entries logged since the last call, without an incomplete last line."""
-        for line in self._new_lines():
+        for line in self._read_new_lines():
             entry = entries.from_line(line)
             if entry is not None:
                 yield entry
 
-    def _new_lines(self) -> Iterator[bytes]:
+    def _read_new_lines(self) -> Iterator[bytes]:
         try:
             with self.path.open("rb") as file:
                 file.seek(self.offset)
@@ -74,7 +74,7 @@ class LoggedFile:
             return
 
 
-def other_of(entry: Entry) -> Other | None:
+def to_other(entry: Entry) -> Other | None:
     """Return an entry's value if no plot can show it; None for numbers, lists, rows, tables and tags."""
     if entry.kind == entries.VALUE:
         return Other(entry.name, "text", entry.value) if isinstance(entry.value, str) else None
@@ -83,18 +83,18 @@ def other_of(entry: Entry) -> Other | None:
     return Other(entry.name, entry.kind, entry.value if isinstance(entry.value, str) else "")
 
 
-def points_of(entry: Entry) -> Iterator[tuple[str, Point]]:
+def iterate_points(entry: Entry) -> Iterator[tuple[str, Point]]:
     """Yield the numbers of an entry: a list's one by one, those of a row or table by column, as ``name/column``."""
     if entry.kind == entries.VALUE:
-        yield from _numbers(entry.name, [entry.value], entry)
+        yield from _iterate_numbers(entry.name, [entry.value], entry)
     elif entry.kind == entries.LIST and isinstance(entry.value, list):
-        yield from _numbers(entry.name, entry.value, entry)
+        yield from _iterate_numbers(entry.name, entry.value, entry)
     elif entry.kind in (entries.ROW, entries.TABLE) and isinstance(entry.value, dict):
         for column, cells in entry.value.items():
-            yield from _numbers(f"{entry.name}/{column}", cells if isinstance(cells, list) else [cells], entry)
+            yield from _iterate_numbers(f"{entry.name}/{column}", cells if isinstance(cells, list) else [cells], entry)
 
 
-def _numbers(name: str, values: list[object], entry: Entry) -> Iterator[tuple[str, Point]]:
+def _iterate_numbers(name: str, values: list[object], entry: Entry) -> Iterator[tuple[str, Point]]:
     for value in values:
         if isinstance(value, int | float):
             yield name, Point(entry.step, float(value), entry.time)

@@ -15,11 +15,11 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.metrics.event_owners import Owners
-from slurmtf.runs.metrics.reading import children_of, trials_of
-from slurmtf.runs.receipts.differences import as_mapping
+from slurmtf.runs.metrics.reading import iterate_trials, walk_children
+from slurmtf.runs.receipts.differences import parse_arguments
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.states.sweeps import is_sweep, read_sweep
-from slurmtf.runs.workspaces.tags import tags_of
+from slurmtf.runs.workspaces.tags import read_tags
 
 LONGEST_KEY, LONGEST_PARAMETER, LONGEST_TAG = 250, 6000, 5000
 """MLflow's limits, in characters (mlflow/utils/validation.py)."""
@@ -44,7 +44,7 @@ class Part:
     ended: float | None = None
 
 
-def key_of(name: str) -> str:
+def to_mlflow_key(name: str) -> str:
     """Return a name that MLflow accepts; a changed name gets a hash of the original, so that names stay unique."""
     parts = [part for part in re.sub(r"[^\w./ :-]", "_", name).split("/") if part not in ("", ".", "..")]
     plain = "/".join(parts)
@@ -54,18 +54,18 @@ def key_of(name: str) -> str:
     return f"{plain[: LONGEST_KEY - 9]}-{digest}"
 
 
-def status_of(status: RunStatus) -> str:
+def to_mlflow_status(status: RunStatus) -> str:
     """Return MLflow's status for a run's status."""
     return STATUS.get(status, "SCHEDULED" if status in WAITS else "RUNNING")
 
 
-def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
+def to_parameters(settings: Mapping[str, Any]) -> dict[str, str]:
     """Return an estimator's settings as parameters: the script's arguments by name, the others with the prefix ``slurmtf.``.
 
     Nested settings are left out, including environment variables, which may be secret.
     """
     given = settings.get("script_params")
-    arguments = as_mapping([str(word) for word in given]) if isinstance(given, list) else dict(given or {})
+    arguments = parse_arguments([str(word) for word in given]) if isinstance(given, list) else dict(given or {})
     own = {
         f"slurmtf.{name}": value
         for name, value in settings.items()
@@ -75,20 +75,20 @@ def parameters_of(settings: Mapping[str, Any]) -> dict[str, str]:
     return {name: str(value) for name, value in {**named, **own}.items()}
 
 
-def milliseconds(seconds: float) -> int:
+def to_milliseconds(seconds: float) -> int:
     """Return a time in milliseconds, MLflow's unit; 0 if it is invalid."""
     found = seconds * 1000
     return int(found) if math.isfinite(found) and abs(found) < FARTHEST else 0
 
 
-def step_of(point: Point, number: int) -> int:
+def get_step(point: Point, number: int) -> int:
     """Return a value's step, or if it has none, its ``number`` among the values."""
     if point.step is None or not math.isfinite(point.step):
         return number
     return max(-FARTHEST, min(FARTHEST, int(point.step)))
 
 
-def parts_of(run: RunFolder, state: RunState) -> Iterator[Part]:
+def iterate_parts(run: RunFolder, state: RunState) -> Iterator[Part]:
     """Yield the run, its child runs, and its trials. Raises OSError or ValueError if its plan can't be read."""
     plan = run.plan
     settings, owners = plan["provenance"]["estimator"], Owners(run.layout)
@@ -96,31 +96,31 @@ def parts_of(run: RunFolder, state: RunState) -> Iterator[Part]:
         run.id,
         run.layout,
         state.status,
-        parameters_of(settings),
-        {**tags_of(run.folder), **_facts(run, state, plan)},
+        to_parameters(settings),
+        {**read_tags(run.folder), **_build_tags(run, state, plan)},
         owners,
         state.started or state.submitted,
         state.ended,
     )
-    for name, layout in children_of(run.layout):
-        yield Part(name, layout, state.status, {}, tags_of(layout.folder), owners, state.started, state.ended)
+    for name, layout in walk_children(run.layout):
+        yield Part(name, layout, state.status, {}, read_tags(layout.folder), owners, state.started, state.ended)
     if is_sweep(run.layout):
-        yield from _trials(run, state)
+        yield from _iterate_trial_parts(run, state)
 
 
-def _trials(run: RunFolder, state: RunState) -> Iterator[Part]:
+def _iterate_trial_parts(run: RunFolder, state: RunState) -> Iterator[Part]:
     known = {f"{run.id}_{trial.number}": trial for trial in read_sweep(run.layout).trials}
-    for name, layout, owners in trials_of(run.layout):
+    for name, layout, owners in iterate_trials(run.layout):
         trial = known.get(name)
         if trial:
             values = {key.lstrip("-"): str(value) for key, value in trial.point.values.items()}
             status, started = trial.status(state.status), trial.started or state.started
-            yield Part(name, layout, status, values, tags_of(layout.folder), owners, started)
-            for child, own in children_of(layout):
-                yield Part(child, own, status, {}, tags_of(own.folder), owners, started)
+            yield Part(name, layout, status, values, read_tags(layout.folder), owners, started)
+            for child, own in walk_children(layout):
+                yield Part(child, own, status, {}, read_tags(own.folder), owners, started)
 
 
-def _facts(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[str, str]:
+def _build_tags(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[str, str]:
     receipt = run.receipt
     source = receipt.get("source") or {}
     found = {
@@ -136,7 +136,7 @@ def _facts(run: RunFolder, state: RunState, plan: Mapping[str, object]) -> dict[
     return {name: str(value) for name, value in found.items() if value}
 
 
-def files_of(part: Part) -> dict[str, Path]:
+def find_files(part: Part) -> dict[str, Path]:
     """Return the files of a run by their names in MLflow: the receipt, logged images and, once the run has ended, outputs."""
     layout = part.layout
     roots = [layout.outputs] if part.status.final else []

@@ -25,19 +25,19 @@ from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.job.contract.metrics.event_files import EventFile
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.metrics.files import LoggedFile
-from slurmtf.runs.metrics.reading import sources
+from slurmtf.runs.metrics.reading import find_sources
 from slurmtf.runs.mlflow.mirrored import (
     LONGEST_PARAMETER,
     LONGEST_TAG,
     Part,
-    files_of,
-    key_of,
-    milliseconds,
-    parts_of,
-    status_of,
-    step_of,
+    find_files,
+    get_step,
+    iterate_parts,
+    to_milliseconds,
+    to_mlflow_key,
+    to_mlflow_status,
 )
-from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, experiment_id, tracking_uri, translate_errors
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, ensure_experiment, get_tracking_uri, translate_errors
 from slurmtf.runs.status import look
 
 T = TypeVar("T")
@@ -59,11 +59,11 @@ class Sent(NamedTuple):
     values: int = 0
     files: int = 0
 
-    def plus(self, other: Sent) -> Sent:
+    def add(self, other: Sent) -> Sent:
         return Sent(self.values + other.values, self.files + other.files)
 
 
-def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+def split_into_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     """Yield items in lists of at most ``size``."""
     rest = iter(items)
     while found := list(islice(rest, size)):
@@ -78,12 +78,12 @@ class _Reading:
     prefix: str
     counts: Counter[str] = field(default_factory=Counter)
 
-    def new(self) -> Iterator[tuple[str, int, Point]]:
+    def read_new(self) -> Iterator[tuple[str, int, Point]]:
         """Yield the new numbers, with their key and their step."""
-        for name, point in self.source.new_points():
-            key = key_of(self.prefix + name)
+        for name, point in self.source.read_new_points():
+            key = to_mlflow_key(self.prefix + name)
             self.counts[key] += 1
-            yield key, step_of(point, self.counts[key]), point
+            yield key, get_step(point, self.counts[key]), point
 
 
 class _Copy:
@@ -97,70 +97,70 @@ class _Copy:
         self.ended = False
         self._status = str(run.info.status)
         self._parameters, self._tags = dict(run.data.params), dict(run.data.tags)
-        self._has = {key: self._history(key) for key in run.data.metrics} if found else {}
+        self._has = {key: self._count_known_values(key) for key in run.data.metrics} if found else {}
         self._readings: dict[str, _Reading | None] = {}
         self._files: dict[str, str] | None = None
 
     def _create(self, experiment: str, part: Part, parent: str) -> Any:
         tags = {MARK: part.id, **({"mlflow.parentRunId": parent} if parent else {})}
-        start = None if part.started is None else milliseconds(part.started)
+        start = None if part.started is None else to_milliseconds(part.started)
         return self._client.create_run(experiment, start_time=start, tags=tags, run_name=part.id)
 
-    def _history(self, key: str) -> Counter[tuple[int, int]]:
+    def _count_known_values(self, key: str) -> Counter[tuple[int, int]]:
         return Counter((one.step, one.timestamp) for one in self._client.get_metric_history(self.run_id, key))
 
     def update(self, part: Part, all_ranks: bool) -> Sent:
         """Send what is missing; the status comes last, after everything else."""
-        self._describe(part)
+        self._send_description(part)
         values = self._send_values(part, all_ranks)
         files = self._send_files(part)
-        self._tell_status(part)
+        self._send_status(part)
         self.ended = part.status.final
         return Sent(values, files)
 
-    def _describe(self, part: Part) -> None:
+    def _send_description(self, part: Part) -> None:
         from mlflow.entities import Param, RunTag  # noqa: PLC0415 - a second, and an extra
 
-        parameters = {key_of(name): value[:LONGEST_PARAMETER] for name, value in part.parameters.items() if value}
+        parameters = {to_mlflow_key(name): value[:LONGEST_PARAMETER] for name, value in part.parameters.items() if value}
         lacks = {key: value for key, value in parameters.items() if key not in self._parameters}
-        for some in batches(lacks.items(), SMALL_BATCH):
+        for some in split_into_batches(lacks.items(), SMALL_BATCH):
             self._client.log_batch(self.run_id, params=[Param(*one) for one in some])
         self._parameters.update(lacks)
-        tags = {key_of(name): value[:LONGEST_TAG] for name, value in part.tags.items()}
+        tags = {to_mlflow_key(name): value[:LONGEST_TAG] for name, value in part.tags.items()}
         changed = {key: value for key, value in tags.items() if self._tags.get(key) != value}
-        for pairs in batches(changed.items(), SMALL_BATCH):
+        for pairs in split_into_batches(changed.items(), SMALL_BATCH):
             self._client.log_batch(self.run_id, tags=[RunTag(*one) for one in pairs])
         self._tags.update(changed)
 
     def _send_values(self, part: Part, all_ranks: bool) -> int:
         self._look_for_files(part, all_ranks)
         count = 0
-        for some in batches(self._lacking(), BATCH):
+        for some in split_into_batches(self._iterate_missing_values(), BATCH):
             self._client.log_batch(self.run_id, metrics=some)
             count += len(some)
         return count
 
     def _look_for_files(self, part: Part, all_ranks: bool) -> None:
-        for source in sources(part.layout):
+        for source in find_sources(part.layout):
             path = str(source.path)
             if path not in self._readings:
-                task = part.owners.of(source) if isinstance(source, EventFile) else Path(path).stem
+                task = part.owners.find_task(source) if isinstance(source, EventFile) else Path(path).stem
                 prefix = "" if task == part.owners.chief else f"{task}/"
                 self._readings[path] = _Reading(source, prefix) if all_ranks or not prefix else None
 
-    def _lacking(self) -> Iterator[Any]:
+    def _iterate_missing_values(self) -> Iterator[Any]:
         from mlflow.entities import Metric  # noqa: PLC0415 - a second, and an extra
 
         for reading in filter(None, self._readings.values()):
-            for key, step, point in reading.new():
-                stamp, has = (step, milliseconds(point.time)), self._has.get(key)
+            for key, step, point in reading.read_new():
+                stamp, has = (step, to_milliseconds(point.time)), self._has.get(key)
                 if has and has[stamp]:
                     has[stamp] -= 1
                 else:
                     yield Metric(key, point.value, stamp[1], step)
 
     def _send_files(self, part: Part) -> int:
-        files = files_of(part)
+        files = find_files(part)
         stamps = {name: _stamp(path) for name, path in files.items()}
         digest = hashlib.sha256(repr(sorted(stamps.items())).encode("utf-8", "surrogateescape")).hexdigest()
         if self._files is None:
@@ -173,12 +173,12 @@ class _Copy:
         self._files, self._tags[FILES_MARK] = stamps, digest
         return len(changed)
 
-    def _tell_status(self, part: Part) -> None:
-        status = status_of(part.status)
+    def _send_status(self, part: Part) -> None:
+        status = to_mlflow_status(part.status)
         if status == self._status:
             return
         if part.status.final:
-            self._client.set_terminated(self.run_id, status, None if part.ended is None else milliseconds(part.ended))
+            self._client.set_terminated(self.run_id, status, None if part.ended is None else to_milliseconds(part.ended))
         else:
             self._client.update_run(self.run_id, status)
         self._status = status
@@ -221,7 +221,7 @@ class Mirror:
 
     def update(self) -> Sent:
         """Send what MLflow lacks. Raises MirrorError if that fails; the next update starts over."""
-        with translate_errors(tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
+        with translate_errors(get_tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
             try:
                 return self._update()
             except BaseException:
@@ -233,15 +233,15 @@ class Mirror:
 
         (seen,) = look([self.run.layout], None, ANSWER_S)
         if self._client is None:
-            self._client = MlflowClient(tracking_uri=tracking_uri())
-            self._experiment = experiment_id(self._client, self.run.experiment)
+            self._client = MlflowClient(tracking_uri=get_tracking_uri())
+            self._experiment = ensure_experiment(self._client, self.run.experiment)
         total = Sent()
-        for part in parts_of(self.run, seen.state):
+        for part in iterate_parts(self.run, seen.state):
             copy = self._copies.get(part.id)
             if copy is None:
                 copy = self._copies[part.id] = _Copy(self._client, self._experiment, part, self.run_id)
             if not (copy.ended and part.id != self.run.id):
-                total = total.plus(copy.update(part, self._all_ranks))
+                total = total.add(copy.update(part, self._all_ranks))
         return total
 
 
@@ -293,7 +293,7 @@ class Following:
     def show_rest(self) -> None:
         """Send everything. Raises MirrorError if that fails."""
         for mirror in self.mirrors:
-            self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).plus(mirror.update())
+            self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).add(mirror.update())
         if self._away:
             self.tell("MLflow has everything again")
         self._away = False

@@ -28,14 +28,14 @@ class MirrorError(SlurmtfError):
     """Content of the run folder or the registry could not be copied into MLflow."""
 
 
-def tracking_uri() -> str:
+def get_tracking_uri() -> str:
     """Return the address of MLflow's tracking server or store; empty if none is configured."""
     return os.environ.get(var.MLFLOW_TRACKING_URI) or ""
 
 
-def registry_uri() -> str:
+def get_registry_uri() -> str:
     """Return the address of MLflow's model registry; empty if none is configured."""
-    return os.environ.get(var.MLFLOW_REGISTRY_URI) or tracking_uri()
+    return os.environ.get(var.MLFLOW_REGISTRY_URI) or get_tracking_uri()
 
 
 def is_installed() -> bool:
@@ -45,14 +45,14 @@ def is_installed() -> bool:
 
 def check_tracking() -> None:
     """Raise InputError if MLflow is not configured or not installed."""
-    if not tracking_uri():
+    if not get_tracking_uri():
         remedy = "set it to where your MLflow is: http://HOST:PORT, or sqlite:///PATH for a file of your own"
         raise InputError(Finding("no-tracking-server", f"${var.MLFLOW_TRACKING_URI}", "is not set", remedy))
     if not is_installed():
         raise InputError(Finding("no-mlflow", "MLflow", "is not installed here", "pip install 'slurmtf[mlflow]'"))
 
 
-def without_password(text: str) -> str:
+def hide_passwords(text: str) -> str:
     """Return a text with the passwords in its URLs replaced."""
     return PASSWORD.sub(r"\1:***@", text)
 
@@ -70,7 +70,7 @@ def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[N
     except SlurmtfError:
         raise
     except Exception as err:  # of MLflow, its store or its server
-        told = f"{what} ({without_password(uri)}): {_summarize(err)}"
+        told = f"{what} ({hide_passwords(uri)}): {_summarize(err)}"
         raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
     finally:
         for name in ours:
@@ -79,13 +79,13 @@ def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[N
 
 def _summarize(error: Exception) -> str:
     """Return an error in one line; a long one is cut in the middle, because its cause comes last."""
-    text = without_password(" ".join(str(error).split()))
+    text = hide_passwords(" ".join(str(error).split()))
     half = LONGEST_TEXT // 2
     short = text if len(text) <= LONGEST_TEXT else f"{text[:half]} ... {text[-half:]}"
     return f"{type(error).__name__}: {short}"
 
 
-def experiment_id(client: Any, name: str) -> str:
+def ensure_experiment(client: Any, name: str) -> str:
     """Return the id of an experiment in MLflow, creating it if it does not exist."""
     from mlflow.exceptions import MlflowException  # noqa: PLC0415 - a second, and an extra
 

@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from slurmtf.findings import Finding, warning
+from slurmtf.findings import Finding, build_warning
 from slurmtf.runs.receipts.receipt import Account
 from slurmtf.runs.states.state import RunStatus
-from slurmtf.spelling import count
+from slurmtf.spelling import format_count
 
 
 class Citation(NamedTuple):
@@ -100,12 +100,17 @@ def cite(account: Account) -> Citation:
     used = _find_used(account)
     slurm = str(account.last_attempt.get("slurm") or "")
     works = [*used, *([SLURM] if slurm else [])]
-    sentences = (_describe_training(account, used), _where(account), _describe_scheduler(slurm), _describe_version(account))
-    own = _of_slurmtf(str(account.receipt.get("slurmtf") or ""))
+    sentences = (
+        _describe_training(account, used),
+        _describe_resources(account),
+        _describe_scheduler(slurm),
+        _describe_version(account),
+    )
+    own = _format_slurmtf_entry(str(account.receipt.get("slurmtf") or ""))
     return Citation(" ".join(filter(None, sentences)), (*(work.entry for work in works), own))
 
 
-def doubts(account: Account) -> list[Finding]:
+def check_citable(account: Account) -> list[Finding]:
     """Return warnings before a run is cited: that it has not trained, or not to its end."""
     status = account.state.status
     if account.state.started is None:
@@ -114,7 +119,7 @@ def doubts(account: Account) -> list[Finding]:
         ]
     if status is RunStatus.COMPLETED:
         return []
-    return [warning("not-completed", f"is {status.value}: it has not trained to its end", account.run_id)]
+    return [build_warning("not-completed", f"is {status.value}: it has not trained to its end", account.run_id)]
 
 
 def _find_used(account: Account) -> list[Work]:
@@ -126,7 +131,7 @@ def _find_used(account: Account) -> list[Work]:
     return [work for name, work in WORKS.items() if name in found]
 
 
-def _version(account: Account, work: Work) -> str:
+def _format_work(account: Account, work: Work) -> str:
     names = [work.key, *(name for name, same in SAME.items() if same == work.key)]
     version = next((account.packages[name] for name in names if name in account.packages), "")
     return f"{work.name} {version}".strip() + f" \\cite{{{work.key}}}"
@@ -136,36 +141,36 @@ def _describe_training(account: Account, used: list[Work]) -> str:
     size = account.plan.get("resources")
     size = size if isinstance(size, Mapping) else {}
     tasks, nodes = int(size.get("tasks") or 1), int(size.get("nodes") or 1)
-    backend = BACKENDS.get(str(_distribution(account).get("backend")), "")
-    software = _join([_version(account, work) for work in used])
+    backend = BACKENDS.get(str(_get_distribution(account).get("backend")), "")
+    software = _join([_format_work(account, work) for work in used])
     how = f" with {software}" if software else ""
     many = f" as {backend}" if backend and tasks > 1 else ""
-    processes = f", in {tasks} processes on {count(nodes, 'node')}" if tasks > 1 else ""
+    processes = f", in {tasks} processes on {format_count(nodes, 'node')}" if tasks > 1 else ""
     return f"The model was trained{how}{many}{processes}."
 
 
-def _distribution(account: Account) -> Mapping[str, Any]:
+def _get_distribution(account: Account) -> Mapping[str, Any]:
     job = account.plan.get("job")
     found = job.get("distribution") if isinstance(job, Mapping) else None
     return found if isinstance(found, Mapping) else {}
 
 
-def _where(account: Account) -> str:
+def _describe_resources(account: Account) -> str:
     resources, last = account.plan.get("resources"), account.last_attempt
     resources = resources if isinstance(resources, Mapping) else {}
     gpus = int(resources.get("gpus_per_node") or 0)
     names = {str(gpu.get("name")) for gpu in last.get("gpus") or [] if isinstance(gpu, Mapping)}
     driver = next((str(gpu["driver"]) for gpu in last.get("gpus") or [] if gpu.get("driver")), "")
-    per_node = f"{count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
-    parts = [per_node, f"driver {driver}" if driver else "", _cpus(resources), _describe_build(account)]
+    per_node = f"{format_count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
+    parts = [per_node, f"driver {driver}" if driver else "", _format_cpus(resources), _describe_build(account)]
     told = ", ".join(filter(None, parts))
-    took = _hours(account)
+    took = _format_duration(account)
     return " ".join(filter(None, (f"It used {told}." if told else "", f"The training took {took}." if took else "")))
 
 
-def _cpus(resources: Mapping[str, Any]) -> str:
+def _format_cpus(resources: Mapping[str, Any]) -> str:
     cpus = resources.get("cpus_per_task")
-    return f"{count(int(cpus), 'CPU')} per process" if cpus else ""
+    return f"{format_count(int(cpus), 'CPU')} per process" if cpus else ""
 
 
 def _describe_build(account: Account) -> str:
@@ -176,17 +181,17 @@ def _describe_build(account: Account) -> str:
     mpi = str(account.builds.get("mpi") or "").partition(",")[0]
     parts = [f"CUDA {tensorflow['cuda_version']}" if tensorflow.get("cuda_version") else "",
              f"cuDNN {tensorflow['cudnn_version']}" if tensorflow.get("cudnn_version") else "",
-             f"NCCL {nccl_version(nccl)}" if isinstance(nccl, int) and nccl > 1 else "", mpi]  # fmt: skip
+             f"NCCL {format_nccl_version(nccl)}" if isinstance(nccl, int) and nccl > 1 else "", mpi]  # fmt: skip
     return ", ".join(filter(None, parts))
 
 
-def nccl_version(number: int) -> str:
+def format_nccl_version(number: int) -> str:
     """Return NCCL's version from its number: 21805 is 2.18.5, 2708 is 2.7.8 (nccl.h, NCCL_VERSION)."""
     scale = 10000 if number >= 10000 else 1000
     return f"{number // scale}.{number % scale // 100}.{number % 100}"
 
 
-def _hours(account: Account) -> str:
+def _format_duration(account: Account) -> str:
     seconds = account.training
     if not (seconds and account.state.ended):
         return ""
@@ -220,7 +225,7 @@ def _describe_version(account: Account) -> str:
     return f"The code is that of snapshot {snapshot}{based}." if snapshot else ""
 
 
-def _of_slurmtf(version: str) -> str:
+def _format_slurmtf_entry(version: str) -> str:
     line = f"\n  version = {{{version}}}," if re.fullmatch(r"[\w.+-]+", version) else ""
     return f"@software{{slurmtf,\n  title = {{slurmtf: TensorFlow training on Slurm clusters}},{line}\n}}"
 

@@ -21,29 +21,29 @@ def compare(
     first: Account, second: Account, sources: tuple[Mapping[str, str], Mapping[str, str]] = ({}, {})
 ) -> list[Difference]:
     """Return the differences, section by section. ``sources`` maps the files of each snapshot to their hashes."""
-    found = [one for section, facts in SECTIONS.items() for one in _between(section, facts(first), facts(second))]
-    files = _between("files", *sources) if first.receipt.get("source") and second.receipt.get("source") else iter(())
+    found = [one for section, facts in SECTIONS.items() for one in _compare_section(section, facts(first), facts(second))]
+    files = _compare_section("files", *sources) if first.receipt.get("source") and second.receipt.get("source") else iter(())
     return [*(one for one in found if one.section == "source"), *files, *(one for one in found if one.section != "source")]
 
 
-def _between(section: str, first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[Difference]:
+def _compare_section(section: str, first: Mapping[str, object], second: Mapping[str, object]) -> Iterator[Difference]:
     for name in dict.fromkeys([*first, *second]):
         if first.get(name) != second.get(name):
             yield Difference(section, name, first.get(name), second.get(name))
 
 
-def flat(value: object, prefix: str = "") -> dict[str, Any]:
+def flatten(value: object, prefix: str = "") -> dict[str, Any]:
     """Flatten nested mappings into one, with keys joined by dots."""
     if not isinstance(value, Mapping):
         return {prefix: value}
     return {
         name: leaf
         for key, item in value.items()
-        for name, leaf in flat(item, f"{prefix}.{key}" if prefix else str(key)).items()
+        for name, leaf in flatten(item, f"{prefix}.{key}" if prefix else str(key)).items()
     }
 
 
-def _source(account: Account) -> dict[str, Any]:
+def _collect_source(account: Account) -> dict[str, Any]:
     source = account.receipt.get("source")
     source = source if isinstance(source, Mapping) else {}
     git = source.get("git")
@@ -51,20 +51,20 @@ def _source(account: Account) -> dict[str, Any]:
     return {"snapshot": source.get("snapshot"), **{f"git {name}": git.get(name) for name in ("commit", "branch", "dirty")}}
 
 
-def _settings(account: Account) -> dict[str, Any]:
+def _collect_settings(account: Account) -> dict[str, Any]:
     settings = {name: value for name, value in account.settings.items() if name != "source_directory"}
-    return flat(_arguments_apart(settings))
+    return flatten(_split_arguments(settings))
 
 
-def _arguments_apart(settings: Mapping[str, object]) -> dict[str, Any]:
+def _split_arguments(settings: Mapping[str, object]) -> dict[str, Any]:
     """Return the settings with a list of arguments turned into a mapping, if it consists of flags and values."""
     words = settings.get("script_params")
     if not isinstance(words, list):
         return dict(settings)
-    return {**settings, "script_params": as_mapping([str(word) for word in words])}
+    return {**settings, "script_params": parse_arguments([str(word) for word in words])}
 
 
-def as_mapping(words: list[str]) -> dict[str, str]:
+def parse_arguments(words: list[str]) -> dict[str, str]:
     """Return arguments by their flags, positional ones by their index."""
     found: dict[str, str] = {}
     flag = ""
@@ -88,14 +88,14 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _software(account: Account) -> dict[str, Any]:
+def _collect_software(account: Account) -> dict[str, Any]:
     software = account.receipt.get("software")
     software = software if isinstance(software, Mapping) else {}
     told = {name: software.get(name) for name in ("environment", "python", "image", "modules")}
-    return {**told, **account.packages, **flat(account.builds), "slurmtf": account.receipt.get("slurmtf")}
+    return {**told, **account.packages, **flatten(account.builds), "slurmtf": account.receipt.get("slurmtf")}
 
 
-def _nodes(account: Account) -> dict[str, Any]:
+def _collect_nodes(account: Account) -> dict[str, Any]:
     last = account.last_attempt
     resources = account.plan.get("resources")
     asked = {name: value for name, value in resources.items() if value} if isinstance(resources, Mapping) else {}
@@ -104,7 +104,7 @@ def _nodes(account: Account) -> dict[str, Any]:
     return {**facts, **{name: last.get(name) for name in ("nodes", "slurm", "launcher", "system")}, "gpus": gpus}
 
 
-def _outcome(account: Account) -> dict[str, Any]:
+def _collect_outcome(account: Account) -> dict[str, Any]:
     state = account.state
     took = round(state.ended - state.started, 1) if state.ended and state.started else None
     cause = state.cause.value if state.cause else None
@@ -114,10 +114,10 @@ def _outcome(account: Account) -> dict[str, Any]:
 
 
 SECTIONS: dict[str, Callable[[Account], dict[str, Any]]] = {
-    "source": _source,
-    "settings": _settings,
-    "software": _software,
-    "nodes": _nodes,
+    "source": _collect_source,
+    "settings": _collect_settings,
+    "software": _collect_software,
+    "nodes": _collect_nodes,
     "metrics": lambda account: dict(account.metrics),
-    "outcome": _outcome,
+    "outcome": _collect_outcome,
 }

@@ -17,9 +17,9 @@ from slurmtf.runs.states.history import Attempt, History, read_history
 from slurmtf.runs.states.records import read_records
 from slurmtf.runs.states.reduce import read_end
 from slurmtf.runs.states.state import RunState
+from slurmtf.runs.states.sweeps import get_recorded_end as sweep_end
 from slurmtf.runs.states.sweeps import is_sweep
-from slurmtf.runs.states.sweeps import told_end as sweep_end
-from slurmtf.runs.usage import times_of
+from slurmtf.runs.usage import compute_times
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Account:
     @property
     def settings(self) -> dict[str, Any]:
         """The estimator's settings that are not the default."""
-        found = _at(self.plan, "provenance", "estimator")
+        found = _get_nested(self.plan, "provenance", "estimator")
         return dict(found) if isinstance(found, Mapping) else {}
 
     @property
@@ -52,8 +52,8 @@ class Account:
     @property
     def packages(self) -> dict[str, str]:
         """The versions of packages that the script loaded, and the installed versions of all others."""
-        installed, loaded = _at(self.receipt, "software", "packages"), _at(self.receipt, "loaded", "packages")
-        found = {**_texts(installed), **_texts(loaded)}
+        installed, loaded = _get_nested(self.receipt, "software", "packages"), _get_nested(self.receipt, "loaded", "packages")
+        found = {**_to_strings(installed), **_to_strings(loaded)}
         for line in self.receipt.get("lock") or []:
             name, equals, version = str(line).partition("==")
             if equals:
@@ -62,20 +62,20 @@ class Account:
 
     @property
     def builds(self) -> dict[str, Any]:
-        found = _at(self.receipt, "loaded", "builds")
+        found = _get_nested(self.receipt, "loaded", "builds")
         return dict(found) if isinstance(found, Mapping) else {}
 
 
-def account_of(layout: RunLayout, state: RunState) -> Account:
+def read_account(layout: RunLayout, state: RunState) -> Account:
     """Return the known facts about a run. Raises OSError or ValueError if its plan can't be read."""
     reader = MetricsReader(layout)
     reader.read_new()
     metrics = {name: series.points[-1].value for name, series in reader.series().items() if series.points}
-    training = times_of(journal.attempts(layout), state, time.time()).training
-    return Account(Path(layout.folder).name, load_json(layout.plan), receipt_of(layout, state), state, metrics, training)
+    training = compute_times(journal.read_attempts(layout), state, time.time()).training
+    return Account(Path(layout.folder).name, load_json(layout.plan), read_receipt(layout, state), state, metrics, training)
 
 
-def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
+def read_receipt(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
     """Return a run's receipt, completed with facts that could not be written into it.
 
     Those are the lock of an environment that was built after the submission, attempts that were killed, from their journals,
@@ -87,7 +87,7 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
         return receipt
     if not receipt.get("lock"):
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
-            receipt["lock"] = _lock(load_json(layout.plan))
+            receipt["lock"] = _read_lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
     end = state or (sweep_end(records) if is_sweep(layout) else read_end(records, history))
     receipt.pop("outcome", None)  # its attempt may no longer be the last one
@@ -97,7 +97,7 @@ def receipt_of(layout: RunLayout, state: RunState | None = None) -> dict[str, An
 def note_completed(layout: RunLayout, state: RunState) -> None:
     """Complete the receipt in the folder of a run whose end only Slurm knows, if that is possible."""
     with contextlib.suppress(OSError, ValueError):
-        receipt = receipt_of(layout, state)
+        receipt = read_receipt(layout, state)
         if receipt != read_json(layout.receipt):
             write_json(layout.receipt, receipt)
 
@@ -109,7 +109,7 @@ def complete(receipt: Mapping[str, Any], history: History, state: RunState | Non
     """
     noted = {(one["job"], one["number"]): one for one in _read_attempts(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
-    told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _by_journal(one, state) for one in journaled}
+    told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _build_attempt(one, state) for one in journaled}
     attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
     if state is None or state.outcome is None or not state.status.final:
         return {"attempts": attempts}
@@ -122,7 +122,7 @@ def _read_attempts(attempts: object) -> list[Mapping[str, Any]]:
     return [one for one in found if isinstance(one.get("job"), str) and isinstance(one.get("number"), int)]
 
 
-def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
+def _build_attempt(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
     """Return the journal's facts about an attempt that was killed before it wrote the receipt; Slurm may know its end."""
     is_last = state is not None and (state.job_id, state.attempt) == (attempt.job, attempt.number)
     outcome = attempt.outcome or (state.outcome if state and is_last else None)
@@ -137,24 +137,24 @@ def _by_journal(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
     }
 
 
-def _lock(plan: Mapping[str, object]) -> list[str] | None:
-    from slurmtf.environments.store import EnvironmentStore, environment_of  # noqa: PLC0415 - seldom needed
+def _read_lock(plan: Mapping[str, object]) -> list[str] | None:
+    from slurmtf.environments.store import EnvironmentStore, find_environment  # noqa: PLC0415 - seldom needed
 
-    folder = environment_of(plan)
+    folder = find_environment(plan)
     return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
 
 
-def _at(facts: object, *keys: str) -> Any:
+def _get_nested(facts: object, *keys: str) -> Any:
     for key in keys:
         facts = facts.get(key) if isinstance(facts, Mapping) else None
     return facts
 
 
-def _texts(found: object) -> dict[str, str]:
+def _to_strings(found: object) -> dict[str, str]:
     return {str(name): str(value) for name, value in found.items()} if isinstance(found, Mapping) else {}
 
 
-def files_of(layout: RunLayout) -> dict[str, str]:
+def list_source_files(layout: RunLayout) -> dict[str, str]:
     """Return the files of a run's source, each with its mode and a content hash; empty if the source can't be read."""
     from slurmtf.job.contract.snapshot import read_stored  # noqa: PLC0415 - imports tarfile, seldom needed
 

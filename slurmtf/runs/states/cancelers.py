@@ -17,7 +17,7 @@ def is_wanted(outcome: Outcome | None) -> bool:
     return outcome is not None and outcome.cause is Cause.CANCELED and "by" not in outcome.detail
 
 
-def by_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
+def infer_from_request(request: CancelRequest | None, canceler: Canceler | None = None) -> Facts:
     """Return the facts in the run's own note that slurmtf was asked to cancel it.
 
     Empty if the scheduler names another user: that request had no effect, and somebody else ended the run later.
@@ -29,7 +29,7 @@ def by_request(request: CancelRequest | None, canceler: Canceler | None = None) 
     return {"by": CanceledBy.SLURMTF.value, **who}
 
 
-def by_scheduler(canceler: Canceler | None) -> Facts:
+def infer_from_scheduler(canceler: Canceler | None) -> Facts:
     """Return the facts that the scheduler knows."""
     if canceler is None:
         return {}
@@ -39,11 +39,11 @@ def by_scheduler(canceler: Canceler | None) -> Facts:
     return {"by": by.value, "user": canceler.user, "uid": canceler.uid}
 
 
-def as_noted(outcome: Outcome | None) -> Facts:
+def infer_from_record(outcome: Outcome | None) -> Facts:
     """Return the facts that were recorded about the same end."""
     return dict(outcome.detail) if outcome and outcome.cause is Cause.CANCELED and "by" in outcome.detail else {}
 
 
-def by_nobody(answer: Answer, ended_s_ago: float) -> Facts:
+def infer_unknown(answer: Answer, ended_s_ago: float) -> Facts:
     """Return that the canceler is unknown, once the scheduler has answered and will not say more; until then, nothing."""
-    return {"by": CanceledBy.UNKNOWN.value} if answer.says_all(ended_s_ago) else {}
+    return {"by": CanceledBy.UNKNOWN.value} if answer.is_conclusive(ended_s_ago) else {}

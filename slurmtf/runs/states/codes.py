@@ -17,11 +17,11 @@ def is_wanted(outcome: Outcome | None) -> bool:
     return (outcome.exit_code, outcome.signal) == (None, None) and outcome.detail.get("by") in LEFT_NO_WORD
 
 
-def completed(outcome: Outcome, answer: Answer, ended_s_ago: float) -> Outcome:
+def add_exit_code(outcome: Outcome, answer: Answer, ended_s_ago: float) -> Outcome:
     """Return such an outcome with its exit code, or marked as unknown once the scheduler will not say more."""
     seen = answer.seen
     if not answer.over or answer.outdated:
         return outcome
     if seen and (seen.exit_code, seen.signal) != (None, None):
         return outcome._replace(exit_code=seen.exit_code, signal=seen.signal)
-    return outcome._replace(detail={**outcome.detail, CODE: UNKNOWN}) if answer.says_all(ended_s_ago) else outcome
+    return outcome._replace(detail={**outcome.detail, CODE: UNKNOWN}) if answer.is_conclusive(ended_s_ago) else outcome

@@ -16,61 +16,63 @@ from slurmtf.runs.states.state import RunState
 NO_HISTORY = History()
 
 
-def evidence_of(layout: RunLayout, state: RunState, history: History = NO_HISTORY) -> Evidence:
+def read_evidence(layout: RunLayout, state: RunState, history: History = NO_HISTORY) -> Evidence:
     """Return the evidence of the end in ``state``, for a run with the attempts in ``history``."""
     if state.cause is Cause.TIME_LIMIT:
-        return Evidence(limited=bool(_provenance(_plan(layout), "estimator", "max_run_duration_seconds")))
+        return Evidence(limited=bool(_get_provenance(_read_plan(layout), "estimator", "max_run_duration_seconds")))
     if state.cause is Cause.CANCELED:
-        plan = _plan(layout)
-        return Evidence(build=_build_failure(plan), after=_followed(plan))
+        plan = _read_plan(layout)
+        return Evidence(build=_find_build_failure(plan), after=_get_followed(plan))
     if state.cause is Cause.NODE_FAILURE:
         of_one = len(history.attempts) <= 1  # the log does not say which attempt it means
-        return Evidence(failed_node=_failed_node(layout) if of_one else "")
+        return Evidence(failed_node=_read_failed_node(layout) if of_one else "")
     if state.cause in (Cause.NOT_STARTED, Cause.LOST):
-        over_memory = job_log.ran_out_of_memory(_read_log_of(layout, history.last))
-        return Evidence(last_line=last_line(layout, state), job_log=job_log.tail(layout.job_log), over_memory=over_memory)
+        over_memory = job_log.has_run_out_of_memory(_read_log_part(layout, history.last))
+        return Evidence(
+            last_line=read_last_line(layout, state), job_log=job_log.read_tail(layout.job_log), over_memory=over_memory
+        )
     return NO_EVIDENCE
 
 
-def _failed_node(layout: RunLayout) -> str:
-    return job_log.failed_node(_read_log_of(layout, None))
+def _read_failed_node(layout: RunLayout) -> str:
+    return job_log.find_failed_node(_read_log_part(layout, None))
 
 
-def _read_log_of(layout: RunLayout, attempt: Attempt | None) -> bytes:
+def _read_log_part(layout: RunLayout, attempt: Attempt | None) -> bytes:
     """Return the end of an attempt's part of the job's log, or of the whole log if ``attempt`` is None."""
     begin = attempt.begins.get(JOB_LOG, 0) if attempt else 0
-    return job_log.read_since(layout.job_log, max(begin, job_log.size_of(layout.job_log) - job_log.TAIL_BYTES))
+    return job_log.read_since(layout.job_log, max(begin, job_log.get_size(layout.job_log) - job_log.TAIL_BYTES))
 
 
-def _plan(layout: RunLayout) -> dict[str, Any]:
+def _read_plan(layout: RunLayout) -> dict[str, Any]:
     try:
         return read_json(layout.plan)
     except (OSError, ValueError, RecursionError):
         return {}
 
 
-def _provenance(plan: object, *keys: str) -> Any:
+def _get_provenance(plan: object, *keys: str) -> Any:
     """Return a value from the plan's provenance; None if it can't be read."""
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None
     return plan
 
 
-def _followed(plan: dict[str, Any]) -> tuple[str, ...]:
-    found = _provenance(plan, "after")
+def _get_followed(plan: dict[str, Any]) -> tuple[str, ...]:
+    found = _get_provenance(plan, "after")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _build_failure(plan: dict[str, Any]) -> str | None:
+def _find_build_failure(plan: dict[str, Any]) -> str | None:
     """Return why the environment that the run waited for could not be built; None if it waited for no build."""
-    if not _provenance(plan, "build_task"):
+    if not _get_provenance(plan, "build_task"):
         return None
-    from slurmtf.environments.store import trouble_with  # noqa: PLC0415 - few runs wait for a build
+    from slurmtf.environments.store import describe_build_failure  # noqa: PLC0415 - few runs wait for a build
 
-    return trouble_with(plan)
+    return describe_build_failure(plan)
 
 
-def last_line(layout: RunLayout, state: RunState) -> str:
+def read_last_line(layout: RunLayout, state: RunState) -> str:
     """Return the last line of the batch script that this start reached, with its number; empty if it reached none.
 
     Before each command, the script writes job, start and line to a file in the run folder.

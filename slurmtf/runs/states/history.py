@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import Any
 
 from slurmtf.job.contract.attempt import events, journal
-from slurmtf.job.contract.attempt.events import Record, outcome_of
+from slurmtf.job.contract.attempt.events import Record, get_outcome
 from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.job.contract.layout import JOB_LOG, RunLayout
 from slurmtf.job.contract.life import REQUEUE, RESUBMIT, RETURN
@@ -117,22 +117,22 @@ class History:
     def last(self) -> Attempt | None:
         return self.attempts[-1] if self.attempts else None
 
-    def again(self, is_past: bool) -> Again | None:
+    def find_last_restart(self, is_past: bool) -> Again | None:
         """Return the last decision about another attempt, or what is known of a restart by Slurm alone.
 
         ``is_past``: Slurm has started the job again since the last attempt that has a journal, or will.
         """
         behind, now = (None, None, *self.attempts, *[None] * is_past)[-2:]
         if now and now.restarts:
-            return Again.of(now.restarts[-1])
+            return Again.from_event(now.restarts[-1])
         if behind is None:
             return None
         if behind.restarts and behind.restarts[-1].how in (REQUEUE, RETURN, RESUBMIT):
-            return Again.of(behind.restarts[-1])
-        return _by_slurm(behind, now)
+            return Again.from_event(behind.restarts[-1])
+        return _infer_slurm_restart(behind, now)
 
 
-def _by_slurm(behind: Attempt, now: Attempt | None) -> Again | None:
+def _infer_slurm_restart(behind: Attempt, now: Attempt | None) -> Again | None:
     """Return Slurm's restart of an attempt that recorded no decision; without an outcome, it is taken to have lost its node.
 
     None if attempts are not counted, or if the current one was started by hand, and so counts anew.
@@ -154,15 +154,15 @@ def read_history(layout: RunLayout) -> History:
         return History()
     except OSError:
         return History(unreadable=(os.path.basename(layout.journals),))  # noqa: PTH119 - of thousands of runs
-    read = {entry: attempt_of(entry.name, journal.read(entry.path)) for entry in found}
+    read = {entry: build_attempt(entry.name, journal.read(entry.path)) for entry in found}
     unreadable = [entry.name for entry, attempt in read.items() if attempt is None and not os.access(entry.path, os.R_OK)]
-    heartbeat = max((_touched(entry) for entry in found), default=None)
+    heartbeat = max((_get_mtime(entry) for entry in found), default=None)
     told = list(filter(None, read.values()))
-    attempts = sort_attempts(told, journal.successive_jobs(layout, told))
+    attempts = sort_attempts(told, journal.read_successive_jobs(layout, told))
     return History(attempts, heartbeat, tuple(f"journal/{name}" for name in unreadable))
 
 
-def _touched(entry: os.DirEntry[str]) -> float:
+def _get_mtime(entry: os.DirEntry[str]) -> float:
     try:
         return entry.stat().st_mtime
     except OSError:
@@ -176,7 +176,7 @@ def sort_attempts(attempts: Iterable[Attempt], jobs: Sequence[str] = ()) -> tupl
     return (*linked, *found[-1:])
 
 
-def attempt_of(name: str, records: Sequence[Record]) -> Attempt | None:
+def build_attempt(name: str, records: Sequence[Record]) -> Attempt | None:
     """Return the attempt in the journal called ``name``; None if it has no events or is not a journal's name."""
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
@@ -212,78 +212,78 @@ class _Told:
     nth: int = 0
     at_most: int | None = None
 
-    def reached(self, phase: Phase) -> None:
+    def advance_to(self, phase: Phase) -> None:
         self.phase = max(self.phase, phase)
 
 
-def _started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
-    told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _process(event)
+def _on_started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
+    told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _recognize_process(event)
     told.cluster, told.nth, told.at_most = event.cluster, event.nth, event.at_most
     told.begins[JOB_LOG] = event.job_log
 
 
-def _process(event: events.Started) -> ProcessId | None:
+def _recognize_process(event: events.Started) -> ProcessId | None:
     try:
         return recognize(event.process)
     except (KeyError, TypeError, ValueError, OverflowError):
         return None
 
 
-def _launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
-    told.reached(Phase.STARTING)
+def _on_launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
+    told.advance_to(Phase.STARTING)
     told.nodes_to_fill = event.nodes_to_fill
     if event.launch > told.launch:
         told.launch, told.task_ends, told.begins = event.launch, {}, {}
     told.begins[JOB_LOG] = event.job_log
 
 
-def _staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
+def _on_staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
     told.filled.add(event.host)
 
 
-def _task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
-    told.reached(Phase.RUNNING)
+def _on_task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
+    told.advance_to(Phase.RUNNING)
     told.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
 
 
-def _task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
+def _on_task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
     told.task_ends = {end: None for end in told.task_ends if end.rank != event.rank}
 
 
-def _task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
+def _on_task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
     told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
     for stream in ("out", "err"):
         told.begins.setdefault(f"{event.task}.{stream}", 0)  # a task that could not be started says so there
 
 
-def _decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
-    told.reached(Phase.FINALIZING)
-    told.decided = told.decided or outcome_of(event)
+def _on_decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
+    told.advance_to(Phase.FINALIZING)
+    told.decided = told.decided or get_outcome(event)
 
 
-def _finalizing(told: _Told, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
-    told.reached(Phase.FINALIZING)
+def _on_finalizing(told: _Told, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
+    told.advance_to(Phase.FINALIZING)
 
 
-def _ended(told: _Told, event: events.Ended, time: float) -> None:
-    told.reached(Phase.FINALIZING)
+def _on_ended(told: _Told, event: events.Ended, time: float) -> None:
+    told.advance_to(Phase.FINALIZING)
     if told.outcome is None:
-        told.outcome, told.ended = outcome_of(event), time
+        told.outcome, told.ended = get_outcome(event), time
 
 
-def _restart(told: _Told, event: events.Restart, time: float) -> None:  # noqa: ARG001
+def _on_restart(told: _Told, event: events.Restart, time: float) -> None:  # noqa: ARG001
     told.restarts.append(event)
 
 
 _TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
-    events.Started: _started,
-    events.Launched: _launched,
-    events.Staged: _staged,
-    events.TaskStarted: _task_started,
-    events.TaskEnded: _task_ended,
-    events.TaskRestarted: _task_restarted,
-    events.Restart: _restart,
-    events.Decided: _decided,
-    events.Finalizing: _finalizing,
-    events.Ended: _ended,
+    events.Started: _on_started,
+    events.Launched: _on_launched,
+    events.Staged: _on_staged,
+    events.TaskStarted: _on_task_started,
+    events.TaskEnded: _on_task_ended,
+    events.TaskRestarted: _on_task_restarted,
+    events.Restart: _on_restart,
+    events.Decided: _on_decided,
+    events.Finalizing: _on_finalizing,
+    events.Ended: _on_ended,
 }

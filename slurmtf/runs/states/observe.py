@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from slurmtf.errors import SlurmError
-from slurmtf.scheduler import Observation, SubmittedJob, by_scheduler
+from slurmtf.scheduler import Observation, SubmittedJob, group_by_scheduler
 from slurmtf.scheduler.base import RECORD_LAG_S
 
 OUTAGE_S = 3600
@@ -31,7 +31,7 @@ class Answer:
         """Whether the scheduler says that the job has ended, or does not know it."""
         return not self.error and (self.seen is None or self.seen.state.final)
 
-    def says_all(self, ended_s_ago: float) -> bool:
+    def is_conclusive(self, ended_s_ago: float) -> bool:
         """Return whether the job has ended according to the scheduler, and no more facts will follow: its accounting lags by
         seconds, or may not have answered."""
         patience = OUTAGE_S if self.seen and self.seen.untold else RECORD_LAG_S
@@ -41,7 +41,7 @@ class Answer:
 def observe(jobs: Iterable[SubmittedJob], max_age_s: float = 0.0) -> dict[SubmittedJob, Answer]:
     """Query jobs, each scheduler once; accept its answers to other processes of the user up to ``max_age_s`` seconds ago."""
     answers: dict[SubmittedJob, Answer] = {}
-    for scheduler, several in by_scheduler(jobs):
+    for scheduler, several in group_by_scheduler(jobs):
         try:
             seen = scheduler.observe(several, max_age_s)
         except SlurmError as err:

@@ -14,10 +14,10 @@ from typing import TypeVar
 
 from slurmtf.files import write_json, write_private
 from slurmtf.job.contract.layout import JOBS, RunLayout
-from slurmtf.job.contract.system.trust import user_name
+from slurmtf.job.contract.system.trust import get_user_name
 from slurmtf.runs.states.state import RunState, check_type
 from slurmtf.scheduler import JobRef, SubmittedJob
-from slurmtf.submit.record import submitted_jobs
+from slurmtf.submit.record import read_jobs
 
 T = TypeVar("T")
 
@@ -72,10 +72,10 @@ class Records:
 def read_records(layout: RunLayout) -> Records:
     """Return the records of a run. Unreadable or invalid files are skipped, and named in ``unreadable``."""
     unreadable: list[str] = []
-    jobs = _try(lambda: submitted_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
+    jobs = _try(lambda: read_jobs(layout), list[SubmittedJob](), JOBS, unreadable)
     mark = Path(layout.cancel_mark)
     request = _try(lambda: CancelRequest.from_text(mark.read_text(encoding="utf-8")), None, mark.name, unreadable)
-    ended = _try(lambda: RunState.from_dict(json.loads(_text(layout.ended))), None, Path(layout.ended).name, unreadable)
+    ended = _try(lambda: RunState.from_dict(json.loads(_read_text(layout.ended))), None, Path(layout.ended).name, unreadable)
     return Records(tuple(jobs), request, ended, tuple(unreadable))
 
 
@@ -89,7 +89,7 @@ def _try(read: Callable[[], T], default: T, name: str, unreadable: list[str]) ->
         return default
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     with open(path, encoding="utf-8") as file:
         return file.read()
 
@@ -105,8 +105,8 @@ def note_cancel_request(layout: RunLayout, job: JobRef) -> str:
 
     Raises OSError if the note can't be written.
     """
-    before, uid = _try(lambda: _text(layout.cancel_mark), "", "", []), os.getuid()
-    request = CancelRequest(job.name, user_name(uid), uid, socket.gethostname(), time.time())
+    before, uid = _try(lambda: _read_text(layout.cancel_mark), "", "", []), os.getuid()
+    request = CancelRequest(job.name, get_user_name(uid), uid, socket.gethostname(), time.time())
     write_private(layout.cancel_mark, request.to_text())
     return before
 

@@ -108,7 +108,7 @@ class _Case:
     def unreadable(self) -> tuple[str, ...]:
         return (*self.records.unreadable, *self.history.unreadable)
 
-    def state(self, status: RunStatus, **facts: Any) -> RunState:
+    def build_state(self, status: RunStatus, **facts: Any) -> RunState:
         """Return a state with this status and the facts from the journal."""
         attempt, present = self.attempt, self.present
         again = present is None and not (self.answer.seen and self.answer.seen.state is JobState.PENDING)
@@ -121,12 +121,12 @@ class _Case:
             nodes=present.nodes if present else "",
             staging=present.staging if present and status is RunStatus.STARTING else None,
             unreadable=self.unreadable,
-            again=self.history.again(is_past=attempt is not None and present is None),
+            again=self.history.find_last_restart(is_past=attempt is not None and present is None),
         )
         return replace(known, **facts)
 
 
-def current_job(records: Records, history: History) -> SubmittedJob | None:
+def choose_current_job(records: Records, history: History) -> SubmittedJob | None:
     """Return the run's current job: the one submitted last, or a later one that somebody submitted by hand."""
     submitted = records.jobs[-1] if records.jobs else None
     attempt = history.last
@@ -134,11 +134,11 @@ def current_job(records: Records, history: History) -> SubmittedJob | None:
         return submitted
     if any(job.ref.name == attempt.job for job in records.jobs):
         return submitted
-    ref = replace(JobRef.parse(attempt.job), cluster=_cluster_of(attempt, submitted, history))
+    ref = replace(JobRef.parse(attempt.job), cluster=_choose_cluster(attempt, submitted, history))
     return SubmittedJob(ref, submitted.scheduler, submitted.folder, 0.0, BY_HAND, process=attempt.process)
 
 
-def _cluster_of(attempt: Attempt, submitted: SubmittedJob, history: History) -> str | None:
+def _choose_cluster(attempt: Attempt, submitted: SubmittedJob, history: History) -> str | None:
     """Return the cluster to query about a job that was submitted by hand: ``sbatch -M`` may have sent it to another one.
 
     If the record names no cluster, only a name that differs from those of the recorded job's attempts shows another cluster:
@@ -168,36 +168,36 @@ def reduce(
     now: float = 0.0,
     evidence: Evidence = NO_EVIDENCE,
 ) -> RunState:
-    """Return the state of a run. ``answer`` is the scheduler's answer about its :func:`current_job`."""
-    case = _case(records, history, answer, now, evidence)
+    """Return the state of a run. ``answer`` is the scheduler's answer about its :func:`choose_current_job`."""
+    case = _build_case(records, history, answer, now, evidence)
     if case is None:
         return RunState(RunStatus.NOT_STARTED, unreadable=(*records.unreadable, *history.unreadable))
-    return _with_canceler(case, _find_known_end(case) or _asked(case))
+    return _add_canceler(case, _find_known_end(case) or _infer_from_answer(case))
 
 
 def read_end(records: Records, history: History) -> RunState | None:
     """Return the end of a run according to its folder alone; None if the folder records no end."""
-    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    case = _build_case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     return _find_known_end(case) if case else None
 
 
-def job_to_ask_for(records: Records, history: History) -> SubmittedJob | None:
+def choose_job_to_query(records: Records, history: History) -> SubmittedJob | None:
     """Return the job to ask the scheduler about; None if the folder has all facts of its end, including who canceled it, and
     the exit code if the supervisor recorded no end."""
-    case = _case(records, history, UNASKED, 0.0, NO_EVIDENCE)
+    case = _build_case(records, history, UNASKED, 0.0, NO_EVIDENCE)
     known = case and _find_known_end(case)
-    if case is None or (known and not _lacks(_with_canceler(case, known).outcome)):
+    if case is None or (known and not _is_incomplete(_add_canceler(case, known).outcome)):
         return None
     return case.job
 
 
-def _lacks(outcome: Outcome | None) -> bool:
+def _is_incomplete(outcome: Outcome | None) -> bool:
     """Return whether the scheduler may still add to a recorded outcome."""
     return cancelers.is_wanted(outcome) or codes.is_wanted(outcome)
 
 
-def _case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
-    job = current_job(records, history)
+def _build_case(records: Records, history: History, answer: Answer, now: float, evidence: Evidence) -> _Case | None:
+    job = choose_current_job(records, history)
     if job is None:
         return None
     attempt = next((one for one in reversed(history.attempts) if one.job == job.ref.name), None)
@@ -209,20 +209,20 @@ def _find_known_end(case: _Case) -> RunState | None:
     attempt, written = case.attempt, case.records.ended
     if attempt and attempt.end:
         case = replace(case, answer=UNASKED)
-        return _ended(case, attempt.end, ended=attempt.ended)
+        return _build_end_state(case, attempt.end, ended=attempt.ended)
     if written and written.job == case.job.ref and written.attempt >= (attempt.number if attempt else 0):
-        return _with_code(case, written)
+        return _add_exit_code(case, written)
     return None
 
 
-def _with_code(case: _Case, written: RunState) -> RunState:
+def _add_exit_code(case: _Case, written: RunState) -> RunState:
     """Return a recorded end with the exit code that accounting had only later."""
     if written.outcome is None or case.answer is UNASKED or not codes.is_wanted(written.outcome):
         return written
-    return replace(written, outcome=codes.completed(written.outcome, case.answer, case.now - (written.ended or 0.0)))
+    return replace(written, outcome=codes.add_exit_code(written.outcome, case.answer, case.now - (written.ended or 0.0)))
 
 
-def _with_canceler(case: _Case, state: RunState) -> RunState:
+def _add_canceler(case: _Case, state: RunState) -> RunState:
     """Return a state with who canceled the run, if known from its own note, from Slurm, or from its recorded end."""
     if state.outcome is None or not cancelers.is_wanted(state.outcome):
         return state
@@ -230,19 +230,19 @@ def _with_canceler(case: _Case, state: RunState) -> RunState:
     noted = written.outcome if written and (written.job, written.attempt) == (state.job, state.attempt) else None
     request, canceler = case.records.cancel_request, case.answer.seen.canceler if case.answer.seen else None
     known = (
-        cancelers.by_request(request if case.cancel_requested else None, canceler)
-        or cancelers.by_scheduler(canceler)
-        or cancelers.as_noted(noted)
-        or (cancelers.by_nobody(case.answer, case.now - (state.ended or 0.0)) if case.answer is not UNASKED else {})
+        cancelers.infer_from_request(request if case.cancel_requested else None, canceler)
+        or cancelers.infer_from_scheduler(canceler)
+        or cancelers.infer_from_record(noted)
+        or (cancelers.infer_unknown(case.answer, case.now - (state.ended or 0.0)) if case.answer is not UNASKED else {})
     )
     return replace(state, outcome=state.outcome._replace(detail={**state.outcome.detail, **known})) if known else state
 
 
-def _ended(case: _Case, outcome: Outcome, **facts: object) -> RunState:
-    return case.state(_status_of(outcome, case.evidence), outcome=outcome, **facts)
+def _build_end_state(case: _Case, outcome: Outcome, **facts: object) -> RunState:
+    return case.build_state(_infer_end_status(outcome, case.evidence), outcome=outcome, **facts)
 
 
-def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
+def _infer_end_status(outcome: Outcome, evidence: Evidence) -> RunStatus:
     """Return the status of an end. A run that reached a limit set by the user counts as canceled."""
     if outcome.succeeded:
         return RunStatus.COMPLETED
@@ -250,23 +250,23 @@ def _status_of(outcome: Outcome, evidence: Evidence) -> RunStatus:
     return RunStatus.CANCELED if limited or outcome.cause in _CANCELED else RunStatus.FAILED
 
 
-def _asked(case: _Case) -> RunState:
+def _infer_from_answer(case: _Case) -> RunState:
     """Return the state of a run whose folder records no end."""
     seen = case.answer.seen
     if case.answer.outdated:
-        return _by_heartbeat(replace(case, answer=UNASKED), None)
+        return _infer_from_heartbeat(replace(case, answer=UNASKED), None)
     if case.answer.error:
-        return _by_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
+        return _infer_from_heartbeat(case, Doubt(DoubtKind.UNREACHABLE, case.answer.error))
     if seen is None:
-        return _gone(case)
+        return _infer_unlisted_state(case)
     if seen.state is JobState.UNKNOWN:
-        return _by_heartbeat(case, _doubt_about(seen, case.answer.lags))
+        return _infer_from_heartbeat(case, _infer_doubt(seen, case.answer.lags))
     if seen.state.final:
-        return _ended_by_scheduler(case, seen)
-    return _live(case, seen)
+        return _infer_ended_state(case, seen)
+    return _infer_live_state(case, seen)
 
 
-def _doubt_about(seen: Observation, lags: bool) -> Doubt:
+def _infer_doubt(seen: Observation, lags: bool) -> Doubt:
     """Return why a job's state is not known: it is on another machine, the scheduler could not be queried, or its answer is
     not understood."""
     if not lags:
@@ -276,21 +276,21 @@ def _doubt_about(seen: Observation, lags: bool) -> Doubt:
     return Doubt(DoubtKind.UNKNOWN_STATE)
 
 
-def _live(case: _Case, seen: Observation) -> RunState:
-    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _OF_SCHEDULER.get(seen.state) or _phase(case)
+def _infer_live_state(case: _Case, seen: Observation) -> RunState:
+    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _OF_SCHEDULER.get(seen.state) or _infer_phase(case)
     if seen.state is JobState.PENDING:
-        return case.state(status, reason=seen.reason, expected_start=seen.start)
+        return case.build_state(status, reason=seen.reason, expected_start=seen.start)
     present = case.present
     started = seen.start or (present.started if present else None)
-    return case.state(status, reason=seen.reason, nodes=seen.nodes, started=started)
+    return case.build_state(status, reason=seen.reason, nodes=seen.nodes, started=started)
 
 
-def _phase(case: _Case) -> RunStatus:
+def _infer_phase(case: _Case) -> RunStatus:
     """Return how far a running job has progressed."""
     return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
 
 
-def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
+def _infer_from_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
     """Return the state of a job known from its journal alone."""
     attempt, heartbeat = case.attempt, case.history.heartbeat
     if attempt and (heartbeat is None or case.now - heartbeat > SILENCE_S):
@@ -299,42 +299,42 @@ def _by_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
         status = RunStatus.CANCEL_REQUESTED
     else:  # an attempt that Slurm may start again is taken to be waiting
         status = _OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
-    return case.state(status, doubt=doubt)
+    return case.build_state(status, doubt=doubt)
 
 
-def _gone(case: _Case) -> RunState:
+def _infer_unlisted_state(case: _Case) -> RunState:
     """Return the state of a job that the scheduler does not know, or whose id now belongs to another job."""
     attempt, forgets = case.attempt, case.answer.lags
     told = attempt and (attempt.outcome or attempt.decided)
     if told:
-        return _ended(case, told, ended=attempt.ended if attempt else None)
-    if forgets and case.now - _submitted(case) < RECORD_LAG_S:
-        return _by_heartbeat(case, Doubt(DoubtKind.NOT_LISTED))
+        return _build_end_state(case, told, ended=attempt.ended if attempt else None)
+    if forgets and case.now - _get_submit_time(case) < RECORD_LAG_S:
+        return _infer_from_heartbeat(case, Doubt(DoubtKind.NOT_LISTED))
     if case.cancel_requested:
-        return _ended(case, Outcome(Cause.CANCELED))
+        return _build_end_state(case, Outcome(Cause.CANCELED))
     if attempt is None and not forgets:
-        return _ended(case, _not_started(case))
-    return _ended(case, _lost(case, "slurm" if forgets else "supervisor"))
+        return _build_end_state(case, _build_not_started(case))
+    return _build_end_state(case, _build_lost(case, "slurm" if forgets else "supervisor"))
 
 
-def _submitted(case: _Case) -> float:
+def _get_submit_time(case: _Case) -> float:
     """Return when the job was submitted; for one submitted by hand, when it started."""
     return case.job.submitted or (case.attempt.started if case.attempt else 0.0)
 
 
-def _ended_by_scheduler(case: _Case, seen: Observation) -> RunState:
+def _infer_ended_state(case: _Case, seen: Observation) -> RunState:
     attempt, cause = case.present, CAUSE_OF.get(seen.state)
     told = attempt and (attempt.outcome or attempt.decided)
     may_return = attempt is not None and (attempt.may_return or (told and told.cause in MAY_RETURN))
     if told and not (may_return and cause not in (None, told.cause)):
-        return _ended(case, told, ended=(attempt.ended if attempt else None) or seen.end)
-    outcome = _of_cause(case, cause, seen) if cause else _by_itself(case, seen)
+        return _build_end_state(case, told, ended=(attempt.ended if attempt else None) or seen.end)
+    outcome = _infer_outcome_from_cause(case, cause, seen) if cause else _infer_script_outcome(case, seen)
     outcome = outcome._replace(exit_code=seen.exit_code, signal=seen.signal) if outcome.cause is not Cause.SCRIPT else outcome
     started = seen.start if outcome.cause is Cause.NOT_STARTED else attempt.started if attempt else None
-    return _ended(case, outcome, ended=seen.end, nodes=seen.nodes, started=started)
+    return _build_end_state(case, outcome, ended=seen.end, nodes=seen.nodes, started=started)
 
 
-def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
+def _infer_outcome_from_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
     """Return the outcome of a job that ended before it could record it: while it waited, or together with its node."""
     build, canceler = case.evidence.build, seen.canceler
     by_slurm = canceler == Canceler() or (canceler is None and NEVER_SATISFIED in seen.reason)
@@ -346,28 +346,28 @@ def _of_cause(case: _Case, cause: Cause, seen: Observation) -> Outcome:
     return Outcome(cause, host=case.evidence.failed_node if cause is Cause.NODE_FAILURE else "")
 
 
-def _by_itself(case: _Case, seen: Observation) -> Outcome:
+def _infer_script_outcome(case: _Case, seen: Observation) -> Outcome:
     """Return the outcome of a job whose batch script ended, which Slurm calls COMPLETED or FAILED by its exit code.
 
     The batch script becomes the supervisor. Only once that has started is the exit code the supervisor's, and meaningful.
     """
     witnessed = case.present is not None or bool(case.unreadable)
     if not witnessed:
-        return _not_started(case)
+        return _build_not_started(case)
     if seen.state is JobState.COMPLETED:
         return Outcome(Cause.SCRIPT, exit_code=0)
     if case.evidence.over_memory:
         return Outcome(Cause.OUT_OF_MEMORY, log=LOG, tail=case.evidence.job_log)
-    return _lost(case, "supervisor")
+    return _build_lost(case, "supervisor")
 
 
-def _not_started(case: _Case) -> Outcome:
+def _build_not_started(case: _Case) -> Outcome:
     evidence, seen = case.evidence, case.answer.seen
     unlaunched = seen is not None and (seen.reason == LAUNCH_FAILURE or seen.signal == IO_FAILURE) and not evidence.last_line
     facts = {"line": evidence.last_line, **({"unlaunched": True} if unlaunched else {})}
     return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail=facts)
 
 
-def _lost(case: _Case, by: str) -> Outcome:
+def _build_lost(case: _Case, by: str) -> Outcome:
     by = "disk" if by == "supervisor" and NO_LAST_WORD in case.evidence.job_log else by
     return Outcome(Cause.LOST, log=LOG, tail=case.evidence.job_log, detail={"by": by})

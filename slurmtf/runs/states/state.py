@@ -8,7 +8,7 @@ from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
-from slurmtf.runs.states.words import outcome_line, outcome_text
+from slurmtf.runs.states.words import describe_outcome, describe_outcome_briefly
 from slurmtf.scheduler import JobRef
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ class Again:
     memory_mb: int = 0
 
     @classmethod
-    def of(cls, event: Restart) -> Again:
+    def from_event(cls, event: Restart) -> Again:
         exclude = tuple(map(str, event.exclude))
         facts = {one.name: getattr(event, one.name) for one in fields(cls) if one.name != "exclude"}
         return cls(exclude=exclude, **facts)
@@ -151,14 +151,14 @@ class RunState:
     @property
     def brief(self) -> Brief:
         """The run as a list shows it."""
-        why = self.reason or (outcome_line(self.outcome) if self.outcome else "")
+        why = self.reason or (describe_outcome_briefly(self.outcome) if self.outcome else "")
         times = self.submitted, self.started, self.ended
         return Brief(self.status.value, self.job_id or "", *times, why.partition("\n")[0])
 
     @property
     def message(self) -> str:
         """How it ended, for people to read; empty if there is nothing to say. Programs should read ``outcome``."""
-        return outcome_text(self.outcome) if self.outcome else ""
+        return describe_outcome(self.outcome) if self.outcome else ""
 
     def to_dict(self) -> dict[str, Any]:
         """Return the state as data for JSON."""
@@ -182,7 +182,7 @@ class RunState:
             RunStatus(facts["status"]),
             JobRef.from_dict(facts["job"]) if facts.get("job") else None,
             outcome=Outcome.from_dict(facts["outcome"]) if facts.get("outcome") else None,
-            again=_again(facts.get("again")),
+            again=_parse_again(facts.get("again")),
             **known,
         )
 
@@ -194,7 +194,7 @@ def check_type(value: Any, kinds: tuple[type, ...]) -> Any:
     return value
 
 
-def _again(facts: object) -> Again | None:
+def _parse_again(facts: object) -> Again | None:
     """Read ``again`` in the output of :meth:`RunState.to_dict`, ignoring unknown keys."""
     given = facts if isinstance(facts, dict) else {}
     known = {name: check_type(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}

@@ -11,7 +11,7 @@ from typing import Any
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.sweep.ledger import Ledger, settled
+from slurmtf.job.contract.sweep.ledger import Ledger, split_trials
 from slurmtf.job.contract.sweep.records import (
     BY_DURATION,
     CANCELED,
@@ -129,14 +129,14 @@ def read_sweep(layout: RunLayout) -> SweepFacts:
     """Read a sweep's folder. Raises OSError or ValueError if it can't be read."""
     ledger = Ledger(SweepLayout(layout.folder))
     ledger.told.refresh()
-    done, held = settled(ledger)
+    done, held = split_trials(ledger)
     results = {trial: ledger.result(trial) for trial in done}
-    trials = tuple(_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
+    trials = tuple(_build_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
     elements = {name: (event.kind, event.text, event.host) for name, event in ledger.told.last.items()}
-    return SweepFacts(ledger.settings, trials, ledger.stopped(), elements)
+    return SweepFacts(ledger.settings, trials, ledger.read_stop(), elements)
 
 
-def best_value(layout: RunLayout, metric: str) -> float | None:
+def read_best_value(layout: RunLayout, metric: str) -> float | None:
     """Return the best value of a sweep's primary metric; None for any other metric, or while no trial is done."""
     try:
         facts = read_sweep(layout)
@@ -146,7 +146,7 @@ def best_value(layout: RunLayout, metric: str) -> float | None:
     return best.best(facts.settings.sign) if best else None
 
 
-def _trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
+def _build_trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
     point, told = ledger.point(number), ledger.told.trials.get(number)
     if told is None:
         return TrialState(number, point, result, taken=held)
@@ -171,35 +171,35 @@ def reduce_sweep(facts: SweepFacts, records: Records, answers: Answers, now: flo
     job, first = records.latest, next(iter(records.jobs), None)
     begun = [trial.started for trial in facts.trials if trial.started]
     ended = [trial.result.ended for trial in facts.trials if trial.result]
-    status = _status(facts, answers, now)
+    status = _infer_status(facts, answers, now)
     state = RunState(
         status,
         job.ref if job else None,
-        reason=(status is RunStatus.QUEUED and _reason(answers)) or facts.summary,
+        reason=(status is RunStatus.QUEUED and _find_reason(answers)) or facts.summary,
         submitted=first.submitted if first else None,
         started=min(begun, default=None),
-        doubt=_doubt(answers),
+        doubt=_infer_doubt(answers),
     )
     if not state.status.final:
         return state
-    outcome = _outcome(facts, state.status, answers)
-    return with_canceler(replace(state, outcome=outcome, ended=max(ended, default=None), doubt=None), records, answers, now)
+    outcome = _infer_outcome(facts, state.status, answers)
+    return add_canceler(replace(state, outcome=outcome, ended=max(ended, default=None), doubt=None), records, answers, now)
 
 
-def told_end(records: Records) -> RunState | None:
+def get_recorded_end(records: Records) -> RunState | None:
     """Return the recorded end of a sweep; None if there is none, or if another job was submitted since."""
     latest, ended = records.latest, records.ended
     return ended if ended and (latest is None or ended.job == latest.ref) else None
 
 
-def with_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:
+def add_canceler(state: RunState, records: Records, answers: Answers, now: float) -> RunState:
     """Return the state of a sweep with who canceled it, if that is missing."""
     if state.outcome is None or not cancelers.is_wanted(state.outcome):
         return state
-    return replace(state, outcome=state.outcome._replace(detail=_canceler(records, answers, now)))
+    return replace(state, outcome=state.outcome._replace(detail=_infer_canceler(records, answers, now)))
 
 
-def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
+def _infer_canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
     """Return who canceled a sweep, from its own note or the scheduler's answers about its elements."""
     request = records.cancel_request
     ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
@@ -207,13 +207,17 @@ def _canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
     told = next((one.canceler for one in seen if one.canceler), None)
     last = max((one.end or 0.0 for one in seen), default=0.0)
     last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
-    return cancelers.by_request(ours, told) or cancelers.by_scheduler(told) or cancelers.by_nobody(last_word, now - last)
+    return (
+        cancelers.infer_from_request(ours, told)
+        or cancelers.infer_from_scheduler(told)
+        or cancelers.infer_unknown(last_word, now - last)
+    )
 
 
-def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
+def _infer_status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
     if facts.done == len(facts.trials):
         return RunStatus.COMPLETED if facts.count(FAILED) < len(facts.trials) else RunStatus.FAILED
-    lives = _lives(answers, now)
+    lives = _find_live_states(answers, now)
     why = facts.stopped.get("why") if facts.stopped else BY_DURATION if now >= facts.settings.deadline else None
     if lives is None and why and facts.at_rest:  # an element that begins later finds that it is not needed
         lives = set()
@@ -222,7 +226,7 @@ def _status(facts: SweepFacts, answers: Answers, now: float) -> RunStatus:
     if not lives and why:
         return _END_OF.get(str(why), RunStatus.FAILED)
     if not lives:
-        return RunStatus.CANCELED if _left_undone(facts, answers).cause is Cause.CANCELED else RunStatus.FAILED
+        return RunStatus.CANCELED if _infer_unfinished_outcome(facts, answers).cause is Cause.CANCELED else RunStatus.FAILED
     if why:
         return RunStatus.CANCEL_REQUESTED if why == "canceled" else RunStatus.FINALIZING
     return RunStatus.RUNNING if JobState.RUNNING in lives or facts.running else RunStatus.QUEUED
@@ -233,13 +237,13 @@ _LEAVES = (Cause.CANCELED, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.REQUEUED, 
 _END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "error": RunStatus.FAILED}
 
 
-def _reason(answers: Answers) -> str:
+def _find_reason(answers: Answers) -> str:
     """Return the scheduler's reason why the first waiting element waits."""
     seen = (answer.seen for _, answer in answers)
     return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
 
 
-def _lives(answers: Answers, now: float) -> set[JobState] | None:
+def _find_live_states(answers: Answers, now: float) -> set[JobState] | None:
     """Return the states of the elements that have not ended; None if unknown."""
     states: set[JobState] = set()
     unknown = not answers
@@ -251,12 +255,12 @@ def _lives(answers: Answers, now: float) -> set[JobState] | None:
     return None if unknown and not states else states
 
 
-def _doubt(answers: Answers) -> Doubt | None:
+def _infer_doubt(answers: Answers) -> Doubt | None:
     error = next((answer.error for _, answer in answers if answer.error), "")
     return Doubt(DoubtKind.UNREACHABLE, error) if error else None
 
 
-def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
+def _infer_outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
     if status is RunStatus.COMPLETED:
         return Outcome(Cause.SCRIPT, exit_code=0)
     if status is RunStatus.CANCELED:
@@ -265,11 +269,11 @@ def _outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Outcome:
         error = str(facts.stopped.get("error", ""))
         return Outcome(Cause.SCRIPT, exit_code=1, tail=error)
     if facts.done == len(facts.trials):
-        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
-    return _left_undone(facts, answers)
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_find_last_error(facts))
+    return _infer_unfinished_outcome(facts, answers)
 
 
-def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
+def _infer_unfinished_outcome(facts: SweepFacts, answers: Answers) -> Outcome:
     """Return why the remaining trials do not continue, from the elements' events and Slurm's answers."""
     said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
     causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
@@ -279,11 +283,11 @@ def _left_undone(facts: SweepFacts, answers: Answers) -> Outcome:
     if TOO_SHORT in said:
         return Outcome(Cause.TIME_LIMIT)
     if RETIRED in said:
-        return Outcome(Cause.SCRIPT, exit_code=1, tail=_last_error(facts))
+        return Outcome(Cause.SCRIPT, exit_code=1, tail=_find_last_error(facts))
     return Outcome(Cause.LOST, detail={"by": "supervisor" if facts.elements else "slurm"})
 
 
-def _last_error(facts: SweepFacts) -> str:
+def _find_last_error(facts: SweepFacts) -> str:
     failed = [trial.result for trial in facts.trials if trial.result and trial.result.status == FAILED]
     return max(failed, key=lambda result: result.ended).error if failed else ""
 

@@ -18,11 +18,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from slurmtf._version import __version__
-from slurmtf.caches import local_cache
+from slurmtf.caches import find_local_cache
 from slurmtf.job.contract.layout import JOBS, JOURNALS, TAGS, RunLayout
 from slurmtf.job.contract.system import trust
 from slurmtf.runs.states.state import Brief, RunState
-from slurmtf.runs.workspaces.tags import tags_of
+from slurmtf.runs.workspaces.tags import read_tags
 
 if TYPE_CHECKING:
     from slurmtf.runs.status import Seen
@@ -59,13 +59,13 @@ class Row(NamedTuple):
     def from_columns(cls, cells: Sequence[object]) -> Row | None:
         """Return the row with these :attr:`columns`; None if they are damaged."""
         *facts, digest = cells
-        return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _digest(facts) else None
+        return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _compute_digest(facts) else None
 
     @property
     def columns(self) -> tuple[Any, ...]:
         """Its cells, in the order of COLUMNS."""
         facts = (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
-        return (*facts, _digest(facts))
+        return (*facts, _compute_digest(facts))
 
     @property
     def status(self) -> str:
@@ -106,43 +106,43 @@ BETWEEN = "\0"
 """A character that no file name contains."""
 
 
-def files_of(layout: RunLayout) -> Files | None:
+def stamp_files(layout: RunLayout) -> Files | None:
     """Return the files that a run's row depends on; None if they can't be listed. Call this before they are read.
 
     A file that is written by renaming changes the folder's own time.
     """
     try:
-        names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in (JOURNALS, TAGS) for name in _names(layout, sub))]
+        names = ["", *JOBS_IN, *(f"{sub}/{name}" for sub in (JOURNALS, TAGS) for name in _list_names(layout, sub))]
     except OSError:
         return None
     return [(name, _stamp(f"{layout.folder}/{name}")) for name in names]
 
 
-def row_of(seen: Seen, files: Files | None, began: float) -> Row | None:
+def build_row(seen: Seen, files: Files | None, began: float) -> Row | None:
     """Return the row of a run; None if it has not ended, or may still change. ``files`` are from before the reading that
     ``began`` at that time."""
-    if not seen.settled or files is None or any(_changed_at(stamp) > began - SETTLED_S for _, stamp in files):
+    if not seen.settled or files is None or any(_parse_change_time(stamp) > began - SETTLED_S for _, stamp in files):
         return None
     layout = seen.layout
-    texts = json.dumps(seen.state.data), json.dumps(tags_of(layout.folder)), " ".join(sorted(_job_names(layout)))
+    texts = json.dumps(seen.state.data), json.dumps(read_tags(layout.folder)), " ".join(sorted(_list_job_names(layout)))
     names = BETWEEN.join(part for file in files for part in file)
-    return Row(layout.folder, names, seen.state.brief, *texts) if files_of(layout) == files else None
+    return Row(layout.folder, names, seen.state.brief, *texts) if stamp_files(layout) == files else None
 
 
-def _job_names(layout: RunLayout) -> set[str]:
-    from slurmtf.runs.status import job_names  # noqa: PLC0415 - not needed for runs in the index
+def _list_job_names(layout: RunLayout) -> set[str]:
+    from slurmtf.runs.status import list_job_names  # noqa: PLC0415 - not needed for runs in the index
 
-    return job_names(layout)
+    return list_job_names(layout)
 
 
-def _names(layout: RunLayout, sub: str) -> list[str]:
+def _list_names(layout: RunLayout, sub: str) -> list[str]:
     try:
         return sorted(os.listdir(f"{layout.folder}/{sub}"))  # noqa: PTH208 - of thousands of runs
     except FileNotFoundError:
         return []
 
 
-def _digest(cells: Iterable[object]) -> int:
+def _compute_digest(cells: Iterable[object]) -> int:
     """Return a digest to detect cells that were damaged on the disk: SQLite itself does not check."""
     return zlib.crc32(BETWEEN.join(map(str, cells)).encode("utf-8", "surrogateescape"))
 
@@ -156,7 +156,7 @@ def _stamp(path: str) -> str:
     return f"{found.st_ino} {found.st_size} {found.st_mtime_ns}"
 
 
-def _changed_at(stamp: str) -> float:
+def _parse_change_time(stamp: str) -> float:
     """Return when a file changed, in seconds since 1970; 0 if there is no file."""
     return int(stamp.rpartition(" ")[2]) / 1e9 if stamp else 0.0
 
@@ -169,33 +169,33 @@ class Index:
         self._path: Path | None = None
 
     def __enter__(self) -> Index:
-        folder = local_cache()
-        with self._forgiving():
-            self._path = folder / f"runs-{_version():08x}.sqlite" if folder else None
-            self._connection = self._opened()
+        folder = find_local_cache()
+        with self._suppress_errors():
+            self._path = folder / f"runs-{_compute_version():08x}.sqlite" if folder else None
+            self._connection = self._connect()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         self._close()
 
-    def known(self, folders: Iterable[str]) -> dict[str, Row]:
+    def find_rows(self, folders: Iterable[str]) -> dict[str, Row]:
         """Return the valid rows of these folders, by folder."""
-        return {row.folder: row for row in self._rows(set(folders)) if row.holds}
+        return {row.folder: row for row in self._read_rows(set(folders)) if row.holds}
 
     def jobs(self, folders: Iterable[str]) -> dict[str, list[str]]:
         """Return the names of the jobs of known runs."""
-        return {row.folder: row.jobs.split() for row in self._rows(set(folders)) if row.names_its_jobs}
+        return {row.folder: row.jobs.split() for row in self._read_rows(set(folders)) if row.names_its_jobs}
 
     def keep(self, rows: Iterable[Row]) -> None:
         """Store rows."""
-        with self._forgiving():
+        with self._suppress_errors():
             if self._connection:
                 cells = [row.columns for row in rows]
                 self._connection.executemany(f"INSERT OR REPLACE INTO runs ({COLUMNS}) VALUES ({MARKS})", cells)  # noqa: S608
                 self._connection.commit()
 
-    def _rows(self, wanted: set[str]) -> list[Row]:
-        with self._forgiving():
+    def _read_rows(self, wanted: set[str]) -> list[Row]:
+        with self._suppress_errors():
             if self._connection and len(wanted) <= FEW:
                 marks = ", ".join("?" * len(wanted))
                 query = f"SELECT {COLUMNS} FROM runs WHERE folder IN ({marks})"  # noqa: S608
@@ -205,8 +205,8 @@ class Index:
                 return list(filter(None, (Row.from_columns(row) for row in rows if row[0] in wanted)))
         return []
 
-    def _opened(self) -> sqlite3.Connection | None:
-        if self._path is None or (self._path.exists() and trust.doubt(str(self._path))):
+    def _connect(self) -> sqlite3.Connection | None:
+        if self._path is None or (self._path.exists() and trust.find_fault(str(self._path))):
             return None
         if not self._path.exists():
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -216,7 +216,7 @@ class Index:
             connection.executescript(f"DROP TABLE IF EXISTS runs; {TABLE}; PRAGMA user_version = {SCHEMA}")
         return connection
 
-    def _forgiving(self) -> contextlib.AbstractContextManager[None]:
+    def _suppress_errors(self) -> contextlib.AbstractContextManager[None]:
         return _Forgiving(self)
 
     def _close(self) -> None:
@@ -240,7 +240,7 @@ def find_by_job(name: str, folders: Sequence[Path]) -> set[Path]:
     paths = list(map(str, folders))
     with Index() as index:
         known = index.jobs(paths)
-    unknown = {path: _job_names(RunLayout(path)) for path in paths if path not in known}
+    unknown = {path: _list_job_names(RunLayout(path)) for path in paths if path not in known}
     jobs: dict[str, Collection[str]] = {**known, **unknown}
     return {folder for folder, path in zip(folders, paths, strict=True) if name in jobs[path]}
 
@@ -265,7 +265,7 @@ class _Forgiving(contextlib.AbstractContextManager[None]):
 STATES = Path(__file__).parents[1] / "states"
 
 
-def _version() -> int:
+def _compute_version() -> int:
     """Return a number that changes with slurmtf's version and with the code that determines states."""
     changed = [rule.stat().st_mtime_ns for rule in sorted(STATES.glob("*.py"))]
     return zlib.crc32(json.dumps([SCHEMA, __version__, changed]).encode())

@@ -16,8 +16,8 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.loading import pause_collection
 from slurmtf.runs.states.state import Brief, RunState, RunStatus
-from slurmtf.runs.workspaces.index import Index, Row, files_of, row_of
-from slurmtf.runs.workspaces.tags import matches, tags_of
+from slurmtf.runs.workspaces.index import Index, Row, build_row, stamp_files
+from slurmtf.runs.workspaces.tags import has_wanted_tags, read_tags
 from slurmtf.runs.workspaces.workspace import is_run, list_runs
 
 AGE_S = 5.0
@@ -39,12 +39,12 @@ class Wanted:
         """Whether every run is wanted."""
         return not (self.statuses or self.since or self.tags)
 
-    def takes(self, run: Listed) -> bool:
+    def accepts(self, run: Listed) -> bool:
         if self.statuses and run.status not in self.statuses:
             return False
         if self.since and (run.brief.submitted or run.brief.started or 0.0) < self.since:
             return False
-        return not self.tags or matches(run.tags, self.tags)
+        return not self.tags or has_wanted_tags(run.tags, self.tags)
 
 
 class Listed:
@@ -89,7 +89,7 @@ class Listed:
 
     @property
     def tags(self) -> dict[str, str]:
-        return self._found.tags if isinstance(self._found, Row) else tags_of(self.path)
+        return self._found.tags if isinstance(self._found, Row) else read_tags(self.path)
 
 
 def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
@@ -99,7 +99,7 @@ def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_ag
     """
     paths = list(map(str, folders))
     with Index() as index:
-        return _states(paths, index, index.known(paths), wanted, max_age_s)
+        return _list_wanted(paths, index, index.find_rows(paths), wanted, max_age_s)
 
 
 def list_all(
@@ -112,20 +112,22 @@ def list_all(
     known: dict[str, Row] = {}
 
     def take(paths: Sequence[str]) -> Mapping[str, Row]:
-        found = index.known(paths)
+        found = index.find_rows(paths)
         known.update(found)
         return found
 
     with pause_collection(), Index() as index:
         listing = list_runs(workspaces, experiment, take)
-        return _states(listing.paths, index, known, wanted, max_age_s), listing.unreadable
+        return _list_wanted(listing.paths, index, known, wanted, max_age_s), listing.unreadable
 
 
-def _states(paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: Wanted, max_age_s: float) -> list[Listed]:
+def _list_wanted(
+    paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: Wanted, max_age_s: float
+) -> list[Listed]:
     unknown = [path for path in paths if path not in known]
     seen = _look_at(unknown, index, max_age_s) if unknown else {}
     found = (Listed(path, known.get(path) or seen[path]) for path in paths)
-    return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.takes(one)]
+    return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.accepts(one)]
 
 
 def _look_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, RunState]:
@@ -133,9 +135,9 @@ def _look_at(paths: Sequence[str], index: Index, max_age_s: float) -> dict[str, 
     from slurmtf.runs import status  # noqa: PLC0415 - runs that have ended are listed without importing schedulers
 
     layouts = list(map(RunLayout, paths))
-    began, files = time.time(), list(map(files_of, layouts))
+    began, files = time.time(), list(map(stamp_files, layouts))
     seen = status.look(layouts, max_age_s=max_age_s)
-    index.keep(filter(None, (row_of(one, before, began) for one, before in zip(seen, files, strict=True))))
+    index.keep(filter(None, (build_row(one, before, began) for one, before in zip(seen, files, strict=True))))
     return {path: one.state for path, one in zip(paths, seen, strict=True)}
 
 

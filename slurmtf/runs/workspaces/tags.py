@@ -13,7 +13,7 @@ from slurmtf.job.contract.metrics.entries import TAG
 from slurmtf.runs.metrics.files import LoggedFile
 
 
-def tags_of(folder: str | Path) -> dict[str, str]:
+def read_tags(folder: str | Path) -> dict[str, str]:
     """Return the tags of a run; its script's take precedence. If the receipt can't be read, returns only the script's."""
     layout = RunLayout(str(folder))
     try:
@@ -21,15 +21,15 @@ def tags_of(folder: str | Path) -> dict[str, str]:
     except (OSError, ValueError, AttributeError, RecursionError):
         found = None
     given = {str(name): str(value) for name, value in found.items()} if isinstance(found, dict) else {}
-    return {**given, **_of_script(layout)}
+    return {**given, **_read_script_tags(layout)}
 
 
-def _of_script(layout: RunLayout) -> dict[str, str]:
+def _read_script_tags(layout: RunLayout) -> dict[str, str]:
     try:
         paths = list(Path(layout.tags).iterdir())
     except OSError:
         return {}
-    logged = [entry for path in paths for entry in LoggedFile(path).new_entries() if entry.kind == TAG]
+    logged = [entry for path in paths for entry in LoggedFile(path).read_new_entries() if entry.kind == TAG]
     return {entry.name: entry.value for entry in sorted(logged, key=lambda entry: entry.time)}
 
 
@@ -52,6 +52,6 @@ def parse(texts: Iterable[str]) -> dict[str, str | None]:
     return {name: value if equals else None for name, equals, value in parts}
 
 
-def matches(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
+def has_wanted_tags(own: Mapping[str, str], wanted: Mapping[str, str | None]) -> bool:
     """Return whether a run's own tags include the wanted ones; None stands for any value."""
     return all(name in own and value in (None, own[name]) for name, value in wanted.items())

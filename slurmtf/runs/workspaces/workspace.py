@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurmtf.errors import RunNotFoundError, SiteError, SpecError, WorkspaceError, suggest
-from slurmtf.files import user_config
+from slurmtf.files import get_config_folder
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import PLAN
-from slurmtf.paths import absolute
+from slurmtf.paths import to_absolute
 from slurmtf.trusted import check_own
 
 DEFAULT = "~/slurmtf-runs"
@@ -26,14 +26,14 @@ SAY_NOTHING = ("job", "sweep")
 EXPERIMENT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,35}")
 
 
-def workspace_of(of_site: str | None, given: str | Path | None = None) -> Path:
+def resolve_workspace(of_site: str | None, given: str | Path | None = None) -> Path:
     """Return the workspace: the one given, else ``$SLURMTF_WORKSPACE``, else the site's, else ``~/slurmtf-runs``.
 
     A leading '~' is the home folder in all of them. Variables are expanded where no shell does so: in the site's and in
     ``$SLURMTF_WORKSPACE``. Raises WorkspaceError if a variable is unset, or if Slurm can't handle the path.
     """
     text = str(given) if given else _expand(os.environ.get(var.SLURMTF_WORKSPACE) or of_site or DEFAULT)
-    return _carried_by_slurm(Path(absolute(text)))
+    return _check_path(Path(to_absolute(text)))
 
 
 def _expand(text: str) -> str:
@@ -45,7 +45,7 @@ def _expand(text: str) -> str:
     return expanded
 
 
-def _carried_by_slurm(path: Path) -> Path:
+def _check_path(path: Path) -> Path:
     if not str(path).isprintable() or re.search(r"[%\\]", str(path)):
         what = "holds control characters, '%' or '\\', which Slurm's file names can't carry"
         raise WorkspaceError(Finding("bad-workspace", f"workspace {str(path)!r}", what, "use another folder"))
@@ -62,34 +62,34 @@ def check_experiment(name: str) -> str:
     return name
 
 
-def experiment_of(file: str) -> str:
+def infer_experiment(file: str) -> str:
     """Return the default name of the experiment that a file describes: the file's own name, or that of its folder if the file's
     says nothing (``digits/job.yaml``)."""
-    path = Path(absolute(file))
+    path = Path(to_absolute(file))
     names = (path.parent.name, path.stem) if path.stem in SAY_NOTHING else (path.stem,)
     found = (re.sub(r"[^A-Za-z0-9_-]+", "-", name).strip("-_")[:36] for name in names)
     return next(filter(None, found), "run")
 
 
-def new_run_id(experiment: str) -> str:
+def generate_run_id(experiment: str) -> str:
     """Return a unique id that sorts by time, to 4 ms."""
     now = time.time()
     when = time.strftime("%Y%m%d-%H%M%S", time.localtime(now))
     return f"{experiment}-{when}-{int(now % 1 * 256):02x}{os.urandom(2).hex()}"
 
 
-def known_workspaces(given: str | Path | None = None) -> list[Path]:
+def list_workspaces(given: str | Path | None = None) -> list[Path]:
     """Return the workspaces to search: the one given, else those of the default site and of this machine."""
     if given or os.environ.get(var.SLURMTF_WORKSPACE):
-        return [workspace_of(None, given)]
-    if not os.environ.get(var.SLURMTF_SITE) and not (user_config() / "config.yaml").is_file():
+        return [resolve_workspace(None, given)]
+    if not os.environ.get(var.SLURMTF_SITE) and not (get_config_folder() / "config.yaml").is_file():
         return [Path(DEFAULT).expanduser()]
-    from slurmtf.sites.search import THIS_MACHINE, default_site, load  # noqa: PLC0415 - 50 ms, only needed if a site was chosen
+    from slurmtf.sites.search import THIS_MACHINE, get_default_site, load  # noqa: PLC0415 - 50 ms, only needed if a site was chosen
 
     found = [Path(DEFAULT).expanduser()]
     try:
-        if default_site() != THIS_MACHINE:
-            found.insert(0, workspace_of(load(default_site()).storage.workspace))
+        if get_default_site() != THIS_MACHINE:
+            found.insert(0, resolve_workspace(load(get_default_site()).storage.workspace))
     except (SiteError, WorkspaceError):
         pass  # a run can be examined without the profile that started it
     return list(dict.fromkeys(found))
@@ -111,25 +111,25 @@ Known = Callable[[Sequence[str]], Container[str]]
 """Returns the given folders that are known to be runs."""
 
 
-def _none_known(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
+def _select_none(folders: Sequence[str]) -> Container[str]:  # noqa: ARG001
     return ()
 
 
-def list_runs(workspaces: list[Path], experiment: str | None = None, known: Known = _none_known) -> Listing:
+def list_runs(workspaces: list[Path], experiment: str | None = None, known: Known = _select_none) -> Listing:
     """Return the run folders of workspaces, newest first. Unreadable folders do not hide the others."""
     unreadable: list[Path] = []
-    found = [path for workspace in workspaces for path in _in_workspace(str(workspace), experiment, known, unreadable)]
+    found = [path for workspace in workspaces for path in _iterate_runs(str(workspace), experiment, known, unreadable)]
     return Listing(sorted(found, key=lambda path: path.rpartition("/")[2][-22:], reverse=True), unreadable)
 
 
-def run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
+def list_run_folders(workspaces: list[Path], experiment: str | None = None) -> list[Path]:
     """Return the run folders, newest first."""
     return list_runs(workspaces, experiment).folders
 
 
-def _in_workspace(workspace: str, experiment: str | None, known: Known, unreadable: list[Path]) -> Iterator[str]:
-    wanted = (series for series in _folders(workspace, unreadable) if experiment in (None, series.rpartition("/")[2]))
-    folders = [folder for series in wanted for folder in _folders(os.path.realpath(series), unreadable)]
+def _iterate_runs(workspace: str, experiment: str | None, known: Known, unreadable: list[Path]) -> Iterator[str]:
+    wanted = (series for series in _iterate_folders(workspace, unreadable) if experiment in (None, series.rpartition("/")[2]))
+    folders = [folder for series in wanted for folder in _iterate_folders(os.path.realpath(series), unreadable)]
     runs = known(folders)
     for folder in folders:
         if folder in runs or _has_plan(folder):
@@ -138,7 +138,7 @@ def _in_workspace(workspace: str, experiment: str | None, known: Known, unreadab
             unreadable.append(Path(folder))
 
 
-def _folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
+def _iterate_folders(parent: str, unreadable: list[Path]) -> Iterator[str]:
     try:
         entries = list(os.scandir(parent))
     except (FileNotFoundError, NotADirectoryError):
@@ -174,7 +174,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     Raises RunNotFoundError if there is no such run, or more than one.
     """
     if "/" in name:
-        return _at(Path(name).expanduser())
+        return _resolve_run_path(Path(name).expanduser())
     listing = list_runs(workspaces)
     folders = listing.folders
     if name == "last" and folders:
@@ -195,7 +195,7 @@ def find_run(name: str, workspaces: list[Path]) -> Path:
     raise RunNotFoundError(Finding("unknown-run", name, "there is no such run", hint))
 
 
-def _at(folder: Path) -> Path:
+def _resolve_run_path(folder: Path) -> Path:
     if is_run(folder):
         return folder.resolve()
     what = "can't be read" if is_unreadable(folder) else "is not a run folder"

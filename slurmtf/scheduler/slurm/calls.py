@@ -34,7 +34,7 @@ NO_ANSWER = re.compile(
 """Messages of a command if the controller did not answer, or its answer was not understood."""
 
 
-def words(text: str) -> str:
+def format_output(text: str) -> str:
     """Return a command's output joined to one line, without the command's name at the beginning of each line."""
     return "; ".join(
         re.sub(r"^(sbatch|squeue|sacct|scancel|scontrol): ((error|fatal): )?", "", line.strip())
@@ -43,7 +43,7 @@ def words(text: str) -> str:
     )
 
 
-def failure_of(command: str, text: str) -> SlurmError | None:
+def describe_failure(command: str, text: str) -> SlurmError | None:
     """Return the error of a command that did not reach Slurm, with the line that says so; None if it did."""
     for pattern, error, code, remedy in (
         (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
@@ -51,11 +51,11 @@ def failure_of(command: str, text: str) -> SlurmError | None:
     ):
         told = next((line for line in reversed(text.splitlines()) if pattern.search(line)), None)
         if told is not None:
-            return error(Finding(code, command, words(told), remedy))
+            return error(Finding(code, command, format_output(told), remedy))
     return None
 
 
-def output(argv: list[str]) -> str:
+def run_command(argv: list[str]) -> str:
     """Run a command and return its output; repeat it if the controller is too busy to answer. Raises SlurmError."""
     began = time.monotonic()
     for attempt in range(1, TRIES + 1):
@@ -71,8 +71,10 @@ def output(argv: list[str]) -> str:
             return done.stdout
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
         if last or not (cut or any(word in done.stderr for word in TRANSIENT)):
-            said = words(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
-            raise failure_of(argv[0], done.stderr) or SlurmError(Finding("slurm-failed", argv[0], said, "try again later"))
+            said = format_output(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
+            raise describe_failure(argv[0], done.stderr) or SlurmError(
+                Finding("slurm-failed", argv[0], said, "try again later")
+            )
         time.sleep(2**attempt)
     raise AssertionError("unreachable")
 
@@ -84,12 +86,12 @@ def _run(argv: list[str]) -> subprocess.CompletedProcess[str]:
         encoding="utf-8",
         errors="surrogateescape",  # the output may have the folders of the user's other jobs
         timeout=TIMEOUT_S,
-        env=_environment(),
+        env=_build_environment(),
         check=False,
     )
 
 
-def _environment() -> dict[str, str]:
+def _build_environment() -> dict[str, str]:
     """Return our environment without the user's output preferences and preferred cluster: a job's cluster is recorded.
 
     It makes Slurm print times in seconds since 1970, and all elements of an array, whose list is truncated to 64 characters by

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from slurmtf.job.contract import variables as var
-from slurmtf.job.contract.schedulers import outside_of_a_job
+from slurmtf.job.contract.schedulers import is_outside_of_job
 from slurmtf.scheduler.base import Array, JobRef, JobState, Observation
 from slurmtf.scheduler.slurm.states import parse_canceler, parse_state
 
@@ -39,11 +39,11 @@ NEVER_INHERITED = (
 )
 
 
-def _clusters(cluster: str | None) -> list[str]:
+def _build_clusters_flag(cluster: str | None) -> list[str]:
     return [f"--clusters={cluster}"] if cluster else []
 
 
-def sbatch(
+def build_sbatch(
     script: str,
     drop: Iterable[str],
     change: Mapping[str, str] | None = None,
@@ -70,18 +70,18 @@ def find_inherited(environ: Mapping[str, str], flags: Iterable[str]) -> list[str
     launcher are removed.
     """
     if var.SLURM_JOB_ID in environ:
-        return sorted(name for name in environ if not outside_of_a_job(name))
-    given = {name for flag in flags for name in _variables(flag)}
+        return sorted(name for name in environ if not is_outside_of_job(name))
+    given = {name for flag in flags for name in _iterate_variables(flag)}
     return sorted(environ.keys() & {*given, *NEVER_INHERITED})
 
 
-def _variables(flag: str) -> Iterable[str]:
+def _iterate_variables(flag: str) -> Iterable[str]:
     """Yield the variables of a flag and of the flags that it excludes."""
     from slurmtf.estimator import families  # noqa: PLC0415 - only a submission needs them
-    from slurmtf.estimator.quantities import normal_flag  # noqa: PLC0415
+    from slurmtf.estimator.quantities import normalize_flag  # noqa: PLC0415
 
-    name = normal_flag(flag)
-    rivals = (*families.OF_GPUS, "cpus-per-gpu") if name in families.OF_GPUS else families.family(name)
+    name = normalize_flag(flag)
+    rivals = (*families.OF_GPUS, "cpus-per-gpu") if name in families.OF_GPUS else families.find_family(name)
     for rival in rivals:
         yield from VARIABLES_OF_FLAG.get(rival, (f"SBATCH_{rival.upper().replace('-', '_')}",))
 
@@ -100,14 +100,14 @@ def parse_sbatch(text: str) -> JobRef | None:
     return None
 
 
-def squeue(cluster: str | None = None) -> list[str]:
+def build_squeue(cluster: str | None = None) -> list[str]:
     """Return the command that lists all jobs of the user that slurmctld remembers, including ended ones (MinJobAge, 300 s by
     default)."""
-    return ["squeue", *_clusters(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
+    return ["squeue", *_build_clusters_flag(cluster), "--me", "--noheader", "--states=all", f"--format={SQUEUE_FIELDS}"]
 
 
 def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
-    """Parse the output of :func:`squeue`. The folder is the last field, because it may contain any character.
+    """Parse the output of :func:`build_squeue`. The folder is the last field, because it may contain any character.
 
     With several clusters, a line names the cluster of the jobs below it.
     """
@@ -117,7 +117,7 @@ def parse_squeue(text: str, cluster: str | None = None) -> list[Observation]:
         if line.startswith(CLUSTER_LINE):
             here = line.removeprefix(CLUSTER_LINE).strip() if is_several(cluster) else cluster
         elif line.count("|") >= 7:
-            found += _from_squeue(line.split("|", 7), here)
+            found += _parse_squeue_line(line.split("|", 7), here)
     return found
 
 
@@ -126,46 +126,55 @@ def is_several(cluster: str | None) -> bool:
     return cluster is not None and ("," in cluster or cluster == "all")
 
 
-def _from_squeue(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
+def _parse_squeue_line(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
     name, state, submitted, start, end, nodes, reason, folder = cells
     for ref in parse_name(name, cluster):
         yield Observation(
-            ref, parse_state(state), "" if reason == "None" else reason, _time(start), _time(end), nodes,
-            folder=folder, submitted=_time(submitted),
+            ref, parse_state(state), "" if reason == "None" else reason, _parse_time(start), _parse_time(end), nodes,
+            folder=folder, submitted=_parse_time(submitted),
         )  # fmt: skip
 
 
-def sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
+def build_sacct(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
     """Return the command that asks accounting for jobs by id, all in one call.
 
     ``--duplicates`` includes all jobs that ever had an id; without it, the last one hides ours (sacct(1)).
     """
-    return [*_sacct(cluster), f"--jobs={','.join(job_ids)}"]
+    return [*_build_sacct_base(cluster), f"--jobs={','.join(job_ids)}"]
 
 
-def sacct_since(hours: int, cluster: str | None = None) -> list[str]:
+def build_sacct_since(hours: int, cluster: str | None = None) -> list[str]:
     """Return the command that asks accounting for the user's jobs of the last hours (sacct(1), TIME FORMATS)."""
-    return [*_sacct(cluster), f"--starttime=now-{hours}hours"]
+    return [*_build_sacct_base(cluster), f"--starttime=now-{hours}hours"]
 
 
-def _sacct(cluster: str | None) -> list[str]:
-    return ["sacct", *_clusters(cluster), "-X", "--noheader", "--parsable2", "--duplicates", f"--format={SACCT_FIELDS}"]
+def _build_sacct_base(cluster: str | None) -> list[str]:
+    return [
+        "sacct",
+        *_build_clusters_flag(cluster),
+        "-X",
+        "--noheader",
+        "--parsable2",
+        "--duplicates",
+        f"--format={SACCT_FIELDS}",
+    ]
 
 
 def parse_sacct(text: str, cluster: str | None = None) -> list[Observation]:
-    """Parse the output of :func:`sacct`."""
+    """Parse the output of :func:`build_sacct`."""
     rows = (line.split("|", 7) for line in text.splitlines() if line.count("|") >= 7)
-    return [one for row in rows for one in _from_sacct(row, cluster)]
+    return [one for row in rows for one in _parse_sacct_line(row, cluster)]
 
 
-def _from_sacct(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
+def _parse_sacct_line(cells: Sequence[str], cluster: str | None) -> Iterable[Observation]:
     name, state, ended, submitted, start, end, nodes, folder = cells
     code, _, number = ended.partition(":") if (parse_state(state), ended) != (JobState.FAILED, NOT_YET) else ("", "", "")
     nodes = "" if nodes == "None assigned" else nodes
     for ref in parse_name(name, cluster):
         yield Observation(
-            ref, parse_state(state), "", _time(start), _time(end), nodes,
-            exit_code=_number(code), signal=_number(number) or None, folder=folder, submitted=_time(submitted),
+            ref, parse_state(state), "", _parse_time(start), _parse_time(end), nodes,
+            exit_code=_parse_number(code), signal=_parse_number(number) or None, folder=folder,
+            submitted=_parse_time(submitted),
             canceler=parse_canceler(state),
         )  # fmt: skip
 
@@ -180,30 +189,30 @@ def parse_name(text: str, cluster: str | None = None) -> list[JobRef]:
         return [JobRef(cluster, job_id)]
     if not ELEMENTS.fullmatch(elements):
         return [JobRef(cluster, text)]
-    ranges = [_range(part) for part in elements.strip("[]").partition("%")[0].split(",")]
+    ranges = [_parse_range(part) for part in elements.strip("[]").partition("%")[0].split(",")]
     if sum(map(len, ranges)) > MOST_ELEMENTS:
         return [JobRef(cluster, text)]
     return [JobRef(cluster, job_id, element) for part in ranges for element in part]
 
 
-def _range(text: str) -> range:
-    first, last, step = (_number(word) for word in RANGE.fullmatch(text).groups())  # type: ignore[union-attr]
+def _parse_range(text: str) -> range:
+    first, last, step = (_parse_number(word) for word in RANGE.fullmatch(text).groups())  # type: ignore[union-attr]
     return range(first or 0, (first or 0) + 1) if last is None else range(first or 0, last + 1, step or 1)
 
 
-def _number(text: str | None) -> int | None:
+def _parse_number(text: str | None) -> int | None:
     """Parse a number in Slurm's format; None for anything else. str.isdigit() accepts ``²``, int() refuses 5,000 digits."""
     return int(text) if text and NUMBER.fullmatch(text) else None
 
 
-def _time(text: str) -> float | None:
+def _parse_time(text: str) -> float | None:
     """Parse a time in the format SLURM_TIME_FORMAT=%s; Slurm writes N/A, Unknown or None if there is none."""
-    return _number(text) or None
+    return _parse_number(text) or None
 
 
-def show_config(cluster: str | None = None) -> list[str]:
+def build_config_query(cluster: str | None = None) -> list[str]:
     """Return the command that shows the cluster's configuration."""
-    return ["scontrol", *_clusters(cluster), "show", "config"]
+    return ["scontrol", *_build_clusters_flag(cluster), "show", "config"]
 
 
 def parse_max_array_size(text: str) -> int:
@@ -212,7 +221,7 @@ def parse_max_array_size(text: str) -> int:
     return max(1, int(found[1])) if found else MAX_ARRAY_SIZE  # 0 means no arrays: sbatch will report it
 
 
-def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
+def split_array(array: Array, size: int) -> list[tuple[range, int | None]]:
     """Return the elements of an array in slices of at most ``size``, with how many of each run at once, in total no more than
     the array allows. If one of each would already be more, there are fewer slices, and so fewer elements."""
     parts = [range(first, min(first + size, array.elements)) for first in range(0, array.elements, size)][: array.at_once]
@@ -222,11 +231,11 @@ def slices(array: Array, size: int) -> list[tuple[range, int | None]]:
     return [(part, min(len(part), share + (n < rest))) for n, part in enumerate(parts)]
 
 
-def wait_for(job_id: str, dependency: str, cluster: str | None = None) -> list[str]:
+def build_dependency_update(job_id: str, dependency: str, cluster: str | None = None) -> list[str]:
     """Return the command that makes a job that has not started, or all elements of an array, wait for others."""
-    return ["scontrol", *_clusters(cluster), "update", f"jobid={job_id}", f"dependency={dependency}"]
+    return ["scontrol", *_build_clusters_flag(cluster), "update", f"jobid={job_id}", f"dependency={dependency}"]
 
 
-def scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
+def build_scancel(job_ids: Iterable[str], cluster: str | None = None) -> list[str]:
     """Return the command that cancels jobs. scancel does not report those that have ended."""
-    return ["scancel", *_clusters(cluster), *job_ids]
+    return ["scancel", *_build_clusters_flag(cluster), *job_ids]

@@ -19,11 +19,11 @@ from slurmtf.errors import SlurmError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.schedulers import SLURM
-from slurmtf.scheduler.base import RECORD_LAG_S, JobRef, JobState, Note, Observation, SubmittedJob, started
-from slurmtf.scheduler.environ import without_run
+from slurmtf.scheduler.base import RECORD_LAG_S, JobRef, JobState, Note, Observation, SubmittedJob, get_folder
+from slurmtf.scheduler.environ import remove_run_variables
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm import jobs as slurm_jobs
-from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler.slurm.refusal import describe_refusal
 
 logger = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class JobWatcher(core.InfoWatcher):
         self._jobs: dict[str, SubmittedJob] = {}
         self._born: dict[str, float] = {}
 
-    def takes(self, job: SubmittedJob) -> bool:
+    def can_watch(self, job: SubmittedJob) -> bool:
         """Return whether this watcher watches this job, or no other job with the same id."""
         return self._jobs.get(job.ref.name, job).folder == job.folder
 
@@ -82,10 +82,10 @@ def _as_info(seen: Observation) -> dict[str, str]:
 WATCHERS: dict[str | None, list[JobWatcher]] = {}
 
 
-def watcher_of(job: SubmittedJob) -> JobWatcher:
+def get_watcher(job: SubmittedJob) -> JobWatcher:
     """Return the cluster's watcher, which queries all its jobs together; a new one if a job id is reused."""
     watchers = WATCHERS.setdefault(job.ref.cluster, [])
-    found = next((watcher for watcher in watchers if watcher.takes(job)), None)
+    found = next((watcher for watcher in watchers if watcher.can_watch(job)), None)
     if found is None:
         found = JobWatcher(job.ref.cluster)
         watchers.append(found)
@@ -110,7 +110,7 @@ class SlurmtfJob(core.Job[Any]):
     def watch(self, job: SubmittedJob) -> None:
         """Query this job from now on."""
         self._submitted = job
-        self.watcher = watcher_of(job)
+        self.watcher = get_watcher(job)
         self.watcher.register(job)
 
     def cancel(self, check: bool = True) -> None:
@@ -137,11 +137,11 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._script = script
         self._text = script.read_text(encoding="utf-8", errors="surrogateescape")
         self._cluster = cluster
-        self._changes = changes_for_sbatch(environ or {}, flags_of(self._text))
+        self._changes = find_variable_changes(environ or {}, parse_flags(self._text))
         self._why = ""
         self._elements: range | None = None
         self._at_once: int | None = None
-        self._note: Note = _nobody
+        self._note: Note = _ignore_job
         self._submitted = SubmittedJob(JobRef(cluster, ""), SLURM, "", 0.0)
 
     def submit_script(self, why: str, note: Note, elements: range | None = None, at_once: int | None = None) -> SubmittedJob:
@@ -152,11 +152,11 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._why, self._note, self._elements, self._at_once = why, note, elements, at_once
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # submitit also prints the errors that it raises
-                self.submit(started, str(self.folder.parent))
+                self.submit(get_folder, str(self.folder.parent))
         except FailedJobError as err:
             said = str(getattr(err.__cause__, "output", None) or "")
             if commands.parse_sbatch(said) is None:
-                raise refusal(str(err), said, self._text) from None
+                raise describe_refusal(str(err), said, self._text) from None
             self._write_job_id(self._get_job_id_from_submission_command(said), "")  # a wrapper that failed after sbatch
         return self._submitted
 
@@ -172,16 +172,16 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return self._text
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
-        return commands.sbatch(str(self._script), *self._changes, self._elements, self._at_once)
+        return commands.build_sbatch(str(self._script), *self._changes, self._elements, self._at_once)
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # with the cluster
-        ref = self._ref(string if isinstance(string, str) else string.decode())
+        ref = self._find_ref(string if isinstance(string, str) else string.decode())
         self._submitted = SubmittedJob(ref, SLURM, str(self.folder.parent), time.time(), self._why)
         if self._elements is not None:
             self._submitted = replace(self._submitted, elements=len(self._elements), first=self._elements.start)
         return ref.job_id
 
-    def _ref(self, said: str) -> JobRef:
+    def _find_ref(self, said: str) -> JobRef:
         """Return the job that sbatch named; if its output can't be read, the one that works in our folder. Raises
         SlurmError."""
         ref = commands.parse_sbatch(said)
@@ -203,19 +203,19 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return job
 
 
-def flags_of(script: str) -> list[str]:
+def parse_flags(script: str) -> list[str]:
     """Return the long flags that a batch script sets for sbatch."""
     return re.findall(r"^#SBATCH --([a-z][a-z-]*)", script, re.MULTILINE)
 
 
-def changes_for_sbatch(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
+def find_variable_changes(environ: Mapping[str, str], flags: Collection[str]) -> tuple[list[str], dict[str, str]]:
     """Return the variables to remove for sbatch, and those to change, so that it does not inherit the GPUs of our own job."""
-    kept = without_run(environ)
+    kept = remove_run_variables(environ)
     inside = environ.keys() & {var.SLURM_JOB_ID, var.SLURMTF_RUN_FOLDER}
     gpus = environ.keys() & set(var.GPUS.values()) if inside else set()
     dropped = {*(environ.keys() - kept.keys()), *gpus, *commands.find_inherited(environ, flags)}
     return sorted(dropped), {name: value for name, value in kept.items() if environ[name] != value}
 
 
-def _nobody(job: SubmittedJob) -> None:  # noqa: ARG001
+def _ignore_job(job: SubmittedJob) -> None:  # noqa: ARG001
     return

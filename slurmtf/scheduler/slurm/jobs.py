@@ -17,7 +17,7 @@ from slurmtf.job.contract.system import trust
 from slurmtf.scheduler.base import RECORD_LAG_S, SUBMIT_SLACK_S, Canceler, JobRef, JobState, Observation, SubmittedJob, match
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import accounting, commands, jobs_ahead
-from slurmtf.scheduler.slurm.calls import output
+from slurmtf.scheduler.slurm.calls import run_command
 from slurmtf.scheduler.slurm.sharing import share
 
 QUEUE_AGE_S = 30.0
@@ -34,15 +34,15 @@ def observe(jobs: Iterable[SubmittedJob], cluster: str | None, max_age_s: float 
     Answers from before one of them was submitted are not used.
     """
     asked = [one for job in jobs for one in job.each]
-    age = younger_than((job.submitted for job in asked), max_age_s, time.time())
+    age = compute_max_age((job.submitted for job in asked), max_age_s, time.time())
     found = match(asked, list_mine(cluster, age))
-    lacking = [job for job in asked if job not in found or _lacks(found[job])]
+    lacking = [job for job in asked if job not in found or _needs_accounting(found[job])]
     accounted = {job: _name_canceler(seen, job) for job, seen in _ask_accounting(lacking, cluster, age).items()}
     both = {job: _complete(found[job], seen) for job, seen in accounted.items() if job in found}
     return {**accounted, **found, **both}
 
 
-def _lacks(seen: Observation) -> bool:
+def _needs_accounting(seen: Observation) -> bool:
     """Return whether squeue does not say how a job ended. For elements of an array, it is enough that they have ended."""
     failed = seen.state is JobState.FAILED and seen.ref.element is None
     return failed or seen.state is JobState.CANCELLED
@@ -60,10 +60,10 @@ def _name_canceler(seen: Observation, job: SubmittedJob) -> Observation:
     if seen.canceler is None or seen.canceler.uid is None:
         return seen
     uid = seen.canceler.uid
-    return replace(seen, canceler=Canceler(uid, trust.user_name(uid), uid == _owner(job.folder)))
+    return replace(seen, canceler=Canceler(uid, trust.get_user_name(uid), uid == _get_owner(job.folder)))
 
 
-def _owner(folder: str) -> int:
+def _get_owner(folder: str) -> int:
     """Return the owner of a folder; the current user if it has been removed, because only own jobs are queried."""
     try:
         return os.stat(folder).st_uid  # noqa: PTH116 - called for thousands of jobs
@@ -71,14 +71,14 @@ def _owner(folder: str) -> int:
         return os.getuid()
 
 
-def younger_than(moments: Iterable[float], max_age_s: float, now: float) -> float:
+def compute_max_age(moments: Iterable[float], max_age_s: float, now: float) -> float:
     """Return the maximum age of an answer: at most ``max_age_s``, and no older than any of these moments."""
     return max(0.0, min([max_age_s, *(now - moment for moment in moments)]))
 
 
 def list_mine(cluster: str | None, max_age_s: float = 0.0) -> list[Observation]:
     """Return all of the user's jobs that slurmctld remembers, or remembered at most ``max_age_s`` ago. Raises SlurmError."""
-    return commands.parse_squeue(share(commands.squeue(cluster), output, max_age_s), cluster)
+    return commands.parse_squeue(share(commands.build_squeue(cluster), run_command, max_age_s), cluster)
 
 
 def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s: float) -> dict[SubmittedJob, Observation]:
@@ -87,7 +87,7 @@ def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s
     if not ids or shutil.which("sacct") is None:
         return {}
     try:
-        return match(jobs, commands.parse_sacct(share(commands.sacct(ids, cluster), output, max_age_s), cluster))
+        return match(jobs, commands.parse_sacct(share(commands.build_sacct(ids, cluster), run_command, max_age_s), cluster))
     except SlurmError as err:
         told = f"sacct: {err.findings[0].what}"
         away = AWAY.search(told) is not None
@@ -97,18 +97,20 @@ def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s
 def find_ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
     """Query all waiting jobs, and count those ahead of ours."""
     try:
-        told = share(jobs_ahead.list_waiting(cluster), output, QUEUE_AGE_S)
+        told = share(jobs_ahead.build_waiting_query(cluster), run_command, QUEUE_AGE_S)
     except SlurmError:
         return None
     return jobs_ahead.find_ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
 
 
-def books(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
+def read_usage(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
     """Ask accounting what jobs have used, in one call; nothing on a cluster without accounting."""
     if not jobs or shutil.which("sacct") is None:
         return {}
     try:
-        told = accounting.parse_usage(output(accounting.usage(sorted({job.ref.name for job in jobs}), cluster)))
+        told = accounting.parse_usage(
+            run_command(accounting.build_usage_query(sorted({job.ref.name for job in jobs}), cluster))
+        )
     except SlurmError:
         return {}
     return {job: told[job.ref.name] for job in jobs if job.ref.name in told and told[job.ref.name].folder == job.folder}
@@ -119,26 +121,26 @@ def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0
     calls. Answers from before one of the folders was built are not used. Raises SlurmError, also if accounting does not
     answer."""
     clusters = cluster or next(filter(None, map(os.environ.get, CLUSTERS)), None)
-    age = younger_than(folders.values(), max_age_s, time.time())
-    found = working_in(folders, list_mine(clusters, age))
+    age = compute_max_age(folders.values(), max_age_s, time.time())
+    found = group_by_folder(folders, list_mine(clusters, age))
     others = {folder: built for folder, built in folders.items() if folder not in found}
-    return {**found, **working_in(others, _since(min(others.values()), clusters, age))} if others else found
+    return {**found, **group_by_folder(others, _ask_accounting_since(min(others.values()), clusters, age))} if others else found
 
 
-def _since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:
+def _ask_accounting_since(built: float, cluster: str | None, max_age_s: float) -> list[Observation]:
     """Return what accounting knows about the user's jobs since ``built``; nothing on a cluster without accounting."""
     if shutil.which("sacct") is None:
         return []
     hours = int(max(0.0, time.time() - built + SUBMIT_SLACK_S) // 3600) + 1
     try:
-        return commands.parse_sacct(share(commands.sacct_since(hours, cluster), output, max_age_s), cluster)
+        return commands.parse_sacct(share(commands.build_sacct_since(hours, cluster), run_command, max_age_s), cluster)
     except SlurmError as err:
         if AWAY.search(err.findings[0].what):
             raise
         return []
 
 
-def working_in(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str, list[SubmittedJob]]:
+def group_by_folder(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str, list[SubmittedJob]]:
     """Return the jobs that work in these folders, for each in the order of submission. Pure."""
     wanted = {os.path.normpath(folder): folder for folder in folders}
     found: dict[str, dict[JobRef, list[Observation]]] = {}
@@ -146,18 +148,18 @@ def working_in(folders: Iterable[str], seen: Iterable[Observation]) -> dict[str,
         folder = wanted.get(os.path.normpath(one.folder)) if one.folder else None
         if folder is not None:
             found.setdefault(folder, {}).setdefault(replace(one.ref, element=None), []).append(one)
-    return {folder: _in_order(folder, jobs) for folder, jobs in found.items()}
+    return {folder: _sort_jobs(folder, jobs) for folder, jobs in found.items()}
 
 
-def _in_order(folder: str, jobs: Mapping[JobRef, Sequence[Observation]]) -> list[SubmittedJob]:
+def _sort_jobs(folder: str, jobs: Mapping[JobRef, Sequence[Observation]]) -> list[SubmittedJob]:
     """Return the jobs of a folder in order. Several arrays are slices of one array, and each begins at 0."""
-    found = [_job(ref, folder, seen) for ref, seen in jobs.items()]
+    found = [_build_job(ref, folder, seen) for ref, seen in jobs.items()]
     found.sort(key=lambda job: (job.submitted, len(job.ref.job_id), job.ref.job_id))
     begins = accumulate((job.elements for job in found), initial=0)
     return [replace(job, first=begin) for job, begin in zip(found, begins, strict=False)]
 
 
-def _job(ref: JobRef, folder: str, seen: Sequence[Observation]) -> SubmittedJob:
+def _build_job(ref: JobRef, folder: str, seen: Sequence[Observation]) -> SubmittedJob:
     numbers = [one.ref.element for one in seen if one.ref.element is not None]
     return SubmittedJob(ref, SLURM, folder, min(one.submitted or 0.0 for one in seen), elements=max(numbers, default=-1) + 1)
 
@@ -168,12 +170,12 @@ def cancel(jobs: Sequence[SubmittedJob], cluster: str | None) -> None:
     An id can't be reused between the two calls: slurmctld gives it to another job only after it has forgotten ours, MinJobAge
     after its end, which is at least two seconds. scancel's filters would make slurmctld send the whole queue first.
     """
-    names = cancellable(jobs, list_mine(cluster), time.time()) if jobs else []
+    names = select_cancellable(jobs, list_mine(cluster), time.time()) if jobs else []
     if names:
-        output(commands.scancel(names, cluster))
+        run_command(commands.build_scancel(names, cluster))
 
 
-def cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
+def select_cancellable(jobs: Iterable[SubmittedJob], queue: Sequence[Observation], now: float) -> list[str]:
     """Return the names of the jobs that may be canceled: our jobs that have not ended, and those too young to be listed.
 
     Some sites answer squeue from a cache. A job whose id is listed with another folder is no longer ours, even if it is young.

@@ -26,14 +26,14 @@ class Waiting(NamedTuple):
         return self.priority, -int(self.job_id) if self.job_id.isdigit() else 0
 
 
-def list_waiting(cluster: str | None = None) -> list[str]:
+def build_waiting_query(cluster: str | None = None) -> list[str]:
     """Return the command that lists all waiting jobs of all visible users (squeue(1); slurm.conf(5), PrivateData)."""
     clusters = [f"--clusters={cluster}"] if cluster else []
     return ["squeue", *clusters, "--noheader", "--states=PENDING", f"--format={FIELDS}"]
 
 
 def parse_waiting(text: str) -> list[Waiting]:
-    """Parse the output of :func:`list_waiting`; a job array is one line (``33_[1-5]``)."""
+    """Parse the output of :func:`build_waiting_query`; a job array is one line (``33_[1-5]``)."""
     return list(_parse(text))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from slurmtf.errors import RefusedError, SlurmtfError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
-from slurmtf.scheduler.slurm.calls import failure_of, words
+from slurmtf.scheduler.slurm.calls import describe_failure, format_output
 
 LAST_LINES = 8
 MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
@@ -44,29 +44,29 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
 )  # fmt: skip
 
 
-def refusal(errors: str, said: str, script: str) -> SlurmtfError:
+def describe_refusal(errors: str, said: str, script: str) -> SlurmtfError:
     """Return the error for a failure of sbatch, or a site's wrapper of it, with its message, our line, and what to change.
 
     ``errors`` is its standard error, ``said`` its standard output, to which some sites' filters write refusals.
     """
-    failed = failure_of("sbatch", errors)
+    failed = describe_failure("sbatch", errors)
     if failed is not None:
         return failed
-    told = words("\n".join([*errors.splitlines(), *_telling(said)]))
+    told = format_output("\n".join([*errors.splitlines(), *_select_reasons(said)]))
     for pattern, flags, remedy in MEANINGS:
         if re.search(pattern, told):
             named = re.findall(r"--([a-z][a-z-]+)", told)
-            return RefusedError(Finding("refused", _line_of([*named, *flags], script), told, remedy))
+            return RefusedError(Finding("refused", _locate_flag([*named, *flags], script), told, remedy))
     return RefusedError(Finding("refused", "sbatch", told or "refused the job and said nothing", SEE_SCRIPT))
 
 
-def _telling(said: str) -> list[str]:
+def _select_reasons(said: str) -> list[str]:
     """Return the lines that may say why a filter refused, without rulers and passed checks."""
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
     return [line for line in lines if not re.search(r"\.\.\.\s*(OK|PASSED)$", line, re.IGNORECASE)][-LAST_LINES:]
 
 
-def _line_of(flags: Sequence[str], script: str) -> str:
+def _locate_flag(flags: Sequence[str], script: str) -> str:
     """Return the first line of the script that has one of the flags."""
     for flag in flags:
         for number, line in enumerate(script.splitlines(), 1):

@@ -15,14 +15,14 @@ from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
 from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm import jobs as slurm_jobs
-from slurmtf.scheduler.slurm.calls import output
+from slurmtf.scheduler.slurm.calls import run_command
 
 COMMANDS = ("sbatch", "squeue", "scancel")
 
 
-def max_array_size(cluster: str | None) -> int:
+def read_max_array_size(cluster: str | None) -> int:
     """Return how many elements one job array of a cluster may have. Raises SlurmError."""
-    return commands.parse_max_array_size(output(commands.show_config(cluster)))
+    return commands.parse_max_array_size(run_command(commands.build_config_query(cluster)))
 
 
 class SlurmScheduler:
@@ -54,7 +54,7 @@ class SlurmScheduler:
             return [executor.submit_script(why, note)]
         done: list[SubmittedJob] = []
         try:
-            for elements, at_once in commands.slices(array, max_array_size(self.cluster)):
+            for elements, at_once in commands.split_array(array, read_max_array_size(self.cluster)):
                 done.append(executor.submit_script(why, note, elements, at_once))
         except RefusedError:
             self.cancel(done)
@@ -71,15 +71,15 @@ class SlurmScheduler:
         slurm_jobs.cancel(jobs, self.cluster)
 
     def wait_for(self, job: SubmittedJob, dependency: str) -> None:
-        output(commands.wait_for(job.ref.job_id, dependency, self.cluster))
+        run_command(commands.build_dependency_update(job.ref.job_id, dependency, self.cluster))
 
-    def ahead(self, job: SubmittedJob) -> Ahead | None:
+    def find_ahead(self, job: SubmittedJob) -> Ahead | None:
         return slurm_jobs.find_ahead(job, self.cluster)
 
-    def books(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
-        return slurm_jobs.books(jobs, self.cluster)
+    def read_usage(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
+        return slurm_jobs.read_usage(jobs, self.cluster)
 
-    def job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
         from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
 
         return SlurmtfJob(folder / SUBMITIT, job.ref.name, submitted=job)

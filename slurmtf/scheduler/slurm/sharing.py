@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from slurmtf.caches import local_cache
+from slurmtf.caches import find_local_cache
 from slurmtf.errors import SlurmError, UnreachableError
 from slurmtf.files import PRIVATE_FILE, make_private, write_private
 from slurmtf.findings import Finding
@@ -50,7 +50,7 @@ class _Told:
         error = None if facts["error"] is None else kind(*map(Finding.from_dict, facts["error"]))
         return cls(float(facts["asked"]), text.decode("utf-8", "surrogateescape"), error)
 
-    def answers(self, since: float, now: float) -> bool:
+    def is_fresh(self, since: float, now: float) -> bool:
         """Return whether the answer is recent enough for a process that accepts answers since ``since``."""
         least = max(since, now - LONGEST_ERROR_S) if self.error else since
         return least <= self.asked <= now
@@ -62,22 +62,22 @@ def share(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) ->
     Raises SlurmError as ``ask`` does.
     """
     began = time.time()
-    path = _path(argv)
+    path = _get_path(argv)
     if path is None:
         return ask(argv)
     told = _read(path, began - max_age_s)
     if told is None:
-        with _alone(path):
+        with _hold_lock(path):
             told = _read(path, began - max_age_s) or _ask(argv, ask, path)
     if told.error:
         raise told.error
     return told.text
 
 
-def _path(argv: list[str]) -> Path | None:
+def _get_path(argv: list[str]) -> Path | None:
     """Return where the answer of a command is stored; each cluster has its own."""
     command = shutil.which(argv[0])
-    folder = local_cache() if command else None
+    folder = find_local_cache() if command else None
     if folder is None:
         return None
     import hashlib  # noqa: PLC0415 - OpenSSL takes longer to load than most commands need
@@ -91,7 +91,7 @@ def _read(path: Path, since: float) -> _Told | None:
         told = _Told.from_bytes(path.read_bytes())
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return told if told.answers(since, time.time()) else None
+    return told if told.is_fresh(since, time.time()) else None
 
 
 def _ask(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Told:
@@ -114,7 +114,7 @@ def _remove_old(folder: Path, now: float) -> None:
 
 
 @contextlib.contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _hold_lock(path: Path) -> Iterator[None]:
     """Let one process at a time continue; the lock ends with its process. Without a lock file, all continue."""
     try:
         make_private(path.parent)

@@ -16,7 +16,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.job.contract.attempt.samples import read
-from slurmtf.job.task.sampling import family, processes
+from slurmtf.job.task.sampling import list_processes, select_descendants
 from tests.patience import HANG_S, until
 
 from .conftest import Submit
@@ -91,8 +91,8 @@ def test_gpus_are_reported_while_the_run_is_going(
 def test_a_sample_costs_less_than_a_thousandth_of_the_time_between_two() -> None:
     began = time.process_time()
     for _ in range(10):
-        assert family(processes(), os.getppid(), os.getpid())
-    per_process = (time.process_time() - began) / 10 / len(processes())
+        assert select_descendants(list_processes(), os.getppid(), os.getpid())
+    per_process = (time.process_time() - began) / 10 / len(list_processes())
     assert per_process * 500 < 0.06, "a sample of 500 processes, once in 60 s"
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore
-from slurmtf.environments.building import build, fetch, program, write_spec
-from slurmtf.environments.spec import of_packages
+from slurmtf.environments.building import build, fetch, install_builder, write_spec
+from slurmtf.environments.spec import build_package_spec
 from slurmtf.estimator import Environment
 from slurmtf.job.build.installer import explain_failure
 from slurmtf.job.build.work import StepError
@@ -113,7 +113,7 @@ class Lab:
 
     def spec(self, *packages: str) -> EnvironmentSpec:
         wish = Environment(pip_packages=["--no-index", f"--find-links {self.wheels}", *packages])
-        return of_packages(wish, LOCAL, self.wheels)
+        return build_package_spec(wish, LOCAL, self.wheels)
 
     def build(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
         """Build an environment and return its folder."""
@@ -140,7 +140,7 @@ class Lab:
         """Start building an environment from fetched packages, as a job does; return the builder process."""
         spec = self.spec(*packages)
         path = write_spec(spec, self.store, wheelhouse=self.store.layout.download(spec.name))
-        command = [*before, sys.executable, "-I", program(self.store), "build", path]
+        command = [*before, sys.executable, "-I", install_builder(self.store), "build", path]
         return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     @property

@@ -24,7 +24,7 @@ def test_packages_are_installed_compiled_and_recorded(lab: Lab, tool: str, monke
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     monkeypatch.setenv("PYTHONPATH", str(lab.wheels))
     if tool == "pip":
-        monkeypatch.setattr(specs, "_uv", lambda: "")
+        monkeypatch.setattr(specs, "_find_uv", lambda: "")
         monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
     folder = lab.build("speck")
     assert version_of(folder, "speck") == "1.0"
@@ -80,7 +80,7 @@ def test_a_package_that_does_not_exist(lab: Lab) -> None:
     log = Path(lab.store.layout.log(name))
     assert str(log) in finding.remedy
     assert "specck" in log.read_text()
-    assert (lab.builds, lab.store.names()) == ([], [])
+    assert (lab.builds, lab.store.list_names()) == ([], [])
     failure = lab.store.failure(name)
     assert failure is not None
     assert failure.log == str(log)

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.environments.claim import SILENT_S, Claim
-from slurmtf.job.contract.system.proc import start_of
+from slurmtf.job.contract.system.proc import read_start
 
 DEAD = {"host": socket.gethostname(), "pid": 2**22 - 1, "started": 1, "job": ""}
 ELSEWHERE = {"host": "another-node", "pid": os.getpid(), "started": 1, "job": "7"}
@@ -34,8 +34,8 @@ def test_only_one_builder_holds_a_claim(path: Path) -> None:
     first, second = Claim(str(path)), Claim(str(path))
     assert first.take()
     assert not second.take()
-    assert (second.holder() or {})["pid"] == os.getpid()
-    assert second.alive()
+    assert (second.read_holder() or {})["pid"] == os.getpid()
+    assert second.is_alive()
     first.release()
     assert second.take()
     second.release()
@@ -44,12 +44,12 @@ def test_only_one_builder_holds_a_claim(path: Path) -> None:
 
 def test_the_claim_of_an_ended_process_is_broken(path: Path) -> None:
     held(path, DEAD)
-    assert not Claim(str(path)).alive()
+    assert not Claim(str(path)).is_alive()
     assert Claim(str(path)).take()
 
 
 def test_a_reused_pid_is_another_process(path: Path) -> None:
-    held(path, {**DEAD, "pid": os.getpid(), "started": (start_of(os.getpid()) or 0) - 1})
+    held(path, {**DEAD, "pid": os.getpid(), "started": (read_start(os.getpid()) or 0) - 1})
     assert Claim(str(path)).take()
 
 

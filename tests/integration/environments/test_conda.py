@@ -52,7 +52,7 @@ Could not solve for environment specs
 
 
 def built(lab: Lab, wish: Environment, lock: tuple[str, ...] = ()) -> Path:
-    spec = specs.of_packages(wish, LOCAL, lab.wheels)
+    spec = specs.build_package_spec(wish, LOCAL, lab.wheels)
     build(spec, lab.store, LOCAL, lab.told.append, lock)
     return lab.store.folder(spec.name)
 
@@ -121,7 +121,7 @@ def test_a_package_that_does_not_exist(lab: Lab, conda: Conda) -> None:
     first, *reason = finding.what.splitlines()
     assert (NO_PACKAGE in first, len(reason), "specck" in reason[0]) == (True, 1, True)
     assert tells(finding, "conda_channels", lab.store.layout.logs)
-    assert (lab.builds, lab.store.names()) == ([], [])
+    assert (lab.builds, lab.store.list_names()) == ([], [])
 
 
 def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
@@ -175,7 +175,7 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path:
     assert process.returncode == 2, error
     assert [finding["code"] for finding in json.loads(told)["error"]["findings"]] == ["build-failed"]
     until(lambda: not any(map(alive, steps)), "the end of what it had started")
-    assert lab.store.names() == []
+    assert lab.store.list_names() == []
     assert len(lab.builds) == 1
     again = subprocess.run(command, capture_output=True, text=True, check=True)
     assert version_of(Path(again.stdout.strip()), "speck") == "2.0"

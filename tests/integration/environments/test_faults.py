@@ -16,7 +16,7 @@ from slurmtf.environments import spec as specs
 from slurmtf.environments.building import ANOTHER_STORE
 from slurmtf.environments.store import FOLDER
 from slurmtf.files import REMEDIES
-from slurmtf.runs.workspaces.garbage import discard, garbage
+from slurmtf.runs.workspaces.garbage import discard, find_garbage
 from slurmtf.trusted import OWN
 from tests.patience import HANG_S, until
 
@@ -29,7 +29,7 @@ ROOT_ONLY = pytest.mark.skipif(os.geteuid() != 0, reason="mounts and networks of
 @pytest.fixture
 def slow_uv(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], Path]:
     """Write a uv that stays in one phase for long; return the file that it creates on reaching it."""
-    real = specs._uv()
+    real = specs._find_uv()
     assert real, "uv comes with the development tools"
 
     def make(phase: str) -> Path:
@@ -62,11 +62,11 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, phase: str, slow_uv: Ca
     os.kill(builder, signal.SIGKILL)
     process.communicate(timeout=HANG_S)
     until(lambda: not any(Path(f"/proc/{pid}").exists() and alive(pid) for pid in steps), "the end of what it had started")
-    assert lab.store.names() == []
+    assert lab.store.list_names() == []
     assert len(lab.builds) == (1 if phase == "install" else len(lab.builds))
     assert version_of(lab.build("speck"), "speck") == "1.0"
     assert len([name for name in lab.builds if name.startswith("pip-")]) == 1
-    assert lab.store.leftovers() == []
+    assert lab.store.find_leftovers() == []
 
 
 def test_gc_removes_what_a_killed_builder_left_but_no_build_in_progress(
@@ -75,11 +75,11 @@ def test_gc_removes_what_a_killed_builder_left_but_no_build_in_progress(
     lab = Lab(tmp_path / OWN / FOLDER, lab.wheels)
     whole = lab.build("speck==1.0")
     process = started_in(lab, "install", slow_uv)
-    assert garbage(tmp_path) == []
+    assert find_garbage(tmp_path) == []
     (builder,) = children(process.pid)
     os.kill(builder, signal.SIGKILL)
     process.communicate(timeout=HANG_S)
-    (found,) = garbage(tmp_path)
+    (found,) = find_garbage(tmp_path)
     assert found.kind == "unfinished environment"
     assert found.path.parent == Path(lab.store.layout.built)
     assert discard(found) is None
@@ -144,9 +144,9 @@ def test_a_build_failure_names_the_missing_network(lab: Lab, monkeypatch: pytest
     wish = ("--index-url https://packages.invalid/simple", "nowhere")
     script = (
         "import sys; from slurmtf.environments import EnvironmentStore; from slurmtf.environments.building import build\n"
-        "from slurmtf.environments.spec import of_packages; from slurmtf.estimator import Environment\n"
+        "from slurmtf.environments.spec import build_package_spec; from slurmtf.estimator import Environment\n"
         "from slurmtf.errors import SlurmtfError; from slurmtf.sites import load; from pathlib import Path\n"
-        "site = load('local'); spec = of_packages(Environment(pip_packages=sys.argv[2:]), site, Path())\n"
+        "site = load('local'); spec = build_package_spec(Environment(pip_packages=sys.argv[2:]), site, Path())\n"
         "try: build(spec, EnvironmentStore(sys.argv[1]), site, print)\n"
         "except SlurmtfError as err: sys.exit(str(err))"
     )

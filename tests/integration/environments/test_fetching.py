@@ -101,7 +101,7 @@ def test_the_removal_of_fetched_packages_before_the_job_is_reported(lab: Lab) ->
     said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=HANG_S)
     assert builder.returncode == 1
     assert str(wheels) in said
-    assert lab.store.names() == []
+    assert lab.store.list_names() == []
 
 
 # Fake sources of Horovod: they compile in a moment, once they are allowed to finish.
@@ -133,7 +133,7 @@ def compilations(index: Path) -> int:
 
 
 def test_horovod_is_compiled_without_a_network_or_uv(lab: Lab, index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(specs, "_uv", lambda: "")
+    monkeypatch.setattr(specs, "_find_uv", lambda: "")
     monkeypatch.setenv("PATH", os.pathsep.join(p for p in os.get_exec_path() if not Path(p, "uv").exists()))
     (index / "gate").touch()
     lab.fetch("tensorflow", "horovod")

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.environments.building import program, write_spec
+from slurmtf.environments.building import install_builder, write_spec
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.files import read_json, write_json
 from slurmtf.job.build import inventory
@@ -39,7 +39,7 @@ def spec_of(lab: Lab, interpreter: str, *packages: str, **settings: Any) -> Envi
 
 
 def run(interpreter: str, lab: Lab, mode: str, *files: Path | str) -> subprocess.CompletedProcess[str]:
-    command = [interpreter, "-I", program(lab.store), mode, *map(str, files)]
+    command = [interpreter, "-I", install_builder(lab.store), mode, *map(str, files)]
     bare = {**os.environ, "PATH": "/usr/local/bin:/usr/bin:/bin"}  # without uv, which would do the interpreter's work
     return subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False, env=bare)
 
@@ -118,5 +118,5 @@ def test_the_package_list_agrees_with_importlib() -> None:
         return name.lower().replace("-", "_").replace(".", "_")
 
     told = {normal(one.metadata["Name"]): one.version for one in reversed(list(metadata.distributions()))}
-    assert inventory.contents()["packages"] == told
+    assert inventory.list_contents()["packages"] == told
     assert asdict(EnvironmentSpec("pip", sys.executable))["python"] == sys.executable

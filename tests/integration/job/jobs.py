@@ -144,7 +144,7 @@ class Job:
     @property
     def error(self) -> tuple[str, str]:
         """The failure that submitit would read; it must be the one in the journal."""
-        return "error", result.error(self.outcome)
+        return "error", result.format_error(self.outcome)
 
     def result(self, job_id: str | None = None) -> tuple[str, Any]:
         """Return what submitit would read."""
@@ -204,7 +204,7 @@ def new_job(folder: Path, train: str = "", files: Mapping[str, str] | None = Non
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
     plan, script = Experiment("agent", folder / "workspace").plan(Estimator(str(source), compute_target="local", **settings))
-    intent = Intent.of(plan)
+    intent = Intent.from_plan(plan)
     snapshot = SnapshotStore(folder / "workspace").read(collect(source))
     layout = build(plan, script, snapshot, intent, {"source": {"git": None}})
     intent.forget()
@@ -220,5 +220,12 @@ def many(job: Job, count: int) -> None:
 
 def say_hello(key: str, rank: Any, challenge: str, **more: Any) -> bytes:
     """Return a task's answer to the supervisor's challenge."""
-    facts = {"event": "hello", "rank": rank, "proof": wire.proof(key, challenge), "challenge": "00", "host": "h", "pid": 1}
+    facts = {
+        "event": "hello",
+        "rank": rank,
+        "proof": wire.compute_proof(key, challenge),
+        "challenge": "00",
+        "host": "h",
+        "pid": 1,
+    }
     return wire.encode({**facts, **more})

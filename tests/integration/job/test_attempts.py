@@ -14,7 +14,7 @@ import pytest
 
 from slurmtf.job.contract.attempt import events, journal
 from slurmtf.job.contract.attempt.outcome import Cause
-from slurmtf.job.contract.snapshot import id_of, read_stored
+from slurmtf.job.contract.snapshot import compute_id, read_stored
 from slurmtf.job.staging import workdir
 from tests.patience import HANG_S, until
 
@@ -75,7 +75,7 @@ def test_an_attempt_gives_way_to_the_next_one(job: NewJob) -> None:
     until((one.folder / "outputs/pid").is_symlink, "its script")
     assert one.run(SLURM_JOB_ID="4711", SLURM_RESTART_COUNT="1") == 0
     first.wait(timeout=HANG_S)
-    ended = {attempt.number: attempt.outcome for attempt in journal.attempts(one.layout)}
+    ended = {attempt.number: attempt.outcome for attempt in journal.read_attempts(one.layout)}
     assert {number: outcome.cause for number, outcome in ended.items() if outcome} == {0: Cause.REQUEUED, 1: Cause.SCRIPT}
     assert one.result("4711")[0] == "success"
 
@@ -91,7 +91,7 @@ def test_an_attempt_that_unpacks_its_source_gives_way_too(job: NewJob) -> None:
             archive.addfile(member)
     assert one.run(SLURM_JOB_ID="4711") != 0
     assert Path(one.layout.journal("4711", 1)).exists()
-    (attempt,) = journal.attempts(one.layout)
+    (attempt,) = journal.read_attempts(one.layout)
     assert (attempt.number, attempt.outcome and attempt.outcome.cause) == (0, Cause.REQUEUED)
     assert not Path(one.layout.work).exists()
     assert partials(one) == []
@@ -212,7 +212,7 @@ def test_a_job_killed_during_the_copy_can_be_started_again(job: NewJob, tmp_path
     with tarfile.open(one.layout.source, "a") as archive:
         archive.add(tmp_path / "many", "many")
     with open(one.layout.source, "rb") as source:
-        one.change_plan(snapshot=id_of(read_stored(source)))
+        one.change_plan(snapshot=compute_id(read_stored(source)))
     until(lambda: killed_half_way(one), "a half made copy")
     assert not Path(one.layout.work).exists()
     assert one.run() == 0, one.log()

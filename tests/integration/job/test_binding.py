@@ -19,7 +19,7 @@ def cpus(monkeypatch: pytest.MonkeyPatch) -> list[set[int]]:
     places = {"physical_package_id": lambda cpu: cpu % 4 // 2, "core_id": lambda cpu: cpu % 2}
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: kept[-1])
     monkeypatch.setattr(os, "sched_setaffinity", lambda _, wanted: kept.append(set(wanted)))
-    monkeypatch.setattr(binding, "_number", lambda cpu, name: places[name](cpu))
+    monkeypatch.setattr(binding, "_read_number", lambda cpu, name: places[name](cpu))
     return kept
 
 
@@ -53,4 +53,4 @@ def test_a_share_is_whole_adjacent_cores(sharers: int, expected: list[set[int]],
     ],
 )
 def test_only_cpus_that_are_the_jobs_alone_are_bound(plan: JobPlan, environ: dict[str, str], expected: str) -> None:
-    assert binding.mask(plan, environ) == expected
+    assert binding.compute_mask(plan, environ) == expected

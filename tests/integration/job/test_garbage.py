@@ -32,7 +32,7 @@ workspace, stop = map(Path, sys.argv[1:])
 removed = 0
 print("collects", flush=True)
 while not stop.exists():
-    for one in garbage.garbage(workspace):
+    for one in garbage.find_garbage(workspace):
         assert one.kind == "snapshot", one
         assert garbage.discard(one) is None
         removed += 1
@@ -94,7 +94,7 @@ def test_runs_are_built_while_garbage_is_collected(tmp_path: Path, links: bool, 
             text = f"print({TEXTS[turn % 2]!r})"
             (source / "train.py").write_text(text)
             plan, script = Experiment("lab", workspace).plan(Estimator(str(source), compute_target="local"))
-            intent = Intent.of(plan)
+            intent = Intent.from_plan(plan)
             doomed += [last.pop(text)] if text in last else []
             layout = build(plan, script, store.read(collect(source)), intent, {"source": {"git": None}})
             intent.forget()

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.gpu import MIG, TRIALS, Card, cards_of
+from benchmarks.gpu import MIG, TRIALS, Card, parse_cards
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = """#!/bin/sh
@@ -62,5 +62,5 @@ def test_with_a_gpu_other_missing_requirements_are_listed(tmp_path: Path) -> Non
     ],
 )
 def test_the_output_of_nvidia_smi_is_parsed(text: str, cards: list[Any]) -> None:
-    assert list(cards_of(text)) == cards
+    assert list(parse_cards(text)) == cards
     assert MIG.findall("  MIG 3g.20gb Device 0: (UUID: MIG-GPU-aa/1/0)\nGPU 0: A100 (UUID: GPU-a)") == ["MIG-GPU-aa/1/0"]

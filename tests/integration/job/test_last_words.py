@@ -47,7 +47,7 @@ def test_killed_in_every_phase(job: NewJob, phase: str) -> None:
     process.kill()
     one.wait()
     one.await_nobody()
-    (attempt,) = journal.attempts(one.layout)
+    (attempt,) = journal.read_attempts(one.layout)
     assert (attempt.outcome, attempt.decided) == (None, None)
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
     (one.folder / "outputs").mkdir(exist_ok=True)

@@ -114,14 +114,14 @@ DECIDES = """
 class orders(Orders):
     def __init__(self, plan):
         self.told, self.plan = [], plan
-    def next(self, left_s):
+    def take_next(self, left_s):
         number = len(self.told)
         if number == {count}:
             return None
         return LaunchOrder(("--trial", str(number)), {{"TRIAL": str(number)}}, "trials/{{}}".format(number), last=False)
-    def ended(self, order, outcome):
+    def on_launch_ended(self, order, outcome):
         self.told.append((order.folder, outcome.cause.value, outcome.exit_code, outcome.log))
-    def call_off(self):
+    def decide_call_off(self):
         return {{"policy": "bandit"}} if os.path.exists("trials/{{}}/outputs/hopeless".format(len(self.told))) else None
     def conclude(self, last):
         print(self.told, flush=True)
@@ -194,7 +194,7 @@ class orders(Orders):
     tasks = [("check", 2, ("check.py",)), ("ps", 0, ()), ("worker", 1, ())]
     def __init__(self, plan):
         self.plan, self.left, self.launcher = plan, list(self.tasks), list(plan.launcher_words)
-    def next(self, left_s):
+    def take_next(self, left_s):
         if not self.left:
             return None
         role, count, command = self.left.pop(0)

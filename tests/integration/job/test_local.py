@@ -22,7 +22,7 @@ from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import RunFailedError, RunGoneError, ScriptFailedError, SlurmtfError
 from slurmtf.processes import identify
 from slurmtf.runs.states.state import Doubt, DoubtKind
-from slurmtf.submit.record import read_record
+from slurmtf.submit.record import read_last_job
 from tests import journals
 from tests.patience import HANG_S, until
 from tests.unit.support import refusing, tells
@@ -78,7 +78,7 @@ def ready(run: Run) -> Run:
 
 
 def pid_of(run: Run) -> int:
-    record = read_record(run.layout)
+    record = read_last_job(run.layout)
     assert record is not None
     assert record.process is not None
     return record.process.pid
@@ -281,7 +281,7 @@ def test_a_folder_that_goes_while_the_run_goes_on(submit: Submit, how: str) -> N
         assert caught.value.exit_code == 4
     finally:
         os.kill(pid, signal.SIGTERM)
-    until(lambda: not process.alive(), "the end of the job")
+    until(lambda: not process.is_alive(), "the end of the job")
     with refusing(RunGoneError, "run-folder-gone", f"job {pid} "):
         _ = run.state
 

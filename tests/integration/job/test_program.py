@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.archives import PACKAGE, SOURCE_ALONE, SOURCES, job_archive
+from slurmtf.archives import PACKAGE, SOURCE_ALONE, SOURCES, build_job_archive
 from tests.environments import interpreters
 from tests.patience import HANG_S
 
@@ -56,7 +56,7 @@ def test_imports_are_absolute_from_the_standard_library_or_relative(path: Path) 
 
 def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: Path) -> None:
     file = tmp_path / "agent.pyz"
-    file.write_bytes(job_archive())
+    file.write_bytes(build_job_archive())
     modules = [path.relative_to(SOURCES).with_suffix("") for path in MODULES if path.stem != "__init__"]
     names = [".".join([PACKAGE, *module.parts]) for module in modules]
     bare = [interpreter, "-I", "-S", "-W", "error", "-c", IMPORT_ALL, str(file), *names]
@@ -65,9 +65,9 @@ def test_every_module_is_imported_from_the_archive(interpreter: str, tmp_path: P
 
 
 def test_the_archive_is_reproducible_and_holds_no_path_of_this_machine() -> None:
-    first = job_archive()
-    job_archive.cache_clear()
-    assert job_archive() == first
+    first = build_job_archive()
+    build_job_archive.cache_clear()
+    assert build_job_archive() == first
     with zipfile.ZipFile(io.BytesIO(first)) as zipped:
         names = [path.relative_to(SOURCES) for path in MODULES]
         compiled = [f"{PACKAGE}/{name}c" for name in names if name.parts[0] not in SOURCE_ALONE]
@@ -78,7 +78,7 @@ def test_the_archive_is_reproducible_and_holds_no_path_of_this_machine() -> None
 def test_the_archive_holds_no_code_compiled_by_the_submitting_python(tmp_path: Path) -> None:
     """The code of a compiled file holds the path where it was compiled, which is not in the archive."""
     file = tmp_path / "agent.pyz"
-    file.write_bytes(job_archive())
+    file.write_bytes(build_job_archive())
     imported = f"import sys; sys.path.insert(0, sys.argv[1]); from {PACKAGE}.task import task"
     told = f"{imported}; print(task.find_role.__code__.co_filename)"
     done = subprocess.run([sys.executable, "-I", "-c", told, str(file)], capture_output=True, text=True, check=True)
@@ -88,7 +88,7 @@ def test_the_archive_holds_no_code_compiled_by_the_submitting_python(tmp_path: P
 @pytest.mark.parametrize("arguments", [[], ["supervise"], ["supervise", "plan.json"], ["task"], ["task", "train.py"], ["no"]])
 def test_wrong_arguments_print_the_usage(arguments: list[str], tmp_path: Path) -> None:
     oldest = interpreters.find(["3.6", "3.7", "3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
-    (tmp_path / "agent.pyz").write_bytes(job_archive())
+    (tmp_path / "agent.pyz").write_bytes(build_job_archive())
     command = [str(oldest.path), "-I", str(tmp_path / "agent.pyz"), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 2

@@ -11,8 +11,8 @@ import pytest
 
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.building import build_pack
-from slurmtf.environments.packing import Pack, pack_of
-from slurmtf.job.build.prefixes import mentions
+from slurmtf.environments.packing import Pack, locate_pack
+from slurmtf.job.build.prefixes import find_mentions
 from slurmtf.job.staging import relocation
 from slurmtf.sites import load
 from tests.conda.channel import CRAMPED
@@ -46,7 +46,7 @@ def environment(built_conda: Conda, tmp_path_factory: pytest.TempPathFactory) ->
 
 
 def pack_in(store: EnvironmentStore, prefix: Path, form: str = "tar") -> Pack:
-    pack, reason = pack_of(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store, form)
+    pack, reason = locate_pack(Software(f"{prefix}/bin/python", prefix=str(prefix), kind="conda"), store, form)
     assert pack is not None, reason
     return pack
 
@@ -112,7 +112,7 @@ def test_base_is_packed_without_other_environments(environment: Path, tmp_path: 
 
 
 def test_the_listed_files_name_the_folder(environment: Path) -> None:
-    found = mentions(str(environment))
+    found = find_mentions(str(environment))
     assert found["prefixes"] == sorted([str(environment), str(environment.with_name("link"))])
     assert found["programs"] == {"bin/prefix": 255}
     minor = next(environment.glob("lib/python*")).name
@@ -127,10 +127,10 @@ def test_the_listed_files_name_the_folder(environment: Path) -> None:
 
 def test_files_linked_from_outside_the_environment_are_not_listed(built_conda: Conda, tmp_path: Path) -> None:
     built_conda.create(tmp_path / "tf", "paths")
-    before = mentions(str(tmp_path / "tf"))["texts"]
+    before = find_mentions(str(tmp_path / "tf"))["texts"]
     (tmp_path / "tf" / "share").rename(tmp_path / "share")
     (tmp_path / "tf" / "share").symlink_to(tmp_path / "share")
-    assert mentions(str(tmp_path / "tf"))["texts"] == [path for path in before if path != "share/paths/home.txt"]
+    assert find_mentions(str(tmp_path / "tf"))["texts"] == [path for path in before if path != "share/paths/home.txt"]
     assert "share/paths/home.txt" in before
 
 

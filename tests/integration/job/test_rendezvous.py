@@ -122,7 +122,7 @@ def test_a_task_is_accepted_and_the_supervisor_proves_itself(hall: Hall) -> None
     assert hall.heard[0][0] == 2
     assert hall.heard[0][1]["event"] == "hello"
     hall.until(lambda: guest.hears() and len(guest.said) == 2)
-    assert guest.said[1] == {"proof": wire.proof(hall.meeting.key, "00")}
+    assert guest.said[1] == {"proof": wire.compute_proof(hall.meeting.key, "00")}
     guest.send(wire.encode({"event": "task-ended", "exit_code": 0}))
     hall.until(lambda: len(hall.heard) == 2)
     guest.socket.close()
@@ -434,7 +434,7 @@ def test_a_large_job_has_room_for_its_connections() -> None:
     hall = Hall(world_size=2000)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(1024, hard), hard))
-        hall.meeting.make_room()
+        hall.meeting.raise_descriptor_limit()
         assert resource.getrlimit(resource.RLIMIT_NOFILE) == (min(4256, hard), hard)
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))

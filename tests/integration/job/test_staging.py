@@ -16,7 +16,7 @@ import pytest
 from slurmtf import Input
 from slurmtf.environments import EnvironmentStore, Software
 from slurmtf.environments.building import build_pack
-from slurmtf.environments.packing import pack_of
+from slurmtf.environments.packing import locate_pack
 from slurmtf.sites import load
 
 from .conftest import mounted
@@ -60,7 +60,7 @@ def venv(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
     """Return the job with a packed environment on the disk."""
     store = EnvironmentStore(venv.parent / "store")
-    pack, reason = pack_of(Software(f"{venv}/bin/python"), store, form)
+    pack, reason = locate_pack(Software(f"{venv}/bin/python"), store, form)
     assert pack is not None, reason
     build_pack(pack, store, load("local"), print)
     job.change_plan(stage__prefix=pack.prefix, stage__pack=pack.path)
@@ -290,7 +290,7 @@ class orders(Orders):
     left = {count}
     def __init__(self, plan):
         pass
-    def next(self, left_s):
+    def take_next(self, left_s):
         self.left -= 1
         return LaunchOrder(("0",), folder="x", last=False) if self.left >= 0 else None
     def conclude(self, last):

@@ -18,9 +18,9 @@ import pytest
 
 from slurmtf import Estimator, Experiment, Run
 from slurmtf.errors import WorkspaceError
-from slurmtf.runs.workspaces.workspace import run_folders
+from slurmtf.runs.workspaces.workspace import list_run_folders
 from slurmtf.submit.folder import remove
-from slurmtf.submit.record import read_record
+from slurmtf.submit.record import read_last_job
 from slurmtf.submit.submission import tidy
 from tests import journals
 from tests.patience import HANG_S, until
@@ -66,14 +66,14 @@ def client(mode: str, place: Path, folder: Path, prefix: tuple[str, ...] = ()) -
 def settle(workspace: Path) -> list[Run]:
     """Wait for the traces of started jobs, make what is left look old, tidy, and return the runs."""
     intents = Path(workspace, ".slurmtf", "intents")
-    runs = {folder.name: folder for folder in run_folders([workspace])}
+    runs = {folder.name: folder for folder in list_run_folders([workspace])}
     doubtful = [runs[path.stem] for path in intents.glob("*.json") if path.stem in runs]
     with_job = [folder for folder in doubtful if was_started(folder)]
     for folder in with_job:
         until(partial(journals.files, folder), f"the journal of {folder}")
     age(workspace, LONG_AGO)
     tidy(workspace)
-    return [Run(folder) for folder in run_folders([workspace])]
+    return [Run(folder) for folder in list_run_folders([workspace])]
 
 
 def was_started(folder: Path) -> bool:
@@ -100,7 +100,7 @@ def check_settled(workspace: Path) -> int:
 
 
 def check_completed(run: Run) -> None:
-    assert read_record(run.layout) is not None
+    assert read_last_job(run.layout) is not None
     until(lambda: run.state.status.final, f"the end of {run}")
     assert run.get_status() == "Completed", run.state
     assert run.job.done()
@@ -126,7 +126,7 @@ def test_an_id_that_another_submission_has_taken(place: Path, monkeypatch: pytes
     workspace, staging = place / "workspace", place / "workspace/.slurmtf/staging/e-1"
     estimator = Estimator(str(place / "source"), compute_target="local")
     ids = iter(["e-1", "e-1", "e-1", "e-2"] if is_submitted else ["e-1", "e-1", "e-2"])
-    monkeypatch.setattr("slurmtf.experiments.preparation.new_run_id", lambda experiment: next(ids))
+    monkeypatch.setattr("slurmtf.experiments.preparation.generate_run_id", lambda experiment: next(ids))
     if is_submitted:
         first = Experiment("e", workspace).submit(estimator)
         assert first.id == "e-1"
@@ -136,7 +136,7 @@ def test_an_id_that_another_submission_has_taken(place: Path, monkeypatch: pytes
     second = Experiment("e", workspace).submit(estimator)
     check_completed(second)
     assert (second.id, staging.exists()) == ("e-2", not is_submitted)
-    assert [path.name for path in run_folders([workspace])] == (["e-2", "e-1"] if is_submitted else ["e-2"])
+    assert [path.name for path in list_run_folders([workspace])] == (["e-2", "e-1"] if is_submitted else ["e-2"])
     assert not (workspace / ".slurmtf/intents/e-1.json").exists()
     assert second.plan["run"]["run_id"] == "e-2"
 
@@ -200,7 +200,7 @@ def test_an_interrupted_removal_is_completed_by_tidy(place: Path, monkeypatch: p
     with monkeypatch.context() as killed:
         killed.setattr(shutil, "rmtree", lambda *_, **__: None)
         remove(run.folder)
-    assert run_folders([place / "workspace"]) == []
+    assert list_run_folders([place / "workspace"]) == []
     assert list(place.rglob("plan.json")) != []
     tidy(place / "workspace")
     assert list(place.rglob("plan.json")) == []

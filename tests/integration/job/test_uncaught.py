@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.diagnosis.evidence import SYSTEM_EXIT, read_logs
-from slurmtf.diagnosis.leaving import how_it_left
+from slurmtf.diagnosis.leaving import find_exit
 
 from .jobs import Job, NewJob
 
@@ -65,7 +65,7 @@ def test_an_exit_records_its_line_and_the_error_handled_there(leaves: str, statu
     one = job(f"import os, sys\ntry:\n    {{}}['a']\nexcept KeyError:\n    {leaves}\n")
     one.agent_python = one.python = interpreter
     assert one.run() == (int(status) if status.isdigit() else 1)
-    [told] = {how_it_left(log) for log in read_logs(one.layout, []) if log.task and log.ended_in_order}
+    [told] = {find_exit(log) for log in read_logs(one.layout, []) if log.task and log.ended_in_order}
     assert told is not None
     assert (told.handled, told.failure.error, told.failure.source) == (
         "KeyError: 'a'",

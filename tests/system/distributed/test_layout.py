@@ -10,7 +10,7 @@ from slurmtf.environments import Software
 from slurmtf.estimator import ParameterServer
 from slurmtf.estimator.document import from_yaml
 from slurmtf.job.contract.plan import Distribution
-from slurmtf.plan.checks import script_warnings
+from slurmtf.plan.checks import warn_about_script
 from slurmtf.plan.tasks import detect_layout
 from slurmtf.snapshot import examine
 
@@ -46,11 +46,11 @@ def test_no_example_has_a_warning(job: Path) -> None:
     backend = getattr(estimator.distribution, "backend", None)
     facts = examine(job.parent, estimator.script)
     assert facts.certain
-    assert not list(script_warnings(estimator, Distribution((("rank", 2),), backend=backend), facts, SOFTWARE))
+    assert not list(warn_about_script(estimator, Distribution((("rank", 2),), backend=backend), facts, SOFTWARE))
 
 
 def test_several_copies_of_one_training_give_a_warning() -> None:
     estimator = from_yaml(EXAMPLES / "horovod-loop/job.yaml")
     facts = examine(EXAMPLES / "digits", "train.py")
-    found = script_warnings(estimator, Distribution((("rank", 2),), backend="mpi"), facts, SOFTWARE)
+    found = warn_about_script(estimator, Distribution((("rank", 2),), backend="mpi"), facts, SOFTWARE)
     assert [warning.code for warning in found] == ["no-mpi"]

@@ -223,7 +223,7 @@ def is_told_at_once(run: Run) -> bool:
 
 
 def planned(run: Run) -> list[roles.Role]:
-    return roles.table(JobPlan.from_dict(run.plan["job"]))
+    return roles.assign_roles(JobPlan.from_dict(run.plan["job"]))
 
 
 def completed(state: RunState) -> None:

@@ -29,7 +29,7 @@ from slurmtf_job.common import wire
 from slurmtf_job.task.link import Link
 
 def meet(rank):
-    link = Link(next(wire.connections(os.environ[wire.ADDRESS], 30, [])))
+    link = Link(next(wire.open_connections(os.environ[wire.ADDRESS], 30, [])))
     link.join(os.environ[wire.KEY], {"rank": rank, "host": "node%d" % (rank % 64), "pid": rank, "address": "h:%d" % rank})
     return link
 
@@ -91,7 +91,7 @@ def huge(job: Job) -> TaskEnvironment:
     job.change_plan(distribution__roles=[["ps", SERVERS], ["worker", WORKERS]], distribution__cyclic=True)
     job.change_plan(size__tasks=WORKERS + SERVERS, size__nodes=1000)
     plan = read(job.layout.plan)
-    dealt = roles.table(plan)
+    dealt = roles.assign_roles(plan)
     addresses = {role.rank: f"node{role.node:04}.cluster.example.org:{10000 + role.rank % 20000}" for role in dealt}
     mine = next(role for role in dealt if role.label == "worker-7")
     Path(job.layout.hook).mkdir(exist_ok=True)
@@ -103,9 +103,9 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_
     own = tmp_path / "site"
     own.mkdir()
     (own / "sitecustomize.py").write_text("import os\nos.environ['SITES_OWN'] = str(len(os.environ['TF_CONFIG']) > 131072)\n")
-    variables = huge.variables({**os.environ, "PYTHONPATH": str(own)})
+    variables = huge.build_variables({**os.environ, "PYTHONPATH": str(own)})
     assert "TF_CONFIG" not in variables
-    assert all(var.fits(name, value) for name, value in variables.items())
+    assert all(var.does_fit(name, value) for name, value in variables.items())
     assert "SLURMTF_WORKER_HOSTS" not in variables
     assert len(variables["SLURMTF_PS_HOSTS"].split(",")) == SERVERS
     assert variables["SLURMTF_ADDRESS"].startswith("node")
@@ -118,7 +118,7 @@ def test_a_long_tf_config_reaches_the_script_by_file(huge: TaskEnvironment, tmp_
 
 def test_a_python_without_site_sees_no_truncated_tf_config(huge: TaskEnvironment) -> None:
     """`python -S` runs no sitecustomize: TF_CONFIG is then unset, rather than truncated."""
-    variables = huge.variables(dict(os.environ))
+    variables = huge.build_variables(dict(os.environ))
     look = "import os; print(os.environ.get('TF_CONFIG'))"
     done = subprocess.run([sys.executable, "-S", "-c", look], env=variables, capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "None"

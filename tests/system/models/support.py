@@ -18,7 +18,7 @@ from slurmtf.environments import EnvironmentStore
 from slurmtf.errors import SoftwareError
 from slurmtf.models.exporting import DEFAULT_OPSET, TOLERANCE
 from slurmtf.sites import load
-from slurmtf.submit.tools import Toolbox, environ, put_program
+from slurmtf.submit.tools import Toolbox, build_environment, put_program
 from tests.environments.cache import root, say
 from tests.environments.fixtures import progress_shown
 from tests.patience import HANG_S
@@ -51,7 +51,7 @@ def provide(name: str, config: pytest.Config) -> Path:
     """Return the Python of a tool environment. The first call on a machine builds it; the test is skipped if it can't."""
     try:
         with progress_shown(config):
-            return Path(Toolbox(load("local"), store(), say).python(name))
+            return Path(Toolbox(load("local"), store(), say).provide_python(name))
     except SoftwareError as error:
         if os.environ.get("SLURMTF_REQUIRE_ENVS") == "1":
             pytest.fail(str(error), pytrace=False)
@@ -67,7 +67,9 @@ class Generation:
     older: tuple[str, ...] = ()
 
     def run(self, *words: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([self.python, *words], capture_output=True, text=True, env=environ(), timeout=HANG_S, check=False)
+        return subprocess.run(
+            [self.python, *words], capture_output=True, text=True, env=build_environment(), timeout=HANG_S, check=False
+        )
 
     @functools.cached_property
     def models(self) -> Path:

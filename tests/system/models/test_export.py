@@ -15,9 +15,9 @@ from typing import Any
 import pytest
 
 from slurmtf import Environment, Experiment, Model, Run, TensorFlow
-from slurmtf.archives import tool_archive
+from slurmtf.archives import build_tool_archive
 from slurmtf.errors import InputError
-from slurmtf.models.exporting import NotConvertibleError, record_of
+from slurmtf.models.exporting import NotConvertibleError, read_record
 from tests.patience import HANG_S
 
 from .support import COMMAND, Generation, store
@@ -76,7 +76,7 @@ def test_a_model_is_exported_from_a_run_and_registered(run: Run, tmp_path: Path)
     assert record["inputs"] == {"x": {"shape": [None, 4], "dtype": "float32"}}
     assert record["verified"]["largest_difference"] < 1e-6
     assert record["versions"]["tensorflow"] == "2.15.1"  # the run's own
-    assert record_of(file) == record
+    assert read_record(file) == record
 
     model = run.register_model("nets", "outputs/net.keras", tags={"stage": "test"})
     shown = slurmtf("models", "show", "nets")
@@ -154,7 +154,7 @@ def test_a_full_disk_is_not_blamed_on_the_model(source: Path, tmp_path: Path) ->
         FULL,
         tmp_path / "small",
         source / "net.keras",
-        str(1024 * 1024 - (source / "net.keras").stat().st_size - len(tool_archive()) - ROOM),
+        str(1024 * 1024 - (source / "net.keras").stat().st_size - len(build_tool_archive()) - ROOM),
         COMMAND,
         "export",
         tmp_path / "small",

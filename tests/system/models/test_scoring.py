@@ -81,7 +81,7 @@ def test_tables_and_arrays_give_the_same_scores(saved: Path) -> None:
         rows = held["x"]
     Path("rows.csv").write_text("a,b,c,d\n" + "\n".join(",".join(map(repr, map(float, row))) for row in rows))
     write = "from pyarrow import csv, parquet; parquet.write_table(csv.read_csv('rows.csv'), 'rows.parquet')"
-    name = next(name for name in store().names() if store().record(name)["spec"]["label"] == SCORING)
+    name = next(name for name in store().list_names() if store().record(name)["spec"]["label"] == SCORING)
     python = store().folder(name) / "bin/python"
     subprocess.run([python, "-c", write], check=True, timeout=HANG_S)
     of_arrays, of_csv, of_parquet = (

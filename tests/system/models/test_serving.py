@@ -61,7 +61,7 @@ def test_the_service_answers_like_a_batch_and_requires_the_token(served: Service
         (name,) = set(held.files) - {"row"}
         expected = held[name]
     assert np.abs(np.array(served.score(rows.tolist())[name]) - expected).max() < 1e-6
-    assert served.schema()["definitions"]["ServiceInput"]["properties"]["data"]["items"]["minItems"] == 4
+    assert served.fetch_schema()["definitions"]["ServiceInput"]["properties"]["data"]["items"]["minItems"] == 4
     with pytest.raises(urllib.error.HTTPError) as caught:
         urllib.request.urlopen(f"{served.url}/score", b'{"data": []}', timeout=HANG_S)
     assert caught.value.code == 401

@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from slurmtf import Experiment, Run, RunStatus, TensorFlow
 from slurmtf.runs import RunState
-from slurmtf.runs.status import states_of
+from slurmtf.runs.status import read_states
 from tests import journals
 from tests.cluster import Cluster
 from tests.patience import HANG_S, until
@@ -129,7 +129,7 @@ def findings(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
 
 
 def states(*runs: Run) -> list[RunState]:
-    return states_of([run.folder for run in runs])
+    return read_states([run.folder for run in runs])
 
 
 def ended(*runs: Run) -> list[RunState]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run, RunStatus
-from slurmtf.runs.workspaces.workspace import run_folders
+from slurmtf.runs.workspaces.workspace import list_run_folders
 from slurmtf.submit.submission import tidy
 from tests.cluster import Cluster
 from tests.integration.job.jobs import age
@@ -89,7 +89,7 @@ def jobs_in_journals(folder: Path) -> dict[str, list[str]]:
 
 def is_in_order(workspace: Path, jobs: dict[str, list[str]]) -> list[Run]:
     """Check that each run has its job, each job its run, and nothing else is left. Returns the runs."""
-    runs = [Run(folder) for folder in run_folders([workspace])]
+    runs = [Run(folder) for folder in list_run_folders([workspace])]
     own = {folder: ids for folder, ids in jobs.items() if folder.startswith(f"{workspace}/")}
     assert {str(run.folder): [job_of(run)] for run in runs} == own
     others = [name for name in files(workspace) if not any(run.id in name for run in runs)]
@@ -150,7 +150,7 @@ def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Clust
     client.wait()
     two_hours_later(lab.workspace)
     tidy(lab.workspace)
-    (folder,) = run_folders([lab.workspace])
+    (folder,) = list_run_folders([lab.workspace])
     assert Run(folder).get_status() == "NotStarted"
     (tmp_path / "gate").touch()
     until(lambda: none_is_left(tmp_path), "the end of sbatch")

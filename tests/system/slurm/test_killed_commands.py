@@ -14,7 +14,7 @@ import pytest
 from slurmtf import Run, RunStatus, uniform
 from slurmtf.environments import EnvironmentStore
 from slurmtf.runs.states.records import read_records
-from slurmtf.runs.workspaces.workspace import run_folders
+from slurmtf.runs.workspaces.workspace import list_run_folders
 from slurmtf.sites import load
 from slurmtf.submit.submission import tidy
 from slurmtf.submit.tools import Toolbox
@@ -66,7 +66,7 @@ def test_a_submission(lab: Lab, name: str) -> None:
         "rerun": ["rerun", lab.submit(HELLO).id] if name == "rerun" else [],
         "sweep submit": ["sweep", "submit", source / "sweep.yaml"],
     }
-    before = set(run_folders([lab.workspace]))
+    before = set(list_run_folders([lab.workspace]))
     for step in itertools.count():
         is_over = outlives(step, "sbatch", lab.workspace, [*words[name], "--workspace", lab.workspace])
         listed = {one["id"] for one in lab.data("ls") if one["job_id"]}
@@ -75,7 +75,7 @@ def test_a_submission(lab: Lab, name: str) -> None:
             break
     two_hours_later(lab.workspace)
     tidy(lab.workspace)
-    runs = [Run(folder) for folder in run_folders([lab.workspace]) if folder not in before]
+    runs = [Run(folder) for folder in list_run_folders([lab.workspace]) if folder not in before]
     assert len(runs) == step > 1
     assert {state.status for state in ended(*runs)} == {RunStatus.COMPLETED}
     for run in runs:
@@ -111,7 +111,7 @@ def test_jobs_of_our_own_programs(lab: Lab) -> None:
     for step in itertools.count():
         folder = lab.folder / f"tool-{step}"
         is_over = outlives(step, "-", folder, ["tool", folder])
-        left = {job.ref.job_id for job in toolbox.earlier(folder)}
+        left = {job.ref.job_id for job in toolbox.find_earlier(folder)}
         assert left == jobs_in(folder, "PENDING")
         counts.append(len(left))
         if is_over:

@@ -12,7 +12,7 @@ import pytest
 
 from slurmtf import Environment, Experiment, Run, RunStatus
 from slurmtf.estimator.document import from_document, read_job_file
-from slurmtf.runs.metrics.reading import entries
+from slurmtf.runs.metrics.reading import read_entries
 from tests.cluster import Cluster
 from tests.patience import until
 from tests.system.faults.support import processes
@@ -39,7 +39,7 @@ def submitted(lab: Lab, example: str, python: Path, **settings: Any) -> Run:
 
 def losses(run: Run, example: str) -> list[tuple[int, float]]:
     """Return each logged step with its loss; a repeated step appears twice."""
-    logged = entries(run.layout, TASK.get(example, "main-0"))
+    logged = read_entries(run.layout, TASK.get(example, "main-0"))
     return [(entry.step or 0, float(entry.value)) for entry in logged if entry.name == "loss"]
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from slurmtf import RunStatus
 from slurmtf.errors import RefusedError
-from slurmtf.scheduler import Array, JobState, SubmittedJob, scheduler_of
-from slurmtf.submit.record import read_record, submitted_jobs
+from slurmtf.scheduler import Array, JobState, SubmittedJob, get_scheduler
+from slurmtf.submit.record import read_jobs, read_last_job
 from tests.cluster import Cluster
 from tests.patience import until
 
@@ -63,7 +63,7 @@ def test_the_job_id_is_read_from_a_wrapped_sbatch(
     monkeypatch.setenv("PATH", wrap(slurm, tmp_path, WRAPPERS[kind]))
     run = lab.submit(HELLO)
     assert call("squeue", "--states=all", "-h", "-o", "%Z", "-j", job_of(run)) == str(run.folder)
-    record = read_record(run.layout)
+    record = read_last_job(run.layout)
     assert record is not None
     assert record.ref.cluster == ("lab" if "cluster" in kind else None)
     assert ended(run)[0].status is RunStatus.COMPLETED
@@ -108,7 +108,7 @@ def test_a_machine_without_a_cluster_is_reported(
 def test_a_cluster_named_by_flag_is_used(lab: Lab, flag: str) -> None:
     held, running = lab.submit(HELLO, sbatch={flag: "lab", "hold": True}), lab.submit(WAIT, sbatch={flag: "lab"})
     here(running)
-    records = [read_record(run.layout) for run in (held, running)]
+    records = [read_last_job(run.layout) for run in (held, running)]
     assert [record and record.ref.cluster for record in records] == ["lab", "lab"]
     assert [run.state.status for run in (held, running)] == [RunStatus.QUEUED, RunStatus.RUNNING]
     assert running.job.get_info()["State"] == "RUNNING"
@@ -121,7 +121,7 @@ def test_a_cluster_named_by_the_shell_is_used(lab: Lab, monkeypatch: pytest.Monk
     with monkeypatch.context() as context:
         context.setenv("SLURM_CLUSTERS", "lab")
         run = lab.submit(HELLO, sbatch={"hold": True})
-    record = read_record(run.layout)
+    record = read_last_job(run.layout)
     assert record is not None
     assert record.ref.cluster == "lab"
     assert run.state.status is RunStatus.QUEUED
@@ -141,7 +141,7 @@ def test_a_large_array_is_submitted_in_slices(lab_tinyarray: Lab) -> None:
         f"#!/bin/bash\n#SBATCH --chdir={folder}\n#SBATCH --output=/dev/null\n#SBATCH --partition=low\n"
         'touch "element-$(($1 + SLURM_ARRAY_TASK_ID))"\n'
     )
-    slurm, noted = scheduler_of("slurm"), list[SubmittedJob]()
+    slurm, noted = get_scheduler("slurm"), list[SubmittedJob]()
     jobs = slurm.submit(script, folder, os.environ, Array(12), why="sweep", note=noted.append)
     assert jobs == noted
     assert [(job.elements, job.first, job.why) for job in jobs] == [(5, 0, "sweep"), (5, 5, "sweep"), (2, 10, "sweep")]
@@ -149,7 +149,7 @@ def test_a_large_array_is_submitted_in_slices(lab_tinyarray: Lab) -> None:
     until(lambda: all(seen.state is JobState.COMPLETED for seen in slurm.observe(jobs).values()), "the end of all elements")
     assert set(slurm.observe(jobs)) == set(elements)
     assert sorted(path.name for path in folder.glob("element-*")) == sorted(f"element-{number}" for number in range(12))
-    assert [slurm.job(one, folder).done(force_check=True) for one in elements] == [True] * 12
+    assert [slurm.open_job(one, folder).done(force_check=True) for one in elements] == [True] * 12
     assert len(list((folder / "submitit").iterdir())) <= 3 * len(jobs)  # per slice, not per element
 
 
@@ -158,7 +158,7 @@ def test_an_array_can_be_canceled(lab_tinyarray: Lab) -> None:
     folder.mkdir()
     script = folder / "job.sh"
     script.write_text(f"#!/bin/bash\n#SBATCH --chdir={folder}\n#SBATCH --output=/dev/null\nsleep 300\n")
-    slurm = scheduler_of("slurm")
+    slurm = get_scheduler("slurm")
     (job,) = slurm.submit(script, folder, {**os.environ}, Array(4), why="sweep", note=lambda job: None)
     until(lambda: JobState.RUNNING in {seen.state for seen in slurm.observe([job]).values()}, "the start of an element")
     assert len(slurm.observe([job])) == 4
@@ -170,11 +170,11 @@ def test_an_array_can_be_canceled(lab_tinyarray: Lab) -> None:
     assert not slurm.observe([job])[job.each[0]].state.final
     slurm.cancel([job])
     until(lambda: all(seen.state is JobState.CANCELLED for seen in slurm.observe([job]).values()), "the end of all elements")
-    assert slurm.job(job.each[0], folder).done(force_check=True)
+    assert slurm.open_job(job.each[0], folder).done(force_check=True)
 
 
 def test_the_jobs_of_a_run_are_listed(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
-    (job,) = submitted_jobs(run.layout)
+    (job,) = read_jobs(run.layout)
     assert (job.ref.job_id, job.scheduler, job.why, job.folder) == (job_of(run), "slurm", "submitted", str(run.folder))
     run.cancel()

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Run, RunStatus, Site, TensorFlow
-from slurmtf.archives import job_archive
+from slurmtf.archives import build_job_archive
 from slurmtf.environments import EnvironmentStore
-from slurmtf.environments.spec import of_packages
+from slurmtf.environments.spec import build_package_spec
 from slurmtf.errors import RefusedError
 from slurmtf.scheduler.slurm.jobs import list_mine
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
@@ -52,13 +52,13 @@ def test_an_environment_built_on_the_login_node_is_used_on_a_node(
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
     (state,) = ended(run)
     assert state.status is RunStatus.COMPLETED
-    (name,) = store_of(lab).names()
+    (name,) = store_of(lab).list_names()
     prefix = str(store_of(lab).folder(name))
     assert log(run).split() == ["1.0", prefix, prefix, f"{run.layout.hook}:{run.layout.work}"]
     assert "speck==1.0" in run.receipt["lock"]
     again = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
     assert ended(again)[0].status is RunStatus.COMPLETED
-    assert store_of(lab).names() == [name]
+    assert store_of(lab).list_names() == [name]
 
 
 def test_runs_wait_for_the_job_that_builds_their_environment(lab: Lab, wheels: Path) -> None:
@@ -88,7 +88,7 @@ def test_a_job_checks_the_imports_of_each_script_before_its_run(lab: Lab, wheels
         call("scontrol", "release", builder_of(run))
     failed, completed = ended(bad, good)
     assert (failed.status, failed.cause) == (RunStatus.FAILED, "software")
-    (name,) = store_of(lab).names()
+    (name,) = store_of(lab).list_names()
     assert failed.outcome
     assert all(fact in failed.outcome.detail["error"] for fact in ("train.py:2: ", " sklearn,", f" {name} (speck)"))
     assert "add pip_packages=['scikit-learn']" in lab.slurmtf("status", bad.id).stdout
@@ -171,7 +171,7 @@ def test_a_refused_run_leaves_no_build_job(lab: Lab, wheels: Path) -> None:
 def test_a_build_job_needed_by_another_run_is_not_withdrawn(lab: Lab, wheels: Path) -> None:
     estimator = TensorFlow(lab.source(TELLS), compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     store, held = store_of(lab), replace(BY_JOB, environments=replace(BY_JOB.environments, job={"hold": True}))
-    building = Building(of_packages(estimator.environment, held, lab.folder), store, held, estimator, {})
+    building = Building(build_package_spec(estimator.environment, held, lab.folder), store, held, estimator, {})
     ours = provide(building, print)
     assert ours is not None
     theirs = provide(building, print)
@@ -193,7 +193,7 @@ def test_an_environment_removed_before_the_job_starts_is_reported(lab: Lab, whee
     held = lab.slurmtf("env", "remove", "pip")
     assert (held.returncode, f"run {run.id} needs it" in held.stderr) == (1, True)
     assert lab.slurmtf("env", "remove", "--unused").returncode == 0
-    assert len(store_of(lab).names()) == 1
+    assert len(store_of(lab).list_names()) == 1
     assert lab.slurmtf("env", "remove", "pip", "--force").returncode == 0
     call("scontrol", "release", job_of(run))
     (state,) = ended(run)
@@ -214,18 +214,18 @@ def test_two_nodes_build_the_same_environment_only_once(lab: Lab, wheels: Path) 
     store.layout.prepare()
     path, program = Path(store.layout.spec(spec.name)), lab.folder / "agent.pyz"
     path.write_text(json.dumps(spec.to_dict(store.root)))
-    program.write_bytes(job_archive())
+    program.write_bytes(build_job_archive())
     said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", path)
     assert said.count("built pip-") == 1, said
-    assert store.names() == [spec.name]
+    assert store.list_names() == [spec.name]
     assert len(builder.builds) == 1
 
 
 def test_the_script_that_builds_an_environment_can_be_submitted_by_hand(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), sbatch={"hold": True})
     store = store_of(lab)
-    until(store.names, "the environment")
-    (name,) = store.names()
+    until(store.list_names, "the environment")
+    (name,) = store.list_names()
     script = Path(store.layout.build_job(run.plan["provenance"]["build_task"]), "job.sh")
     before = files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})

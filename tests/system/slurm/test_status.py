@@ -18,7 +18,7 @@ from slurmtf import Run, RunStatus
 from slurmtf.errors import SlurmError
 from slurmtf.experiments import cancel_runs
 from slurmtf.runs.states.state import Doubt, DoubtKind
-from slurmtf.submit.record import note, read_record
+from slurmtf.submit.record import note, read_last_job
 from tests.cluster import Cluster
 from tests.patience import HANG_S
 
@@ -119,7 +119,7 @@ def forgotten(run: Run) -> Run:
 
 def renumber(run: Run, submitted: float) -> None:
     """Give the run's job an id that Slurm never assigned."""
-    record = read_record(run.layout)
+    record = read_last_job(run.layout)
     assert record is not None
     Path(run.layout.jobs).unlink()
     note(run.layout, replace(record, ref=replace(record.ref, job_id="999999"), submitted=submitted))

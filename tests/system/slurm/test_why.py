@@ -67,7 +67,7 @@ def test_why_explains_what_slurm_ended(lab: Lab) -> None:
     assert (death["class"], death["canceled"]["by"], death["canceled"]["uid"]) == ("canceled", "slurmtf", os.getuid())
     for run in (other, waits):
         until(lambda run=run: why(lab, run)["death"]["canceled"].get("by"), "the accounting's word")  # type: ignore[misc]
-        told = {"by": "owner", "user": trust.user_name(os.getuid()), "uid": os.getuid()}
+        told = {"by": "owner", "user": trust.get_user_name(os.getuid()), "uid": os.getuid()}
         assert why(lab, run)["death"]["canceled"] == told
         assert json.loads((run.folder / "ended.json").read_text())["outcome"]["detail"] == told
     death = why(lab, refused)["death"]

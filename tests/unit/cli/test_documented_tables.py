@@ -10,7 +10,7 @@ import pytest
 from slurmtf.cli.app import COMMANDS, EXIT_CODES
 from slurmtf.cli.flags import FLAG_OF, OPTIONS
 from slurmtf.estimator import TensorFlow
-from slurmtf.estimator.document import field_names
+from slurmtf.estimator.document import list_parameters
 from slurmtf.estimator.flags import PARAMETER_OF
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.plan.rendering import FILTERS
@@ -49,14 +49,14 @@ def test_all_parameters_are_in_the_table_with_their_options() -> None:
     text = (ROOT / "docs/estimator.md").read_text(encoding="utf-8")
     rows = [line for line in text.splitlines() if line.startswith("| `")]
     documented = {name for row in rows for name in re.findall(r"`(\w+)`", row.split(" | ")[0])}
-    assert documented >= {*field_names()} - DRIFTS
+    assert documented >= {*list_parameters()} - DRIFTS
     assert documented <= {f.name for f in fields(TensorFlow)}
     assert [option.flags for option in OPTIONS if not any(flag in text for flag in option.flags)] == []
 
 
 def test_an_option_that_sbatch_also_has_has_the_same_name() -> None:
     assert {flag: FLAG_OF[name] for flag, name in PARAMETER_OF.items()} == {flag: f"--{flag}" for flag in PARAMETER_OF}
-    assert {*PARAMETER_OF.values()} <= {*field_names()}
+    assert {*PARAMETER_OF.values()} <= {*list_parameters()}
 
 
 def test_all_exit_codes_are_in_the_table() -> None:

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.cli.output import NO_TIME, bare, clock, colour, duration, escape, table
-from slurmtf.cli.present import headline
+from slurmtf.cli.output import NO_TIME, escape, format_duration, format_table, format_time, paint_status, strip_colours
+from slurmtf.cli.present import format_headline
 from slurmtf.runs import RunState, RunStatus
 from tests.patience import HANG_S
 
@@ -42,16 +42,16 @@ def test_control_characters_are_escaped(text: str, expected: str) -> None:
 
 @pytest.mark.parametrize("number", [float("inf"), float("nan")])
 def test_an_invalid_time_is_shown_as_such(number: float) -> None:
-    assert (clock(number), clock(1e300), duration(number)) == (NO_TIME,) * 3
+    assert (format_time(number), format_time(1e300), format_duration(number)) == (NO_TIME,) * 3
 
 
 def test_our_own_colours_are_shown() -> None:
-    text = f"{TITLE} {colour('Failed')} {TITLE} {colour('Preparing')}"
+    text = f"{TITLE} {paint_status('Failed')} {TITLE} {paint_status('Preparing')}"
     told = r"\x1b]0;owned\x07"
     assert escape(text) == f"{told} {click.style('Failed', fg='red')} {told} Preparing"
-    assert bare(colour("Failed")) == "Failed"
-    assert table([["A", "B"], [colour("Failed"), "b"], ["a", "b"]]).splitlines()[0] == "A       B"
-    assert table([["A", "B"], ["x\nFailed", "b\tc"]]).splitlines() == ["A          B", r"x\nFailed  b\tc"]
+    assert strip_colours(paint_status("Failed")) == "Failed"
+    assert format_table([["A", "B"], [paint_status("Failed"), "b"], ["a", "b"]]).splitlines()[0] == "A       B"
+    assert format_table([["A", "B"], ["x\nFailed", "b\tc"]]).splitlines() == ["A          B", r"x\nFailed  b\tc"]
 
 
 @given(st.text())
@@ -61,7 +61,7 @@ def test_no_text_controls_a_terminal(text: str) -> None:
 
 def test_a_comment_of_slurm_is_escaped() -> None:
     state = RunState(RunStatus.QUEUED, reason=f"ReqNodeNotAvail, {TITLE}")
-    assert escape(bare(headline(state))) == r"Queued (ReqNodeNotAvail, \x1b]0;owned\x07)"
+    assert escape(strip_colours(format_headline(state))) == r"Queued (ReqNodeNotAvail, \x1b]0;owned\x07)"
 
 
 def on_terminal(*argv: str) -> bytes:

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.cli.present import again_text, details
+from slurmtf.cli.present import describe_attempt, format_details
 from slurmtf.experiments import Run
 from slurmtf.files import write_json
-from slurmtf.findings import warning
+from slurmtf.findings import build_warning
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import RunState, RunStatus
@@ -20,13 +20,13 @@ WARNED = "ParameterServerStrategy without a chief waits for ever"
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    found = [warning("no-chief", WARNED).to_dict(), *(warning("other", f"warning {n}").to_dict() for n in range(5))]
+    found = [build_warning("no-chief", WARNED).to_dict(), *(build_warning("other", f"warning {n}").to_dict() for n in range(5))]
     write_json(RunLayout(str(tmp_path)).plan, {"warnings": found})
     return Run(tmp_path)
 
 
 def told(run: Run, status: RunStatus, cause: Cause) -> str:
-    return details(run, RunState(status, outcome=Outcome(cause, exit_code=1)))
+    return format_details(run, RunState(status, outcome=Outcome(cause, exit_code=1)))
 
 
 def test_a_failure_shows_related_warnings_of_the_plan(run: Run) -> None:
@@ -105,4 +105,4 @@ def test_a_log_is_suggested_only_if_it_is_not_empty(
     ],
 )
 def test_the_attempt_is_shown(status: RunStatus, again: Again | None, text: str) -> None:
-    assert again_text(RunState(status, again=again)) == text
+    assert describe_attempt(RunState(status, again=again)) == text

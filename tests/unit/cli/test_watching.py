@@ -11,11 +11,11 @@ from slurmtf.cli.watching import (
     Line,
     Mode,
     View,
-    column_widths,
-    footer,
-    heights,
-    keys_in,
+    choose_footer,
+    fit_columns,
+    parse_keys,
     press,
+    split_height,
 )
 
 LINES = tuple(Line(name, (name,), text) for name, text in (("a-1", "Running 12"), ("b-2", "Failed 13"), ("c-3", "Running 14")))
@@ -35,7 +35,7 @@ KEYS = [
 
 @pytest.mark.parametrize(("text", "keys"), KEYS)
 def test_keys_are_read(text: str, keys: list[str]) -> None:
-    assert list(keys_in(text)) == keys
+    assert list(parse_keys(text)) == keys
 
 
 def after(keys: list[str], view: View = VIEW) -> tuple[View, list[Action]]:
@@ -97,10 +97,10 @@ def test_an_empty_list_accepts_every_key() -> None:
 
 def test_the_selection_stays_on_its_run() -> None:
     new = Line("new-4", ("new-4",))
-    assert VIEW.with_lines([new, *LINES]).chosen == "b-2"
-    assert VIEW.with_lines([new, LINES[0]]).chosen == "new-4"
-    assert VIEW.with_lines([]).chosen == ""
-    assert View().with_lines(LINES).chosen == "a-1"
+    assert VIEW.replace_lines([new, *LINES]).chosen == "b-2"
+    assert VIEW.replace_lines([new, LINES[0]]).chosen == "new-4"
+    assert VIEW.replace_lines([]).chosen == ""
+    assert View().replace_lines(LINES).chosen == "a-1"
 
 
 @pytest.mark.parametrize(
@@ -108,12 +108,12 @@ def test_the_selection_stays_on_its_run() -> None:
     [(0, 2, "ab"), (1, 2, "ab"), (2, 2, "bc"), (1, 1, "b"), (2, 9, "abc")],
 )
 def test_the_selected_run_is_in_the_window(place: int, height: int, names: str) -> None:
-    shown = VIEW.at(place).window(height)
+    shown = VIEW.select_at(place).window(height)
     assert "".join(line.run_id[0] for line in shown) == names
 
 
 def last_line(view: View, width: int = 200) -> str:
-    return footer(view, width)
+    return choose_footer(view, width)
 
 
 def test_the_last_line_explains_the_keys() -> None:
@@ -148,7 +148,7 @@ def test_the_explanation_of_keys_stays_until_the_next_key() -> None:
 def test_ctrl_z_suspends_every_view(keys: list[str]) -> None:
     before, _ = after(keys)
     assert press(before, Key.SUSPEND) == (before, Action.SUSPEND)
-    assert list(keys_in("\x1a")) == [Key.SUSPEND]
+    assert list(parse_keys("\x1a")) == [Key.SUSPEND]
 
 
 def test_canceling_an_ended_run_asks_no_question() -> None:
@@ -180,7 +180,7 @@ WIDTHS = [
 
 @pytest.mark.parametrize(("longest", "room", "widths"), WIDTHS)
 def test_columns_fit_the_terminal(longest: tuple[int, ...], room: int, widths: tuple[int, ...]) -> None:
-    found = column_widths(longest, room)
+    found = fit_columns(longest, room)
     assert tuple(found.get(place, 0) for place in range(6)) == widths
     assert sum(found.values()) + GAP * (len(found) - 1) <= room
 
@@ -190,4 +190,4 @@ def test_columns_fit_the_terminal(longest: tuple[int, ...], room: int, widths: t
     [(30, 3, (3, 24)), (30, 50, (13, 14)), (10, 50, (3, 4)), (5, 50, (1, 1)), (3, 5, (1, 0)), (1, 0, (1, 0))],
 )
 def test_lines_fit_the_terminal(height: int, runs: int, found: tuple[int, int]) -> None:
-    assert heights(height, runs) == found
+    assert split_height(height, runs) == found

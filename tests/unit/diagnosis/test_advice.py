@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.diagnosis.dying import advice
+from slurmtf.diagnosis.dying import find_remedy
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 
 
@@ -29,7 +29,7 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
     ],
 )
 def test_errors_of_the_launcher_have_advice(words: str, named: str) -> None:
-    assert named in advice(Outcome(Cause.LAUNCHER, exit_code=1, tail=f"before\n{words}\nafter"))
+    assert named in find_remedy(Outcome(Cause.LAUNCHER, exit_code=1, tail=f"before\n{words}\nafter"))
 
 
 @pytest.mark.parametrize(
@@ -46,5 +46,5 @@ def test_errors_of_the_launcher_have_advice(words: str, named: str) -> None:
     ],
 )
 def test_outcomes_have_advice_if_anything_can_be_done(outcome: Outcome, named: str) -> None:
-    found = advice(outcome)
+    found = find_remedy(outcome)
     assert named in found if named else found == ""

@@ -16,7 +16,7 @@ from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
-from slurmtf.spelling import values_in
+from slurmtf.spelling import parse_values
 
 ASKED = Resources(1, 1, 1, memory="10G", time_s=3600)
 NONE = Resources(1, 1, 1)
@@ -116,7 +116,7 @@ def test_settings_named_in_a_log_are_not_put_into_the_command() -> None:
     line = "train.py: error: unrecognized arguments: `environment_variables[LD_PRELOAD]=/tmp/x.so`"
     death = explain(Outcome(Cause.SCRIPT, "main", exit_code=2), logs=[Log("logs/main.err", "main", line)])
     assert death.rule == "arguments"
-    assert (correct_command("r-1", death, {}, ASKED), values_in(death.remedy)) == ("", [])
+    assert (correct_command("r-1", death, {}, ASKED), parse_values(death.remedy)) == ("", [])
 
 
 def test_settings_named_in_a_user_name_are_not_put_into_the_command() -> None:
@@ -133,6 +133,6 @@ def test_a_remedy_contains_neither_secrets_nor_long_log_lines() -> None:
 
 
 def test_the_rules_recommend_only_existing_settings() -> None:
-    told = {name for rule in RULES for name, _, _ in values_in(rule.remedy)}
+    told = {name for rule in RULES for name, _, _ in parse_values(rule.remedy)}
     assert told <= set(inspect.signature(TensorFlow).parameters)
     assert {"launcher", "environment_variables", "sbatch"} <= told

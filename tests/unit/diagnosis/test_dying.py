@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.diagnosis.dying import advice, explain
+from slurmtf.diagnosis.dying import explain, find_remedy
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
@@ -194,7 +194,7 @@ def test_remedy_if_the_batch_script_ended_before_the_supervisor(line: str, text:
     outcome = Outcome(Cause.NOT_STARTED, exit_code=0, log="logs/job.log", tail=text, detail={"line": line})
     for found in (explain(outcome), explain(outcome, logs=[Log("logs/job.log", "", text)])):
         assert found.rule == rule
-        assert found.remedy == advice(outcome) != ""
+        assert found.remedy == find_remedy(outcome) != ""
 
 
 def test_slurm_could_not_start_the_batch_script() -> None:

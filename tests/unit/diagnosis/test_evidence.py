@@ -15,16 +15,16 @@ from slurmtf.diagnosis.evidence import (
     MOST_DISTINCT,
     TAIL_BYTES,
     TAIL_OF_OTHERS,
-    distinct,
     explain_run,
-    failures_of,
+    list_failures,
     read_logs,
+    select_distinct_lines,
 )
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt import events
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.states.history import Attempt, TaskEnd, attempt_of
+from slurmtf.runs.states.history import Attempt, TaskEnd, build_attempt
 from slurmtf.runs.states.state import RunState, RunStatus
 from tests.unit.runs.states.stories import lines
 
@@ -62,13 +62,13 @@ def test_a_log_emptied_since_is_read_from_its_beginning(begin: int, tmp_path: Pa
 
 def test_lines_that_differ_only_in_digits_are_read_once() -> None:
     text = b"step 1 of 90\nstep 2 of 90\nodd: 7\nstep 3 of 90\nodd: x"
-    assert distinct(text.split(b"\n")) == b"step 1 of 90\nodd: 7\nodd: x"
+    assert select_distinct_lines(text.split(b"\n")) == b"step 1 of 90\nodd: 7\nodd: x"
 
 
 def test_a_huge_log_is_read_up_to_a_limit() -> None:
     """Nor is it read as one line of that length."""
     endless = (b"x" * 1000 + bytes(divmod(number, 256)) for number in itertools.count())
-    assert len(distinct(endless)) < 2 * MOST_DISTINCT
+    assert len(select_distinct_lines(endless)) < 2 * MOST_DISTINCT
 
 
 def test_a_very_long_line_is_read_in_pieces(tmp_path: Path) -> None:
@@ -95,7 +95,7 @@ def test_the_middle_is_read_if_it_contains_an_error(
 
 def test_failures_are_ordered_by_their_ends() -> None:
     ends = (TaskEnd(0, "rank-0", 1, None, 9.0), TaskEnd(1, "rank-1", None, 9, 5.0), TaskEnd(2, "rank-2", 0, None, 1.0))
-    found = failures_of(Attempt("7", 0, started=0.0, task_ends=ends))
+    found = list_failures(Attempt("7", 0, started=0.0, task_ends=ends))
     assert [(failure.task, failure.end) for failure in found] == [("rank-1", End(None, 9)), ("rank-0", End(1))]
 
 
@@ -188,9 +188,9 @@ def test_errors_of_earlier_attempts_explain_nothing(
     ],
 )
 def test_a_failure_before_a_restart_is_not_the_first_failure(told: list[object], expected: list[str]) -> None:
-    found = attempt_of("12.0.jsonl", lines(*started(), *told))
+    found = build_attempt("12.0.jsonl", lines(*started(), *told))
     assert found is not None
-    assert [failure.task for failure in failures_of(found)] == expected
+    assert [failure.task for failure in list_failures(found)] == expected
 
 
 def test_the_only_node_of_a_job_is_named(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.diagnosis.dying import explain, explain_hang
 from slurmtf.diagnosis.ends import IT_STAYED
-from slurmtf.diagnosis.evidence import explain_hung
+from slurmtf.diagnosis.evidence import explain_hung_run
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
@@ -108,12 +108,12 @@ def test_a_hang_is_found_while_the_run_is_running(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     Path(layout.logs).mkdir()
     Path(layout.task_log("rank-0", "err")).write_text("")
-    assert explain_hung(layout) is None
+    assert explain_hung_run(layout) is None
     Path(layout.task_log("rank-1", "err")).write_text(RAISED)
-    found = explain_hung(layout)
+    found = explain_hung_run(layout)
     assert found is not None
     assert (found.kind, found.task) == (Kind.SCRIPT, "rank-1")
     Path(layout.uncaught("rank-1")).write_text("")
-    assert explain_hung(layout) is None
+    assert explain_hung_run(layout) is None
     Path(layout.uncaught("rank-1")).write_text("KeyError: 'missing'\n")
-    assert explain_hung(layout) == found
+    assert explain_hung_run(layout) == found

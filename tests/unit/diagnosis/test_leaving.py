@@ -9,7 +9,7 @@ import pytest
 from slurmtf.diagnosis.dying import explain, explain_hang
 from slurmtf.diagnosis.explanation import Log, TaskFailure
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.leaving import how_it_left
+from slurmtf.diagnosis.leaving import find_exit
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 
 FAILED = Outcome(Cause.SCRIPT, "main-0", "n1", exit_code=1)
@@ -100,7 +100,7 @@ def test_the_message_of_the_argument_parser_that_ended_the_script_is_shown() -> 
     ("status", "said", "code"), [("1", "", 1), ("-1", "", 255), ("True", "", 1), ("no data", "no data", 1), ("256", "", 0)]
 )
 def test_status_and_message_of_an_exit(status: str, said: str, code: int) -> None:
-    left = how_it_left(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
+    left = find_exit(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
     assert left is not None
     assert (left.said, left.exit_code, left.handled) == (said, code, "")
 

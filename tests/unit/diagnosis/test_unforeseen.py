@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.raised import LONGEST, as_read
+from slurmtf.diagnosis.raised import LONGEST, normalize_text
 from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 
@@ -57,7 +57,7 @@ WORDS = ["error: the file is not there "] * 5000
 def test_a_long_line_is_read_in_pieces(parts: list[str]) -> None:
     """A pattern that begins anywhere in a line and reads to its end takes minutes in one of 400 KB, e.g. a progress bar."""
     text = "".join(parts)
-    pieces = as_read(text).split("\n")
+    pieces = normalize_text(text).split("\n")
     assert max(map(len, pieces)) <= LONGEST
     assert "".join(pieces) == text.replace("\n", "")
     whole = {word for part in parts for word in part.split()}

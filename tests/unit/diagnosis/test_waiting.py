@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.diagnosis.waiting import Wait, explain_reason, hint
+from slurmtf.diagnosis.waiting import Wait, explain_reason, format_hint
 
 FAMILIES = {
     Wait.NEVER: (
@@ -49,22 +49,22 @@ def test_a_limit_is_spelled_out() -> None:
 
 def test_a_held_job_can_be_released() -> None:
     assert explain_reason("JobHeldUser", "33_4").hint == "release it: scontrol release 33_4"
-    assert hint("JobHeldUser", "33_4").endswith(": release it: scontrol release 33_4")
+    assert format_hint("JobHeldUser", "33_4").endswith(": release it: scontrol release 33_4")
 
 
 @pytest.mark.parametrize("reason", ["", "Priority", "Resources", "Licenses"])
 def test_a_job_that_only_waits_has_no_hint(reason: str) -> None:
-    assert hint(reason, "33") == ""
+    assert format_hint(reason, "33") == ""
 
 
 def test_a_job_that_never_starts_has_a_hint() -> None:
-    assert "cancel" in hint("PartitionTimeLimit", "33")
+    assert "cancel" in format_hint("PartitionTimeLimit", "33")
 
 
 @pytest.mark.parametrize("reason", ["job requeued in held state", "launch failed requeued held", "JobHoldMaxRequeue"])
 def test_a_job_held_after_a_requeue_may_be_released_by_its_user(reason: str) -> None:
-    assert "scontrol release 33" in hint(reason, "33")
-    assert "release 33" not in hint("JobHeldAdmin", "33")
+    assert "scontrol release 33" in format_hint(reason, "33")
+    assert "release 33" not in format_hint("JobHeldAdmin", "33")
 
 
 def test_unavailable_nodes_are_named() -> None:

@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from slurmtf.environments import EnvironmentSpec, EnvironmentStore, Software, software_of
-from slurmtf.environments.existing import existing
-from slurmtf.environments.shell import module_lines, wrap_in_shell
+from slurmtf.environments import EnvironmentSpec, EnvironmentStore, Software, resolve_software
+from slurmtf.environments.existing import find_existing
+from slurmtf.environments.shell import build_module_commands, wrap_in_shell
 from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
-from slurmtf.environments.spec import of_packages
-from slurmtf.environments.store import store_of
+from slurmtf.environments.spec import build_package_spec
+from slurmtf.environments.store import resolve_store
 from slurmtf.errors import SlurmtfError, SpecError, WorkspaceError
 from slurmtf.estimator import Environment
 from slurmtf.plan import render
@@ -63,28 +63,28 @@ def conda(folder: Path) -> Path:
 
 
 def test_the_default_is_the_submitting_python() -> None:
-    assert existing(Environment()) == Software(sys.executable)
+    assert find_existing(Environment()) == Software(sys.executable)
 
 
 def test_modules_provide_their_own_python() -> None:
-    assert existing(Environment(modules=["tf"])) == Software("python3", ("tf",))
-    assert existing(Environment(), of_version=True).python == "python3"
+    assert find_existing(Environment(modules=["tf"])) == Software("python3", ("tf",))
+    assert find_existing(Environment(), of_version=True).python == "python3"
 
 
 def test_the_folder_of_an_environment_is_activated(prefix: Path) -> None:
-    software = existing(Environment(python=str(prefix), variables={"A": "1"}))
+    software = find_existing(Environment(python=str(prefix), variables={"A": "1"}))
     assert (software.python, software.prefix, software.kind) == (str(prefix / "bin/python"), str(prefix), "venv")
     assert (software.unset, software.variables) == (OF_OTHER_ENVIRONMENTS, {"A": "1"})
 
 
 def test_a_folder_that_is_no_environment_is_refused(tmp_path: Path) -> None:
     with refusing(SpecError, "not-an-environment"):
-        existing(Environment(python=str(tmp_path)))
+        find_existing(Environment(python=str(tmp_path)))
 
 
 def test_a_missing_interpreter_is_refused() -> None:
     with refusing(SpecError, "python-missing"):
-        existing(Environment(python="/opt/none/python"))
+        find_existing(Environment(python="/opt/none/python"))
 
 
 @pytest.mark.parametrize("name", [".venv", "tf-gpu"])
@@ -94,9 +94,9 @@ def test_a_name_that_is_neither_folder_nor_command_is_refused(
     """It was once taken for a command, and the job ended with 'not found'."""
     monkeypatch.chdir(tmp_path)
     with refusing(SpecError, "python-missing", name, "`environment_definition.conda=...`"):
-        existing(Environment(python=name))
-    assert existing(Environment(python=name, modules=["pythons"])).python == name, "a module may bring it"
-    assert existing(Environment(python="python3.99")).python == "python3.99", "a node may have it"
+        find_existing(Environment(python=name))
+    assert find_existing(Environment(python=name, modules=["pythons"])).python == name, "a module may bring it"
+    assert find_existing(Environment(python="python3.99")).python == "python3.99", "a node may have it"
 
 
 @pytest.mark.parametrize("place", ["listed", "home", "mamba", "exe", "path"])
@@ -112,7 +112,7 @@ def test_a_conda_environment_is_found_by_name(home: Path, monkeypatch: pytest.Mo
         monkeypatch.setenv("CONDA_EXE", str(home / "opt/bin/conda"))
     if place == "path":
         monkeypatch.setenv("CONDA_ENVS_PATH", f"{home}/none{os.pathsep}{folder.parent}")
-    software = existing(Environment(conda="tf"))
+    software = find_existing(Environment(conda="tf"))
     assert (software.prefix, software.kind) == (str(folder), "conda")
 
 
@@ -122,10 +122,10 @@ def test_environments_of_micromamba_are_found(home: Path, monkeypatch: pytest.Mo
     folder = conda(home / place / "envs" / "tf")
     if place.startswith("data"):
         monkeypatch.setenv("XDG_DATA_HOME", str(home / "data"))
-    software = existing(Environment(conda="tf"))
+    software = find_existing(Environment(conda="tf"))
     assert (software.prefix, software.kind) == (str(folder), "conda")
     with refusing(SpecError, "unknown-conda"):
-        existing(Environment(conda="base"))
+        find_existing(Environment(conda="base"))
 
 
 def test_the_base_environment_is_condas_own_folder(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -133,7 +133,7 @@ def test_the_base_environment_is_condas_own_folder(home: Path, monkeypatch: pyte
     root = conda(home / "opt")
     monkeypatch.setenv("CONDA_PREFIX", str(home / "opt/envs/tf"))
     monkeypatch.setenv("CONDA_EXE", str(root / "bin/conda"))
-    assert existing(Environment(conda="base")).prefix == str(root)
+    assert find_existing(Environment(conda="base")).prefix == str(root)
 
 
 @pytest.mark.parametrize("folder", ["bin", "condabin"])
@@ -146,8 +146,8 @@ def test_conda_environments_are_found_by_path_alone(home: Path, monkeypatch: pyt
     (home / "link").mkdir()
     (home / "link" / "conda").symlink_to(program)
     monkeypatch.setenv("PATH", str(home / "link"))
-    assert existing(Environment(conda="base")).prefix == str(root)
-    assert existing(Environment(conda="tf")).prefix == str(mine)
+    assert find_existing(Environment(conda="base")).prefix == str(root)
+    assert find_existing(Environment(conda="tf")).prefix == str(mine)
 
 
 @pytest.mark.parametrize("text", ["envs_dirs:\n  - $WHERE/mine\n", "envs_path: ~/space/mine\n", "{not yaml"])
@@ -157,9 +157,9 @@ def test_environments_of_condarc_are_found(home: Path, monkeypatch: pytest.Monke
     (home / ".condarc").write_text(text, encoding="utf-8")
     if text.startswith("{"):
         with refusing(SpecError, "unknown-conda"):
-            existing(Environment(conda="tf"))
+            find_existing(Environment(conda="tf"))
     else:
-        assert existing(Environment(conda="tf")).prefix == str(folder)
+        assert find_existing(Environment(conda="tf")).prefix == str(folder)
 
 
 @pytest.mark.parametrize("kind", ["conda", "venv"])
@@ -168,7 +168,7 @@ def test_an_interpreter_activates_its_environment(tmp_path: Path, kind: str) -> 
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python3.11").touch()
     (folder / "conda-meta").mkdir() if kind == "conda" else (folder / "pyvenv.cfg").touch()
-    software = existing(Environment(python=str(folder / "bin" / "python3.11")))
+    software = find_existing(Environment(python=str(folder / "bin" / "python3.11")))
     assert (software.prefix, software.kind) == (str(folder), kind)
     assert software.python == str(folder / "bin" / "python3.11")
     assert software.unset == OF_OTHER_ENVIRONMENTS
@@ -177,7 +177,7 @@ def test_an_interpreter_activates_its_environment(tmp_path: Path, kind: str) -> 
 def test_a_missing_conda_environment_is_refused(home: Path) -> None:
     conda(home / "miniforge3/envs/tensorflow")
     with pytest.raises(SpecError) as caught:
-        existing(Environment(conda="tensorflw"))
+        find_existing(Environment(conda="tensorflw"))
     (finding,) = caught.value.findings
     assert (finding.code, finding.where) == ("unknown-conda", "environment_definition.conda")
     assert tells(finding, "'tensorflow'")
@@ -219,13 +219,13 @@ def test_an_environment_is_read_from_a_file(source: Path, tmp_path: Path) -> Non
 
 
 def spec(source: Path, site: Site = HERE, **wish: Any) -> EnvironmentSpec:
-    return of_packages(Environment(**wish), site, source)
+    return build_package_spec(Environment(**wish), site, source)
 
 
 def test_parameters_and_object_request_the_same(source: Path, tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path)
-    single = software_of(tensorflow(source, pip_packages=["scipy"]), HERE, store)
-    whole = software_of(tensorflow(source, environment_definition=Environment(pip_packages=["scipy"])), HERE, store)
+    single = resolve_software(tensorflow(source, pip_packages=["scipy"]), HERE, store)
+    whole = resolve_software(tensorflow(source, environment_definition=Environment(pip_packages=["scipy"])), HERE, store)
     assert single == whole
     assert single.spec is not None
     assert single.python == str(tmp_path / single.spec.name / "bin/python")
@@ -319,18 +319,18 @@ def test_conda_packages_include_pip_if_pip_packages_follow(source: Path) -> None
 def test_the_store_is_in_its_configured_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SLURMTF_ENVIRONMENTS", raising=False)
     monkeypatch.setenv("PROJECT", "/projects/lab")
-    assert store_of(HERE, tmp_path).root == tmp_path / ".slurmtf" / "environments"
+    assert resolve_store(HERE, tmp_path).root == tmp_path / ".slurmtf" / "environments"
     site = Site(name="here", environments=Environments(folder="$PROJECT/envs"))
-    assert store_of(site, tmp_path).root == Path("/projects/lab/envs")
+    assert resolve_store(site, tmp_path).root == Path("/projects/lab/envs")
     with refusing(WorkspaceError, "variable-unset"):
-        store_of(Site(name="here", environments=Environments(folder="$NOWHERE/envs")), tmp_path)
+        resolve_store(Site(name="here", environments=Environments(folder="$NOWHERE/envs")), tmp_path)
     monkeypatch.setenv("SLURMTF_ENVIRONMENTS", str(tmp_path / "mine"))
-    assert store_of(site, tmp_path).root == tmp_path / "mine"
+    assert resolve_store(site, tmp_path).root == tmp_path / "mine"
 
 
 def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
     store = EnvironmentStore(tmp_path / "none")
-    assert (store.names(), store.leftovers(), store.record("x"), store.failure("x")) == ([], [], {}, None)
+    assert (store.list_names(), store.find_leftovers(), store.record("x"), store.failure("x")) == ([], [], {}, None)
     with refusing(SlurmtfError, "unknown-environment"):
         store.find("x")
 
@@ -341,11 +341,11 @@ def test_a_store_that_does_not_exist_is_empty(tmp_path: Path) -> None:
 def test_module_lines_keep_their_order() -> None:
     modules = Modules(init="/etc/m.sh", reset="module purge", use=["/opt/m"], load=["gcc"], tensorflow={"2.15": ["tf/2.15"]})
     site = Site(name="here", modules=modules)
-    assert module_lines(site, ["mine"], "2.15") == (
+    assert build_module_commands(site, ["mine"], "2.15") == (
         ("source", "/etc/m.sh"), ("module", "purge"), ("module", "use", "/opt/m"), ("module", "load", "gcc"),
         ("module", "load", "tf/2.15"), ("module", "load", "mine"),
     )  # fmt: skip
-    assert module_lines(HERE, []) == ()
+    assert build_module_commands(HERE, []) == ()
 
 
 def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
@@ -362,7 +362,7 @@ def test_a_command_in_the_shell_of_modules_is_quoted() -> None:
 
 def test_the_script_activates_the_environment_or_says_that_it_is_gone(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, pip_packages=["scipy"])
-    software = software_of(estimator, SITE, EnvironmentStore(tmp_path))
+    software = resolve_software(estimator, SITE, EnvironmentStore(tmp_path))
     script = render(plan_of(estimator, SITE, software), [find_data("templates")])
     assert software.spec is not None
     assert f"ENVIRONMENT={tmp_path}/{software.spec.name}\n" in script

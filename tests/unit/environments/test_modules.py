@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import Software
-from slurmtf.environments.modules import UNKNOWN, findings
+from slurmtf.environments.modules import UNKNOWN, check_modules
 from slurmtf.estimator import Environment
 from slurmtf.sites import Site
 from slurmtf.sites.model import Modules
@@ -20,7 +20,7 @@ SOFTWARE = Software("python3", modules=("own/1", "profile/2"), unknown_modules=f
 
 def told(source: Path, site: Site = SITE, software: Software = SOFTWARE, **settings: Any) -> list[tuple[str, str, str]]:
     given = {"environment_definition": Environment(modules=["own/1"]), **settings}
-    return [(one.code, one.severity, one.where) for one in findings(tensorflow(source, **given), site, software)]
+    return [(one.code, one.severity, one.where) for one in check_modules(tensorflow(source, **given), site, software)]
 
 
 def test_a_module_that_the_user_names_is_an_error_and_one_of_the_profile_a_warning(source: Path) -> None:
@@ -36,7 +36,7 @@ def test_many_missing_modules_are_one_finding_for_each_origin(source: Path) -> N
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["c/1", "b/1"]}))
     wish = Environment(modules=["b/1", "a/1"])
     estimator = tensorflow(source, environment_definition=wish, framework_version="2.15")
-    found = list(findings(estimator, site, Software("python3", unknown_modules=frozenset(modules))))
+    found = list(check_modules(estimator, site, Software("python3", unknown_modules=frozenset(modules))))
     assert [(one.where, tells(one, names)) for one, names in zip(found, ("a/1, b/1", "c/1", "d/1"), strict=True)] == [
         ("environment_definition.modules", True), ("framework_version", True), ("", True),
     ]  # fmt: skip

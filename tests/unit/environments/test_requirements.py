@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.environments.requirements import gather, normal
+from slurmtf.environments.requirements import gather_requirements, normalize_name
 from slurmtf.errors import SpecError
 from tests.unit.support import tells
 
 
 def lines(file: Path, *packages: str) -> list[str]:
-    return [line.text for line in gather(packages, file)]
+    return [line.text for line in gather_requirements(packages, file)]
 
 
 def write(path: Path, text: str) -> Path:
@@ -49,7 +49,7 @@ def test_files_that_include_each_other_are_read_once(tmp_path: Path) -> None:
 
 def test_constraints_are_kept_apart_from_requirements(tmp_path: Path) -> None:
     write(tmp_path / "limits.txt", "numpy<2\n")
-    found = gather(["numpy"], write(tmp_path / "r.txt", "-c limits.txt\nscipy\n"))
+    found = gather_requirements(["numpy"], write(tmp_path / "r.txt", "-c limits.txt\nscipy\n"))
     assert [(line.text, line.constraint) for line in found] == [("numpy", False), ("numpy<2", True), ("scipy", False)]
 
 
@@ -78,7 +78,7 @@ def test_a_local_folder_or_file_is_refused(tmp_path: Path, line: str) -> None:
 def test_lines_that_pip_would_refuse_are_refused(tmp_path: Path, line: str, remedy: str) -> None:
     file = write(tmp_path / "r.txt", f"scipy\n{line}\n")
     with pytest.raises(SpecError) as caught:
-        gather([line], file)
+        gather_requirements([line], file)
     assert [(found.code, found.where, tells(found, repr(line), remedy)) for found in caught.value.findings] == [
         ("bad-requirement", f"pip_packages[{line!r}]", True), ("bad-requirement", "r.txt:2", True),
     ]  # fmt: skip
@@ -103,13 +103,13 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_names_are_compared_as_in_pip() -> None:
-    assert {normal(name) for name in ("scikit-learn", "Scikit.Learn", "scikit__learn")} == {"scikit_learn"}
+    assert {normalize_name(name) for name in ("scikit-learn", "Scikit.Learn", "scikit__learn")} == {"scikit_learn"}
 
 
 def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     file = write(tmp_path / "r.txt", "./lib\n-r none.txt\nnumpy\n-c neither.txt\n")
     with pytest.raises(SpecError) as caught:
-        gather(["-e ."], file)
+        gather_requirements(["-e ."], file)
     assert [(found.code, found.where) for found in caught.value.findings] == [
         ("requirements-unreadable", "r.txt"),
         ("requirements-unreadable", "r.txt"),

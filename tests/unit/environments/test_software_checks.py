@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import EnvironmentSpec, Software
-from slurmtf.environments.missing import find_missing
+from slurmtf.environments.missing import check_missing_imports
 from slurmtf.environments.software import HorovodBuild
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Mpi
 from slurmtf.findings import Finding
 from slurmtf.plan import LaunchPlan, resolve
-from slurmtf.plan.checks import legacy_keras_findings, needs
+from slurmtf.plan.checks import check_legacy_keras, describe_needs
 from slurmtf.sites.model import Launcher, Modules
 from slurmtf.snapshot import examine
 from slurmtf.snapshot.imports import Need
@@ -36,7 +36,7 @@ VERSIONS = replace(SITE, modules=Modules(tensorflow={"2.15": ["tf/2.15"], "2.1":
 
 def planned(folder: Path, text: str, software: Software, site: Any = SITE, **settings: Any) -> LaunchPlan:
     (folder / "train.py").write_text(text, encoding="utf-8")
-    facts = examine(folder, "train.py").placed(software.missing, ["train.py", "src/own.py"])
+    facts = examine(folder, "train.py").locate_missing(software.missing, ["train.py", "src/own.py"])
     return resolve(tensorflow(folder, **settings), site, software, SNAPSHOT, PLACE, facts)
 
 
@@ -123,7 +123,7 @@ def test_a_package_above_the_source_is_found(tmp_path: Path) -> None:
 
 def test_a_module_in_the_source_is_not_looked_for_above_it() -> None:
     found = Import("nets", "train.py:1", Need.CERTAIN, beside="/above")
-    (finding,) = find_missing([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
+    (finding,) = check_missing_imports([found], Software(PYTHON), [], {"nets": "lib/nets.py"})
     assert tells(finding, "lib/nets.py") and "/above" not in finding.remedy
 
 
@@ -187,7 +187,7 @@ def test_many_missing_modules_are_one_finding_for_each_remedy(
     missing = frozenset({"numpy", "scipy", "sklearn", "horovod", "own", "other", "acme_lib", "acme_tools", "torch", "pandas"})
     software = replace(Software(PYTHON, missing=missing), **settings)
     (tmp_path / "train.py").write_text(MANY, encoding="utf-8")
-    facts = examine(tmp_path, "train.py").placed(missing, ["train.py", "src/own.py", "lib/other/__init__.py"])
+    facts = examine(tmp_path, "train.py").locate_missing(missing, ["train.py", "src/own.py", "lib/other/__init__.py"])
     with pytest.raises(SpecError) as caught:
         resolve(tensorflow(tmp_path), SITE, software, SNAPSHOT, PLACE, facts)
     found = {finding.where: finding for finding in caught.value.findings}
@@ -293,12 +293,12 @@ def test_an_unbuilt_environment_is_judged_by_its_requirements(
 def test_an_unbuilt_environment_must_include_all_that_a_script_needs(tmp_path: Path) -> None:
     (tmp_path / "train.py").write_text("import sklearn\ndef f():\n    import scipy\n", encoding="utf-8")
     facts, software = examine(tmp_path, "train.py"), yet("tensorflow==2.16.2")
-    found = needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
+    found = describe_needs(tensorflow(tmp_path, legacy_keras=True), facts, software)
     assert {module: finding.remedy for module, finding in found.items()} == {
         "sklearn": "add `pip_packages[]=scikit-learn`",
         "tf_keras": "add `pip_packages[]=tf-keras`",
     }
-    assert needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
+    assert describe_needs(tensorflow(tmp_path, silence=["missing-import"]), facts, software) == {}
 
 
 # --- Keras 2 with TensorFlow 2.16 and later
@@ -322,8 +322,8 @@ def with_keras(version: str, *packages: str) -> Software:
 def test_keras_2_is_suggested_if_it_helps(tmp_path: Path, software: Software, refused: bool) -> None:
     (tmp_path / "train.py").touch()
     estimator = tensorflow(tmp_path, legacy_keras=True)
-    assert codes(legacy_keras_findings(estimator, software)) == ["legacy-keras"] * refused
-    assert codes(legacy_keras_findings(tensorflow(tmp_path), software)) == []
+    assert codes(check_legacy_keras(estimator, software)) == ["legacy-keras"] * refused
+    assert codes(check_legacy_keras(tensorflow(tmp_path), software)) == []
 
 
 @pytest.mark.parametrize(

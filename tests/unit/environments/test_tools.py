@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from slurmtf.environments import EnvironmentStore
-from slurmtf.environments.store import trouble_with
-from slurmtf.environments.tools import Tool, _interpreter
+from slurmtf.environments.store import describe_build_failure
+from slurmtf.environments.tools import Tool, _find_python
 from slurmtf.errors import SoftwareError
 from slurmtf.files import write_json
 from tests.unit.support import refusing
@@ -38,16 +38,16 @@ def put(path: Path) -> str:
 
 def test_the_running_python_comes_first(path: Path) -> None:
     put(path / "python3.99")
-    assert _interpreter(PLANNED("3.99", RUNNING), ()) == sys.executable
+    assert _find_python(PLANNED("3.99", RUNNING), ()) == sys.executable
 
 
 def test_the_best_python_in_path_comes_next_and_then_a_likely_one(path: Path, tmp_path: Path) -> None:
     likely = put(tmp_path / "env/bin/python3.97")
-    assert _interpreter(PLANNED("3.99", "3.98", "3.97"), ["/usr/bin/python3.5", likely]) == likely
+    assert _find_python(PLANNED("3.99", "3.98", "3.97"), ["/usr/bin/python3.5", likely]) == likely
     second = put(path / "python3.98")
-    assert _interpreter(PLANNED("3.99", "3.98", "3.97"), [likely]) == second
+    assert _find_python(PLANNED("3.99", "3.98", "3.97"), [likely]) == second
     first = put(path / "python3.99")
-    assert _interpreter(PLANNED("3.99", "3.98", "3.97"), [likely]) == first
+    assert _find_python(PLANNED("3.99", "3.98", "3.97"), [likely]) == first
 
 
 def test_a_shim_of_pyenv_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,9 +55,9 @@ def test_a_shim_of_pyenv_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("PATH", str(tmp_path / "pyenv/shims"))
     put(tmp_path / "pyenv/shims/python3.99")
     with refusing(SoftwareError, "tool-python", "python3.99"):
-        _interpreter(PLANNED("3.99"), ())
+        _find_python(PLANNED("3.99"), ())
     real = put(tmp_path / "pyenv/versions/3.99.1/bin/python3.99")
-    assert _interpreter(PLANNED("3.99"), ()) == real
+    assert _find_python(PLANNED("3.99"), ()) == real
 
 
 FAILED = {"what": "no network", "remedy": "fetch it first", "log": "/store/logs/x"}
@@ -80,7 +80,7 @@ def test_the_reason_for_a_missing_environment_is_given(tmp_path: Path, failures:
         write_json(store.layout.failure(name), facts)
     shell = {"activation": {"prefix": str(store.folder("pip-x"))}, "image": ""}
     plan = {"provenance": {"environment_spec": {"a": 1}, "build_task": "pip-x.for-run"}, "batch": {"shell": shell}}
-    found = trouble_with(plan)
+    found = describe_build_failure(plan)
     assert [fact in found for fact in told] == [True] * len(told)
     assert bool(found) is bool(told)
-    assert trouble_with({**plan, "provenance": {"environment_spec": None}}) == ""
+    assert describe_build_failure({**plan, "provenance": {"environment_spec": None}}) == ""

@@ -18,7 +18,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, Mpi, MultiWorker, ParameterServer, TensorFlow
 from slurmtf.estimator.arguments import to_argv
 from slurmtf.estimator.azureml import override
-from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, mebibytes, seconds, slurm_time
+from slurmtf.estimator.quantities import LONGEST_S, UNLIMITED_S, format_slurm_time, parse_memory, parse_time
 from tests.unit.support import refused, refusing, tensorflow
 
 # --- the constructor
@@ -250,7 +250,7 @@ def test_each_pair_is_key_and_value_in_order(params: dict[str, Any]) -> None:
     ],
 )  # fmt: skip
 def test_times_are_read(text: str | int, total: int) -> None:
-    assert seconds(text) == total
+    assert parse_time(text) == total
 
 
 @pytest.mark.parametrize(
@@ -258,25 +258,25 @@ def test_times_are_read(text: str | int, total: int) -> None:
 )
 def test_invalid_times_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not"):
-        seconds(text)
+        parse_time(text)
 
 
 @given(st.integers(0, LONGEST_S))
 def test_a_time_survives_writing_and_reading(total: int) -> None:
-    assert seconds(slurm_time(total)) == total
+    assert parse_time(format_slurm_time(total)) == total
 
 
 @pytest.mark.parametrize(
     ("text", "size"), [(0, 0), (16000, 16000), ("16G", 16384), ("1t", 1048576), ("512K", 0.5), ("16GB", 16384), ("7M", 7)]
 )
 def test_sizes(text: str | int, size: float) -> None:
-    assert mebibytes(text) == size
+    assert parse_memory(text) == size
 
 
 @pytest.mark.parametrize("text", ["", "G", "16 G", "16G\n", "-1", "1.5G", "16B", "16P", "16GiB", "١G", True])
 def test_invalid_sizes_are_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a memory size"):
-        mebibytes(text)
+        parse_memory(text)
 
 
 # --- Azure ML's spellings, and what a submission may change

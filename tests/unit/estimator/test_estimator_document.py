@@ -24,11 +24,11 @@ from slurmtf.estimator import (
     Stall,
     TensorFlow,
 )
-from slurmtf.estimator.document import ESTIMATORS, field_names, from_yaml, json_schema
-from slurmtf.estimator.flags import OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, PARAMETER_OF, abbreviates
+from slurmtf.estimator.document import ESTIMATORS, build_json_schema, from_yaml, list_parameters
+from slurmtf.estimator.flags import OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, PARAMETER_OF, find_completions
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.life import SIGNALS
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.estimator.quantities import normalize_flag
 from slurmtf.sites import Site
 from tests.unit.support import tells
 
@@ -54,7 +54,7 @@ RESTART = TIMES | st.builds(Restart, TIMES)
 
 def flags(reserved: set[str]) -> st.SearchStrategy[dict[str, Any]]:
     names = st.from_regex(r"(--)?[a-z][a-z_-]{0,10}", fullmatch=True).filter(
-        lambda name: normal_flag(name) not in reserved and not abbreviates(normal_flag(name))
+        lambda name: normalize_flag(name) not in reserved and not find_completions(normalize_flag(name))
     )
     values = LINE | NUMBER | st.booleans() | st.none() | st.lists(LINE | NUMBER, max_size=3)
     return st.dictionaries(names, values, max_size=3)
@@ -151,7 +151,7 @@ SETTINGS = st.tuples(
 
 
 def test_the_strategy_draws_every_parameter() -> None:
-    assert {"source_directory", *FREE, *BOUND} == set(field_names())
+    assert {"source_directory", *FREE, *BOUND} == set(list_parameters())
 
 
 @given(chosen=SETTINGS)
@@ -351,16 +351,16 @@ BAD: list[dict[str, Any]] = [
 
 
 def test_the_schema_names_exactly_the_parameters() -> None:
-    schema = json_schema()
+    schema = build_json_schema()
     old_names = {"custom_docker_base_image", "conda_dependencies_file_path", "pip_requirements_file_path"}
-    assert set(schema["properties"]) == {"estimator", *field_names(), *old_names}
+    assert set(schema["properties"]) == {"estimator", *list_parameters(), *old_names}
     assert schema["additionalProperties"] is False
     assert schema["$schema"] == "https://json-schema.org/draft/2020-12/schema"
     assert schema["properties"]["estimator"]["enum"] == list(ESTIMATORS)
 
 
 def test_the_schema_describes_every_parameter() -> None:
-    schema = json_schema()
+    schema = build_json_schema()
     assert [name for name, about in schema["properties"].items() if not about.get("description")] == []
     defaults = {
         field.name: field.default for field in dataclasses.fields(TensorFlow) if field.default is not dataclasses.MISSING
@@ -369,7 +369,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 
 def test_the_schema_refers_only_to_its_own_definitions() -> None:
-    schema = json_schema()
+    schema = build_json_schema()
     kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart", "Stall"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
@@ -386,8 +386,8 @@ def references(part: Any) -> set[str]:
 
 def test_the_schema_is_valid_and_detects_errors() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator.check_schema(json_schema())
-    validator = jsonschema.Draft202012Validator(json_schema())
+    jsonschema.Draft202012Validator.check_schema(build_json_schema())
+    validator = jsonschema.Draft202012Validator(build_json_schema())
     assert [document for document in GOOD if not validator.is_valid(document)] == []
     assert [document for document in BAD if validator.is_valid(document)] == []
 

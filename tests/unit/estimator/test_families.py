@@ -35,10 +35,10 @@ def test_a_flag_excludes_its_family(flag: str, value: Any, excluded: set[str]) -
 
 def test_a_layer_replaces_the_flags_that_it_excludes() -> None:
     below = {"job-name": "a", "mem": "8G", "hint": "x", "--requeue": True}
-    assert list(families.over(below, {"--mem-per-cpu": "1G", "no_requeue": True, "job-name": "b"}).items()) == [
+    assert list(families.override_flags(below, {"--mem-per-cpu": "1G", "no_requeue": True, "job-name": "b"}).items()) == [
         ("job-name", "b"), ("hint", "x"), ("mem-per-cpu", "1G"), ("no_requeue", True),
     ]  # fmt: skip
-    assert families.over(below, {"mem": None}) == {"job-name": "a", "mem": None, "hint": "x", "requeue": True}
+    assert families.override_flags(below, {"mem": None}) == {"job-name": "a", "mem": None, "hint": "x", "requeue": True}
 
 
 def test_no_flag_belongs_to_two_families() -> None:

@@ -15,11 +15,11 @@ import slurmtf
 from slurmtf import Input
 from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.environments import EnvironmentStore, Software
-from slurmtf.environments.packing import pack_of
+from slurmtf.environments.packing import locate_pack
 from slurmtf.errors import SpecError
 from slurmtf.estimator.azureml import override
 from slurmtf.estimator.document import from_yaml
-from slurmtf.experiments.data import look
+from slurmtf.experiments.data import check_inputs
 from slurmtf.job.contract.system import mounts
 from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.plan import render, resolve
@@ -208,7 +208,7 @@ def venv(tmp_path: Path) -> Path:
 
 
 def test_a_packed_environment_is_in_the_plan_without_writing_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
-    pack, _ = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
+    pack, _ = locate_pack(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
     assert pack is not None
     plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
     assert (plan.job.stage.prefix, plan.job.stage.pack) == (str(venv), pack.path)
@@ -219,7 +219,7 @@ def test_a_packed_environment_is_in_the_plan_without_writing_bytecode(source: Pa
 
 def test_a_pack_is_named_by_the_content_of_its_environment(venv: Path, tmp_path: Path) -> None:
     def path() -> str:
-        pack, reason = pack_of(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
+        pack, reason = locate_pack(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
         assert pack is not None, reason
         return pack.path
 
@@ -238,7 +238,7 @@ def test_unpackable_software_is_reported(source: Path, tmp_path: Path, kind: str
         "none": Software("python3"),
         "image": Software("python3", image="/images/tf.sif", runtime="apptainer"),
     }[kind]
-    pack, reason = pack_of(software, EnvironmentStore(tmp_path / "store"))
+    pack, reason = locate_pack(software, EnvironmentStore(tmp_path / "store"))
     assert pack is None
     plan = resolve(
         tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, looked_up=LookedUp(unpackable=reason)
@@ -285,12 +285,12 @@ def test_mountinfo_is_parsed() -> None:
     assert mounts.find_mount("/my diskette", found) == found[1]
     assert mounts.find_mount("/my disk/x", [*found, Mount("/my disk", "0:51", "nfs4")]) == Mount("/my disk", "0:51", "nfs4")
     assert mounts.find_mount("/x", []) is None
-    assert mounts.mounts(), "this machine has mounts"
+    assert mounts.read_mounts(), "this machine has mounts"
 
 
 @pytest.fixture
 def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmtf.experiments.data._missing", lambda item: [])
+    monkeypatch.setattr("slurmtf.experiments.data._check_accessible", lambda item: [])
 
 
 @pytest.mark.usefixtures("nothing_missing")
@@ -300,32 +300,32 @@ def nothing_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 )
 def test_data_that_compute_nodes_can_not_see_is_refused(path: str, place: str) -> None:
     with pytest.raises(SpecError) as caught:
-        look([Input(path)], SITE, WORKSPACE, MOUNTS)
+        check_inputs([Input(path)], SITE, WORKSPACE, MOUNTS)
     (finding,) = caught.value.findings
     assert (finding.code, tells(finding, path, f"{place},")) == ("input-unseen", True)
-    assert look([Input(path)], dataclasses.replace(SITE, scheduler="local"), WORKSPACE, MOUNTS) == []
+    assert check_inputs([Input(path)], dataclasses.replace(SITE, scheduler="local"), WORKSPACE, MOUNTS) == []
 
 
 @pytest.mark.usefixtures("nothing_missing")
 def test_data_that_compute_nodes_may_not_see_gives_a_warning() -> None:
-    assert look([Input("/scratch/data")], SITE, WORKSPACE, MOUNTS) == []
-    (doubt,) = look([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
+    assert check_inputs([Input("/scratch/data")], SITE, WORKSPACE, MOUNTS) == []
+    (doubt,) = check_inputs([Input("/data/x")], SITE, WORKSPACE, MOUNTS)
     assert (doubt.code, tells(doubt, "/data/x", "/data (xfs)")) == ("local-path", True)
-    assert look([Input("/data/x")], SITE, Path("/data/runs"), MOUNTS) == [], "the workspace is seen, and lies there too"
-    assert look([Input("/tmp/x")], SITE, Path("/tmp/runs"), MOUNTS) == []
+    assert check_inputs([Input("/data/x")], SITE, Path("/data/runs"), MOUNTS) == [], "the workspace is seen, and lies there too"
+    assert check_inputs([Input("/tmp/x")], SITE, Path("/tmp/runs"), MOUNTS) == []
     with pytest.raises(SpecError):
-        look([Input("/tmp/x")], SITE, Path("/home/ada/runs"), MOUNTS)
+        check_inputs([Input("/tmp/x")], SITE, Path("/home/ada/runs"), MOUNTS)
 
 
 def test_missing_data_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     wrong = [Input(tmp_path / "gone"), Input(tmp_path / "lost", mode="download"), Input(tmp_path / "file" / "x", mode="upload")]
     with pytest.raises(SpecError) as caught:
-        look(wrong, dataclasses.replace(SITE, scheduler="local"), tmp_path)
+        check_inputs(wrong, dataclasses.replace(SITE, scheduler="local"), tmp_path)
     assert [(finding.code, finding.what.split()[0]) for finding in caught.value.findings] == [
         ("missing-input", f"{tmp_path}/gone"),
         ("missing-input", f"{tmp_path}/lost"),
         ("input-not-folder", f"{tmp_path}/file"),
     ]
     shared = [Mount("/", "0:50", "nfs4")]
-    assert look([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path, shared) == []
+    assert check_inputs([Input(tmp_path / "new" / "folder", mode="upload")], SITE, tmp_path, shared) == []

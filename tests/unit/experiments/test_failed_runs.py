@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.errors import RunFailedError
-from slurmtf.experiments.failures import error_of
+from slurmtf.experiments.failures import get_error_class
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.states.records import note_end
@@ -31,6 +31,6 @@ def test_an_incomplete_run_raises_the_error_of_its_cause(tmp_path: Path, cause: 
     note_end(layout, RunState(status, job.ref, outcome=outcome))
     with pytest.raises(RunFailedError) as raised:
         Run(layout.folder).wait_for_completion()
-    assert type(raised.value) is error_of(cause)
+    assert type(raised.value) is get_error_class(cause)
     assert raised.value.outcome == outcome
     assert [finding.where for finding in raised.value.findings] == ["lab-1"]

@@ -6,7 +6,7 @@ import pytest
 
 from slurmtf import errors
 from slurmtf.errors import RunFailedError
-from slurmtf.experiments.failures import ERRORS, error_of
+from slurmtf.experiments.failures import ERRORS, get_error_class
 from slurmtf.job.contract.attempt.outcome import Cause
 
 ROWS: list[tuple[Cause | None, type[RunFailedError]]] = [
@@ -37,7 +37,7 @@ ROWS: list[tuple[Cause | None, type[RunFailedError]]] = [
 
 @pytest.mark.parametrize(("cause", "kind"), ROWS)
 def test_each_cause_raises_its_error(cause: Cause | None, kind: type[RunFailedError]) -> None:
-    assert error_of(cause) is kind
+    assert get_error_class(cause) is kind
     assert issubclass(kind, RunFailedError)
 
 

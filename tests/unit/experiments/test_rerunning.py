@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf import Run
 from slurmtf.errors import InputError, SpecError
-from slurmtf.experiments.rerunning import apply_changes, parse_change, rerun, settings_of, with_arguments
+from slurmtf.experiments.rerunning import apply_changes, collect_settings, parse_change, replace_arguments, rerun
 from slurmtf.job.contract.sweep.records import SweepLayout
 from tests.unit.support import tells
 
@@ -27,7 +27,7 @@ ARGUMENTS = [
 
 @pytest.mark.parametrize(("params", "changes", "found"), ARGUMENTS)
 def test_arguments(params: Any, changes: dict[str, str], found: Any) -> None:
-    assert with_arguments(params, changes) == found
+    assert replace_arguments(params, changes) == found
 
 
 BATCH: dict[str, Any] = {"container": None, "shell": {"modules": []}, "python": "python3"}
@@ -46,7 +46,7 @@ def test_a_rerun_of_a_follower_does_not_wait_for_ended_jobs(
 ) -> None:
     settings = {} if sbatch is None else {"sbatch": sbatch}
     provenance = {"estimator": settings, "environment_spec": None, "after": after}
-    assert settings_of({"site": "lab", "provenance": provenance, "batch": BATCH})["sbatch"] == found
+    assert collect_settings({"site": "lab", "provenance": provenance, "batch": BATCH})["sbatch"] == found
 
 
 CHANGES = [

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SpecError
-from slurmtf.experiments.resuming import folder_of
+from slurmtf.experiments.resuming import resolve_resume_folder
 
 
 @pytest.fixture
@@ -23,7 +23,9 @@ def workspace(tmp_path: Path) -> Path:
 def test_a_folder_or_a_run_can_be_resumed(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first, last = (workspace / f"mnist/mnist-20260101-00000{number}-aaaaa{number}" for number in (1, 2))
     monkeypatch.chdir(workspace.parent)
-    found = {given: folder_of(given, workspace) for given in ("checkpoints", str(first), first.name, "aaaaa1", "last")}
+    found = {
+        given: resolve_resume_folder(given, workspace) for given in ("checkpoints", str(first), first.name, "aaaaa1", "last")
+    }
     assert found == {
         "checkpoints": str(workspace.parent / "checkpoints"),
         str(first): str(first / "outputs"),
@@ -36,5 +38,5 @@ def test_a_folder_or_a_run_can_be_resumed(workspace: Path, monkeypatch: pytest.M
 @pytest.mark.parametrize("given", ["nothing", "./nothing", "/nothing/at/all"])
 def test_other_values_are_refused(workspace: Path, given: str) -> None:
     with pytest.raises(SpecError) as caught:
-        folder_of(given, workspace)
+        resolve_resume_folder(given, workspace)
     assert [(finding.code, finding.where) for finding in caught.value.findings] == [("nothing-to-resume", "resume_from")]

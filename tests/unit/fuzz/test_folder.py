@@ -9,13 +9,13 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from slurmtf.cli.output import bare, escape
-from slurmtf.cli.present import details, run_data
+from slurmtf.cli.output import escape, strip_colours
+from slurmtf.cli.present import build_run_data, format_details
 from slurmtf.experiments import Run
 from slurmtf.job.contract.attempt import events, journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import RunStatus
-from slurmtf.runs.status import states_of
+from slurmtf.runs.status import read_states
 
 from .bounded import JUNK, fuzzed, mutated
 
@@ -76,17 +76,17 @@ def test_a_run_folder(files: dict[str, str]) -> None:
         write(bad, files)
         write(good, {"plan.json": json.dumps(PLAN)})
         run = Run(bad)
-        state, other = states_of([bad, good])
+        state, other = read_states([bad, good])
         assert isinstance(state.status, RunStatus)
-        assert other == states_of([good])[0]
-        json.dumps(run_data(run.folder, state))
-        assert "\x1b" not in escape(bare(details(run, state)))
+        assert other == read_states([good])[0]
+        json.dumps(build_run_data(run.folder, state))
+        assert "\x1b" not in escape(strip_colours(format_details(run, state)))
 
 
 @fuzzed(st.lists(LINES, max_size=6).map("\n".join) | st.text())
 def test_a_journal(text: str) -> None:
     with tempfile.TemporaryDirectory() as root:
         write(Path(root), {"journal/33.1.jsonl": text})
-        for attempt in journal.attempts(RunLayout(root)):
+        for attempt in journal.read_attempts(RunLayout(root)):
             for record in journal.read(attempt.path):
                 assert isinstance(record, events.Record)

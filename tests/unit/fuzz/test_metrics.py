@@ -10,15 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmtf.cli import metrics as views
-from slurmtf.cli.output import clock, escape
+from slurmtf.cli.output import escape, format_time
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
 from slurmtf.job.sweep.progress import Progress
 from slurmtf.plots.html import to_html
 from slurmtf.plots.svg import stack
-from slurmtf.runs.metrics.curves import charts_of, select
+from slurmtf.runs.metrics.curves import build_charts, select_series
 from slurmtf.runs.metrics.event_owners import Owners
-from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
+from slurmtf.runs.metrics.reading import MetricsReader, read_metrics
 from slurmtf.runs.mlflow import mirrored
 
 NUMBERS = st.floats() | st.integers() | st.sampled_from([10**400, -(10**400), 1 << 63, 1e308, -1e308, 5e-324])
@@ -51,21 +51,21 @@ def test_no_line_breaks_a_reader_or_what_shows_it(before: list[bytes], behind: l
         Path(layout.task_metrics("main-0")).write_bytes(b"".join(line + b"\n" for line in (*before, good, *behind)))
         reader = MetricsReader(layout)
         reader.read_new()
-        found = select({"run": reader})
+        found = select_series({"run": reader})
         assert Point(7, 0.5, 1000.0) in reader.series()["good"].points
-        json.dumps(metrics_of(layout, Owners(layout)))
-        escape(views.summary(found, all_ranks=True)).encode()
-        json.dumps(views.series_data("run", found), allow_nan=False)
+        json.dumps(read_metrics(layout, Owners(layout)))
+        escape(views.format_summary(found, all_ranks=True)).encode()
+        json.dumps(views.build_series_data("run", found), allow_nan=False)
         assert Progress(layout, "main-0", "good", resumes=True).read_new() == [0.5] or b'"good"' in b"".join((*before, *behind))
-        assert len(list(views.csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
+        assert len(list(views.iterate_csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
         for log in (False, True):
             escape(views.plot(found, log=log, all_ranks=False)).encode()
-        charts = charts_of(found)
+        charts = build_charts(found)
         assert to_html("Metrics", charts).encode()
         assert stack(charts).encode()
         for one in found:
-            mirrored.key_of(one.name)
+            mirrored.to_mlflow_key(one.name)
             for number, point in enumerate(one.series.points, 1):
-                clock(point.time)
-                assert abs(mirrored.step_of(point, number)) < 1 << 63
-                assert abs(mirrored.milliseconds(point.time)) < 1 << 63
+                format_time(point.time)
+                assert abs(mirrored.get_step(point, number)) < 1 << 63
+                assert abs(mirrored.to_milliseconds(point.time)) < 1 << 63

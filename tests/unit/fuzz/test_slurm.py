@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from slurmtf.scheduler.base import JobRef, JobState, Observation
 from slurmtf.scheduler.slurm.commands import parse_max_array_size, parse_name, parse_sacct, parse_sbatch, parse_squeue
-from slurmtf.scheduler.slurm.refusal import refusal
+from slurmtf.scheduler.slurm.refusal import describe_refusal
 
 from .bounded import fuzzed, mutated
 
@@ -72,7 +72,7 @@ def test_sbatch_and_scontrol(text: str) -> None:
     assert parse_max_array_size(text) >= 0
     submitted = parse_sbatch(text)
     assert submitted is None or submitted.job_id.isascii()
-    assert refusal(text, text, text).findings[0].what
+    assert describe_refusal(text, text, text).findings[0].what
 
 
 @fuzzed(mutated(["33_[1,5-7%2]", "33_4", "76+1"], WORDS) | st.text())

@@ -92,6 +92,6 @@ def test_strangers(meeting: Meeting) -> None:
 
 @fuzzed(st.text())
 def test_proofs(text: str) -> None:
-    key = wire.new_key()
-    assert not wire.proves(key, "challenge", text)
-    assert not wire.proves(key, "challenge", {"proof": text})
+    key = wire.generate_key()
+    assert not wire.is_valid_proof(key, "challenge", text)
+    assert not wire.is_valid_proof(key, "challenge", {"proof": text})

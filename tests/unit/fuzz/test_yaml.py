@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SiteError, SpecError
-from slurmtf.estimator.document import field_names, from_document, from_yaml
+from slurmtf.estimator.document import from_document, from_yaml, list_parameters
 from slurmtf.plan import render
 from slurmtf.sites import load
 from slurmtf.sites.search import find_data
@@ -27,7 +27,7 @@ WORDS = [
     "---\n", "%YAML 1.1\n", "? ", "\t", "\x00", "\ud800", "\ufeff", "2001-01-01", "=", "@", "`",
 ]  # fmt: skip
 KEYS = [
-    *field_names(),
+    *list_parameters(),
     "scheduler",
     "gpu",
     "defaults",

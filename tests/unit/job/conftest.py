@@ -16,7 +16,7 @@ from .children import Clock, Hearing
 @pytest.fixture
 def no_orphans(monkeypatch: pytest.MonkeyPatch) -> None:
     """Keep the test process from becoming the parent of orphans."""
-    monkeypatch.setattr(process, "_prctl", lambda *_: None)
+    monkeypatch.setattr(process, "_call_prctl", lambda *_: None)
 
 
 @pytest.fixture

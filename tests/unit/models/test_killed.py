@@ -25,8 +25,8 @@ from slurmtf.models import exporting
 
 class Toolbox:
     def __init__(self, *given): self.tell = print
-    def python(self, name): return sys.executable
-    def earlier(self, folder): return []
+    def provide_python(self, name): return sys.executable
+    def find_earlier(self, folder): return []
     def wait_for_earlier(self, folder):
         print("waited")
         self.convert(folder / exporting.REQUEST)
@@ -73,7 +73,7 @@ DOUBLES = Scorer(lambda inputs: {"y": inputs["x"] * 2}, {"x": Spec((None,), "flo
 
 class Toolbox:
     def __init__(self, *given): pass
-    def python(self, name, more=()): return sys.executable
+    def provide_python(self, name, more=()): return sys.executable
     def wait_for_earlier(self, folder): pass
     def run(self, python, words, folder, name):
         phase("before " + words[0])
@@ -131,9 +131,9 @@ def test_only_the_same_export_waits_for_the_job_of_a_killed_one(tmp_path: Path) 
 
 
 def known(folder: Path) -> Any:
-    from slurmtf.models.exporting import record_of
+    from slurmtf.models.exporting import read_record
 
-    return record_of(folder / "net.onnx").get("sha256")
+    return read_record(folder / "net.onnx").get("sha256")
 
 
 def test_a_model_changed_during_its_conversion_gives_no_file(tmp_path: Path) -> None:

@@ -29,13 +29,13 @@ BIG = "gpu: {constraint: big, sbatch: {gpu-bind: closest}}"
 )  # fmt: skip
 def test_flags_become_settings(needs: Needs, profile: str, expected: dict[str, Any], tmp_path: Any) -> None:
     (tmp_path / "lab.yaml").write_text(f"extends: slurm\n{profile}\n")
-    assert needs.flags(load(str(tmp_path / "lab.yaml"))) == expected
+    assert needs.to_flags(load(str(tmp_path / "lab.yaml"))) == expected
 
 
 def test_only_onnx_models_have_an_environment_with_gpus() -> None:
-    assert Needs().environment("onnx", SCORING) == SCORING
-    assert Needs(gpu=True).environment("onnx", SCORING) == SCORING_GPU
-    assert Needs().environment("tensorflow", KERAS_2) == KERAS_2
+    assert Needs().choose_environment("onnx", SCORING) == SCORING
+    assert Needs(gpu=True).choose_environment("onnx", SCORING) == SCORING_GPU
+    assert Needs().choose_environment("tensorflow", KERAS_2) == KERAS_2
     with pytest.raises(InputError) as caught:
-        Needs(gpu=True).environment("tensorflow", NEWEST)
+        Needs(gpu=True).choose_environment("tensorflow", NEWEST)
     assert caught.value.findings[0].code == "no-gpu-engine"

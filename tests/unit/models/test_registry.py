@@ -17,10 +17,10 @@ from slurmtf.cli.commands.models import command
 from slurmtf.errors import InputError, SpecError, WorkspaceError
 from slurmtf.models import Model, registry
 from slurmtf.models.exporting import RECORD
-from slurmtf.models.hashes import digest
-from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _bring, _publish, registry_of
+from slurmtf.models.hashes import compute_digest
+from slurmtf.models.registry import ModelChangedError, ModelNotFoundError, _link_or_copy, _publish, locate_registry
 from slurmtf.runs.mlflow import tracking
-from slurmtf.runs.workspaces.garbage import garbage
+from slurmtf.runs.workspaces.garbage import find_garbage
 from tests.patience import HANG_S
 from tests.unit.support import refusing
 
@@ -115,7 +115,7 @@ def test_concurrent_registrations_leave_no_gap_or_clash(workspace: Path, file: P
     given = [int(line) for process in processes for line in process.communicate(timeout=HANG_S)[0].split()]
     assert sorted(given) == list(range(1, 21))
     assert [one.version for one in Model.list("digits", workspace=workspace)] == list(range(1, 21))
-    assert sorted(path.name for path in (registry_of(workspace) / "digits").iterdir() if path.name.startswith(".")) == []
+    assert sorted(path.name for path in (locate_registry(workspace) / "digits").iterdir() if path.name.startswith(".")) == []
 
 
 @pytest.mark.parametrize("step", ["_fill", "_publish"])
@@ -141,21 +141,21 @@ registry.Model.register(sys.argv[1], "digits", workspace=sys.argv[2])
 
 def test_gc_removes_what_a_killed_registration_left(workspace: Path, file: Path) -> None:
     Model.register(file, "digits", workspace=workspace)
-    old, young = (registry_of(workspace) / "digits" / f".staging-{name}" for name in ("old", "young"))
+    old, young = (locate_registry(workspace) / "digits" / f".staging-{name}" for name in ("old", "young"))
     for folder in (old, young):
         folder.mkdir(mode=0o700)
     os.utime(old, (0, 0))
-    assert [one.path for one in garbage(workspace)] == [old]
+    assert [one.path for one in find_garbage(workspace)] == [old]
 
 
 def test_a_full_disk_leaves_nothing(workspace: Path, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*given: object) -> None:
         raise OSError(28, "No space left on device", str(file))
 
-    monkeypatch.setattr("slurmtf.models.registry._bring", full)
+    monkeypatch.setattr("slurmtf.models.registry._link_or_copy", full)
     with refusing(WorkspaceError, "unwritable"):
         Model.register(file, "digits", workspace=workspace)
-    assert list((registry_of(workspace) / "digits").iterdir()) == []
+    assert list((locate_registry(workspace) / "digits").iterdir()) == []
 
 
 def test_the_number_of_a_deleted_version_is_not_reused(workspace: Path, file: Path) -> None:
@@ -202,7 +202,11 @@ def twin(file: Path, source: Path) -> Path:
     """Write the ONNX twin of a model, as an export leaves it."""
     onnx = file.with_suffix(".onnx")
     onnx.write_bytes(b"onnx")
-    facts = {"sha256": digest([onnx]), "source_sha256": digest([source]), "verified": {"largest_difference": 1e-7}}
+    facts = {
+        "sha256": compute_digest([onnx]),
+        "source_sha256": compute_digest([source]),
+        "verified": {"largest_difference": 1e-7},
+    }
     onnx.with_name(onnx.name + RECORD).write_text(json.dumps(facts))
     return onnx
 
@@ -261,7 +265,7 @@ def test_files_that_can_not_be_linked_are_copied(number: int, tmp_path: Path, mo
     (tmp_path / "model/variables").mkdir(parents=True)
     (tmp_path / "model/variables/data").write_bytes(b"weights")
     monkeypatch.setattr(os, "link", refuse)
-    _bring(tmp_path / "model", tmp_path / "copy", True)
+    _link_or_copy(tmp_path / "model", tmp_path / "copy", True)
     copied = tmp_path / "copy/variables/data"
     assert (copied.read_bytes(), copied.stat().st_mode & 0o777) == (b"weights", 0o600)
 
@@ -303,7 +307,7 @@ def staged(tmp_path: Path) -> Path:
 
 def test_a_number_taken_meanwhile_by_another_is_not_used(staged: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looks = iter([[], [1]])
-    monkeypatch.setattr(registry, "_numbers", lambda place: iter(next(looks)))
+    monkeypatch.setattr(registry, "_iterate_version_numbers", lambda place: iter(next(looks)))
     place = staged.parent / "digits"
     assert _publish(staged, place) == 2
     assert [json.loads((place / number / "model.json").read_text())["id"] for number in "12"] == ["another", "mine"]

@@ -17,14 +17,14 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from slurmtf.errors import InputError  # noqa: E402
-from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, files_of, progress  # noqa: E402
+from slurmtf.models.scoring import ScoringFailedError, _check_done, _Progress, find_files, read_progress  # noqa: E402
 from slurmtf.models.tool import batches, results, scoring  # noqa: E402
-from slurmtf.models.tool.batches import Piece, Scorer, blocks, pieces  # noqa: E402
+from slurmtf.models.tool.batches import Piece, Scorer, iterate_pieces, read_blocks  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import feed_arrays, feed_record, feed_records  # noqa: E402
-from slurmtf.models.tool.readers import BadRow, UnreadableError, format_of  # noqa: E402
+from slurmtf.models.tool.readers import BadRow, UnreadableError, get_format  # noqa: E402
 from slurmtf.models.tool.results import concatenate  # noqa: E402
-from slurmtf.models.tool.scorers import ModelChangedError, ScriptError, kind_of  # noqa: E402
+from slurmtf.models.tool.scorers import ModelChangedError, ScriptError, infer_failure_kind  # noqa: E402
 from slurmtf.models.tool.scoring import _note_failure  # noqa: E402
 from slurmtf.submit.tools import Ended  # noqa: E402
 from tests.unit.support import tells  # noqa: E402
@@ -64,7 +64,7 @@ def tfrecord(path: Path, *records: bytes) -> Path:
 def test_records_of_tensorflow_are_read(tmp_path: Path) -> None:
     first = example(x=[1.5, -2.0], n=[3, -1], t=[b"red", b"blue"])
     path = str(tfrecord(tmp_path / "a.tfrecord", first, b"\xff\xff\xff", example(x=[0.0, 0.5])))
-    form = format_of(path)
+    form = get_format(path)
     assert form.count(path) == 3
     good, bad, other = form.rows(path, 0)(3)
     assert isinstance(bad, BadRow)
@@ -78,9 +78,9 @@ def test_a_truncated_file_is_reported(tmp_path: Path) -> None:
     path = tfrecord(tmp_path / "a.tfrecord", example(x=[1.0]))
     path.write_bytes(path.read_bytes()[:-6])
     with pytest.raises(ValueError, match="middle"):
-        format_of(str(path)).count(str(path))
+        get_format(str(path)).count(str(path))
     with pytest.raises(UnreadableError, match="none of the formats"):
-        format_of("a.zip")
+        get_format("a.zip")
 
 
 def test_tables_and_arrays_are_read(tmp_path: Path) -> None:
@@ -89,16 +89,16 @@ def test_tables_and_arrays_are_read(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", x=np.arange(3), y=np.arange(3) * 2)
     np.savez(tmp_path / "bad.npz", x=np.arange(3), y=np.arange(4))
     table, array, arrays = (str(tmp_path / name) for name in ("a.csv", "a.npy", "a.npz"))
-    assert format_of(table).rows(table, 0)(9) == [{"x": "1", "y": "2"}, BadRow("has 1 fields, not 2"), {"x": "4", "y": "5"}]
-    assert [format_of(path).count(path) for path in (table, array, arrays)] == [3, 3, 3]
-    found = format_of(array).rows(array, 1)(2)
+    assert get_format(table).rows(table, 0)(9) == [{"x": "1", "y": "2"}, BadRow("has 1 fields, not 2"), {"x": "4", "y": "5"}]
+    assert [get_format(path).count(path) for path in (table, array, arrays)] == [3, 3, 3]
+    found = get_format(array).rows(array, 1)(2)
     assert isinstance(found, dict)
     assert found[""].tolist() == [[2, 3], [4, 5]]
-    both = format_of(arrays).rows(arrays, 2)(1)
+    both = get_format(arrays).rows(arrays, 2)(1)
     assert isinstance(both, dict)
     assert {name: values.tolist() for name, values in both.items()} == {"x": [2], "y": [4]}
     with pytest.raises(UnreadableError, match="differ in length"):
-        format_of("x.npz").count(str(tmp_path / "bad.npz"))
+        get_format("x.npz").count(str(tmp_path / "bad.npz"))
 
 
 @pytest.mark.parametrize("start", [0, 5])
@@ -112,7 +112,7 @@ def test_arrays_of_any_form_are_read_from_any_row(tmp_path: Path, start: int) ->
     np.savez_compressed(tmp_path / "small-columns.npz", **by_column)
     files = {"plain.npz": values, "small.npz": values, "columns.npy": {"": values["x"]}}
     for name, expected in {**files, "columns.npz": by_column, "small-columns.npz": by_column}.items():
-        take = format_of(name).rows(str(tmp_path / name), start)
+        take = get_format(name).rows(str(tmp_path / name), start)
         first, second = take(1), take(2)
         assert isinstance(first, dict)
         assert isinstance(second, dict)
@@ -129,13 +129,13 @@ def test_a_file_without_rows_is_reported(tmp_path: Path) -> None:
         file.truncate(500)
     for name, why in (("one.npy", "no rows"), ("objects.npy", "Python objects")):
         with pytest.raises(ValueError, match=why):
-            format_of(name).count(str(tmp_path / name))
+            get_format(name).count(str(tmp_path / name))
     np.save(tmp_path / "columns.npy", np.asfortranarray(np.ones((50, 2))))
     with (tmp_path / "columns.npy").open("r+b") as file:
         file.truncate(900)
     for name, rows in (("torn.npy", 100), ("columns.npy", 50)):
         with pytest.raises(ValueError, match="middle"):
-            format_of(name).rows(str(tmp_path / name), 0)(rows)
+            get_format(name).rows(str(tmp_path / name), 0)(rows)
 
 
 PAIR = {"x": Spec((None, 2), "float32")}
@@ -252,7 +252,7 @@ def test_progress_counts_running_shards(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     for name, facts in (("00000.json", {"rows": 10}), ("00001.at", {"rows": 4})):
         (tmp_path / "shards" / name).write_text(json.dumps(facts))
-    assert progress(tmp_path, 3) == (1, 14)
+    assert read_progress(tmp_path, 3) == (1, 14)
 
 
 def test_progress_is_printed_only_if_there_is_some(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -326,17 +326,17 @@ def test_another_output_folder_is_suggested_if_it_helps_a_failed_shard(tmp_path:
 
 
 def test_the_kind_of_failure_follows_from_the_scripts_exception() -> None:
-    assert kind_of(ScriptError("mine.py:1", "no module", ModuleNotFoundError("six"))) == "module"
-    assert kind_of(ScriptError("mine.py:1", "ModuleNotFoundError: six", KeyError("x"))) == ""
+    assert infer_failure_kind(ScriptError("mine.py:1", "no module", ModuleNotFoundError("six"))) == "module"
+    assert infer_failure_kind(ScriptError("mine.py:1", "ModuleNotFoundError: six", KeyError("x"))) == ""
 
 
 def test_files_are_ordered_and_complete(tmp_path: Path) -> None:
     for name in ("b.npy", "a.npy", ".hidden.npy"):
         (tmp_path / name).touch()
     expected = [tmp_path / "a.npy", tmp_path / "b.npy"]
-    assert files_of([str(tmp_path / "*.npy"), str(tmp_path / "a.npy")]) == files_of([str(tmp_path)]) == expected
+    assert find_files([str(tmp_path / "*.npy"), str(tmp_path / "a.npy")]) == find_files([str(tmp_path)]) == expected
     with pytest.raises(InputError) as caught:
-        files_of([str(tmp_path / "*.csv")])
+        find_files([str(tmp_path / "*.csv")])
     assert caught.value.findings[0].code == "no-input"
 
 
@@ -382,7 +382,7 @@ def test_a_file_is_not_read_into_memory_as_a_whole(tmp_path: Path, name: str) ->
     del values
     tracemalloc.start()
     try:
-        take = format_of(name).rows(str(tmp_path / name), 190_000)
+        take = get_format(name).rows(str(tmp_path / name), 190_000)
         assert len(take(1000)) in (1, 1000)
         assert tracemalloc.get_traced_memory()[1] < 40_000_000  # zipfile skips in steps of 16 MB
     finally:
@@ -394,8 +394,8 @@ def test_a_script_sees_the_same_types_for_any_number_of_shards(tmp_path: Path) -
     np.save(tmp_path / "b.npy", np.arange(4) + 0.5)
     files = [str(tmp_path / name) for name in ("a.npy", "b.npy")]
     scorer = Scorer(lambda data: {"y": np.array([str(data.dtype)] * len(data))}, None)
-    together = list(blocks(list(pieces([4, 4], files, 0, 8)), 8))
-    alone = list(blocks(list(pieces([4, 4], files, 0, 8)), 4))
+    together = list(read_blocks(list(iterate_pieces([4, 4], files, 0, 8)), 8))
+    alone = list(read_blocks(list(iterate_pieces([4, 4], files, 0, 8)), 4))
     for found in (together, alone):
         good = [one["y"].tolist() for parts in found for one in batches.score_block(parts, scorer, 4, lambda rows: None)[0]]
         assert good == [["int64"] * 4, ["float64"] * 4]
@@ -403,13 +403,13 @@ def test_a_script_sees_the_same_types_for_any_number_of_shards(tmp_path: Path) -
 
 @pytest.mark.parametrize(("first", "rows", "dtype"), [(0, 3, "int32"), (2**31 - 3, 3, "int32"), (2**31 - 3, 4, "int64")])
 def test_row_numbers_use_the_smallest_type(first: int, rows: int, dtype: str) -> None:
-    found = batches._numbers(first, rows)
+    found = batches._number_rows(first, rows)
     assert (str(found.dtype), found.tolist()) == (dtype, list(range(first, first + rows)))
 
 
 def test_each_finished_batch_is_reported(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
-    (parts,) = blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
+    (parts,) = read_blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
     told: list[int] = []
     batches.score_block(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, told.append)
     assert told == [4, 4, 2]

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import InputError
-from slurmtf.models.scripts import check_script, findings_in
+from slurmtf.models.scripts import check_script, check_script_text
 
 INIT, RUN = "def init(): pass\n", "def run(data): return data\n"
 
@@ -32,7 +32,7 @@ INIT, RUN = "def init(): pass\n", "def run(data): return data\n"
     ],
 )
 def test_valid_score_scripts_are_accepted(text: str) -> None:
-    assert findings_in(text.encode(), "score.py") == []
+    assert check_script_text(text.encode(), "score.py") == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_valid_score_scripts_are_accepted(text: str) -> None:
     ],
 )
 def test_invalid_score_scripts_are_refused_with_their_line(text: str, expected: list[tuple[str, str]]) -> None:
-    found = findings_in(text.encode(), "score.py")
+    found = check_script_text(text.encode(), "score.py")
     assert [(one.code, one.where, fact in one.what) for one, (_, fact) in zip(found, expected, strict=True)] == [
         ("bad-script", where, True) for where, _ in expected
     ]
@@ -58,7 +58,7 @@ def test_invalid_score_scripts_are_refused_with_their_line(text: str, expected: 
 
 @pytest.mark.parametrize(("text", "line"), [(b"def init(): pass\ndef run(data) return data", 2), (b"\x80", 1), (b"a\0", 1)])
 def test_syntax_errors_are_reported(text: bytes, line: int) -> None:
-    (found,) = findings_in(text, "score.py")
+    (found,) = check_script_text(text, "score.py")
     assert (found.code, found.where) == ("bad-script", f"score.py:{line}")
 
 

@@ -11,9 +11,16 @@ import pytest
 from packaging.requirements import Requirement
 from packaging.version import Version
 
-from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU, TOOLS, tool
+from slurmtf.environments.tools import KERAS_2, NEWEST, SAMPLER, SCORING, SCORING_GPU, TOOLS, get_tool
 from slurmtf.errors import InputError
-from slurmtf.models.sources import choose, keras_of, source_at, sources_in, tensorflow_of, tool_of
+from slurmtf.models.sources import (
+    choose_by_versions,
+    choose_source,
+    find_source,
+    list_sources,
+    read_keras_version,
+    read_tensorflow_version,
+)
 from tests.unit.support import refusing
 
 
@@ -44,7 +51,7 @@ def outputs(tmp_path: Path) -> Path:
 
 
 def test_exactly_the_known_forms_are_found(outputs: Path) -> None:
-    found = {str(one.path.relative_to(outputs)): (one.kind, one.stem, len(one.files)) for one in sources_in(outputs)}
+    found = {str(one.path.relative_to(outputs)): (one.kind, one.stem, len(one.files)) for one in list_sources(outputs)}
     assert found == {
         "best.keras": ("keras", "best", 1),
         "exported": ("saved-model", "exported", 2),
@@ -55,21 +62,21 @@ def test_exactly_the_known_forms_are_found(outputs: Path) -> None:
 
 def test_one_of_several_models_is_chosen_by_name(outputs: Path) -> None:
     for name in ("best", "best.keras"):
-        assert choose(outputs, name).path == outputs / "best.keras"
-    assert choose(outputs, "tf1/model.ckpt.meta").kind == "checkpoint"
-    assert choose(outputs / "exported").path == outputs / "exported"
+        assert choose_source(outputs, name).path == outputs / "best.keras"
+    assert choose_source(outputs, "tf1/model.ckpt.meta").kind == "checkpoint"
+    assert choose_source(outputs / "exported").path == outputs / "exported"
 
 
 def test_several_models_are_listed(outputs: Path) -> None:
     with refusing(InputError, "several-models", "best.keras, exported, net.json, tf1/model.ckpt.meta"):
-        choose(outputs)
+        choose_source(outputs)
     with refusing(InputError, "several-models"):
-        choose(outputs, "worst")
+        choose_source(outputs, "worst")
 
 
 def test_a_folder_without_models_is_reported(tmp_path: Path) -> None:
     with pytest.raises(InputError) as caught:
-        choose(tmp_path)
+        choose_source(tmp_path)
     assert caught.value.findings[0].code == "no-model"
 
 
@@ -79,25 +86,25 @@ def test_an_incomplete_model_is_reported_with_what_it_lacks(tmp_path: Path) -> N
         (tmp_path / name).write_bytes(b"weights")
     needs = "model.json needs its weights beside it, as model.weights.h5"
     with refusing(InputError, "no-model", needs, "second_weights.h5"):
-        choose(tmp_path)
+        choose_source(tmp_path)
     with refusing(InputError, "no-model", needs):
-        choose(tmp_path / "model.json")
+        choose_source(tmp_path / "model.json")
 
 
 @pytest.mark.parametrize("name", ["checkpoint.weights.h5", "model_weights.h5"])
 def test_weights_alone_are_not_a_model(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_bytes(b"weights")
-    assert source_at(tmp_path / name) is None
+    assert find_source(tmp_path / name) is None
 
 
 def test_the_version_of_keras_is_read_from_the_file(outputs: Path) -> None:
-    assert [keras_of(one) for one in sources_in(outputs)] == ["3.15.1", "", "2.15.0", ""]
+    assert [read_keras_version(one) for one in list_sources(outputs)] == ["3.15.1", "", "2.15.0", ""]
     for version in ("2.15.0", "3.15.1"):
         path = outputs / "x.h5"
         path.write_bytes(b"\x89HDF\0keras_version\0\0model_config" + b"\0" * 90 + version.encode() + b"\0")
-        found = source_at(path)
+        found = find_source(path)
         assert found
-        assert keras_of(found) == version
+        assert read_keras_version(found) == version
 
 
 def meta_info(version: str) -> bytes:
@@ -109,10 +116,10 @@ def meta_info(version: str) -> bytes:
 def test_the_version_of_tensorflow_is_read_from_the_graph(outputs: Path, version: str) -> None:
     for name in ("exported/saved_model.pb", "tf1/model.ckpt.meta"):
         (outputs / name).write_bytes(meta_info(version))
-    of_graphs = [one for one in sources_in(outputs) if one.kind in ("saved-model", "checkpoint")]
-    assert [tensorflow_of(one) for one in of_graphs] == [version] * 2
-    (keras,) = (one for one in sources_in(outputs) if one.kind == "keras")
-    assert tensorflow_of(keras) == ""
+    of_graphs = [one for one in list_sources(outputs) if one.kind in ("saved-model", "checkpoint")]
+    assert [read_tensorflow_version(one) for one in of_graphs] == [version] * 2
+    (keras,) = (one for one in list_sources(outputs) if one.kind == "keras")
+    assert read_tensorflow_version(keras) == ""
 
 
 MINORS_OF_KERAS_3 = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
@@ -138,7 +145,7 @@ MINORS_OF_KERAS_3 = ("2.16.2", "2.17.1", "2.18.1", "2.19.1", "2.20.0", "2.21.0")
 def test_the_tool_environment_has_the_same_generation(
     keras: str, tensorflow: str, packages: dict[str, str], expected: str
 ) -> None:
-    assert tool_of(keras, tensorflow, packages) == expected
+    assert choose_by_versions(keras, tensorflow, packages) == expected
 
 
 def pins(name: str) -> dict[str, str]:
@@ -166,4 +173,4 @@ def test_pins_are_those_of_verified_conversions() -> None:
 
 def test_a_missing_tool_is_reported() -> None:
     with refusing(InputError, "unknown-tool", "onnx-newest"):
-        tool("onnx-newset")
+        get_tool("onnx-newset")

@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Distribution, Jax, Mpi, MultiWorker, ParameterServer
-from slurmtf.job.contract.roles import table
+from slurmtf.job.contract.roles import assign_roles
 from slurmtf.plan import resolve
 from slurmtf.sites import Site
 from slurmtf.snapshot import ScriptFacts
@@ -51,7 +51,7 @@ def test_a_script_with_the_slurm_resolver_gets_block_placement_and_all_gpus(sour
     facts = ScriptFacts(names=frozenset({"SlurmClusterResolver"}), certain=True)
     estimator = tensorflow(source, distributed_training=training, node_count=2)
     plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
-    assert [role.node for role in table(plan.job)] == [0, 0, 1, 1]
+    assert [role.node for role in assign_roles(plan.job)] == [0, 0, 1, 1]
     assert plan.job.distribution.gpu_roles == ()
     assert "--distribution=cyclic" not in plan.job.launcher_words
     assert "SlurmClusterResolver" in plan.provenance.choice

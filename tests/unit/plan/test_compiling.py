@@ -8,7 +8,7 @@ from pathlib import Path
 import jinja2
 import pytest
 
-from slurmtf.plan.rendering import _environment, render_script
+from slurmtf.plan.rendering import _build_environment, render_script
 from slurmtf.sites.search import find_data
 from tests.unit.support import planned
 
@@ -16,7 +16,7 @@ from tests.unit.support import planned
 @pytest.fixture(autouse=True)
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    _environment.cache_clear()
+    _build_environment.cache_clear()
     return tmp_path / "cache" / "slurmtf" / "templates"
 
 
@@ -49,7 +49,7 @@ def test_another_process_compiles_nothing_either(
     names, folders = counted(monkeypatch), [find_data("templates")]
     first = render_script(planned(source), folders)
     compiled = len(names)
-    _environment.cache_clear()
+    _build_environment.cache_clear()
     assert render_script(planned(source), folders) == first
     assert len(names) == compiled == len(list(cache.iterdir()))
 
@@ -61,7 +61,7 @@ def test_a_compiled_template_is_not_used_if_others_can_write_it(
     first = render_script(planned(source), folders)
     cache.chmod(0o777)
     names.clear()
-    _environment.cache_clear()
+    _build_environment.cache_clear()
     assert render_script(planned(source), folders) == first
     assert len(names) == len(first.templates)
 

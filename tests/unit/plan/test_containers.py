@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from slurmtf.environments import EnvironmentStore, Software, software_of
-from slurmtf.environments.images import image_of, login_of, reference
+from slurmtf.environments import EnvironmentStore, Software, resolve_software
+from slurmtf.environments.images import choose_image, resolve_image, resolve_login
 from slurmtf.errors import SoftwareError, SpecError
 from slurmtf.estimator import Environment, Input
 from slurmtf.findings import Finding
@@ -39,7 +39,7 @@ def image(tmp_path: Path) -> str:
 
 
 def software(source: Path, where: Site, folder: Path, **settings: Any) -> Software:
-    return software_of(tensorflow(source, **settings), where, EnvironmentStore(folder))
+    return resolve_software(tensorflow(source, **settings), where, EnvironmentStore(folder))
 
 
 def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Finding]:
@@ -64,7 +64,7 @@ def wrong(source: Path, where: Site, folder: Path, **settings: Any) -> list[Find
     ],
 )
 def test_the_image_follows_from_the_settings(source: Path, settings: dict[str, Any], found: str) -> None:
-    assert image_of(tensorflow(source, **settings), BOTH) == found
+    assert choose_image(tensorflow(source, **settings), BOTH) == found
 
 
 @pytest.mark.parametrize(
@@ -88,12 +88,12 @@ def test_a_container_without_an_image_is_refused(source: Path, tmp_path: Path, w
     ],
 )
 def test_a_registry_name_is_completed(given: str, registry: str, found: str) -> None:
-    assert reference(given, "image", registry) == found
+    assert resolve_image(given, "image", registry) == found
 
 
 def test_an_image_file_is_named_by_its_absolute_path(image: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(Path(image).parent))
-    assert reference(image, "image") == reference("~/tf.sif", "image") == image
+    assert resolve_image(image, "image") == resolve_image("~/tf.sif", "image") == image
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ def test_an_image_file_is_named_by_its_absolute_path(image: str, monkeypatch: py
 )
 def test_a_missing_image_file_is_refused(given: str, code: str) -> None:
     with refusing(SpecError, code):
-        reference(given, "image")
+        resolve_image(given, "image")
 
 
 def test_the_software_of_an_image_file_is_in_the_plan(source: Path, tmp_path: Path, image: str) -> None:
@@ -266,7 +266,7 @@ def test_wrong_settings_of_an_image_are_refused(source: Path, settings: dict[str
 
 def test_a_login_is_in_no_record(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, custom_docker_image="lab/tf", image_registry_details=LOGIN)
-    plan = plan_of(estimator, BOTH, software_of(estimator, BOTH, EnvironmentStore(tmp_path)))
+    plan = plan_of(estimator, BOTH, resolve_software(estimator, BOTH, EnvironmentStore(tmp_path)))
     for text in (plan.to_json(), repr(estimator), str(plan)):
         assert "s3cret" not in text
         assert "'ada'" not in text
@@ -278,10 +278,10 @@ def test_only_the_fetching_process_gets_the_login(source: Path, monkeypatch: pyt
     details = {"username": "ada", "password": "$LAB_PASSWORD"}
     estimator = tensorflow(source, custom_docker_image="lab/tf", image_registry_details=details)
     with refusing(SpecError, "variable-unset"):
-        login_of(estimator)
+        resolve_login(estimator)
     monkeypatch.setenv("LAB_PASSWORD", "s3cret")
     found = {"DOCKER_USERNAME": "ada", "DOCKER_PASSWORD": "s3cret"}
-    assert login_of(estimator) == {
+    assert resolve_login(estimator) == {
         f"{name}_{key}": value for name in ("APPTAINER", "SINGULARITY") for key, value in found.items()
     }
 
@@ -289,7 +289,7 @@ def test_only_the_fetching_process_gets_the_login(source: Path, monkeypatch: pyt
 def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
     wish = Environment(image="lab/tf", build="job")
     estimator = tensorflow(source, environment_definition=wish)
-    spec = software_of(estimator, BOTH, EnvironmentStore(tmp_path)).spec
+    spec = resolve_software(estimator, BOTH, EnvironmentStore(tmp_path)).spec
     assert spec
     building = Building(spec, EnvironmentStore(tmp_path), BOTH, estimator, {})
     assert building.by_job
@@ -299,7 +299,7 @@ def test_no_job_gets_a_login(source: Path, tmp_path: Path) -> None:
 def test_no_job_fetches_an_image_if_nodes_have_no_internet(source: Path, tmp_path: Path) -> None:
     estimator = tensorflow(source, environment_definition=Environment(image="lab/tf", build="job"))
     offline, store = replace(BOTH, network=Network(internet=False)), EnvironmentStore(tmp_path / "store")
-    spec = software_of(estimator, offline, store).spec
+    spec = resolve_software(estimator, offline, store).spec
     assert spec
     with refusing(SoftwareError, "build-failed"):
         provide(Building(spec, store, offline, estimator, {}), print)

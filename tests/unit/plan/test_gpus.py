@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from slurmtf.environments import Software
 from slurmtf.estimator import Mpi
 from slurmtf.estimator.families import OF_GPUS
-from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.contract.roles import assign_cyclically
 from slurmtf.plan import gpus
 from slurmtf.plan.model import LaunchPlan
 from slurmtf.sites import Site
@@ -62,7 +62,7 @@ RANKS: dict[str, Any] = {"distributed_training": Mpi(process_count_per_node=2, g
     ],
 )
 def test_gpus_requested_by_a_flag_are_parsed(flag: str, value: Any, expected: gpus.Counts) -> None:
-    assert gpus.counts(flag, value) == expected
+    assert gpus.count_gpus(flag, value) == expected
 
 
 @pytest.mark.parametrize(
@@ -83,14 +83,14 @@ def test_gpus_requested_by_a_flag_are_parsed(flag: str, value: Any, expected: gp
     ],
 )
 def test_gpu_flags_are_counted_on_three_nodes_of_two_tasks(asked: dict[str, Any], per_node: int, flag: str) -> None:
-    found = gpus.allocation(asked, nodes=3, slots=2)
+    found = gpus.compute_allocation(asked, nodes=3, slots=2)
     assert found is not None
     assert (found.per_node, found.flag, found.even) == (per_node, flag, not flag.startswith("gpus="))
 
 
 @pytest.mark.parametrize("asked", [{}, {"gres": "nvme:100"}, {"hint": "gpu:2"}, {"tres-per-task": "cpu=4"}, {"gpu-bind": "x"}])
 def test_flags_not_about_gpus_request_none(asked: dict[str, Any]) -> None:
-    assert gpus.allocation(asked, 1, 1) is None
+    assert gpus.compute_allocation(asked, 1, 1) is None
 
 
 @pytest.mark.parametrize(
@@ -262,11 +262,13 @@ def test_the_requested_number_of_gpus_is_the_one_in_the_plan(
     site = Site(name="here", gpu=Gpu(request=wanted))
     plan = planned(folder, site, distributed_backend="ps", use_gpu=True, gpus_per_node=count, **shape)
     users = -(-(workers + nodes) // nodes)
-    said = gpus.allocation(flags(plan), nodes, plan.resources.tasks_per_node)
+    said = gpus.compute_allocation(flags(plan), nodes, plan.resources.tasks_per_node)
     assert said is not None
     assert said.per_node == plan.resources.gpus_per_node == (count or users)
     assert said.even
-    on_a_node = [sum(role.node == node for role in cyclic(plan.job.distribution.roles, nodes)) for node in range(nodes)]
+    on_a_node = [
+        sum(role.node == node for role in assign_cyclically(plan.job.distribution.roles, nodes)) for node in range(nodes)
+    ]
     assert max(on_a_node) <= plan.resources.tasks_per_node
 
 
@@ -327,7 +329,7 @@ def test_limits_count_the_gpus_that_slurm_grants(source: Path) -> None:
 def test_packaged_profiles_give_parameter_servers_no_gpus(source: Path) -> None:
     for name in ("frontier", "daint", "mila", "sherlock"):
         plan = planned(source, profile(name), use_gpu=True, account="x", partition="gpu", time=60, **SERVED)
-        assert gpus.allocation(flags(plan), 2, 2).per_node == plan.resources.gpus_per_node == 1, name  # type: ignore[union-attr]
+        assert gpus.compute_allocation(flags(plan), 2, 2).per_node == plan.resources.gpus_per_node == 1, name  # type: ignore[union-attr]
 
 
 def test_mpirun_requests_gpus_by_node_on_a_profile_with_gpus_by_task(source: Path) -> None:

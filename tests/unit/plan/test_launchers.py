@@ -9,8 +9,8 @@ import pytest
 
 from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
 from slurmtf.plan import resolve
-from slurmtf.plan.directives import build_directives
-from slurmtf.plan.launchers import is_step, of_agent, serves_mpi
+from slurmtf.plan.directives import build_builder_directives
+from slurmtf.plan.launchers import can_serve_mpi, is_step, list_agent_launchers
 from slurmtf.plan.model import Awaited
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Launcher, Network
@@ -74,12 +74,12 @@ def test_a_build_job_uses_no_partition_with_gpus(
     source: Path, of_site: str | None, asked: str | None, partition: str | None
 ) -> None:
     site = Site(name="here", defaults=Defaults(partition=of_site))
-    assert dict(build_directives(tensorflow(source, partition=asked), site, "pip-x", {})).get("partition") == partition
+    assert dict(build_builder_directives(tensorflow(source, partition=asked), site, "pip-x", {})).get("partition") == partition
 
 
 def test_a_build_job_takes_no_gpu_of_the_profile(source: Path) -> None:
     site = Site(name="here", directives={"gres": "gpu:1,nvme:5", "gpus-per-task": 1, "hint": "x"})
-    header = dict(build_directives(tensorflow(source), site, "pip-x", {}))
+    header = dict(build_builder_directives(tensorflow(source), site, "pip-x", {}))
     assert (header["gres"], header["hint"], "gpus-per-task" in header) == ("nvme:5", "x", False)
 
 
@@ -121,10 +121,10 @@ def test_variables_of_the_user_take_precedence(source: Path) -> None:
 def test_launchers_are_classified_by_step_and_mpi(name: str, step: bool, bare: bool, with_flag: bool) -> None:
     """A missing launcher is refused later, not here."""
     assert is_step(name) is step
-    assert serves_mpi(name, SITE, {}) is bare
-    assert serves_mpi(name, SITE, {"mpi": "pmix"}) is with_flag
-    assert serves_mpi(name, MPI, {}) is (name != "spawn")
+    assert can_serve_mpi(name, SITE, {}) is bare
+    assert can_serve_mpi(name, SITE, {"mpi": "pmix"}) is with_flag
+    assert can_serve_mpi(name, MPI, {}) is (name != "spawn")
 
 
 def test_the_agents_own_launchers_are_none_and_spawn() -> None:
-    assert of_agent() == ["none", "spawn"]
+    assert list_agent_launchers() == ["none", "spawn"]

@@ -16,7 +16,7 @@ import pytest
 from slurmtf.environments import Software
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
-from slurmtf.estimator.azureml import find_overruled
+from slurmtf.estimator.azureml import warn_about_older_names
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import Budget
 from slurmtf.job.contract.plan import JobPlan
@@ -301,7 +301,7 @@ def test_a_parameter_by_old_and_new_name_gives_a_warning(source: Path) -> None:
     asked: dict[str, Any] = {"pip_requirements_file": "requirements.txt", "pip_requirements_file_path": "notes.txt"}
     assert codes(planned(source, **asked).warnings) == ["old-name"]
     assert planned(source, **asked, silence=["old-name"]).warnings == ()
-    assert codes(find_overruled(dataclasses.replace(tensorflow(source, **asked), node_count=1))) == ["old-name"]
+    assert codes(warn_about_older_names(dataclasses.replace(tensorflow(source, **asked), node_count=1))) == ["old-name"]
     assert planned(source, **{**asked, "pip_requirements_file_path": "requirements.txt"}).warnings == ()
     assert planned(source, pip_requirements_file_path="notes.txt").warnings == ()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.cli.commands.plan import plan_text
+from slurmtf.cli.commands.plan import format_plan
 from slurmtf.plan import render
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Gpu, JobEnvironment, Partition, Preset
@@ -421,7 +421,7 @@ def test_every_request_has_its_flag(source: Path) -> None:
     ],
 )
 def test_the_plan_is_shown_with_its_sources(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
-    shown = plan_text(planned(source, **settings)).splitlines()
+    shown = format_plan(planned(source, **settings)).splitlines()
     assert [row for row in rows if row not in shown] == []
 
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from slurmtf.environments import Software
-from slurmtf.estimator.quantities import printable
+from slurmtf.estimator.quantities import check_printable
 from slurmtf.plan import render
-from slurmtf.plan.quoting import Raw, directive, quote, words
+from slurmtf.plan.quoting import Raw, quote, quote_directive, quote_words
 from slurmtf.sites.search import find_data
 from tests.unit.support import plan_of, profile, tells, tensorflow
 
@@ -48,13 +48,13 @@ def through_bash(line: str, locale: str = "C") -> list[bytes]:
 @example(NASTY)
 @settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
 def test_any_text_reaches_a_command_byte_for_byte(values: list[str]) -> None:
-    assert through_bash(words(values)) == [os.fsencode(value) for value in values]
+    assert through_bash(quote_words(values)) == [os.fsencode(value) for value in values]
 
 
 @pytest.mark.parametrize("locale", ["C", "C.UTF-8", "POSIX"])
 def test_the_locale_of_the_job_does_not_matter(locale: str) -> None:
     short = [value for value in NASTY if len(value) < 1000]
-    assert through_bash(words(short), locale) == [os.fsencode(value) for value in short]
+    assert through_bash(quote_words(short), locale) == [os.fsencode(value) for value in short]
 
 
 @pytest.mark.parametrize("value", NASTY, ids=lambda value: ascii(value)[:12])
@@ -87,8 +87,8 @@ def test_a_word_is_quoted_only_if_needed(value: object, word: str) -> None:
 
 def test_no_value_is_quoted_twice() -> None:
     assert quote(quote("a b")) == quote("a b")
-    assert words(["a b", "c"]) == "'a b' c"
-    assert words([]) == ""
+    assert quote_words(["a b", "c"]) == "'a b' c"
+    assert quote_words([]) == ""
 
 
 def test_a_surrogate_that_stands_for_no_byte_is_an_error() -> None:
@@ -229,15 +229,15 @@ SEEN: Sequence[str] = (
 @given(LINE | MARKS)
 @settings(max_examples=200)
 def test_any_printable_value_reaches_sbatch(value: str) -> None:
-    assert list(printable("comment", value.strip() or "x")) == []
-    line = directive("comment", value)
+    assert list(check_printable("comment", value.strip() or "x")) == []
+    line = quote_directive("comment", value)
     for strict in (False, True):
         assert read_by_sbatch(line, comment_in_quotes=strict) == [f"--comment={value}"]
 
 
 @pytest.mark.parametrize("value", SEEN)
 def test_an_observed_value_reaches_sbatch(value: str) -> None:
-    assert read_by_sbatch(directive("comment", value), comment_in_quotes=True) == [f"--comment={value}"]
+    assert read_by_sbatch(quote_directive("comment", value), comment_in_quotes=True) == [f"--comment={value}"]
 
 
 @pytest.mark.parametrize(
@@ -254,11 +254,11 @@ def test_an_observed_value_reaches_sbatch(value: str) -> None:
     ],
 )
 def test_a_directive_is_quoted_only_if_needed(value: object, line: str) -> None:
-    assert directive("hold", value) == line
+    assert quote_directive("hold", value) == line
 
 
 @pytest.mark.parametrize("value", ["a\nb", "a\rb", "a\tb", "\0", "\x1b", "a\u2028b", "\udcff", "a\xa0b"])
 def test_a_value_that_no_directive_can_hold_is_refused(value: str) -> None:
-    (finding,) = printable("job_name", value)
+    (finding,) = check_printable("job_name", value)
     assert (finding.code, finding.where) == ("control-characters", "job_name")
     assert tells(finding, repr(value))

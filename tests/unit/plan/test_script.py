@@ -15,7 +15,7 @@ import pytest
 
 from slurmtf.environments import Software
 from slurmtf.errors import TemplateError
-from slurmtf.estimator.quantities import normal_flag
+from slurmtf.estimator.quantities import normalize_flag
 from slurmtf.plan import LaunchPlan, render
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
@@ -85,7 +85,7 @@ def header(script: str) -> list[str]:
 
 def names(script: str) -> set[str]:
     """Return the names of the flags in a script's header."""
-    return {normal_flag(re.split("[= ]", line, maxsplit=1)[0]) for line in header(script)}
+    return {normalize_flag(re.split("[= ]", line, maxsplit=1)[0]) for line in header(script)}
 
 
 # --- golden files: pytest tests/unit --update-golden
@@ -168,8 +168,8 @@ def test_a_script_has_the_flags_that_the_profile_requires_and_none_that_it_refus
     site = profile(name)
     script = script_of(job(source, site, SHAPES[shape]))
     found = names(script)
-    assert found & set(map(normal_flag, site.forbidden)) == set()
-    assert found >= set(map(normal_flag, site.required))
+    assert found & set(map(normalize_flag, site.forbidden)) == set()
+    assert found >= set(map(normalize_flag, site.required))
     assert script.isascii()
     assert "\r" not in script
     assert found & OF_GPUS == ({form_of(site, shape)} if shape != "cpu" else set()) - {"none"}

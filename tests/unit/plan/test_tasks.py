@@ -12,7 +12,7 @@ from slurmtf.environments.software import HorovodBuild
 from slurmtf.estimator import Jax, Mpi, MultiWorker, ParameterServer
 from slurmtf.estimator.distribution import GRACE_S
 from slurmtf.job.contract.plan import Distribution
-from slurmtf.plan.tasks import tasks_of
+from slurmtf.plan.tasks import build_tasks
 from slurmtf.sites import Site
 from slurmtf.sites.model import Launcher
 from slurmtf.snapshot import ScriptFacts
@@ -92,11 +92,11 @@ IN_PLACE = ("worker", "ps")
     ],
 )  # fmt: skip
 def test_each_distribution_has_its_rules(source: Path, wish: Any, script: ScriptFacts, expected: Distribution) -> None:
-    assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[0] == expected
+    assert build_tasks(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[0] == expected
 
 
 def test_ranks_are_counted_by_nodes(source: Path) -> None:
-    found, _ = tasks_of(tensorflow(source, node_count=3, distributed_training=Mpi(2)), WITH_MPI, PLAIN, SOFTWARE)
+    found, _ = build_tasks(tensorflow(source, node_count=3, distributed_training=Mpi(2)), WITH_MPI, PLAIN, SOFTWARE)
     assert found.roles == (("rank", 6),)
 
 
@@ -122,7 +122,7 @@ ONLY_MPI = Software("/opt/env/bin/python3", horovod=HorovodBuild("2.15", ("mpi",
 def test_horovod_uses_gloo_if_there_is_no_mpi(
     source: Path, site: Site, script: ScriptFacts, software: Software, settings: dict[str, Any], why: str
 ) -> None:
-    found, choice = tasks_of(tensorflow(source, distributed_training=Mpi(2), **settings), site, script, software)
+    found, choice = build_tasks(tensorflow(source, distributed_training=Mpi(2), **settings), site, script, software)
     assert (found.gloo, found.bind) == (bool(why), not why)
     assert why in choice
     assert bool(choice) == bool(why)
@@ -145,4 +145,4 @@ def test_horovod_uses_gloo_if_there_is_no_mpi(
     ],
 )
 def test_the_plan_says_what_was_chosen(source: Path, wish: Any, script: ScriptFacts, why: str) -> None:
-    assert tasks_of(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[1] == why
+    assert build_tasks(tensorflow(source, distributed_training=wish), WITH_MPI, script, SOFTWARE)[1] == why

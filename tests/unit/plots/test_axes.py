@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from slurmtf.plots.axes import MOST_TICKS, axis_of, nice
+from slurmtf.plots.axes import MOST_TICKS, build_axis, choose_step
 
 NAN, INF = math.nan, math.inf
 
@@ -30,8 +30,8 @@ NAN, INF = math.nan, math.inf
     ],
 )
 def test_ticks(values: list[float], ticks: list[str]) -> None:
-    axis = axis_of(values)
-    assert [axis.text(tick) for tick in axis.ticks] == ticks
+    axis = build_axis(values)
+    assert [axis.format_tick(tick) for tick in axis.ticks] == ticks
 
 
 @pytest.mark.parametrize(
@@ -44,13 +44,13 @@ def test_ticks(values: list[float], ticks: list[str]) -> None:
     ],
 )
 def test_ticks_of_a_logarithmic_axis(values: list[float], ticks: list[str]) -> None:
-    axis = axis_of(values, log=True)
-    assert [axis.text(tick) for tick in axis.ticks] == ticks
+    axis = build_axis(values, log=True)
+    assert [axis.format_tick(tick) for tick in axis.ticks] == ticks
 
 
 def test_a_place_is_a_share_of_the_range() -> None:
-    assert axis_of([10, 20]).place(12.5) == 0.25
-    assert axis_of([1, 10000], log=True).place(100) == 0.5
+    assert build_axis([10, 20]).place(12.5) == 0.25
+    assert build_axis([1, 10000], log=True).place(100) == 0.5
 
 
 @given(st.lists(st.floats(), max_size=20), st.booleans())
@@ -58,13 +58,13 @@ def test_a_place_is_a_share_of_the_range() -> None:
 @example([2.0000000013860917e300], True)
 @example([5e-324, 1.0], True)
 def test_every_number_has_a_place(values: list[float], log: bool) -> None:
-    axis = axis_of(values, log)
+    axis = build_axis(values, log)
     shown = [value for value in values if math.isfinite(value) and (value > 0 or not log)]
     assert all(0 <= axis.place(value) <= 1 for value in shown)
     assert len(axis.ticks) <= 3 * MOST_TICKS
-    assert all(axis.text(tick) for tick in axis.ticks)
+    assert all(axis.format_tick(tick) for tick in axis.ticks)
 
 
 @pytest.mark.parametrize(("width", "step"), [(1, 1), (1.1, 2), (3, 5), (6, 10), (0.03, 0.05), (1e-300, 1e-300)])
 def test_nice_steps(width: float, step: float) -> None:
-    assert nice(width) == pytest.approx(step, rel=1e-9)
+    assert choose_step(width) == pytest.approx(step, rel=1e-9)

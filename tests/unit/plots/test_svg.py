@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.plots.chart import Chart, Curve, Dot, printable
+from slurmtf.plots.chart import Chart, Curve, Dot, escape_unprintable
 from slurmtf.plots.html import to_html
-from slurmtf.plots.svg import element, to_svg
+from slurmtf.plots.svg import build_element, to_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 EVIL = "</script><script>alert(1)</script>\"' onload=x & \x1b[31m"
@@ -55,7 +55,7 @@ def test_shapes(points: list[Dot], shape: str, lines: int, circles: int) -> None
 def test_whatever_is_typed_it_is_well_formed(title: str, label: str, name: str) -> None:
     svg = to_svg(Chart(title, [Curve(label, [(0, 1), (1, 2)])], name, name))
     (curve,) = curves(svg)
-    assert next(curve.iter(f"{SVG}text")).text == (printable(label) or None)
+    assert next(curve.iter(f"{SVG}text")).text == (escape_unprintable(label) or None)
 
 
 def test_a_user_can_not_write_markup() -> None:
@@ -63,7 +63,7 @@ def test_a_user_can_not_write_markup() -> None:
     assert page.count("<script>") == 1
     assert "alert(1)</script>" not in page
     assert "\x1b" not in page
-    assert element("text", name='a"b') == '<text name="a&quot;b"/>'
+    assert build_element("text", name='a"b') == '<text name="a&quot;b"/>'
 
 
 def test_a_page_needs_nothing_else() -> None:

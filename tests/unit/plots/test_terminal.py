@@ -7,11 +7,11 @@ import math
 import pytest
 
 from slurmtf.plots.chart import Chart, Curve, Dot
-from slurmtf.plots.terminal import plain, rows
+from slurmtf.plots.terminal import render_chart, to_text
 
 
 def drawn(chart: Chart, width: int = 40, height: int = 5) -> str:
-    return plain(rows(chart, width, height))
+    return to_text(render_chart(chart, width, height))
 
 
 def test_two_curves() -> None:
@@ -32,7 +32,7 @@ def test_two_curves() -> None:
 
 def test_each_curve_has_its_number_for_a_colour() -> None:
     chart = Chart("loss", [Curve("a", [(0, 0), (1, 0)]), Curve("b", [(0, 9), (1, 9)])])
-    lines = rows(chart, 30, 4)
+    lines = render_chart(chart, 30, 4)
     assert {curve for text, curve in lines[1] if text >= "\u2801"} == {1}
     assert {curve for text, curve in lines[4] if text >= "\u2801"} == {0}
 

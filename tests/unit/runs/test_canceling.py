@@ -45,7 +45,7 @@ class Slurm:
 @pytest.fixture
 def slurm(monkeypatch: pytest.MonkeyPatch) -> Slurm:
     slurm = Slurm()
-    monkeypatch.setattr(canceling, "by_scheduler", lambda jobs: [(slurm, list(jobs))] if jobs else [])
+    monkeypatch.setattr(canceling, "group_by_scheduler", lambda jobs: [(slurm, list(jobs))] if jobs else [])
     return slurm
 
 

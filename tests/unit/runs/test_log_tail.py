@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.folder import RunFolder
-from slurmtf.runs.notebook import log_tail
+from slurmtf.runs.notebook import read_log_tail
 
 NOISE = [f"noise {number}" for number in range(40)]
 
@@ -26,4 +26,4 @@ def test_the_stream_that_grew_last_is_shown_last(grown: dict[str, int], last: st
         path = Path(layout.logs, f"main-0.{stream}")
         path.write_text("epoch 2\nepoch 3\n" if stream == "out" else "\n".join(NOISE))
         os.utime(path, (when, when))
-    assert list(log_tail(RunFolder(tmp_path), 5))[-1] == last
+    assert list(read_log_tail(RunFolder(tmp_path), 5))[-1] == last

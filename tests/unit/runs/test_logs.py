@@ -11,7 +11,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import logs
-from slurmtf.runs.logs import LogReader, start_of_last
+from slurmtf.runs.logs import LogReader, locate_last_lines
 from tests.patience import HANG_S
 
 MEMORY = 300 << 20
@@ -103,7 +103,7 @@ def test_start_of_the_last_lines(tmp_path: Path, text: bytes, count: int, chunk:
     path = tmp_path / "log"
     path.write_bytes(text)
     kept = text.splitlines(keepends=True)[-count:] if count else []
-    assert text[start_of_last(path, count) :] == b"".join(kept)
+    assert text[locate_last_lines(path, count) :] == b"".join(kept)
 
 
 def test_only_the_last_lines_and_new_ones_are_shown(layout: RunLayout) -> None:
@@ -164,7 +164,7 @@ def test_an_empty_job_log_is_not_shown(layout: RunLayout, text: str | None, ther
     if text is not None:
         write(layout, "job.log", text.encode())
     reader = LogReader(layout, io.StringIO(), job_log=True)
-    assert reader.files() == [Path(layout.job_log)] * there
+    assert reader.list_files() == [Path(layout.job_log)] * there
 
 
 def test_a_job_log_written_later_is_shown(layout: RunLayout) -> None:

@@ -9,7 +9,7 @@ from slurmtf.job.contract.attempt.journal import Attempt
 from slurmtf.job.contract.attempt.samples import Gpu, Sample
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
-from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage, nodes_of, times_of, with_accounting
+from slurmtf.runs.usage import GpuUsage, NodeUsage, Times, Usage, add_accounting, compute_times, summarize_nodes
 from slurmtf.scheduler.books import JobUsage, NodeBooks
 from tests.unit.runs.states.stories import DONE, LAUNCHED, RUNS, lines
 
@@ -17,18 +17,18 @@ from tests.unit.runs.states.stories import DONE, LAUNCHED, RUNS, lines
 def test_cpu_time_of_each_launch_starts_at_zero() -> None:
     first = [Sample(110.0, 100.0, 5.0, 10), Sample(160.0, 100.0, 50.0, 30)]
     second = [Sample(210.0, 200.0, 4.0, 20)]
-    assert nodes_of({"node1": [*first, *second], "node2": []}) == (NodeUsage("node1", 54.0, 30, 70.0),)
+    assert summarize_nodes({"node1": [*first, *second], "node2": []}) == (NodeUsage("node1", 54.0, 30, 70.0),)
 
 
 def test_samples_may_come_in_any_order() -> None:
     samples = [Sample(160.0, 100.0, 50.0), Sample(110.0, 100.0, 5.0)]
-    assert nodes_of({"node1": samples})[0].cpu_s == 50.0
+    assert summarize_nodes({"node1": samples})[0].cpu_s == 50.0
 
 
 def test_gpu_usage_over_time() -> None:
     seen = [(Gpu(100.0, 10.0, 80.0), Gpu()), (), (Gpu(50.0, 30.0, 80.0), Gpu(2.0, 1.0, 80.0))]
     samples = [Sample(100.0 + number, 100.0, 0.0, 0, gpus) for number, gpus in enumerate(seen)]
-    (node,) = nodes_of({"n": samples})
+    (node,) = summarize_nodes({"n": samples})
     assert node.gpus == (GpuUsage("n", 0, 75.0, 100.0, 30.0, 80.0), GpuUsage("n", 1, 1.0, 2.0, 1.0, 80.0))
 
 
@@ -64,7 +64,7 @@ TIMES = [
 
 @pytest.mark.parametrize(("attempts", "state", "times"), TIMES)
 def test_time_spent_in_each_phase(attempts: list[Attempt], state: RunState, times: Times) -> None:
-    assert times_of(attempts, state, 1500.0) == times
+    assert compute_times(attempts, state, 1500.0) == times
 
 
 ASKED = Resources(2, 4, 2, cpus_per_task=4, gpus_per_node=2)
@@ -79,16 +79,16 @@ def test_cpu_and_gpu_hours() -> None:
 
 def test_accounting_is_used_if_there_are_no_samples() -> None:
     books = JobUsage(100.0, 300.0, 1 << 30)
-    found = with_accounting(Usage(ASKED, (), Times()), books)
+    found = add_accounting(Usage(ASKED, (), Times()), books)
     assert found.nodes == (NodeUsage("", 150.0, 2 << 30, 100.0),) * 2
     assert found.source == "sacct"
     sampled = Usage(ASKED, (NodeUsage("n", 1.0, 2, 3.0),), Times())
-    assert with_accounting(sampled, books) == sampled
-    assert with_accounting(Usage(ASKED, (), Times()), JobUsage()).nodes == ()
+    assert add_accounting(sampled, books) == sampled
+    assert add_accounting(Usage(ASKED, (), Times()), JobUsage()).nodes == ()
 
 
 def test_gpu_usage_is_read_from_jobstats() -> None:
     books = JobUsage(100.0, 300.0, 0, "", (NodeBooks("n1", 90.0, 5, ((80.0, 1.0, 2.0),)),))
-    found = with_accounting(Usage(ASKED, (NodeUsage("n1", 1.0, 2, 3.0),), Times()), books)
+    found = add_accounting(Usage(ASKED, (NodeUsage("n1", 1.0, 2, 3.0),), Times()), books)
     assert found.nodes == (NodeUsage("n1", 90.0, 5, 100.0, (GpuUsage("n1", 0, 80.0, 80.0, 1.0, 2.0),)),)
     assert found.source == "jobstats"

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import SiteError
-from slurmtf.estimator.quantities import mebibytes, normal_flag
+from slurmtf.estimator.quantities import normalize_flag, parse_memory
 from slurmtf.findings import Finding
-from slurmtf.sites import Site, available, load, resolve_target
-from slurmtf.sites.search import default_site, find_data, search_path
+from slurmtf.sites import Site, list_profiles, load, resolve_target
+from slurmtf.sites.search import find_data, get_default_site, list_search_path
 from tests.unit.support import refusing
 
 PACKAGED = sorted(path.stem for path in find_data("site_configs").glob("*.yaml"))
@@ -64,7 +64,7 @@ def test_the_documented_clusters_have_profiles() -> None:
         "jureca-dc", "juwels-booster", "perlmutter", "frontier", "snellius", "kestrel", "nesi-mahuika", "mila", "della",
     }  # fmt: skip
     assert promised | GENERIC <= set(PACKAGED)
-    assert set(PACKAGED) <= set(available())
+    assert set(PACKAGED) <= set(list_profiles())
 
 
 @pytest.mark.parametrize("name", PACKAGED)
@@ -111,8 +111,8 @@ def test_retired_clusters_are_marked(name: str) -> None:
 @pytest.mark.parametrize("name", PACKAGED)
 def test_a_profile_writes_no_flag_that_its_site_refuses(name: str) -> None:
     site = profile(name)
-    refused = {normal_flag(flag) for flag in site.forbidden}
-    written = {normal_flag(flag) for flag in (*site.directives, *site.gpu.sbatch, site.gpu.request)}
+    refused = {normalize_flag(flag) for flag in site.forbidden}
+    written = {normalize_flag(flag) for flag in (*site.directives, *site.gpu.sbatch, site.gpu.request)}
     asked = {
         "account": site.defaults.account, "clusters": site.cluster, "constraint": site.gpu.constraint,
         "export": site.environment.export, "mem": site.defaults.memory or site.defaults.memory_per_gpu,
@@ -139,7 +139,7 @@ def test_the_defaults_fit_on_a_whole_node(name: str) -> None:
         if site.gpu.per_node:
             assert (count or 0) <= site.gpu.per_node
     if site.defaults.memory_per_gpu is not None:
-        assert mebibytes(site.defaults.memory_per_gpu) > 0
+        assert parse_memory(site.defaults.memory_per_gpu) > 0
 
 
 @pytest.mark.parametrize(
@@ -198,7 +198,7 @@ def test_the_form_of_an_account_is_checked(name: str, good: str, bad: str) -> No
 def test_profiles_are_searched_in_the_order_of_folders(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_SITE_PATH", f"{tmp_path}/a::{tmp_path}/b")
     monkeypatch.setenv("XDG_CONFIG_HOME", f"{tmp_path}/xdg")
-    assert search_path("site_configs", "SLURMTF_SITE_PATH") == [
+    assert list_search_path("site_configs", "SLURMTF_SITE_PATH") == [
         tmp_path / "a",
         tmp_path / "b",
         tmp_path / "work/.slurmtf/site_configs",
@@ -207,7 +207,7 @@ def test_profiles_are_searched_in_the_order_of_folders(home: Path, tmp_path: Pat
         find_data("site_configs"),
     ]
     monkeypatch.delenv("XDG_CONFIG_HOME")
-    assert search_path("site_configs", "SLURMTF_SITE_PATH")[3] == home / ".config/slurmtf/site_configs"
+    assert list_search_path("site_configs", "SLURMTF_SITE_PATH")[3] == home / ".config/slurmtf/site_configs"
 
 
 def test_the_most_specific_profile_takes_precedence(home: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -234,7 +234,7 @@ def test_a_path_is_not_taken_for_a_name(spelling: str, home: Path) -> None:
 def test_every_available_profile_is_listed_once(home: Path) -> None:
     mine = of_user(home, "mine", "extends: slurm\n")
     other = of_user(home, "delta", "extends: slurm\n")
-    found = available()
+    found = list_profiles()
     assert (found["mine"], found["delta"]) == (mine, other)
     assert list(found) == sorted(found)
     assert found["slurm"].parent == find_data("site_configs")
@@ -257,20 +257,20 @@ def test_a_missing_profile_file_is_refused() -> None:
 
 
 def test_the_default_site_is_resolved(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert default_site() == "local"
+    assert get_default_site() == "local"
     assert resolve_target(None).scheduler == "local"
     write(home / ".config/slurmtf/config.yaml", "default_site: daint\n")
-    assert default_site() == "daint"
+    assert get_default_site() == "daint"
     assert resolve_target(None).name == "daint"
     monkeypatch.setenv("SLURMTF_SITE", "vista")
-    assert default_site() == "vista"
+    assert get_default_site() == "vista"
     assert resolve_target(None).name == "vista"
     assert resolve_target("delta").name == "delta"
 
 
 def test_a_configuration_may_lack_a_default_site(home: Path) -> None:
     write(home / ".config/slurmtf/config.yaml", "# nothing is set\ndefault_site:\n")
-    assert default_site() == "local"
+    assert get_default_site() == "local"
 
 
 def test_a_site_object_is_used_as_it_is() -> None:

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurmtf.snapshot import ScriptFacts, examine
-from slurmtf.snapshot.imports import Need, statements
+from slurmtf.snapshot.imports import Need, iterate_statements
 
 FOREIGN = "sklearn"
 
@@ -194,12 +194,12 @@ def test_a_file_that_hides_a_framework_is_reported(tmp_path: Path, file: str) ->
 def test_files_elsewhere_in_the_source_are_found(tmp_path: Path) -> None:
     facts = read(tmp_path, {"train.py": "import own, big, lost\n"})
     files = ["a/own.py", "b/own.py", "src/big/__init__.py", "src/big/lost.txt", "train.py"]
-    assert facts.placed(["own", "big", "lost"], files).places == {"own": "a/own.py", "big": "src/big/__init__.py"}
+    assert facts.locate_missing(["own", "big", "lost"], files).places == {"own": "a/own.py", "big": "src/big/__init__.py"}
 
 
 def test_a_script_that_changes_sys_path_is_respected(tmp_path: Path) -> None:
     facts = read(tmp_path, {"train.py": "import sys\nsys.path.insert(0, 'src')\nimport own, sklearn\n"})
-    placed = facts.placed(["own", "sklearn"], ["src/own.py"])
+    placed = facts.locate_missing(["own", "sklearn"], ["src/own.py"])
     assert [(one.module, one.need) for one in placed.foreign if one.module != "sys"] == [("sklearn", Need.POSSIBLE)]
 
 
@@ -258,7 +258,7 @@ def _written(head: str, body: list[str]) -> str:
 def test_each_import_is_found_once_at_its_place(parts: list[str]) -> None:
     parsed = ast.parse("\n".join(parts))
     lines = {node.lineno for node in ast.walk(parsed) if isinstance(node, ast.Import | ast.ImportFrom)}
-    found = [statement.line for statement in statements(parsed, is_main=True)]
+    found = [statement.line for statement in iterate_statements(parsed, is_main=True)]
     assert sorted(found) == sorted(lines)
 
 

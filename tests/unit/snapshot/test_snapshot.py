@@ -14,8 +14,8 @@ from slurmtf import Estimator, Experiment
 from slurmtf.errors import SnapshotError
 from slurmtf.findings import Finding
 from slurmtf.snapshot import Contents, collect
-from slurmtf.snapshot.entries import unreadable
-from slurmtf.snapshot.limits import find_left_out, size_warnings
+from slurmtf.snapshot.entries import describe_unreadable
+from slurmtf.snapshot.limits import check_left_out, check_size
 from tests.unit.snapshot.trees import fill, keep, reference, settled, snapshot_of, unpacked
 from tests.unit.support import refusing, tells
 
@@ -138,7 +138,7 @@ def test_secrets_are_left_out_and_told(root: Path) -> None:
              ".local/share/keyrings/login.keyring": ".local/share/keyrings/"}  # fmt: skip
     assert set(contents.secrets) == {whole.get(name, name) for name in SECRETS}
     assert sorted(note.partition(" (")[0] for note in contents.left_out) == sorted(contents.secrets)
-    (warning,) = find_left_out(contents)
+    (warning,) = check_left_out(contents)
     assert warning.code == "secrets-left-out"
     assert "and 15 more" in warning.what
 
@@ -170,7 +170,7 @@ def test_a_private_key_is_known_by_how_it_begins(root: Path, workspace: Path, na
         assert (name not in names(contents)) is is_left_out
         assert contents.secrets == ((name,) if is_left_out else ())
         assert [note.partition(" (")[0] for note in contents.left_out] == [name] * is_left_out
-        assert [one.code for one in find_left_out(contents)] == ["secrets-left-out"] * is_left_out
+        assert [one.code for one in check_left_out(contents)] == ["secrets-left-out"] * is_left_out
         keep(settled(collect(root)), workspace)
     assert ((unpacked(collect(root), workspace) / name).exists()) is not is_left_out
 
@@ -204,7 +204,7 @@ def test_results_in_the_source_are_reported(root: Path) -> None:
     (root / "logs").mkdir()
     contents = collect(root)
     assert contents.results == ("outputs/",)
-    assert [warning.code for warning in find_left_out(contents)] == ["own-results"]
+    assert [warning.code for warning in check_left_out(contents)] == ["own-results"]
 
 
 def test_sockets_and_pipes_are_left_out_and_reported(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,10 +283,10 @@ def test_sources_beyond_azure_mls_limits_give_a_warning(root: Path) -> None:
     for number in range(1999):
         (root / str(number)).touch()
     os.truncate(root / "data/big", 300 * 10**6)
-    assert list(size_warnings(collect(root))) == []
+    assert list(check_size(collect(root))) == []
     (root / "more").touch()
     os.truncate(root / "data/big", 300 * 10**6 + 1)
-    by_size, by_files = size_warnings(collect(root))
+    by_size, by_files = check_size(collect(root))
     assert (by_size.code, by_files.code) == ("big-snapshot", "big-snapshot")
     assert tells(by_size, " 300 MB", "data/big (300.0 MB)")
     assert tells(by_files, " 2,001 files")
@@ -389,7 +389,7 @@ def test_all_unreadable_files_are_reported_at_once(root: Path, monkeypatch: pyte
 def test_unreadable_files_are_one_finding_for_each_reason(
     found: list[tuple[str, str]], told: list[tuple[str, list[str]]]
 ) -> None:
-    said = [(one.where, one.what.removeprefix("can't be read: ").split("; nor can ")) for one in unreadable(found)]
+    said = [(one.where, one.what.removeprefix("can't be read: ").split("; nor can ")) for one in describe_unreadable(found)]
     assert said == told
 
 

@@ -226,7 +226,7 @@ def test_the_receipt_has_the_facts_from_git(root: Path, workspace: Path) -> None
     fill(root, "train.py")
     plan, _ = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     said = {"commit": "c0ffee", "branch": "main", "dirty": True}
-    layout = build(plan, "", snapshot_of(collect(root), workspace), Intent.of(plan), {"source": {"git": said}})
+    layout = build(plan, "", snapshot_of(collect(root), workspace), Intent.from_plan(plan), {"source": {"git": said}})
     assert read_json(layout.receipt)["source"]["git"] == said
 
 

@@ -32,7 +32,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 def index(workspace: Path) -> Path:
-    (found,) = SnapshotStore(workspace).indexes()
+    (found,) = SnapshotStore(workspace).list_indexes()
     return found.path
 
 
@@ -116,7 +116,7 @@ def test_an_unwritable_index_is_no_error(root: Path, workspace: Path, monkeypatc
 
     monkeypatch.setattr("slurmtf.snapshot.index.write_private", full)
     assert keep(settled(collect(root)), workspace) == reference(collect(root))
-    assert SnapshotStore(workspace).indexes() == []
+    assert SnapshotStore(workspace).list_indexes() == []
 
 
 def test_each_source_has_its_own_index(root: Path, tmp_path: Path, workspace: Path) -> None:
@@ -126,7 +126,7 @@ def test_each_source_has_its_own_index(root: Path, tmp_path: Path, workspace: Pa
         fill(folder, "train.py", text=folder.name)
     for folder in (root, other, tmp_path / "link"):
         assert keep(settled(collect(folder)), workspace) == reference(collect(folder))
-    assert {one.source for one in SnapshotStore(workspace).indexes()} == {root, other}
+    assert {one.source for one in SnapshotStore(workspace).list_indexes()} == {root, other}
 
 
 def test_names_may_be_undecodable(root: Path, workspace: Path, seen: list[str]) -> None:
@@ -162,5 +162,5 @@ def test_concurrent_submissions_share_the_index(root: Path, workspace: Path) -> 
     assert found == [expected] * 8
     assert len(Index(index(workspace)).load()) == 50
     assert json.loads(index(workspace).read_text())["source"] == str(root)
-    assert SnapshotStore(workspace).partials() == []
+    assert SnapshotStore(workspace).list_partials() == []
     assert dataclasses.asdict(expected)["files"] == 50

@@ -150,7 +150,7 @@ def test_everything_in_the_store_is_private(root: Path, workspace: Path) -> None
     path = SnapshotStore(workspace).path(kept)
     modes = [stat.S_IMODE(one.stat().st_mode) for one in (path, path.parent, path.parent.parent)]
     assert modes == [0o400, 0o700, 0o700]
-    assert [stat.S_IMODE(one.path.stat().st_mode) for one in SnapshotStore(workspace).indexes()] == [0o600]
+    assert [stat.S_IMODE(one.path.stat().st_mode) for one in SnapshotStore(workspace).list_indexes()] == [0o600]
 
 
 def test_an_unwritable_store_keeps_no_partial_file(root: Path, workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -203,7 +203,7 @@ def test_a_source_may_change_after_the_plan(source: Path, root: Path, workspace:
     fill(root, "train.py", text="old")
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     fill(root, "train.py", text="newer")
-    layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
+    layout = build(plan, "", snapshot, Intent.from_plan(plan), RECEIPT)
     now = reference(collect(root))
     assert read_json(layout.plan)["provenance"]["snapshot"] == dataclasses.asdict(now)
     assert Path(layout.source).samefile(SnapshotStore(workspace).path(now))
@@ -214,7 +214,7 @@ def test_a_file_may_be_removed_before_it_is_read(source: Path, root: Path, works
     fill(root, "train.py", "gone.py")
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "gone.py").unlink()
-    layout = build(plan, "", snapshot, Intent.of(plan), RECEIPT)
+    layout = build(plan, "", snapshot, Intent.from_plan(plan), RECEIPT)
     assert read_json(layout.plan)["provenance"]["snapshot"] == dataclasses.asdict(reference(collect(root)))
     assert read_json(layout.receipt)["source"]["left_out"] == [f"gone.py ({GONE})"]
 
@@ -224,7 +224,7 @@ def test_an_entry_script_removed_before_it_is_read_is_refused(source: Path, root
     plan, snapshot = plan_for(source, root, workspace), snapshot_of(collect(root), workspace)
     (root / "train.py").unlink()
     with refusing(SnapshotError, "script-left-out"):
-        build(plan, "", snapshot, Intent.of(plan), RECEIPT)
+        build(plan, "", snapshot, Intent.from_plan(plan), RECEIPT)
     assert not Path(plan.run.folder).exists()
     assert not list((workspace / ".slurmtf/staging").iterdir())
     assert not list((workspace / ".slurmtf/intents").iterdir())

@@ -10,7 +10,7 @@ from pathlib import Path
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.staging.workdir import prepare
 from slurmtf.snapshot import Contents, Snapshot, SnapshotRef, SnapshotStore
-from slurmtf.snapshot.entries import stamp_of
+from slurmtf.snapshot.entries import compute_stamp
 
 Tree = dict[bytes, tuple[str, int, bytes]]
 """By name: what it is, its permissions, and its content or where it points."""
@@ -48,7 +48,7 @@ def _facts(name: bytes, folder: Path) -> tuple[str, int, bytes]:
 
 def states(folder: Path) -> dict[Path, str]:
     """Return what would change if anything below a folder were written."""
-    return {path: stamp_of(path.lstat()) for path in folder.rglob("*")}
+    return {path: compute_stamp(path.lstat()) for path in folder.rglob("*")}
 
 
 def settled(contents: Contents) -> Contents:

@@ -27,8 +27,8 @@ HOUR = 3600.0
 
 def test_known_jobs_are_not_found_again() -> None:
     slices = [FIRST, replace(SECOND, first=2), replace(SECOND, ref=JobRef(None, "11"), first=4)]
-    assert additions.unknown(slices, [FIRST]) == [SECOND, replace(SECOND, ref=JobRef(None, "11"), first=2)]
-    assert additions.unknown([replace(FIRST, ref=JobRef(None, "7", 0))], [FIRST]) == []
+    assert additions.select_unknown(slices, [FIRST]) == [SECOND, replace(SECOND, ref=JobRef(None, "11"), first=2)]
+    assert additions.select_unknown([replace(FIRST, ref=JobRef(None, "7", 0))], [FIRST]) == []
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_known_jobs_are_not_found_again() -> None:
 def test_the_note_is_kept_if_a_job_may_have_been_submitted(tmp_path: Path, error: Exception | None, kept: bool) -> None:
     layout = RunLayout(str(tmp_path))
     try:
-        with additions.submitting(layout):
+        with additions.note_submission(layout):
             assert additions.may_lack(layout, [FIRST])
             if error:
                 raise error

@@ -16,12 +16,12 @@ from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.canceling import cancel
 from slurmtf.runs.states.state import DoubtKind, RunStatus
-from slurmtf.runs.status import states_of
+from slurmtf.runs.status import read_states
 from slurmtf.runs.workspaces.listing import list_states
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit import adoption
 from slurmtf.submit.adoption import find_jobs
-from slurmtf.submit.record import ADOPTED, BY_HAND, SUBMITTED, note, submitted_jobs
+from slurmtf.submit.record import ADOPTED, BY_HAND, SUBMITTED, note, read_jobs
 
 PROCESS = {"host": "node1", "pid": 5, "started": 6}
 Told = Callable[..., None]
@@ -60,7 +60,7 @@ def run_of(tmp_path: Path, name: str, sweep: bool = False, scheduler: Any = "slu
 def began(layout: RunLayout, job: str, element: int | None = None, at: float = 9.0) -> None:
     Path(layout.journals).mkdir(exist_ok=True)
     name = job if element is None else f"{job}_{element}"
-    line = Record.of(events.Started(job_id=job, element=element, host="node1", process=PROCESS), at).to_dict()
+    line = Record.from_event(events.Started(job_id=job, element=element, host="node1", process=PROCESS), at).to_dict()
     Path(layout.journal(name, 0)).write_text(json.dumps(line) + "\n")
 
 
@@ -80,17 +80,17 @@ def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, t
     for _ in range(2):
         states = [run.status for run in list_states(folders, max_age_s=3600.0)]
         assert states == [RunStatus.QUEUED, RunStatus.QUEUED, RunStatus.NOT_STARTED]
-    assert submitted_jobs(silent) == [found("4", silent)]
-    assert submitted_jobs(none) == []
+    assert read_jobs(silent) == [found("4", silent)]
+    assert read_jobs(none) == []
     assert calls(tmp_path) == [1, 1]
 
 
 def test_a_job_that_left_the_queue_is_found_in_the_accounting(tmp_path: Path, told: Told) -> None:
     run = run_of(tmp_path, "canceled")
     told("", f"4|CANCELLED by 7|0:0|7|Unknown|9|None assigned|{run.folder}\n")
-    (state,) = states_of([Path(run.folder)])
+    (state,) = read_states([Path(run.folder)])
     assert (state.status, state.job_id) == (RunStatus.CANCELED, "4")
-    assert submitted_jobs(run) == [found("4", run)]
+    assert read_jobs(run) == [found("4", run)]
 
 
 def test_a_started_job_is_found_by_its_journal_alone(tmp_path: Path, told: Told) -> None:
@@ -121,7 +121,7 @@ def test_each_cluster_is_asked_only_for_its_own_runs(tmp_path: Path, monkeypatch
             asked[self._name] = [*asked.get(self._name, []), *(Path(folder).name for folder in folders)]
             return {}
 
-    monkeypatch.setattr(adoption, "scheduler_of", lambda _, cluster: Cluster(cluster))
+    monkeypatch.setattr(adoption, "get_scheduler", lambda _, cluster: Cluster(cluster))
     find_jobs([run_of(tmp_path, name, cluster=cluster) for name, cluster in (("a", "wice"), ("b", None), ("c", "wice"))])
     assert asked == {"wice": ["a", "c"], None: ["b"]}
 
@@ -140,7 +140,7 @@ def test_no_job_is_adopted_while_slurm_does_not_answer(tmp_path: Path, told: Tol
     silent, noted = run_of(tmp_path, "silent"), run_of(tmp_path, "noted")
     note(noted, found("5", noted, why=SUBMITTED))
     told("", status=1)
-    (state, _) = states_of([Path(silent.folder), Path(noted.folder)])
+    (state, _) = read_states([Path(silent.folder), Path(noted.folder)])
     assert state.status is RunStatus.NOT_STARTED
     assert state.doubt is not None
     assert state.doubt.kind is DoubtKind.UNREACHABLE
@@ -156,7 +156,7 @@ def test_a_malformed_plan_does_not_affect_other_runs(plan: str, tmp_path: Path, 
     odd, silent = run_of(tmp_path, "odd"), run_of(tmp_path, "silent")
     Path(odd.plan).write_text(plan)
     told(listed(silent, "4"))
-    states = states_of([Path(odd.folder), Path(silent.folder)])
+    states = read_states([Path(odd.folder), Path(silent.folder)])
     assert [state.status for state in states] == [RunStatus.NOT_STARTED, RunStatus.QUEUED]
 
 
@@ -165,4 +165,4 @@ def test_a_job_recorded_by_several_clients_counts_once(tmp_path: Path) -> None:
     first, second = found("4", run, elements=3), found("5", run, elements=2, first=3)
     for job in (first, first, replace(first, why=SUBMITTED, submitted=6.5), second, second):
         note(run, job)
-    assert submitted_jobs(run) == [replace(first, why=SUBMITTED, submitted=6.5), second]
+    assert read_jobs(run) == [replace(first, why=SUBMITTED, submitted=6.5), second]

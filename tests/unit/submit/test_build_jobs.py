@@ -31,7 +31,7 @@ def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
     wanted = building.Building(spec, EnvironmentStore(tmp_path), Site(name="here"), tensorflow(source), {})
     queue = {JOB: Observation(JOB.ref, state)} if state else {}
-    monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(observe=lambda jobs: queue))
+    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(observe=lambda jobs: queue))
     monkeypatch.setattr(building, "_submit", lambda *_: OURS)
 
     def take(claim: Claim) -> bool:
@@ -39,7 +39,7 @@ def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
         return True
 
     monkeypatch.setattr(Claim, "take", take)
-    found = building._job(wanted, lambda text: None, ())
+    found = building._provide_job(wanted, lambda text: None, ())
     assert (found.job, found.ours) == (expected, expected is OURS)
 
 
@@ -56,7 +56,7 @@ def test_build_jobs_are_recorded_for_their_task_and_environment(
         note(OURS)
         return [OURS]
 
-    monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(submit=submit))
+    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(submit=submit))
     assert building._submit(wanted, lambda text: None, (), earlier) == OURS
     found = {name for name in (wanted.task, spec.name) if Path(wanted.store.layout.job(name)).exists()}
     assert found == ({wanted.task} if earlier else {wanted.task, spec.name})
@@ -83,7 +83,7 @@ def test_place_where_an_environment_is_built(
     queues: bool,
     expected: bool,
 ) -> None:
-    monkeypatch.setattr(building, "scheduler_of", lambda *_: SimpleNamespace(queues=queues))
+    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(queues=queues))
     site = Site(name="here", environments=Environments(build=of_site))
     asked = tensorflow(source, environment_definition=Environment(pip_packages=["numpy"], build=own))
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))

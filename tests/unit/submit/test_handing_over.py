@@ -52,9 +52,9 @@ def test_what_is_left(
 
     scheduler = SimpleNamespace(submit=fail, ends_unnoted=ends_unnoted)
     plan: Any = SimpleNamespace(run=SimpleNamespace(workspace=str(tmp_path)))
-    monkeypatch.setattr(submission, "scheduler_for", lambda plan: scheduler)
+    monkeypatch.setattr(submission, "require_scheduler", lambda plan: scheduler)
     monkeypatch.setattr(submission, "build", lambda *_: layout)
-    monkeypatch.setattr(Intent, "of", lambda plan: SimpleNamespace(folder=tmp_path / "run"))
+    monkeypatch.setattr(Intent, "from_plan", lambda plan: SimpleNamespace(folder=tmp_path / "run"))
     monkeypatch.setattr(submission, "_undo", removed.append)
     source: Any = None
     with pytest.raises(raised) as caught:

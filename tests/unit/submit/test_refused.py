@@ -8,7 +8,7 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
 from slurmtf.scheduler.slurm.refusal import MEANINGS
-from slurmtf.submit.refused import ANY, OF_PROFILE, fit_remedy, refusals_for
+from slurmtf.submit.refused import ANY, OF_PROFILE, adapt_refusals, fit_remedy
 from slurmtf.submit.tools import SETTINGS
 
 LINE = "job.sh, line 4: #SBATCH --{}=x"
@@ -46,6 +46,6 @@ def test_a_command_without_settings_names_no_flag_and_no_other_command_of_ours(r
 
 
 def test_a_refusal_is_raised_as_a_refused_error() -> None:
-    with pytest.raises(RefusedError) as caught, refusals_for("della"):
+    with pytest.raises(RefusedError) as caught, adapt_refusals("della"):
         raise RefusedError(Finding("refused", "sbatch", "no", SEE_SCRIPT))
     assert [finding.remedy for finding in caught.value.findings] == [ANY.format("della", "")]

@@ -14,7 +14,7 @@ from slurmtf.files import write_json
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
 from slurmtf.sites import load
 from slurmtf.submit import tools
-from slurmtf.submit.tools import JOBS, Toolbox, describe_end, reasons_to_wait, shares
+from slurmtf.submit.tools import JOBS, Toolbox, describe_end, format_wait_reasons, split_elements
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ from slurmtf.submit.tools import JOBS, Toolbox, describe_end, reasons_to_wait, s
 def test_as_many_programs_run_at_once_as_fit(
     elements: int, cpus: int | None, of_machine: int, expected: list[tuple[str, ...]]
 ) -> None:
-    assert shares(elements, cpus, of_machine) == expected
+    assert split_elements(elements, cpus, of_machine) == expected
 
 
 class Queue:
@@ -63,7 +63,7 @@ def seen(state: JobState, reason: str, job_id: str = "7") -> Observation:
     ],
 )
 def test_reasons_to_wait_are_shown_until_a_job_starts(observed: list[Observation], expected: str) -> None:
-    assert reasons_to_wait(observed) == expected
+    assert format_wait_reasons(observed) == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_jobs_of_an_earlier_command_are_waited_for(
     noted: bool, looks: list[list[JobState]], waited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     queue, told = Queue(*looks), list[str]()
-    monkeypatch.setattr(tools, "scheduler_of", lambda name, cluster: queue)
+    monkeypatch.setattr(tools, "get_scheduler", lambda name, cluster: queue)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     if noted:
         write_json(

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.system.private import make_private
-from slurmtf.job.contract.system.trust import doubt, doubt_of_own, doubt_of_place
+from slurmtf.job.contract.system.trust import find_fault, find_own_fault, find_parent_fault
 
 from .users import ADA, MALLORY, as_user, needs_root, of
 
@@ -21,8 +21,8 @@ def test_a_folder_is_trusted_if_no_other_user_can_write_to_it(common: Path, mode
     folder = common / "folder"
     folder.mkdir()
     folder.chmod(mode)
-    assert doubt(str(folder)) == (f"{who} can write to {folder}" if who else "")
-    assert doubt_of_own(str(folder)) == (f"{who} can write to {folder}" if who else "")
+    assert find_fault(str(folder)) == (f"{who} can write to {folder}" if who else "")
+    assert find_own_fault(str(folder)) == (f"{who} can write to {folder}" if who else "")
 
 
 @pytest.mark.parametrize(("mode", "trusted"), [(0o755, True), (0o777, False), (0o1777, True)])
@@ -31,8 +31,8 @@ def test_others_may_write_to_a_parent_with_the_sticky_bit(common: Path, mode: in
     (above / "mine").mkdir(parents=True)
     above.chmod(mode)
     reason = "" if trusted else f"everybody can write to {above}"
-    assert doubt(str(above / "mine")) == doubt_of_place(str(above / "mine")) == reason
-    assert doubt_of_place(str(above)) == reason
+    assert find_fault(str(above / "mine")) == find_parent_fault(str(above / "mine")) == reason
+    assert find_parent_fault(str(above)) == reason
 
 
 @needs_root
@@ -41,13 +41,15 @@ def test_files_of_another_user_are_not_trusted(common: Path) -> None:
     folder.mkdir()
     file.write_text("")
     of(MALLORY, file)
-    assert doubt(str(file)) == f"{file} belongs to user {MALLORY}"
+    assert find_fault(str(file)) == f"{file} belongs to user {MALLORY}"
     of(0, file)
     of(MALLORY, folder)
-    assert doubt(str(file)) == f"{folder} belongs to user {MALLORY}"
-    assert doubt_of_own(str(folder)) == f"{folder} belongs to user {MALLORY}"
+    assert find_fault(str(file)) == f"{folder} belongs to user {MALLORY}"
+    assert find_own_fault(str(folder)) == f"{folder} belongs to user {MALLORY}"
     folder.chmod(0o1777)
-    assert doubt(str(file)) == f"{folder} belongs to user {MALLORY}", "who owns a sticky folder can remove everything in it"
+    assert find_fault(str(file)) == f"{folder} belongs to user {MALLORY}", (
+        "who owns a sticky folder can remove everything in it"
+    )
 
 
 @needs_root
@@ -56,10 +58,10 @@ def test_files_of_root_are_trusted_but_not_the_users_own(common: Path) -> None:
     for folder in (mine, roots):
         folder.mkdir()
     of(ADA, mine)
-    assert as_user(ADA, lambda: (doubt(str(mine)), doubt(str(roots)))) == ("", "")
-    assert as_user(ADA, lambda: doubt_of_own(str(mine))) == ""
-    assert as_user(ADA, lambda: doubt_of_own(str(roots))) == f"{roots} belongs to root"
-    assert as_user(MALLORY, lambda: doubt(str(mine))) == f"{mine} belongs to user {ADA}"
+    assert as_user(ADA, lambda: (find_fault(str(mine)), find_fault(str(roots)))) == ("", "")
+    assert as_user(ADA, lambda: find_own_fault(str(mine))) == ""
+    assert as_user(ADA, lambda: find_own_fault(str(roots))) == f"{roots} belongs to root"
+    assert as_user(MALLORY, lambda: find_fault(str(mine))) == f"{mine} belongs to user {ADA}"
 
 
 @needs_root
@@ -68,7 +70,7 @@ def test_a_group_with_other_users_can_write(common: Path) -> None:
     folder.mkdir()
     os.chown(folder, 0, 4321)
     folder.chmod(0o770)
-    assert doubt(str(folder)) == f"the group 4321 can write to {folder}"
+    assert find_fault(str(folder)) == f"the group 4321 can write to {folder}"
 
 
 def test_a_link_is_followed_and_all_folders_on_its_path_count(common: Path) -> None:
@@ -77,9 +79,9 @@ def test_a_link_is_followed_and_all_folders_on_its_path_count(common: Path) -> N
     (common / "open").chmod(0o777)
     (common / "good").symlink_to("real/../real/deep")
     (common / "open/bad").symlink_to(common / "real/deep")
-    assert doubt(str(common / "good")) == ""
-    assert doubt(str(common / "open/bad")) == f"everybody can write to {common}/open"
-    assert doubt_of_own(str(common / "good")) == f"{common}/good is a link"
+    assert find_fault(str(common / "good")) == ""
+    assert find_fault(str(common / "open/bad")) == f"everybody can write to {common}/open"
+    assert find_own_fault(str(common / "good")) == f"{common}/good is a link"
 
 
 @needs_root
@@ -87,14 +89,14 @@ def test_a_link_of_another_user_is_not_followed(common: Path) -> None:
     link = common / "link"
     link.symlink_to("/etc")
     of(MALLORY, link)
-    assert doubt(str(link)) == f"{link} belongs to user {MALLORY}"
+    assert find_fault(str(link)) == f"{link} belongs to user {MALLORY}"
 
 
 def test_endless_links_are_not_trusted(common: Path) -> None:
     (common / "a").symlink_to("b")
     (common / "b").symlink_to("a")
     with pytest.raises(OSError, match="too many links"):
-        doubt(str(common / "a"))
+        find_fault(str(common / "a"))
 
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o077])

@@ -9,7 +9,7 @@ import pytest
 from slurmtf.errors import SiteError, TemplateError
 from slurmtf.plan.rendering import render_script
 from slurmtf.sites import load
-from slurmtf.sites.search import default_site, find_data, search_path
+from slurmtf.sites.search import find_data, get_default_site, list_search_path
 from tests.unit.support import planned, refusing, tells
 
 from .users import MALLORY, needs_root, of
@@ -48,7 +48,7 @@ def project(common: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_the_users_own_project_is_read(project: Path, source: Path) -> None:
     assert load("slurm").environment.prologue == ["touch /planted"]
-    found = render_script(planned(source, load("local")), search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+    found = render_script(planned(source, load("local")), list_search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     assert found == ("#!/bin/bash\n# planted\n", (str(project / "templates/local.sh.j2"),))
 
 
@@ -87,13 +87,13 @@ def test_a_template_of_another_user_is_refused_by_name(project: Path, source: Pa
     of(MALLORY, project / "templates")
     path = project / "templates/local.sh.j2"
     with pytest.raises(TemplateError) as caught:
-        render_script(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+        render_script(plan, list_search_path("templates", "SLURMTF_TEMPLATE_PATH"))
     [finding] = caught.value.findings
     assert (finding.code, finding.where) == ("foreign-file", str(path))
     assert tells(finding, f"{path.parent} ", f"user {MALLORY}")
     path.unlink()
     with refusing(TemplateError, "foreign-file"):  # which ours extends
-        render_script(plan, search_path("templates", "SLURMTF_TEMPLATE_PATH"))
+        render_script(plan, list_search_path("templates", "SLURMTF_TEMPLATE_PATH"))
 
 
 @needs_root
@@ -103,10 +103,10 @@ def test_a_configuration_of_another_user_is_refused(common: Path, monkeypatch: p
     config.write_text("default_site: della\n")
     monkeypatch.setenv("XDG_CONFIG_HOME", str(common))
     monkeypatch.delenv("SLURMTF_SITE", raising=False)
-    assert default_site() == "della"
+    assert get_default_site() == "della"
     of(MALLORY, config)
     with refusing(SiteError, "foreign-file", str(config), f"user {MALLORY}"):
-        default_site()
+        get_default_site()
 
 
 @pytest.mark.parametrize("text", ESCAPES)

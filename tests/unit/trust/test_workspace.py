@@ -14,17 +14,17 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Estimator, Experiment, Run
-from slurmtf.environments.store import EnvironmentStore, store_of
+from slurmtf.environments.store import EnvironmentStore, resolve_store
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import make_private, write_json
 from slurmtf.processes import identify
-from slurmtf.runs.workspaces.garbage import discard, garbage
+from slurmtf.runs.workspaces.garbage import discard, find_garbage
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.clients import SETTLE_S
 from slurmtf.submit.folder import Intent, build
-from slurmtf.submit.submission import stale_partials, tidy
+from slurmtf.submit.submission import find_stale_partials, tidy
 from tests.unit.snapshot.trees import fill
 from tests.unit.support import refusing, tells
 
@@ -38,7 +38,7 @@ LONG_AGO = time.time() - 7200
 def submitted(root: Path, workspace: Path) -> Path:
     """A run as a submission creates it, up to its job."""
     plan, script = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
-    intent = Intent.of(plan)
+    intent = Intent.from_plan(plan)
     layout = build(plan, script, SnapshotStore(workspace).read(collect(root)), intent, {"source": {"git": None}})
     intent.forget()
     return Path(layout.folder)
@@ -59,9 +59,9 @@ def stored(workspace: Path) -> Path:
 USES: dict[str, Callable[[Path], object]] = {
     "snapshots": SnapshotStore,
     "notes": tidy,
-    "garbage": garbage,
-    "partials": lambda workspace: list(stale_partials(workspace)),
-    "environments": lambda workspace: store_of(HERE, workspace),
+    "garbage": find_garbage,
+    "partials": lambda workspace: list(find_stale_partials(workspace)),
+    "environments": lambda workspace: resolve_store(HERE, workspace),
 }
 
 
@@ -192,7 +192,7 @@ def test_a_note_can_only_remove_a_run_of_its_workspace(tmp_path: Path, workspace
     for path in tmp_path.rglob("*"):
         os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
     tidy(workspace)
-    for one in garbage(workspace):
+    for one in find_garbage(workspace):
         discard(one)
     assert sorted(map(str, [*tmp_path.rglob("*/chapter"), *tmp_path.rglob("plan.json")])) == before
     for name in ("thesis", "x"):
@@ -229,7 +229,7 @@ def test_gc_of_a_home_changes_only_our_own_folder(tmp_path: Path) -> None:
     (home / ".slurmtf/environments/.packs").symlink_to(outside)
     (home / ".slurmtf/environments/.downloads").symlink_to(outside)
     kept = sorted({*kept, *home.glob(".slurmtf/environments/.p*"), *home.glob(".slurmtf/environments/.d*")})
-    found = garbage(home)
+    found = find_garbage(home)
     assert [discard(one) for one in found] == [None] * len(found)
     assert (home / ".slurmtf/.removed-lab-1") in [one.path for one in found]
     assert all(path.exists() or path.is_symlink() for path in kept)
@@ -241,18 +241,18 @@ def test_gc_refuses_a_link_in_our_own_folder(workspace: Path, tmp_path: Path, fo
     make_private(workspace / ".slurmtf")
     (workspace / ".slurmtf" / folder).symlink_to(tmp_path / "outside")
     with refusing(WorkspaceError, "foreign-folder"):
-        garbage(workspace)
+        find_garbage(workspace)
 
 
 @needs_root
 def test_a_named_store_created_by_another_user_is_refused(tmp_path: Path) -> None:
     site = Site(name="here", environments=Environments(folder=str(tmp_path / "envs")))
-    assert store_of(site, tmp_path).root == tmp_path / "envs", "there is none yet"
+    assert resolve_store(site, tmp_path).root == tmp_path / "envs", "there is none yet"
     (tmp_path / "envs").mkdir()
-    store_of(site, tmp_path)
+    resolve_store(site, tmp_path)
     of(MALLORY, tmp_path / "envs")
     with refusing(WorkspaceError, "foreign-folder", f"user {MALLORY}", "SLURMTF_ENVIRONMENTS"):
-        store_of(site, tmp_path)
+        resolve_store(site, tmp_path)
 
 
 def test_only_the_link_is_removed_of_an_environment_that_is_a_link(tmp_path: Path) -> None:

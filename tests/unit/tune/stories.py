@@ -12,7 +12,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
-from slurmtf.job.contract.sweep.records import COMPLETED, FAILED, Event, Point, Result, Settings, SweepLayout, trial_folder
+from slurmtf.job.contract.sweep.records import COMPLETED, FAILED, Event, Point, Result, Settings, SweepLayout, get_trial_folder
 from slurmtf.runs.states.records import note_end
 from slurmtf.runs.states.state import RunState
 
@@ -52,7 +52,7 @@ def sweep_folder(folder: Path, results: Sequence[Result] = DONE, ended: RunState
 def _end(ledger: Ledger, folder: Path, result: Result) -> None:
     ledger.leases.claim(result.trial, 0)
     values = [result.best / 2, result.best] if result.best is not None else []
-    own = RunLayout(str(folder / trial_folder(result.trial)))
+    own = RunLayout(str(folder / get_trial_folder(result.trial)))
     for path in (own.metrics, own.logs, own.outputs):
         Path(path).mkdir(parents=True)
     Path(own.task_metrics("main-0")).write_bytes(b"".join(to_line(Entry("acc", value)) for value in values))

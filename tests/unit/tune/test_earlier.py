@@ -14,11 +14,11 @@ from slurmtf.job.contract.sweep.records import COMPLETED, Earlier, Result, Stopp
 from slurmtf.job.sweep import policies
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.tune.azureml import HyperDriveConfig
-from slurmtf.tune.earlier import Start, start_of
+from slurmtf.tune.earlier import Start, resolve_start
 from slurmtf.tune.run import SweepRun
 from slurmtf.tune.samplers import BayesianParameterSampling, RandomParameterSampling
 from slurmtf.tune.spaces import choice, loguniform, uniform
-from slurmtf.tune.submitting import lines
+from slurmtf.tune.submitting import format_json_lines
 from slurmtf.tune.sweep import Sweep
 
 from .stories import POINTS, sweep_folder
@@ -45,7 +45,7 @@ def sweep(estimator: TensorFlow, sampling: Any = None, **settings: Any) -> Sweep
 
 @pytest.mark.parametrize("by_name", [True, False])
 def test_results_of_earlier_trials_are_read(parent: SweepRun, estimator: TensorFlow, tmp_path: Path, by_name: bool) -> None:
-    start = start_of(sweep(estimator, warm_start_from=[NAME if by_name else parent]), tmp_path / "runs")
+    start = resolve_start(sweep(estimator, warm_start_from=[NAME if by_name else parent]), tmp_path / "runs")
     assert start == Start(
         (str(parent.folder),),
         (Earlier(POINTS[0], (0.25, 0.5), 0.5), Earlier(POINTS[1]), Earlier(POINTS[2], (0.375, 0.75), 0.75)),
@@ -54,7 +54,7 @@ def test_results_of_earlier_trials_are_read(parent: SweepRun, estimator: TensorF
 
 def test_resumed_trials_come_first_and_count(parent: SweepRun, estimator: TensorFlow, tmp_path: Path) -> None:
     found = sweep(estimator, resume_child_runs=[f"{NAME}_2", parent.get_child(0)])
-    points = start_of(found, tmp_path / "runs").points
+    points = resolve_start(found, tmp_path / "runs").points
     assert [(point.values, point.by, point.resumes) for point in points] == [
         (POINTS[2], "resumed", str(parent.folder / "trials/2/outputs")),
         (POINTS[0], "resumed", str(parent.folder / "trials/0/outputs")),
@@ -67,7 +67,7 @@ def test_everything_that_it_can_not_start_from_is_reported(estimator: TensorFlow
     asked = sweep(estimator, BayesianParameterSampling({"lr": uniform(0, 1)}), warm_start_from=[NAME, "nowhere"],
                   resume_child_runs=[f"{NAME}_3"])  # fmt: skip
     with pytest.raises(SpecError) as caught:
-        start_of(asked, tmp_path / "runs")
+        resolve_start(asked, tmp_path / "runs")
     codes = [finding.code for finding in caught.value.findings if finding.is_error]
     assert codes == ["unknown-run", "unknown-trial", "sweep-goes-on", "another-metric", "another-space"]
 
@@ -84,11 +84,11 @@ def test_more_resumed_trials_than_total_runs_are_refused(estimator: TensorFlow) 
 def test_policies_compare_with_earlier_trials(tmp_path: Path) -> None:
     folder = sweep_folder(tmp_path / "second", [Result(0, COMPLETED, started=1.0, ended=2.0, best=0.4)])
     layout = SweepLayout(str(folder))
-    Path(layout.earlier).write_text(lines([Earlier({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
+    Path(layout.earlier).write_text(format_json_lines([Earlier({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
     ledger = Ledger(layout)
     ledger.told.refresh()
-    assert ledger.curves() == {-1: [0.9, 0.9, 0.9], 0: [0.2, 0.4]}
-    assert policies.stops(Stopping("bandit", slack_factor=0.2), 1, 0, ledger.curves())
+    assert ledger.collect_curves() == {-1: [0.9, 0.9, 0.9], 0: [0.2, 0.4]}
+    assert policies.should_stop(Stopping("bandit", slack_factor=0.2), 1, 0, ledger.collect_curves())
 
 
 def test_the_best_trial_may_be_an_earlier_one(parent: SweepRun, tmp_path: Path) -> None:

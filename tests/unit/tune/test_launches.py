@@ -11,12 +11,20 @@ import pytest
 from slurmtf import Experiment, Mpi, ParameterServer
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
-from slurmtf.estimator.document import field_names
+from slurmtf.estimator.document import list_parameters
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder
 from slurmtf.job.contract.plan import Run as JobRun
-from slurmtf.job.contract.roles import chief, table
-from slurmtf.job.contract.sweep.records import Point, SweepLayout, arguments_of, key_of, launch_of, read_launches, settings_of
+from slurmtf.job.contract.roles import assign_roles, choose_chief
+from slurmtf.job.contract.sweep.records import (
+    Point,
+    SweepLayout,
+    build_arguments,
+    build_key,
+    get_launch,
+    read_launches,
+    select_settings,
+)
 from slurmtf.plan import LaunchPlan
 from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.sites.model import Gpu, Launcher, Site
@@ -43,7 +51,7 @@ def launched(source: Path, estimator: Settings, *settings: Settings) -> tuple[La
     wanted = TensorFlow(source, **{"compute_target": SITE, **estimator})
     here = Experiment("tune", source.parent / "runs")
     base = here.plan(wanted, "tune-1")[0]
-    return base, list(launches.launches_of(settings, wanted, base, lambda one: here.plan(one, "tune-1")[0]).values())
+    return base, list(launches.plan_launches(settings, wanted, base, lambda one: here.plan(one, "tune-1")[0]).values())
 
 
 RANKS: Settings = {"node_count": 2, "process_count_per_node": 4, "distributed_backend": "mpi", "cpus_per_task": 2}
@@ -92,7 +100,7 @@ def test_a_launch_has_the_tasks_of_its_settings(
     assert order.distribution.roles == roles
     assert words <= set(order.launcher)
     assert order.size.nodes == base.job.size.nodes
-    assert len(table(base.job.of_launch(order))) == order.size.tasks == sum(count for _, count in roles)
+    assert len(assign_roles(base.job.with_launch(order))) == order.size.tasks == sum(count for _, count in roles)
     assert order.command == ()
 
 
@@ -106,7 +114,7 @@ def test_another_script_changes_the_command_and_perhaps_the_chief(source: Path) 
     base, (same, other) = launched(source, ps, {"entry_script": "train.py"}, {"entry_script": "other.py", "worker_count": 1})
     assert same.command == ()
     assert other.command[-1] == "other.py"
-    assert [chief(base.job.of_launch(one)).label for one in (same, other)] == ["worker-0", "chief-0"]
+    assert [choose_chief(base.job.with_launch(one)).label for one in (same, other)] == ["worker-0", "chief-0"]
 
 
 def test_trials_use_the_allocations_gpus_and_launcher(source: Path) -> None:
@@ -140,7 +148,7 @@ def test_a_launch_that_does_not_fit_is_refused_before_submission(
 
 
 def test_each_fixed_setting_is_refused_by_name_with_the_reason(source: Path) -> None:
-    stay = [name for name in field_names() if name not in launches.CHANGES]
+    stay = [name for name in list_parameters() if name not in launches.CHANGES]
     space = {f"estimator.{name}": choice(1, 2) for name in [*stay, "entry_scirpt"]}
     with pytest.raises(SpecError) as caught:
         Sweep(TensorFlow(source), RandomParameterSampling(space), "score", "maximize", 3)
@@ -156,7 +164,7 @@ def test_each_fixed_setting_is_refused_by_name_with_the_reason(source: Path) -> 
 
 @pytest.mark.parametrize("names", [launches.IN_ENVIRONMENT, launches.BROUGHT, launches.OF_RUN, launches.CHANGES])
 def test_reasons_belong_to_existing_settings(names: tuple[str, ...]) -> None:
-    assert set(names) <= set(field_names())
+    assert set(names) <= set(list_parameters())
 
 
 def test_the_values_of_a_setting_are_listed(source: Path) -> None:
@@ -183,22 +191,22 @@ def test_the_values_of_a_setting_are_listed(source: Path) -> None:
 def test_all_combinations_of_settings_are_planned(
     space: dict[str, Expression], points: list[Settings], expected: list[Settings]
 ) -> None:
-    assert launches.combinations(space, [Point(values) for values in points]) == expected
+    assert launches.list_combinations(space, [Point(values) for values in points]) == expected
 
 
 def test_too_many_combinations_of_settings_are_refused() -> None:
     space = {"estimator.cpus_per_task": choice(range(1, 10)), "estimator.worker_count": choice(range(1, 10))}
     with refusing(SpecError, "too-many-launches", "81 "):
-        launches.combinations(space, [])
+        launches.list_combinations(space, [])
 
 
 def test_a_setting_is_not_an_argument_and_selects_its_launch(tmp_path: Path) -> None:
     values = {"x": 1, "estimator.cpus_per_task": 2, "environment_variables.A": "b"}
-    assert arguments_of(values) == ["--x", "1"]
-    assert settings_of(values) == {"cpus_per_task": 2}
+    assert build_arguments(values) == ["--x", "1"]
+    assert select_settings(values) == {"cpus_per_task": 2}
     order = LaunchOrder(command=("python", "other.py"))
-    assert launch_of({key_of({"cpus_per_task": 2}): order}, values) == order
-    assert launch_of({}, {"x": 1}) == LaunchOrder()
+    assert get_launch({build_key({"cpus_per_task": 2}): order}, values) == order
+    assert get_launch({}, {"x": 1}) == LaunchOrder()
     assert read_launches(str(tmp_path / "absent.json")) == {}
 
 
@@ -208,6 +216,6 @@ def test_a_trial_has_the_tasks_of_its_launch(tmp_path: Path) -> None:
     Path(layout.plan).write_text(json.dumps({"job": ranks.to_dict()}))
     Path(files.folder).mkdir()
     order = LaunchOrder(distribution=Distribution((("chief", 1), ("worker", 1)), "multiworker"))
-    Path(files.launches).write_text(json.dumps({key_of({"distributed_backend": "multiworker"}): order.to_dict()}))
+    Path(files.launches).write_text(json.dumps({build_key({"distributed_backend": "multiworker"}): order.to_dict()}))
     assert Owners(layout).chief == Owners(layout, {"lr": 1}).chief == "rank-0"
     assert Owners(layout, {"estimator.distributed_backend": "multiworker", "lr": 1}).chief == "chief-0"

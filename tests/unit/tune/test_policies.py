@@ -9,8 +9,8 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.job.contract.sweep.records import Stopping
-from slurmtf.job.sweep.policies import stops
-from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, stopping_of
+from slurmtf.job.sweep.policies import should_stop
+from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, TruncationSelectionPolicy, to_stopping
 
 MAX, MIN = 1, -1
 
@@ -18,7 +18,7 @@ MAX, MIN = 1, -1
 def told(policy: Any, sign: int, candidate: list[float], *others: list[float]) -> list[bool]:
     """Return for each interval whether the candidate would be stopped."""
     known = dict(enumerate(others, 1))
-    return [stops(stopping_of(policy), sign, 0, {**known, 0: candidate[:at]}) for at in range(1, len(candidate) + 1)]
+    return [should_stop(to_stopping(policy), sign, 0, {**known, 0: candidate[:at]}) for at in range(1, len(candidate) + 1)]
 
 
 def test_bandit_stops_by_factor() -> None:
@@ -106,7 +106,7 @@ def test_values_that_are_no_numbers_are_worst() -> None:
 
 
 def test_without_a_policy_no_trial_is_stopped() -> None:
-    assert not stops(Stopping(), MAX, 0, {0: [0.0], 1: [1.0]})
+    assert not should_stop(Stopping(), MAX, 0, {0: [0.0], 1: [1.0]})
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.tune import samplers, spaces
-from slurmtf.tune.spaces import Expression, choice, expression_of
+from slurmtf.tune.spaces import Expression, choice, parse_expression
 from tests.unit.support import refusing
 
 
@@ -25,7 +25,7 @@ def drawn(one: Expression, count: int = 2000) -> list[Any]:
 )
 def test_a_space_with_nothing_to_draw_from_is_refused(kind: str, space: Any, code: str) -> None:
     with refusing(SpecError, code):
-        samplers.sampling_of(kind, space, None)
+        samplers.build_sampling(kind, space, None)
 
 
 def test_quniform_is_a_rounded_multiple_and_may_be_below_the_minimum() -> None:
@@ -92,17 +92,17 @@ def test_randint_and_choice_reach_all_their_values() -> None:
     ],
 )
 def test_wrong_expressions_are_refused(name: str, args: tuple[Any, ...], code: str) -> None:
-    assert [finding.code for finding in spaces.findings_of(name, args, "x")] == [code]
+    assert [finding.code for finding in spaces.check_expression(name, args, "x")] == [code]
 
 
 @pytest.mark.parametrize("data", [{"uniform": [0, 1]}, ["uniform", [0, 1]], spaces.uniform(0, 1)])
 def test_each_spelling_of_an_expression_is_read(data: Any) -> None:
-    assert expression_of(data) == spaces.uniform(0, 1)
+    assert parse_expression(data) == spaces.uniform(0, 1)
 
 
 def test_azure_mls_form_survives_writing_and_reading() -> None:
     for one in (choice(16, 32), spaces.qnormal(1, 2, 3), spaces.randint(5)):
-        assert expression_of(one.to_list()) == one
+        assert parse_expression(one.to_list()) == one
     assert choice(16, 32).to_list() == ["choice", [[16, 32]]]
 
 
@@ -111,17 +111,17 @@ def test_azure_mls_form_survives_writing_and_reading() -> None:
 
 def test_the_same_seed_draws_the_same_points_for_any_count() -> None:
     sampling = samplers.RandomParameterSampling({"lr": spaces.loguniform(-6, -1), "units": choice(16, 32, 64)}, seed=3)
-    assert sampling.points(20, 3) == sampling.points(20, 3)
-    assert sampling.points(50, 3)[:20] == sampling.points(20, 3)
-    assert sampling.points(20, 4) != sampling.points(20, 3)
+    assert sampling.draw_points(20, 3) == sampling.draw_points(20, 3)
+    assert sampling.draw_points(50, 3)[:20] == sampling.draw_points(20, 3)
+    assert sampling.draw_points(20, 4) != sampling.draw_points(20, 3)
 
 
 def test_a_grid_has_each_point_once_and_ends() -> None:
     sampling = samplers.GridParameterSampling({"a": choice(range(5)), "b": choice("v", "w", "x", "y", "z")})
-    points = sampling.points(1000, 0)
-    assert sampling.size(1000) == len(points) == 25
+    points = sampling.draw_points(1000, 0)
+    assert sampling.count_points(1000) == len(points) == 25
     assert len({tuple(point.items()) for point in points}) == 25
-    assert sampling.size(7) == len(sampling.points(7, 0)) == 7
+    assert sampling.count_points(7) == len(sampling.draw_points(7, 0)) == 7
 
 
 def test_all_errors_of_a_space_are_reported_at_once() -> None:

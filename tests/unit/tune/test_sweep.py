@@ -10,13 +10,13 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
-from slurmtf.job.contract.sweep.records import Settings, arguments_of, variables_of
+from slurmtf.job.contract.sweep.records import Settings, build_arguments, select_variables
 from slurmtf.sites.model import Launcher, Site
 from slurmtf.tune.azureml import NOT_HERE, HyperDriveConfig
 from slurmtf.tune.policies import BanditPolicy
 from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
 from slurmtf.tune.spaces import choice, uniform
-from slurmtf.tune.submitting import without_step
+from slurmtf.tune.submitting import avoid_job_steps
 from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
 
 SPACE = {"--lr": uniform(0, 1), "units": choice(16, 32)}
@@ -109,7 +109,7 @@ def test_bayesian_sampling_excludes_policies_and_warns_of_few_or_concurrent_runs
 def test_a_week_is_the_longest_duration(estimator: TensorFlow) -> None:
     found = sweep(estimator, max_duration_minutes=20000)
     assert [warning.code for warning in found.warnings] == ["parameter-twice", "long-sweep"]
-    assert found.settings(1, 1000.0).deadline == 1000 + 60 * 10080
+    assert found.build_settings(1, 1000.0).deadline == 1000 + 60 * 10080
 
 
 def test_parameters_with_the_same_argument_or_none_are_refused(estimator: TensorFlow) -> None:
@@ -119,8 +119,8 @@ def test_parameters_with_the_same_argument_or_none_are_refused(estimator: Tensor
 
 def test_a_point_becomes_arguments_and_variables() -> None:
     values = {"lr": 0.1, "-b": 3, "--flag": "", "--xs": [1, 2], "--on": True, "environment_variables.DEPTH": 4}
-    assert arguments_of(values) == ["--lr", "0.1", "-b", "3", "--flag", "--xs", "1", "2", "--on", "True"]
-    assert variables_of(values) == {"DEPTH": "4"}
+    assert build_arguments(values) == ["--lr", "0.1", "-b", "3", "--flag", "--xs", "1", "2", "--on", "True"]
+    assert select_variables(values) == {"DEPTH": "4"}
 
 
 def test_hyperdrives_spelling_gives_the_same_sweep(estimator: TensorFlow) -> None:
@@ -140,7 +140,7 @@ def test_unsupported_features_of_hyperdrive_are_refused() -> None:
 
 
 def test_settings_survive_writing_and_reading(estimator: TensorFlow) -> None:
-    settings = sweep(estimator, policy=BanditPolicy(2, slack_amount=0.5), max_concurrent_runs=2).settings(7, 100.0)
+    settings = sweep(estimator, policy=BanditPolicy(2, slack_amount=0.5), max_concurrent_runs=2).build_settings(7, 100.0)
     assert Settings.from_dict({**settings.to_dict(), "future": 1}) == settings
     with pytest.raises(ValueError, match="newer"):
         Settings.from_dict({**settings.to_dict(), "schema": 99})
@@ -184,4 +184,4 @@ def test_a_trial_of_one_process_needs_no_job_step(tmp_path: Path, settings: Any,
     (tmp_path / "train.py").write_text("")
     target = Site(name="lab", launcher=Launcher(**site))
     found = sweep(TensorFlow(tmp_path, compute_target=target, **settings))
-    assert without_step(found, found.trial_estimator).launcher == launcher
+    assert avoid_job_steps(found, found.trial_estimator).launcher == launcher

@@ -204,7 +204,7 @@ class Record(NamedTuple):
         return dict({"time": round(self.time, 3), "event": self.name}, **self.event._asdict())
 
     @classmethod
-    def of(cls, event: object, now: float) -> "Record":
+    def from_event(cls, event: object, now: float) -> "Record":
         return cls(now, _NAME_OF[type(event)], event)
 
     @classmethod
@@ -215,26 +215,26 @@ class Record(NamedTuple):
         name, kind = facts["event"], NAMES.get(facts["event"])
         time = facts.get("time")
         event = _build(kind, facts) if kind else None
-        return cls(float(_value(time, 0.0)), name, event)
+        return cls(float(_coerce(time, 0.0)), name, event)
 
 
-def outcome_of(event: Any) -> Outcome:
+def get_outcome(event: Any) -> Outcome:
     """Return the outcome of a Decided, LaunchEnded or Ended event."""
     return Outcome.from_dict(event.outcome)
 
 
 def _build(kind: Type[E], facts: Facts) -> E:
     fields: Mapping[str, object] = getattr(kind, "_field_defaults", {})
-    return kind(**{name: _value(facts.get(name, default), default) for name, default in fields.items()})
+    return kind(**{name: _coerce(facts.get(name, default), default) for name, default in fields.items()})
 
 
-def _value(value: Any, default: object) -> Any:
-    if not _fits(value, default):
+def _coerce(value: Any, default: object) -> Any:
+    if not _is_valid(value, default):
         return default
     return tuple(value) if isinstance(default, tuple) else value
 
 
-def _fits(value: object, default: object) -> bool:
+def _is_valid(value: object, default: object) -> bool:
     """Return whether a value has the default's type; a default of None stands for a number that may be missing. A number must
     be a possible file position or time."""
     if isinstance(value, bool) or (isinstance(value, (int, float)) and not abs(value) < MOST):

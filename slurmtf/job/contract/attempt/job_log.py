@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 
-from .log_excerpt import excerpt
+from .log_excerpt import format_excerpt
 from .outcome import Cause
 
 TAIL_BYTES = 256 * 1024
@@ -35,13 +35,13 @@ def say(text: str) -> None:
         os.write(2, "slurmtf: {}\n".format(text).encode("utf-8", "replace"))
 
 
-def cause_of_kill(written: bytes, job_id: str) -> Cause:
+def find_kill_cause(written: bytes, job_id: str) -> Cause:
     """Return why Slurm ended the job, according to this attempt's part of its log; CANCELED if somebody ended it."""
     notices = re.findall(rb"\*\*\* (?:JOB|STEP) " + re.escape(job_id.encode()) + rb"\b.*", written)
     return next((cause for notice in notices for pattern, cause in NOTICES if pattern.search(notice)), Cause.CANCELED)
 
 
-def ran_out_of_memory(written: bytes) -> bool:
+def has_run_out_of_memory(written: bytes) -> bool:
     """Return whether Slurm says that a process was killed for its memory."""
     return bool(OUT_OF_MEMORY.search(written))
 
@@ -51,13 +51,13 @@ def was_unanswered(written: bytes) -> bool:
     return bool(UNANSWERED.search(written))
 
 
-def failed_node(written: bytes) -> str:
+def find_failed_node(written: bytes) -> str:
     """Return the node that failed last, as named by srun; empty if srun had no time to name it."""
     found = FAILED_NODE.findall(written)
     return found[-1].decode("utf-8", "replace") if found else ""
 
 
-def size_of(path: str) -> int:
+def get_size(path: str) -> int:
     """Return the size of a log in bytes; 0 if it can't be read."""
     try:
         return os.path.getsize(path)
@@ -75,7 +75,7 @@ def read_since(path: str, size: int) -> bytes:
         return b""
 
 
-def tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
+def read_tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
     """Return the most telling lines at the end of a log (see log_excerpt), whatever bytes it holds; empty if there are none.
 
     ``begin``: ignore what precedes this position.
@@ -86,4 +86,4 @@ def tail(path: str, lines: int = TAIL_LINES, begin: int = 0) -> str:
             text = file.read().decode("utf-8", "replace")
     except OSError:
         return ""
-    return excerpt(text, lines)
+    return format_excerpt(text, lines)

@@ -8,7 +8,7 @@ import time
 from typing import Any, Callable, Dict, Iterable, Iterator, List, NamedTuple, Optional, Sequence, TypeVar
 
 from ..layout import RunLayout
-from .events import Decided, Ended, Record, Started, outcome_of
+from .events import Decided, Ended, Record, Started, get_outcome
 from .job_log import say
 from .outcome import Outcome
 
@@ -41,7 +41,7 @@ class Journal:
 
         A failed write does not end the run: what a full disk refuses is written with the next event.
         """
-        record = Record.of(event, time.time())
+        record = Record.from_event(event, time.time())
         self._unwritten += json.dumps(record.to_dict()).encode("utf-8") + b"\n"
         try:
             self._flush()
@@ -116,14 +116,14 @@ class Attempt(NamedTuple):
     def outcome(self) -> Optional[Outcome]:
         """How it ended; None while it runs, or if it was killed before it could record its end."""
         last = self.records[-1].event if self.records else None
-        return outcome_of(last) if isinstance(last, Ended) else None
+        return get_outcome(last) if isinstance(last, Ended) else None
 
     @property
     def decided(self) -> Optional[Outcome]:
         """The final outcome, even if the supervisor did not live to end the attempt."""
         found = (record.event for record in reversed(self.records) if isinstance(record.event, (Decided, Ended)))
         event = next(found, None)
-        return None if event is None else outcome_of(event)
+        return None if event is None else get_outcome(event)
 
 
 def open_new(layout: RunLayout, job: str) -> Journal:
@@ -132,7 +132,7 @@ def open_new(layout: RunLayout, job: str) -> Journal:
     with contextlib.suppress(OSError):
         os.makedirs(layout.journals, mode=0o700, exist_ok=True)
         names = os.listdir(layout.journals)
-    number = free_number(names, job)
+    number = find_free_number(names, job)
     while True:
         found = Journal(layout.journal(job, number), layout.journal(job, number + 1), is_new=True)
         try:
@@ -145,25 +145,25 @@ def open_new(layout: RunLayout, job: str) -> Journal:
         return found
 
 
-def free_number(names: Iterable[str], job: str) -> int:
+def find_free_number(names: Iterable[str], job: str) -> int:
     """Return the number of a job's next attempt, given the file names of the run's journals."""
     found = filter(None, map(NUMBERED.fullmatch, names))
     return max((int(match.group(2)) + 1 for match in found if match.group(1) == job), default=0)
 
 
-def attempts(layout: RunLayout) -> List[Attempt]:
+def read_attempts(layout: RunLayout) -> List[Attempt]:
     """Return the attempts of a run in the order in which they started; those that can't be read are left out."""
     try:
         names = os.listdir(layout.journals)
     except OSError:
         return []
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
-    known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _beat(path)) for match, path in found if match]
+    known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _read_beat(path)) for match, path in found if match]
     told = [attempt for attempt in known if attempt.records]
-    return sort_attempts(told, lambda one: one.began, successive_jobs(layout, told))
+    return sort_attempts(told, lambda one: one.began, read_successive_jobs(layout, told))
 
 
-def _beat(path: str) -> float:
+def _read_beat(path: str) -> float:
     try:
         return os.stat(path).st_mtime
     except OSError:
@@ -186,19 +186,19 @@ def sort_attempts(attempts: Iterable[T], began: Callable[[T], float], jobs: Sequ
     return [one for *_, one in sorted(timed, key=lambda one: one[:3])]
 
 
-def successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
+def read_successive_jobs(layout: RunLayout, attempts: Sequence[Any]) -> List[str]:
     """Return the jobs of a run that were submitted one after the other, from ``jobs.jsonl``; elements of an array are not among
     them. Empty if all attempts are of one job."""
     if len({one.job for one in attempts}) < 2:
         return []
     try:
         with open(layout.jobs, encoding="utf-8", errors="replace") as lines:
-            return list(filter(None, map(_single_job, lines)))
+            return list(filter(None, map(_parse_single_job, lines)))
     except OSError:
         return []
 
 
-def _single_job(line: str) -> str:
+def _parse_single_job(line: str) -> str:
     """Return the job in a line of ``jobs.jsonl``; empty if it is an array or the line is damaged."""
     try:
         facts = json.loads(line)
@@ -210,21 +210,21 @@ def _single_job(line: str) -> str:
 
 def read(path: str) -> List[Record]:
     """Return the records of a journal. Invalid lines (damaged, or truncated by a full disk) are left out."""
-    return list(_records(path))
+    return list(_iterate_records(path))
 
 
-def _records(path: str) -> Iterator[Record]:
+def _iterate_records(path: str) -> Iterator[Record]:
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
             for line in iter(lambda: lines.readline(LONGEST_LINE), ""):
-                record = _record(line)
+                record = _parse_record(line)
                 if record is not None:
                     yield record
     except OSError:
         return
 
 
-def _record(line: str) -> Optional[Record]:
+def _parse_record(line: str) -> Optional[Record]:
     try:
         return Record.from_dict(json.loads(line))
     except (ValueError, RecursionError):

@@ -48,7 +48,7 @@ class Failure(NamedTuple):
     source: str
 
 
-def excerpt(text: str, count: int) -> str:
+def format_excerpt(text: str, count: int) -> str:
     """Return at most ``count`` lines of a log: its last ones, preceded by the last traceback's error if they lack it."""
     lines = [line for line in text.splitlines() if not line.startswith(_NOISE)]
     found = find_failure(lines)
@@ -64,53 +64,53 @@ def find_failure(lines: List[str]) -> Optional[Failure]:
     """Return the error of the last traceback or crash; None if there is none, or it was cut off."""
     starts = [at for at, line in enumerate(lines) if line.strip().endswith(_START) or line.startswith(_FATAL)]
     ended = [at for at in starts if not (at and lines[at - 1].startswith(_GOES_ON))]
-    start = max(_of_main(lines, ended), default=-1)
+    start = max(_filter_threads(lines, ended), default=-1)
     if start < 0:
-        return _no_code(lines) or _cut_off(lines[: starts[0]] if starts else lines)
+        return _find_syntax_error(lines) or _find_truncated(lines[: starts[0]] if starts else lines)
     if lines[start].startswith(_FATAL):
-        return _crash(lines[start:])
+        return _parse_crash(lines[start:])
     frame, source, error = "", "", ""
     for at in range(start + 1, len(lines)):
         found = _FRAME.match(lines[at])
         if found:
             if not _INSTALLED.search(found.group("path")):
-                frame, source = lines[at], _source_after(lines, at)
+                frame, source = lines[at], _find_source_line(lines, at)
         elif _ERROR.match(lines[at]):
             error = lines[at]
             break
     return Failure(error, frame, source) if error else None
 
 
-def _of_main(lines: List[str], starts: List[int]) -> List[int]:
+def _filter_threads(lines: List[str], starts: List[int]) -> List[int]:
     """Return where tracebacks start, leaving out those of threads if another one ended the script."""
     own = [at for at in starts if not (at and lines[at - 1].startswith(_OF_THREAD))]
     return own if any(at + 1 < len(lines) and _OF_MODULE.match(lines[at + 1]) for at in own) else starts
 
 
-def _no_code(lines: List[str]) -> Optional[Failure]:
+def _find_syntax_error(lines: List[str]) -> Optional[Failure]:
     """Return the error of a script that Python could not parse, with the line that it names."""
     end = max((at for at, line in enumerate(lines) if _NO_CODE.match(line)), default=-1)
     at = max((at for at, line in enumerate(lines[: max(end, 0)]) if _FRAME.match(line)), default=-1)
-    return Failure(lines[end], lines[at], _source_after(lines, at)) if 0 <= at < end else None
+    return Failure(lines[end], lines[at], _find_source_line(lines, at)) if 0 <= at < end else None
 
 
-def _cut_off(lines: List[str]) -> Optional[Failure]:
+def _find_truncated(lines: List[str]) -> Optional[Failure]:
     """Return the error of a traceback whose beginning is missing: the line below a frame or its source."""
     for end in range(len(lines) - 1, -1, -1):
         found = _CUT_OFF.match(lines[end])
-        if found and (found.group("told") or _line_above(lines, end).startswith("  ")):
+        if found and (found.group("told") or _find_line_above(lines, end).startswith("  ")):
             frames = ((at, _FRAME.match(lines[at])) for at in range(end))
             own = [at for at, frame in frames if frame and not _INSTALLED.search(frame.group("path"))]
-            return Failure(lines[end], lines[own[-1]] if own else "", _source_after(lines, own[-1]) if own else "")
+            return Failure(lines[end], lines[own[-1]] if own else "", _find_source_line(lines, own[-1]) if own else "")
     return None
 
 
-def _line_above(lines: List[str], at: int) -> str:
+def _find_line_above(lines: List[str], at: int) -> str:
     """Return the nearest line above that is not empty: some consoles write empty lines between a traceback's frames."""
     return next((line for line in reversed(lines[:at]) if line.strip()), "")
 
 
-def _crash(lines: List[str]) -> Failure:
+def _parse_crash(lines: List[str]) -> Failure:
     """Return faulthandler's first line and the first frame in the user's own code; it lists the innermost call first."""
     thread = next((at for at, line in enumerate(lines) if line.startswith(_CURRENT)), 0)
     frames = ((_FRAME.match(line), line) for line in lines[thread:])
@@ -118,7 +118,7 @@ def _crash(lines: List[str]) -> Failure:
     return Failure(lines[0], next(own, ""), "")
 
 
-def _source_after(lines: List[str], at: int) -> str:
+def _find_source_line(lines: List[str], at: int) -> str:
     follower = lines[at + 1] if at + 1 < len(lines) else ""
     return follower if follower.startswith("    ") and not _FRAME.match(follower) else ""
 

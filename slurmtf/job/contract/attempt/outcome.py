@@ -102,7 +102,7 @@ class End(NamedTuple):
         return self.exit_code == 0 and not self.signal
 
     @classmethod
-    def of_returncode(cls, returncode: int) -> "End":
+    def from_returncode(cls, returncode: int) -> "End":
         """Return the end of a process from subprocess's return code."""
         return cls(None, -returncode) if returncode < 0 else cls(returncode, None)
 
@@ -162,15 +162,15 @@ class Outcome(NamedTuple):
         facts = facts if isinstance(facts, dict) else {}
         detail = facts.get("detail")
         detail = dict(detail) if isinstance(detail, dict) else {}
-        cause = cause_of(facts.get("cause"))
+        cause = parse_cause(facts.get("cause"))
         if cause is Cause.UNKNOWN:
             detail.setdefault("cause", str(facts.get("cause", "")))
-        texts = {name: _text(facts.get(name)) for name in ("task", "host", "log", "tail")}
+        texts = {name: _to_text(facts.get(name)) for name in ("task", "host", "log", "tail")}
         end = End.from_dict(facts)
         return cls(cause, exit_code=end.exit_code, signal=end.signal, detail=detail, **texts)
 
 
-def cause_of(text: object) -> Cause:
+def parse_cause(text: object) -> Cause:
     """Return the cause with this name; UNKNOWN if this version has none."""
     try:
         return Cause(text)
@@ -178,7 +178,7 @@ def cause_of(text: object) -> Cause:
         return Cause.UNKNOWN
 
 
-def signal_name(number: int) -> str:
+def format_signal(number: int) -> str:
     try:
         return signals.Signals(number).name
     except ValueError:
@@ -189,5 +189,5 @@ def _to_int(value: object) -> Optional[int]:
     return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
-def _text(value: object) -> str:
+def _to_text(value: object) -> str:
     return value if isinstance(value, str) else ""

@@ -47,14 +47,14 @@ def read(path: str) -> Iterator[Sample]:
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
             for line in lines:
-                sample = _sample(line)
+                sample = _parse_sample(line)
                 if sample:
                     yield sample
     except OSError:
         return
 
 
-def _sample(line: str) -> Optional[Sample]:
+def _parse_sample(line: str) -> Optional[Sample]:
     try:
         return Sample.from_dict(json.loads(line))
     except (ValueError, TypeError, KeyError, AttributeError, RecursionError):

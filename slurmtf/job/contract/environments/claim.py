@@ -31,16 +31,16 @@ class Claim:
         """Break a dead owner's claim, then claim the build; return whether we hold it now."""
         own = "{}.{}".format(self._path, os.urandom(6).hex())
         with open(os.open(own, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
-            json.dump(_me(), file)
+            json.dump(_identify_self(), file)
         try:
-            holder = self.holder()
+            holder = self.read_holder()
             if holder is not None and self._is_dead(holder, os.stat(own).st_mtime):
                 self._break(holder)
             return _link(own, self._path)
         finally:
             os.remove(own)
 
-    def holder(self) -> Optional[Dict[str, object]]:
+    def read_holder(self) -> Optional[Dict[str, object]]:
         """Return the claim's holder (host, pid, start time, job); None if there is none."""
         try:
             with open(self._path, encoding="utf-8") as file:
@@ -49,9 +49,9 @@ class Claim:
             return None
         return found
 
-    def alive(self) -> bool:
+    def is_alive(self) -> bool:
         """Return whether the claim has a holder that is not known to be dead."""
-        holder = self.holder()
+        holder = self.read_holder()
         return holder is not None and not self._is_dead(holder, time.time())
 
     def beat(self) -> None:
@@ -63,13 +63,13 @@ class Claim:
 
     def release(self) -> None:
         """Release the claim, unless it has been taken from us."""
-        if self.holder() == _me():
+        if self.read_holder() == _identify_self():
             with contextlib.suppress(OSError):
                 os.remove(self._path)
 
     def _is_dead(self, holder: Dict[str, Any], now: float) -> bool:
         if holder.get("host") == socket.gethostname():
-            return bool(proc.start_of(int(holder["pid"])) != holder["started"])
+            return bool(proc.read_start(int(holder["pid"])) != holder["started"])
         try:
             return now - os.stat(self._path).st_mtime > SILENT_S
         except OSError:
@@ -80,17 +80,17 @@ class Claim:
         doomed = "{}.{}.dead".format(self._path, os.urandom(6).hex())
         with contextlib.suppress(OSError):
             os.rename(self._path, doomed)
-            if Claim(doomed).holder() != holder:
+            if Claim(doomed).read_holder() != holder:
                 _link(doomed, self._path)
             os.remove(doomed)
 
 
-def _me() -> Dict[str, object]:
+def _identify_self() -> Dict[str, object]:
     pid = os.getpid()
     return {
         "host": socket.gethostname(),
         "pid": pid,
-        "started": proc.start_of(pid),
+        "started": proc.read_start(pid),
         "job": os.environ.get(var.SLURM_JOB_ID, ""),
     }
 

@@ -17,6 +17,6 @@ def is_mounted(path: str) -> bool:
     return path.endswith(SUFFIXES["squashfs"])
 
 
-def own_folders(root: str, folder: str, folders: List[str]) -> List[str]:
+def select_own_folders(root: str, folder: str, folders: List[str]) -> List[str]:
     """Return those of ``folders``, in one folder of an environment, that belong to the environment."""
     return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders

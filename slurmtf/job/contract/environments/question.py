@@ -23,14 +23,14 @@ LINKED_BYTES = 4 * 1024 * 1024
 """How many bytes of a library are searched: linkers put these names first."""
 
 
-def answer(said: str) -> Optional[Dict[str, Any]]:
+def parse_answer(said: str) -> Optional[Dict[str, Any]]:
     """Return the answer in an interpreter's output; None if there is none."""
     told = [line for line in said.splitlines() if line.startswith(MARK)]
     facts: Optional[Dict[str, object]] = json.loads(told[-1][len(MARK) :]) if told else None
     return facts
 
 
-def packages() -> "dict[str, str]":
+def list_packages() -> "dict[str, str]":
     """Return the version of each package, by its name with '_' in place of '-'."""
     found = {}
     for path in reversed(sys.path):
@@ -52,7 +52,7 @@ def is_missing(module: str, own: "list[str]") -> bool:
     return not is_package and bool(folders) and all(os.path.dirname(folder) in own for folder in folders)
 
 
-def folder_of(package: str) -> str:
+def find_folder(package: str) -> str:
     """Return a package's folder; empty if there is none."""
     try:
         spec = find_spec(package)
@@ -64,24 +64,24 @@ def folder_of(package: str) -> str:
 
 def is_gpu_build() -> "bool | None":
     """Return whether TensorFlow can use GPUs, according to its own build record; None if it has none."""
-    folder = folder_of("tensorflow")
+    folder = find_folder("tensorflow")
     for package in (folder, folder + "_core"):  # the second one up to TensorFlow 2.0
-        said = text_of(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
+        said = read_text(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
         built = re.findall(r"is_(?:cuda|rocm)_build\W+(True|False)", said)
         if built:
             return "True" in built
     return None
 
 
-def horovod() -> "dict[str, object] | None":
+def inspect_horovod() -> "dict[str, object] | None":
     """Return the TensorFlow that Horovod was compiled for, and Horovod's features; None if there is no Horovod."""
-    folder = folder_of("horovod")
+    folder = find_folder("horovod")
     if not folder:
         return None
-    built = re.search(r'"tensorflow":\s*"([^"]+)"', text_of(os.path.join(folder, "metadata.json")))
+    built = re.search(r'"tensorflow":\s*"([^"]+)"', read_text(os.path.join(folder, "metadata.json")))
     inside = os.path.join(folder, "tensorflow")
     libraries = [name for name in list_files(inside) if name.startswith("mpi_lib") and name.endswith(".so")]
-    linked = head_of(os.path.join(inside, libraries[0])) if libraries else b""
+    linked = read_head(os.path.join(inside, libraries[0])) if libraries else b""
     features = [name for name, sign in FEATURES if sign in linked]
     return {"tensorflow": built.group(1) if built else "", "features": features}
 
@@ -99,11 +99,11 @@ def list_files(folder: str) -> "list[str]":
         return []
 
 
-def text_of(path: str) -> str:
-    return head_of(path).decode("utf-8", "replace")
+def read_text(path: str) -> str:
+    return read_head(path).decode("utf-8", "replace")
 
 
-def head_of(path: str) -> bytes:
+def read_head(path: str) -> bytes:
     try:
         with open(path, "rb") as file:
             return file.read(LINKED_BYTES)
@@ -113,8 +113,8 @@ def head_of(path: str) -> bytes:
 
 def main() -> None:
     asked = json.loads(sys.argv[1])
-    facts: "dict[str, object]" = {"executable": sys.executable, "packages": packages()}
-    facts.update(gpu_build=is_gpu_build(), horovod=horovod(), path=list(sys.path), hooked=is_hooked())
+    facts: "dict[str, object]" = {"executable": sys.executable, "packages": list_packages()}
+    facts.update(gpu_build=is_gpu_build(), horovod=inspect_horovod(), path=list(sys.path), hooked=is_hooked())
     sys.path[:0] = asked["folders"]
     facts["missing"] = [module for module in asked["modules"] if is_missing(module, asked["folders"])]
     sys.stdout.write("\n" + MARK + json.dumps(facts) + "\n")

@@ -27,23 +27,23 @@ class StoreLayout:
 
     def __init__(self, root: str) -> None:
         self.root = os.path.abspath(root)
-        self.built = self._of(".built")
-        self.specs = self._of(".specs")
-        self.claims = self._of(".claims")
-        self.logs = self._of(".logs")
-        self.failures = self._of(".failures")
-        self.jobs = self._of(".jobs")
-        self.wheels = self._of(".wheels")
-        self.downloads = self._of(".downloads")
-        self.packs = self._of(".packs")
-        self.cache = self._of(".cache")
+        self.built = self._path(".built")
+        self.specs = self._path(".specs")
+        self.claims = self._path(".claims")
+        self.logs = self._path(".logs")
+        self.failures = self._path(".failures")
+        self.jobs = self._path(".jobs")
+        self.wheels = self._path(".wheels")
+        self.downloads = self._path(".downloads")
+        self.packs = self._path(".packs")
+        self.cache = self._path(".cache")
 
-    def _of(self, name: str) -> str:
+    def _path(self, name: str) -> str:
         return os.path.join(self.root, name)
 
     def folder(self, name: str) -> str:
         """The environment's path once it is complete."""
-        return self._of(name)
+        return self._path(name)
 
     def record(self, name: str) -> str:
         """What the environment contains, and how it was built."""

@@ -46,12 +46,12 @@ def to_line(entry: Entry) -> bytes:
     name, value, step, time, kind = entry
     number = repr(value) if type(value) is float and math.isfinite(value) else json.dumps(value)
     middle = "" if step is None else ', "step": %d' % step
-    end = "" if kind == VALUE else ', "kind": ' + _text(kind)
-    return ('{"name": %s, "value": %s%s, "time": %.3f%s}\n' % (_text(name), number, middle, time, end)).encode("ascii")
+    end = "" if kind == VALUE else ', "kind": ' + _quote(kind)
+    return ('{"name": %s, "value": %s%s, "time": %.3f%s}\n' % (_quote(name), number, middle, time, end)).encode("ascii")
 
 
 @functools.lru_cache(maxsize=1024)
-def _text(text: str) -> str:
+def _quote(text: str) -> str:
     return json.dumps(text)
 
 
@@ -77,14 +77,14 @@ def is_step(step: object) -> bool:
     return isinstance(step, int) and -FARTHEST_STEP <= step <= FARTHEST_STEP
 
 
-def _whole(digits: str) -> int:
+def _parse_int(digits: str) -> int:
     number = int(digits)
     if not is_number(number):
         raise ValueError("it has too many digits")
     return number
 
 
-_DECODER = json.JSONDecoder(parse_int=_whole)
+_DECODER = json.JSONDecoder(parse_int=_parse_int)
 
 
 def _parse(line: bytes) -> Optional[Entry]:

@@ -45,22 +45,22 @@ class EventFile:
         self.prefix = prefix
         self.offset = 0
 
-    def new_points(self) -> Iterator[Tuple[str, Point]]:
+    def read_new_points(self) -> Iterator[Tuple[str, Point]]:
         """Yield the new scalars. A damaged record is skipped; after a damaged length, nothing can be read."""
         try:
             with open(self.path, "rb") as file:
-                for record in self._new_records(file):
-                    yield from self._points(record)
+                for record in self._read_new_records(file):
+                    yield from self._decode_points(record)
         except OSError:
             return
 
-    def _new_records(self, file: Any) -> Iterator[bytes]:
+    def _read_new_records(self, file: Any) -> Iterator[bytes]:
         file.seek(self.offset)
         while True:
             header = file.read(HEADER)
             if len(header) != HEADER:
                 return
-            length = length_of(header)
+            length = decode_length(header)
             if length is None:
                 return
             if length > LONGEST_RECORD:
@@ -75,21 +75,21 @@ class EventFile:
             self.offset += HEADER + length + FOOTER
             yield data[:-FOOTER]
 
-    def _points(self, record: bytes) -> List[Tuple[str, Point]]:
+    def _decode_points(self, record: bytes) -> List[Tuple[str, Point]]:
         try:
-            return [(self.prefix + tag, point) for tag, point in scalars(record)]
+            return [(self.prefix + tag, point) for tag, point in decode_scalars(record)]
         except (DamagedRecordError, struct.error, IndexError, UnicodeDecodeError):
             return []
 
 
 @functools.lru_cache(maxsize=4096)
-def length_of(header: bytes) -> Optional[int]:
+def decode_length(header: bytes) -> Optional[int]:
     """Return the length in a record's header; None if its CRC does not match."""
     length, told = struct.unpack("<QI", header)
-    return length if mask_crc(header[:8]) == told else None
+    return length if compute_masked_crc(header[:8]) == told else None
 
 
-def _table() -> List[int]:
+def _build_table() -> List[int]:
     table = []
     for byte in range(256):
         number = byte
@@ -99,10 +99,10 @@ def _table() -> List[int]:
     return table
 
 
-_CRC32C = _table()
+_CRC32C = _build_table()
 
 
-def mask_crc(data: bytes) -> int:
+def compute_masked_crc(data: bytes) -> int:
     """Return the CRC32C of data as TFRecords store it: rotated, plus a constant."""
     crc = 0xFFFFFFFF
     for byte in data:
@@ -115,19 +115,19 @@ Field = Tuple[int, int, Any]
 """A field of a protocol buffer: its number, its wire type, and its value: a number, or the bytes of a nested or fixed one."""
 
 
-def fields(data: bytes) -> List[Field]:
+def decode_fields(data: bytes) -> List[Field]:
     """Return the fields of a protocol buffer. Raises DamagedRecordError or IndexError if it is not one."""
     found: List[Field] = []
     at, end = 0, len(data)
     while at < end:
-        key, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+        key, at = (data[at], at + 1) if data[at] < 0x80 else _decode_varint(data, at)
         kind = key & 7
         if kind == VARINT:
-            value, at = _varint(data, at)
+            value, at = _decode_varint(data, at)
             found.append((key >> 3, kind, value))
             continue
         if kind == BYTES:
-            size, at = (data[at], at + 1) if data[at] < 0x80 else _varint(data, at)
+            size, at = (data[at], at + 1) if data[at] < 0x80 else _decode_varint(data, at)
         elif kind in _SIZES:
             size = _SIZES[kind]
         else:
@@ -142,7 +142,7 @@ def fields(data: bytes) -> List[Field]:
 _SIZES = {FIXED64: 8, FIXED32: 4}
 
 
-def _varint(data: bytes, at: int) -> Tuple[int, int]:
+def _decode_varint(data: bytes, at: int) -> Tuple[int, int]:
     byte = data[at]
     if byte < 0x80:
         return byte, at + 1
@@ -163,13 +163,13 @@ _USUAL = re.compile(rb"\x09(.{8})\x10([\x80-\xff]{0,9}[\x00-\x7f])" + _SIZES_OF_
 """An ``Event`` with one scalar as TensorBoard writes it: time, step, the sizes of summary, value and tag, the tag, a number."""
 
 
-def scalars(record: bytes) -> List[Tuple[str, Point]]:
+def decode_scalars(record: bytes) -> List[Tuple[str, Point]]:
     """Return the scalars of an ``Event``, with their tags."""
-    usual = _usual(record)
-    return list(_scalars(record)) if usual is None else [usual]
+    usual = _decode_usual(record)
+    return list(_iterate_scalars(record)) if usual is None else [usual]
 
 
-def _usual(record: bytes) -> Optional[Tuple[str, Point]]:
+def _decode_usual(record: bytes) -> Optional[Tuple[str, Point]]:
     """Return the scalar of a record that holds nothing else, three times as fast; None for any other record."""
     found = _USUAL.fullmatch(record)
     if found is None:
@@ -177,7 +177,9 @@ def _usual(record: bytes) -> Optional[Tuple[str, Point]]:
     time, step, summary, value, size, tag, number = found.groups()
     if not summary[0] - 9 == value[0] - 7 == size[0] == len(tag):
         return None
-    return tag.decode("utf-8"), Point(_to_signed(_varint(step, 0)[0]), _FLOAT(number)[0], _time(_DOUBLE(time)[0]))
+    return tag.decode("utf-8"), Point(
+        _to_signed(_decode_varint(step, 0)[0]), _FLOAT(number)[0], _validate_time(_DOUBLE(time)[0])
+    )
 
 
 _FLOAT, _DOUBLE = struct.Struct("<f").unpack, struct.Struct("<d").unpack
@@ -187,44 +189,44 @@ def _to_signed(number: int) -> int:
     return number - (1 << 64) if number >> 63 else number
 
 
-def _time(seconds: float) -> float:
+def _validate_time(seconds: float) -> float:
     return seconds if is_time(seconds) else 0.0
 
 
-def _scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
+def _iterate_scalars(record: bytes) -> Iterator[Tuple[str, Point]]:
     time, step, summary = 0.0, 0, b""
-    for number, kind, value in fields(record):
+    for number, kind, value in decode_fields(record):
         if number == WALL_TIME and kind == FIXED64:
-            time = _time(_DOUBLE(value)[0])
+            time = _validate_time(_DOUBLE(value)[0])
         elif number == STEP and kind == VARINT:
             step = _to_signed(value)
         elif number == SUMMARY and kind == BYTES:
             summary = value
-    for number, kind, value in fields(summary):
+    for number, kind, value in decode_fields(summary):
         if number == VALUE and kind == BYTES:
-            found = _scalar(value)
+            found = _decode_scalar(value)
             if found is not None:
                 yield found[0], Point(step, found[1], time)
 
 
-def _scalar(summary: bytes) -> Optional[Tuple[str, float]]:
+def _decode_scalar(summary: bytes) -> Optional[Tuple[str, float]]:
     tag, value = "", None
-    for number, kind, content in fields(summary):
+    for number, kind, content in decode_fields(summary):
         if number == TAG and kind == BYTES:
             tag = content.decode("utf-8")
         elif number == SIMPLE_VALUE and kind == FIXED32:
             (value,) = struct.unpack("<f", content)
         elif number == TENSOR and kind == BYTES:
-            value = _of_tensor(content)
+            value = _decode_tensor(content)
     return None if value is None else (tag, value)
 
 
-def _of_tensor(tensor: bytes) -> Optional[float]:
+def _decode_tensor(tensor: bytes) -> Optional[float]:
     """Return the number in a tensor without dimensions; None for any other tensor."""
-    found = fields(tensor)
+    found = decode_fields(tensor)
     if any(number == SHAPE and data for number, _, data in found):
         return None
-    typed = [_first(number, kind, data) for number, kind, data in found if number in _TYPED and data != b""]
+    typed = [_decode_first(number, kind, data) for number, kind, data in found if number in _TYPED and data != b""]
     if typed:
         return typed[-1]
     last = {(number, kind): data for number, kind, data in found}
@@ -235,18 +237,18 @@ def _of_tensor(tensor: bytes) -> Optional[float]:
 _TYPED = {FLOATS: "<f", DOUBLES: "<d", INTS: "", INT64S: ""}
 
 
-def _first(number: int, kind: int, data: Any) -> float:
+def _decode_first(number: int, kind: int, data: Any) -> float:
     """Return the first number of a repeated field, which may be packed."""
     letter = _TYPED[number]
     if letter:
         if kind == VARINT:
             raise DamagedRecordError("field {} holds an integer".format(number))
         return float(struct.unpack(letter, data[: struct.calcsize(letter)])[0])
-    value = data if kind == VARINT else _varint(data, 0)[0]
+    value = data if kind == VARINT else _decode_varint(data, 0)[0]
     return float(_to_signed(value))
 
 
-def event_files(layout: RunLayout) -> Iterator[EventFile]:
+def find_event_files(layout: RunLayout) -> Iterator[EventFile]:
     """Yield the event files in a run's outputs, logs and working folder, without following links; work links to the others."""
     for root in (layout.outputs, layout.logs, layout.work):
         for folder, folders, names in os.walk(root):

@@ -15,20 +15,20 @@ def to_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
     for entry in logged:
         if entry.kind != TAG:
             by_name.setdefault(entry.name, []).append(entry)
-    return {name: _value_of(found) for name, found in by_name.items()}
+    return {name: _merge_entries(found) for name, found in by_name.items()}
 
 
-def _value_of(found: List[Entry]) -> object:
+def _merge_entries(found: List[Entry]) -> object:
     kind = found[-1].kind
     values = [entry.value for entry in found if entry.kind == kind]
     if kind == LIST:
         return [item for value in values for item in value]
     if kind in (ROW, TABLE):
-        return _columns(values)
+        return _merge_tables(values)
     return values[0] if len(values) == 1 else values
 
 
-def _columns(tables: List[Mapping[str, object]]) -> Dict[str, List[object]]:
+def _merge_tables(tables: List[Mapping[str, object]]) -> Dict[str, List[object]]:
     columns: Dict[str, List[object]] = {name: [] for table in tables for name in table}
     for table in tables:
         cells = {name: value if isinstance(value, list) else [value] for name, value in table.items()}

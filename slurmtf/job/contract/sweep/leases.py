@@ -69,35 +69,35 @@ class Leases:
         """Return whether a later attempt of the trial has been taken."""
         return os.path.exists(self._path(trial, attempt + 1))
 
-    def attempts(self) -> Dict[int, int]:
+    def read_attempts(self) -> Dict[int, int]:
         """Return the highest attempt of each trial that has ever been taken."""
         found: Dict[int, int] = {}
-        for name in once.names(self._layout.leases):
+        for name in once.list_names(self._layout.leases):
             trial, _, attempt = name.partition(".")
             if trial.isdigit() and attempt.isdigit():
                 found[int(trial)] = max(int(attempt), found.get(int(trial), 0))
         self.taken.update(found)
         return found
 
-    def of(self, attempts: Dict[int, int]) -> Iterator[Lease]:
+    def read_leases(self, attempts: Dict[int, int]) -> Iterator[Lease]:
         """Yield the leases of these attempts, by trial."""
-        now = self._now()
+        now = self._read_clock()
         for trial, attempt in sorted(attempts.items()):
             try:
-                owner, inode = self._owner(trial, attempt)
+                owner, inode = self._read_owner(trial, attempt)
                 age = now - os.stat(self._path(trial, attempt)).st_mtime
             except (OSError, ValueError):
                 continue
             yield Lease(trial, attempt, owner, age, inode)
 
-    def _owner(self, trial: int, attempt: int) -> Tuple[Owner, int]:
+    def _read_owner(self, trial: int, attempt: int) -> Tuple[Owner, int]:
         """Return the owner that took a trial, and its file's inode. A lease never changes: it is read once."""
         if (trial, attempt) not in self._owners:
             with open(self._path(trial, attempt), encoding="utf-8") as file:
                 self._owners[trial, attempt] = from_json(Owner, json.load(file)), os.fstat(file.fileno()).st_ino
         return self._owners[trial, attempt]
 
-    def _now(self) -> float:
+    def _read_clock(self) -> float:
         """Return the time by the file system's clock: the time of a file that we have just touched."""
         path = self._own_path
         if not path:

@@ -45,12 +45,12 @@ class Ledger:
         """Record events for the other elements. Raises OSError."""
         told.append(self._own_events, *events)
 
-    def curves(self) -> Dict[int, List[float]]:
+    def collect_curves(self) -> Dict[int, List[float]]:
         """Return the values of the primary metric of each trial; trials of other sweeps have numbers below 0."""
         before = {-number: list(one.curve) for number, one in enumerate(self.earlier, 1)}
         return {**before, **{number: trial.curve for number, trial in self.told.trials.items()}}
 
-    def fresh(self) -> List[int]:
+    def list_fresh(self) -> List[int]:
         """Return the trials that are not known to be taken, without listing a folder. Claiming one that was taken meanwhile
         fails."""
         known = self.leases.taken.union(self.told.trials)
@@ -58,9 +58,9 @@ class Ledger:
 
     # --- how trials and the sweep end
 
-    def done(self) -> Set[int]:
+    def list_done(self) -> Set[int]:
         """Return the trials that have a result."""
-        return {int(name[: -len(".json")]) for name in once.names(self.layout.results) if name[0].isdigit()}
+        return {int(name[: -len(".json")]) for name in once.list_names(self.layout.results) if name[0].isdigit()}
 
     def result(self, trial: int) -> Optional[Result]:
         """Return how a trial ended; None if it has not ended, or its result can't be read."""
@@ -80,7 +80,7 @@ class Ledger:
             return False
         return once.publish(result.to_dict(), self.layout.result(result.trial))
 
-    def stopped(self) -> Optional[Dict[str, object]]:
+    def read_stop(self) -> Optional[Dict[str, object]]:
         """Return why no more trials are started; None if they are."""
         try:
             with open(self.layout.stopped, encoding="utf-8") as file:
@@ -99,26 +99,26 @@ class Ledger:
 
     def propose(self, trial: int, point: Point) -> None:
         """Record the point of a trial for which none was drawn in advance; the first one counts. Raises OSError."""
-        once.publish(point._asdict(), self._asked(trial))
+        once.publish(point._asdict(), self._point_path(trial))
 
     def has_point(self, trial: int) -> bool:
         """Return whether a trial's point is fixed, because Optuna proposed it or it continues an earlier trial."""
-        return bool(self.points[trial].resumes) or os.path.exists(self._asked(trial))
+        return bool(self.points[trial].resumes) or os.path.exists(self._point_path(trial))
 
     def point(self, trial: int) -> Point:
         """Return the point of a trial: the one that was proposed, else the one that was drawn."""
         try:
-            with open(self._asked(trial), encoding="utf-8") as file:
+            with open(self._point_path(trial), encoding="utf-8") as file:
                 return from_json(Point, json.load(file))
         except (OSError, ValueError):
             return self.points[trial]
 
-    def _asked(self, trial: int) -> str:
+    def _point_path(self, trial: int) -> str:
         return os.path.join(self.layout.asked, "{}.json".format(trial))
 
 
-def settled(ledger: Ledger) -> Tuple[Set[int], Dict[int, int]]:
+def split_trials(ledger: Ledger) -> Tuple[Set[int], Dict[int, int]]:
     """Return the trials that have a result, and the last attempts of those that are taken but have none."""
-    attempts = ledger.leases.attempts()
-    done = ledger.done()
+    attempts = ledger.leases.read_attempts()
+    done = ledger.list_done()
     return done, {trial: attempt for trial, attempt in attempts.items() if trial not in done}

@@ -37,7 +37,7 @@ def link(own: str, path: str) -> bool:
     return True
 
 
-def names(folder: str) -> List[str]:
+def list_names(folder: str) -> List[str]:
     """Return the names in a folder; none if there is no such folder."""
     try:
         return os.listdir(folder)

@@ -47,10 +47,10 @@ class SweepLayout:
 
     def trial(self, trial: int) -> str:
         """The folder of a trial: its logs, outputs and metrics."""
-        return os.path.join(self.run_folder, trial_folder(trial))
+        return os.path.join(self.run_folder, get_trial_folder(trial))
 
 
-def trial_folder(trial: int) -> str:
+def get_trial_folder(trial: int) -> str:
     """Return the folder of a trial, relative to the run folder."""
     return "{}/{}".format(TRIALS, trial)
 
@@ -201,10 +201,10 @@ def from_json(kind: Type[T], facts: object) -> T:
     """Return a NamedTuple with the values of a JSON object that fit, and the defaults for the others."""
     facts = facts if isinstance(facts, dict) else {}
     defaults: Mapping[str, object] = getattr(kind, "_field_defaults", {})
-    return kind(**{name: _fitting(facts[name], default) for name, default in defaults.items() if name in facts})
+    return kind(**{name: _coerce(facts[name], default) for name, default in defaults.items() if name in facts})
 
 
-def _fitting(value: Any, default: object) -> Any:
+def _coerce(value: Any, default: object) -> Any:
     if default is None:
         return value if value is None or _is_number(value) else None
     if isinstance(default, bool):
@@ -253,7 +253,7 @@ def is_same_error(one: str, other: str) -> bool:
     return NUMBERS.sub("#", one) == NUMBERS.sub("#", other)
 
 
-def arguments_of(values: Mapping[str, object]) -> List[str]:
+def build_arguments(values: Mapping[str, object]) -> List[str]:
     """Return the arguments of a point: a list becomes several arguments, an empty text a bare flag (see script_params)."""
     words: List[str] = []
     for name, value in values.items():
@@ -265,23 +265,23 @@ def arguments_of(values: Mapping[str, object]) -> List[str]:
     return words
 
 
-def variables_of(values: Mapping[str, object]) -> Dict[str, str]:
+def select_variables(values: Mapping[str, object]) -> Dict[str, str]:
     """Return the environment variables of a point: the values named ``environment_variables.NAME``."""
-    return {name: str(value) for name, value in _behind(VARIABLES, values).items()}
+    return {name: str(value) for name, value in _select_prefixed(VARIABLES, values).items()}
 
 
-def settings_of(values: Mapping[str, object]) -> Dict[str, object]:
+def select_settings(values: Mapping[str, object]) -> Dict[str, object]:
     """Return the estimator settings of a point: the values named ``estimator.NAME``."""
-    return _behind(SETTINGS, values)
+    return _select_prefixed(SETTINGS, values)
 
 
-def launch_of(launches: Mapping[str, LaunchOrder], values: Mapping[str, object]) -> LaunchOrder:
+def get_launch(launches: Mapping[str, LaunchOrder], values: Mapping[str, object]) -> LaunchOrder:
     """Return the launch of a point, from what :func:`read_launches` returned. Raises KeyError if it is missing."""
-    own = settings_of(values)
-    return launches[key_of(own)] if own else LaunchOrder()
+    own = select_settings(values)
+    return launches[build_key(own)] if own else LaunchOrder()
 
 
-def key_of(settings: Mapping[str, object]) -> str:
+def build_key(settings: Mapping[str, object]) -> str:
     """Return the name of a launch with these settings."""
     return json.dumps(settings, sort_keys=True)
 
@@ -298,7 +298,7 @@ def read_launches(path: str) -> Dict[str, LaunchOrder]:
         return {}
 
 
-def _behind(prefix: str, values: Mapping[str, object]) -> Dict[str, object]:
+def _select_prefixed(prefix: str, values: Mapping[str, object]) -> Dict[str, object]:
     return {name[len(prefix) :]: value for name, value in values.items() if name.startswith(prefix)}
 
 

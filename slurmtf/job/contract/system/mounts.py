@@ -42,7 +42,7 @@ def parse(text: str) -> List[Mount]:
     return found
 
 
-def mounts() -> List[Mount]:
+def read_mounts() -> List[Mount]:
     """Return this machine's mounts; none if they can't be read."""
     try:
         with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
@@ -58,7 +58,7 @@ def find_mount(path: str, known: List[Mount]) -> Optional[Mount]:
     return max(reversed(above), key=lambda mount: len(mount.point)) if above else None
 
 
-def serves(pid: int) -> bool:
+def is_mount_server(pid: int) -> bool:
     """Return whether a process serves a mount (proc(5), comm), and so was not left behind by a script."""
     try:
         with open("/proc/{}/comm".format(pid), encoding="ascii", errors="replace") as file:

@@ -30,7 +30,7 @@ def add_private(folder: str) -> None:
 
 
 @contextlib.contextmanager
-def writing_private(path: str) -> Iterator[IO[bytes]]:
+def open_private(path: str) -> Iterator[IO[bytes]]:
     """Open a file for writing under a temporary name in its folder, and rename it when it is complete. Raises OSError."""
     folder, name = os.path.split(path)
     partial = os.path.join(folder, ".{}.{}".format(name, os.urandom(4).hex()))
@@ -46,5 +46,5 @@ def writing_private(path: str) -> Iterator[IO[bytes]]:
 
 def write_private(path: str, data: bytes) -> None:
     """Write a file under a temporary name in its folder, then rename it. Raises OSError."""
-    with writing_private(path) as file:
+    with open_private(path) as file:
         file.write(data)

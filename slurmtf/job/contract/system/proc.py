@@ -25,7 +25,7 @@ def parse_stat(text: str) -> Optional[Stat]:
     return Stat(fields[0], int(fields[1]), int(fields[3]), times / TICKS, int(fields[19]))
 
 
-def stat_of(pid: int) -> Optional[Stat]:
+def read_stat(pid: int) -> Optional[Stat]:
     """Return the stat of a process; None if there is no such process."""
     try:
         with open("/proc/{}/stat".format(pid), encoding="utf-8", errors="replace") as file:
@@ -34,18 +34,18 @@ def stat_of(pid: int) -> Optional[Stat]:
         return None
 
 
-def processes() -> Iterator[Tuple[int, Stat]]:
+def iterate_processes() -> Iterator[Tuple[int, Stat]]:
     """Yield all visible processes of this node, with their pids."""
     for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
-        found = stat_of(pid)
+        found = read_stat(pid)
         if found:
             yield pid, found
 
 
-def start_of(pid: int) -> Optional[int]:
+def read_start(pid: int) -> Optional[int]:
     """Return when a process was started, in ticks since boot; None if it has ended, even if it is a zombie.
 
     A pid is reused; the pair of pid and start is not.
     """
-    found = stat_of(pid)
+    found = read_stat(pid)
     return None if found is None or found.state in "ZX" else found.started

@@ -14,22 +14,22 @@ MOST_LINKS = 40
 """The most links that the kernel follows on the way to one file (path_resolution(7))."""
 
 
-def doubt(path: str) -> str:
+def find_fault(path: str) -> str:
     """Return why the file or folder at ``path`` can't be trusted; empty if it can. Raises OSError.
 
     It and every folder and link on the way to it must belong to the user or to root, and nobody else may write to them, except
     to folders above whose sticky bit protects what belongs to others.
     """
-    steps = list(_steps(path))
-    return next(filter(None, (_fault(step, above=step is not steps[-1]) for step in steps)), "")
+    steps = list(_walk_steps(path))
+    return next(filter(None, (_find_step_fault(step, above=step is not steps[-1]) for step in steps)), "")
 
 
-def doubt_of_place(path: str) -> str:
+def find_parent_fault(path: str) -> str:
     """Return why a folder of ours is not safe in the folder ``path``; empty if it is. Raises OSError."""
-    return next(filter(None, (_fault(step, above=True) for step in _steps(path))), "")
+    return next(filter(None, (_find_step_fault(step, above=True) for step in _walk_steps(path))), "")
 
 
-def doubt_of_own(path: str) -> str:
+def find_own_fault(path: str) -> str:
     """Return why ``path`` is not a folder that belongs to us alone; empty if it is, or does not exist. Raises OSError."""
     try:
         found = os.lstat(path)
@@ -38,23 +38,23 @@ def doubt_of_own(path: str) -> str:
     if not stat.S_ISDIR(found.st_mode):
         return "{} is {}".format(path, "a link" if stat.S_ISLNK(found.st_mode) else "not a folder")
     if found.st_uid != os.getuid():
-        return "{} belongs to {}".format(path, user_name(found.st_uid))
-    return _fault(path, above=False)
+        return "{} belongs to {}".format(path, get_user_name(found.st_uid))
+    return _find_step_fault(path, above=False)
 
 
-def doubt_alone(path: str) -> str:
+def find_local_fault(path: str) -> str:
     """Return why users other than us and root can write to ``path``, ignoring the folders above. Raises OSError."""
-    return _fault(path, above=False)
+    return _find_step_fault(path, above=False)
 
 
-def user_name(uid: int) -> str:
+def get_user_name(uid: int) -> str:
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
         return "user {}".format(uid)
 
 
-def _steps(path: str) -> Iterator[str]:
+def _walk_steps(path: str) -> Iterator[str]:
     """Yield every folder and link on the way to ``path``, and its final target, as the kernel resolves it."""
     parts = os.path.abspath(path).split("/")[:0:-1]
     place, links = "/", 0
@@ -74,16 +74,16 @@ def _steps(path: str) -> Iterator[str]:
         parts += [part for part in reversed(target.split("/")) if part]
 
 
-def _fault(path: str, above: bool) -> str:
+def _find_step_fault(path: str, above: bool) -> str:
     found = os.lstat(path)
     if found.st_uid not in _find_trusted(above):
-        return "{} belongs to {}".format(path, user_name(found.st_uid))
+        return "{} belongs to {}".format(path, get_user_name(found.st_uid))
     if stat.S_ISLNK(found.st_mode) or (above and found.st_mode & stat.S_ISVTX):
         return ""
     if found.st_mode & stat.S_IWOTH:
         return "everybody can write to {}".format(path)
     if found.st_mode & stat.S_IWGRP and not _is_private(found.st_gid):
-        return "the group {} can write to {}".format(_group_name(found.st_gid), path)
+        return "the group {} can write to {}".format(_get_group_name(found.st_gid), path)
     return ""
 
 
@@ -91,10 +91,10 @@ def _find_trusted(above: bool) -> Set[int]:
     """Return the users whose files are trusted. For folders ``above``, an owner unknown to a container counts as root: in a
     user namespace without root, the host's root appears as the overflow user (user_namespaces(7))."""
     ours = {os.getuid(), 0}
-    return ours | _overflow() if above else ours
+    return ours | _read_overflow_users() if above else ours
 
 
-def _overflow() -> Set[int]:
+def _read_overflow_users() -> Set[int]:
     try:
         with open("/proc/self/uid_map", encoding="ascii") as known:
             first = [int(line.split()[0]) for line in known]
@@ -115,7 +115,7 @@ def _is_private(gid: int) -> bool:
     return (group.gr_name, gid) == (user.pw_name, user.pw_gid) and set(group.gr_mem) <= {user.pw_name}
 
 
-def _group_name(gid: int) -> str:
+def _get_group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

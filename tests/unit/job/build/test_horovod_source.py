@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.environments import EnvironmentSpec
-from slurmtf.job.build.horovod import reason, wheel_folder_name
+from slurmtf.job.build.horovod import find_complaint, name_wheel_folder
 from slurmtf.job.build.horovod_source import patch
 from slurmtf.job.build.work import BuildError
 from slurmtf.job.contract.environments import horovod
@@ -54,7 +54,7 @@ def test_a_build_from_different_sources_has_a_different_name(monkeypatch: pytest
     without = EnvironmentSpec("pip", "python3", requirements=("tensorflow==2.15.1",))
 
     def names() -> list[str]:
-        return [with_horovod.name, wheel_folder_name("0.28.1", "tf2.15.1.gloo", "3.11.2", {}), without.name]
+        return [with_horovod.name, name_wheel_folder("0.28.1", "tf2.15.1.gloo", "3.11.2", {}), without.name]
 
     before = names()
     monkeypatch.setattr(horovod, name, value)
@@ -98,4 +98,4 @@ def test_a_release_that_can_not_be_patched_is_refused(tmp_path: Path) -> None:
     ],
 )
 def test_the_compilers_error_is_preferred_to_pips(output: str, told: str) -> None:
-    assert reason(output) == told
+    assert find_complaint(output) == told

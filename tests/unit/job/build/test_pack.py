@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.build.pack import _inside, _is_compiled, _paths
+from slurmtf.job.build.pack import _is_compiled, _relocate_link, _walk_paths
 
 
 @pytest.mark.parametrize(
@@ -24,7 +24,7 @@ from slurmtf.job.build.pack import _inside, _is_compiled, _paths
     ],
 )
 def test_a_link_into_the_environment_points_into_its_copy(link: str, expected: str) -> None:
-    assert _inside(link, "/real/a/bin/x", "/real/a", "/envs/a") == expected
+    assert _relocate_link(link, "/real/a/bin/x", "/real/a", "/envs/a") == expected
 
 
 MODES = py_compile.PycInvalidationMode
@@ -66,5 +66,5 @@ def test_links_to_folders_are_packed_as_links(tmp_path: Path) -> None:
     (tmp_path / "lib/python").mkdir(parents=True)
     (tmp_path / "lib/python/a.py").touch()
     (tmp_path / "lib64").symlink_to("lib")
-    found = [os.path.relpath(path, tmp_path) for path in _paths(str(tmp_path))]
+    found = [os.path.relpath(path, tmp_path) for path in _walk_paths(str(tmp_path))]
     assert found == [".", "lib64", "lib", "lib/python", "lib/python/a.py"]

@@ -22,7 +22,7 @@ class Claimed:
             self._there[0] = "theirs"
         return self._tries == 0
 
-    def holder(self) -> dict[str, Any]:
+    def read_holder(self) -> dict[str, Any]:
         return {"pid": 1, "host": "node1"}
 
     def release(self) -> None:

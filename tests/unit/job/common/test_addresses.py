@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.common.addresses import bypass_proxies, own_addresses
+from slurmtf.job.common.addresses import bypass_proxies, list_addresses
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.roles import Role
-from slurmtf.job.supervisor.start import Hello, nodes_of
+from slurmtf.job.supervisor.start import Hello, list_nodes
 from slurmtf.job.task.environment import TaskEnvironment
 from tests.unit.job.common.test_gpus import plan
 
@@ -62,11 +62,11 @@ def test_nodes_are_listed_by_their_names_in_the_cluster() -> None:
         1: Hello("n1", "n1i:1001", addresses=("10.0.0.1", "127.0.0.1")),
         2: Hello("n2", "", addresses=("10.0.0.2", "")),
     }
-    assert nodes_of(hellos) == {"names": ["n1", "n1i", "n2"], "addresses": ["10.0.0.1", "10.0.0.2", "127.0.0.1"]}
+    assert list_nodes(hellos) == {"names": ["n1", "n1i", "n2"], "addresses": ["10.0.0.1", "10.0.0.2", "127.0.0.1"]}
 
 
 def test_own_addresses_are_found() -> None:
-    assert "127.0.0.1" in own_addresses()
+    assert "127.0.0.1" in list_addresses()
 
 
 # --- what a task's script sees
@@ -80,15 +80,15 @@ def task(start: dict[str, Any]) -> TaskEnvironment:
 
 @pytest.mark.parametrize("start", [{}, {"nodes": {"names": ["n1"], "addresses": []}}])
 def test_the_script_reaches_its_peers_without_a_proxy(start: dict[str, Any]) -> None:
-    seen = task(start).variables({"https_proxy": PROXY, "no_proxy": "mine"})
+    seen = task(start).build_variables({"https_proxy": PROXY, "no_proxy": "mine"})
     assert seen["no_grpc_proxy"] == ",".join(["mine", "localhost", "127.0.0.1", *start.get("nodes", {}).get("names", [])])
-    assert "no_proxy" not in task(start).variables({})
+    assert "no_proxy" not in task(start).build_variables({})
 
 
 def test_the_cluster_is_passed_to_the_script_as_json() -> None:
     own = task({"cluster": CLUSTER})
-    assert json.loads(own.variables({})["SLURMTF_CLUSTER"]) == CLUSTER
-    command = own.arguments(["python", "--cluster=$SLURMTF_CLUSTER", "${SLURMTF_CLUSTER}", "$SLURMTF_CLUSTERS"])
+    assert json.loads(own.build_variables({})["SLURMTF_CLUSTER"]) == CLUSTER
+    command = own.expand_command(["python", "--cluster=$SLURMTF_CLUSTER", "${SLURMTF_CLUSTER}", "$SLURMTF_CLUSTERS"])
     told = json.dumps(CLUSTER)
     assert command == ["python", f"--cluster={told}", told, "$SLURMTF_CLUSTERS"]
-    assert "SLURMTF_CLUSTER" not in task({}).variables({})
+    assert "SLURMTF_CLUSTER" not in task({}).build_variables({})

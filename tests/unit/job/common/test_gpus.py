@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, can_open, divide, find_visible, for_srun, own_variables, share_of
+from slurmtf.job.common.gpus import Sight, adapt_for_srun, build_variables, compute_share, count_openable, divide, find_visible
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
-from slurmtf.job.contract.roles import Role, blocks, cyclic
+from slurmtf.job.contract.roles import Role, assign_cyclically, assign_in_blocks
 from slurmtf.job.contract.variables import GPUS
 from slurmtf.job.task.environment import TaskEnvironment
 
@@ -44,7 +44,7 @@ def plan(count: int = 0, *, bound: bool = False, launcher: str = "srun", **more:
     ],
 )
 def test_gpus_are_split_into_shares(names: str, sharers: int, expected: list[str]) -> None:
-    assert [",".join(share_of(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
+    assert [",".join(compute_share(tuple(names.split(",")), turn, sharers)) for turn in range(sharers)] == expected
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_each_vendor_has_its_own_variable(environ: dict[str, str], expected: tup
     ],
 )
 def test_srun_is_called_so_that_it_names_the_gpus(told: dict[str, str], expected: dict[str, str]) -> None:
-    assert for_srun({"HOME": "/home/u", **told}) == {"HOME": "/home/u", **expected}
+    assert adapt_for_srun({"HOME": "/home/u", **told}) == {"HOME": "/home/u", **expected}
 
 
 @pytest.mark.parametrize(
@@ -132,9 +132,9 @@ def test_a_device_without_permission_does_not_count(tmp_path: Any, monkeypatch: 
     for name in [*(f"nvidia{index}" for index in range(3)), "nvidiactl", "nvidia-uvm"]:
         (tmp_path / name).touch()
     monkeypatch.setitem(gpus.DEVICES, "nvidia", f"{tmp_path}/nvidia[0-9]*")
-    assert can_open("nvidia") == 3
+    assert count_openable("nvidia") == 3
     monkeypatch.setattr(os, "access", lambda path, _mode: not path.endswith("1"))
-    assert can_open("nvidia") == 2
+    assert count_openable("nvidia") == 2
 
 
 @pytest.mark.parametrize(
@@ -258,14 +258,14 @@ def worlds(draw: st.DrawFn) -> World:
     workers = draw(st.integers(nodes, 3 * nodes))
     if kind.startswith("mpi"):
         slots = draw(st.integers(1, 4))
-        roles, gpu_roles = blocks([("rank", nodes * slots)], slots), ["rank"] if kind == "mpi each" else []
+        roles, gpu_roles = assign_in_blocks([("rank", nodes * slots)], slots), ["rank"] if kind == "mpi each" else []
     else:
         counts = {
             "ps": [("chief", 1), ("ps", draw(st.integers(1, 3))), ("worker", workers), ("evaluator", 1)],
             "coordinated": [("chief", 1), ("ps", draw(st.integers(1, 3))), ("worker", workers)],
             "multiworker": [("worker", workers)],
         }[kind]
-        roles, gpu_roles = cyclic(counts, nodes), ["worker"] if kind == "coordinated" else ["chief", "worker"]
+        roles, gpu_roles = assign_cyclically(counts, nodes), ["worker"] if kind == "coordinated" else ["chief", "worker"]
     of_job = st.lists(st.integers(0, OF_A_NODE - 1), max_size=OF_A_NODE, unique=True).map(sorted)
     on_nodes = [draw(of_job) for _ in range(nodes)]
     binding = draw(st.sampled_from(["", "each", "mask"]))
@@ -335,7 +335,7 @@ def test_gpus_are_divided_correctly_in_any_world(world: World) -> None:
 def test_variables_show_exactly_the_given_gpus(
     vendor: str, names: str, inherited: dict[str, str], expected: dict[str, str]
 ) -> None:
-    assert own_variables(vendor, tuple(filter(None, names.split(","))), inherited) == expected
+    assert build_variables(vendor, tuple(filter(None, names.split(","))), inherited) == expected
 
 
 @pytest.mark.parametrize(
@@ -354,4 +354,4 @@ def test_each_task_gets_the_variable_for_its_gpus(
     role: str, start: dict[str, Any], inherited: dict[str, str], expected: str | None
 ) -> None:
     task = TaskEnvironment(plan(2), RunLayout("/runs/x/x-1"), Role(0, role, 0, 0), start, {})
-    assert task.variables(inherited).get(CVD) == expected
+    assert task.build_variables(inherited).get(CVD) == expected

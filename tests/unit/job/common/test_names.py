@@ -10,7 +10,7 @@ import pytest
 from slurmtf.job.common import addresses, wire
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.contract.roles import Role
-from slurmtf.job.supervisor.start import Hello, horovod_variables
+from slurmtf.job.supervisor.start import Hello, build_horovod_variables
 
 
 def plan(**settings: Any) -> JobPlan:
@@ -22,18 +22,18 @@ def plan(**settings: Any) -> JobPlan:
     [({}, "jwb0001"), ({"host_suffix": "i"}, "jwb0001i"), ({"scheduler": "local", "host_suffix": "i"}, "localhost")],
 )
 def test_a_nodes_name_has_the_sites_suffix(settings: dict[str, Any], name: str) -> None:
-    assert addresses.name_of("jwb0001", plan(**settings)) == name
+    assert addresses.qualify_host("jwb0001", plan(**settings)) == name
 
 
 def test_the_interface_of_a_name_is_that_of_its_address() -> None:
-    assert addresses.interface_of("127.0.0.1") == "lo"
-    assert addresses.interface_of("no-such-name.invalid") == ""
-    assert addresses.interface_of("192.0.2.1") == ""
+    assert addresses.find_interface("127.0.0.1") == "lo"
+    assert addresses.find_interface("no-such-name.invalid") == ""
+    assert addresses.find_interface("192.0.2.1") == ""
 
 
 def told(address: str) -> str:
     troubles: list[str] = []
-    assert list(wire.connections(address, 0.2, troubles)) == []
+    assert list(wire.open_connections(address, 0.2, troubles)) == []
     (trouble,) = troubles
     return trouble
 
@@ -62,5 +62,5 @@ def test_an_unknown_name_a_refusal_and_silence_are_distinguished() -> None:
 def test_gloo_uses_the_interface_of_the_suffixed_name_unless_the_profile_names_one(
     shared: dict[str, str], interface: str
 ) -> None:
-    found = horovod_variables([Role(0, "rank", 0, 0)], {0: Hello("n1", interface="ib0")}, shared)
+    found = build_horovod_variables([Role(0, "rank", 0, 0)], {0: Hello("n1", interface="ib0")}, shared)
     assert found[0]["HOROVOD_GLOO_IFACE"] == interface

@@ -73,7 +73,7 @@ WORKER, RANKS = Distribution((("worker", 1),)), Distribution((("rank", 5),))
     ],
 )
 def test_a_launch_has_its_own_tasks(order: LaunchOrder, tasks: Distribution, size: Size) -> None:
-    plan = FULL.of_launch(order)
+    plan = FULL.with_launch(order)
     assert (plan.distribution, plan.size) == (tasks, size)
     assert plan._replace(distribution=FULL.distribution, size=FULL.size) == FULL
 

@@ -13,9 +13,9 @@ from slurmtf.job.contract import variables
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.contract.variables import OF_AGENT, OF_LIBRARIES, OF_SCRIPT, OF_USER, SLURMTF_INPUT
 from slurmtf.job.script import sitecustomize
-from slurmtf.job.supervisor.gloo import variables as of_gloo
-from slurmtf.job.supervisor.start import Hello, horovod_variables, jax_variables
-from slurmtf.scheduler.environ import without_run
+from slurmtf.job.supervisor.gloo import build_variables as of_gloo
+from slurmtf.job.supervisor.start import Hello, build_horovod_variables, build_jax_variables
+from slurmtf.scheduler.environ import remove_run_variables
 
 PACKAGE = Path(slurmtf.__file__).parent
 DOCS = [*PACKAGE.parent.glob("docs/*.md"), PACKAGE.parent / "README.md"]
@@ -68,13 +68,13 @@ OF_TESTS = {"SLURMTF_CLUSTER_DIR", "SLURMTF_REQUIRE_SLURM", "SLURMTF_REQUIRE_ENV
 def test_no_variable_of_a_run_reaches_the_next_one() -> None:
     given = {*OF_SCRIPT, *OF_AGENT, *OF_LIBRARIES, f"{SLURMTF_INPUT}DATA", "SLURMTF_WORKER_HOSTS"}
     environ = {**dict.fromkeys(given, "x"), **dict.fromkeys(OF_USER, "mine"), "SLURMTF_RUN_FOLDER": "/runs/a"}
-    assert without_run(environ) == dict.fromkeys(OF_USER, "mine")
+    assert remove_run_variables(environ) == dict.fromkeys(OF_USER, "mine")
 
 
 def test_libraries_get_only_listed_variables() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
-    told = [horovod_variables(roles, hellos, of_gloo("n0", 1)), jax_variables(hellos, "")]
+    told = [build_horovod_variables(roles, hellos, of_gloo("n0", 1)), build_jax_variables(hellos, "")]
     assert {name for each in told for own in each.values() for name in own} <= {*OF_LIBRARIES, *OF_AGENT}
 
 

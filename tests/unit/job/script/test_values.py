@@ -79,7 +79,7 @@ class Color(enum.IntEnum):
     ],
 )
 def test_numbers_and_strings_are_converted(value: Any, plain: Any) -> None:
-    found = values.scalar("loss", value)
+    found = values.to_scalar("loss", value)
     assert (found, type(found)) == (plain, type(plain))
 
 
@@ -102,13 +102,13 @@ def test_numbers_and_strings_are_converted(value: Any, plain: Any) -> None:
 )
 def test_other_values_raise_an_error_with_name_and_type(value: Any, told: str) -> None:
     with pytest.raises(TypeError, match="'val loss'") as caught:
-        values.scalar("val loss", value)
+        values.to_scalar("val loss", value)
     assert told in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), Array(10**400), Fraction(10**400)])
 def test_numbers_that_no_float_holds_raise_an_error_with_the_name(value: Any) -> None:
-    for log in (values.scalar, lambda name, value: values.items(name, [1, value])):
+    for log in (values.to_scalar, lambda name, value: values.to_list(name, [1, value])):
         with pytest.raises((ValueError, TypeError), match="'val loss'"):
             log("val loss", value)
 
@@ -126,52 +126,52 @@ def test_numbers_that_no_float_holds_raise_an_error_with_the_name(value: Any) ->
     ],
 )
 def test_lists_are_converted(value: Any, plain: Any) -> None:
-    assert values.items("l", value) == plain
+    assert values.to_list("l", value) == plain
 
 
 @pytest.mark.parametrize("value", [1, "text", b"ab", {"a": 1}, None, [[1]], [None], Array(1, shape=())])
 def test_values_that_are_no_list_are_refused(value: Any) -> None:
     with pytest.raises(TypeError, match="'l'"):
-        values.items("l", value)
+        values.to_list("l", value)
 
 
 def test_tables_and_rows_are_converted() -> None:
-    assert values.table("t", {"x": Array(1, 2), "y": ["a"]}) == {"x": [1, 2], "y": ["a"]}
-    assert values.cells("r", {"x": Array(1), "y": "a"}) == {"x": 1, "y": "a"}
+    assert values.to_table("t", {"x": Array(1, 2), "y": ["a"]}) == {"x": [1, 2], "y": ["a"]}
+    assert values.to_row("r", {"x": Array(1), "y": "a"}) == {"x": 1, "y": "a"}
 
 
 @pytest.mark.parametrize("value", [[1], {"x": 1}, {1: [1]}, {"x": [[1]]}, None])
 def test_values_that_are_no_table_are_refused(value: Any) -> None:
     with pytest.raises(TypeError):
-        values.table("t", value)
+        values.to_table("t", value)
 
 
 @pytest.mark.parametrize(
     ("step", "plain"), [(None, None), (3, 3), (Color.RED, 3), (Tensor(Array(7, shape=())), 7), (Array(7, shape=()), 7)]
 )
 def test_steps_are_converted(step: Any, plain: Any) -> None:
-    assert values.step_of("loss", step) == plain
+    assert values.to_step("loss", step) == plain
 
 
 @pytest.mark.parametrize("step", ["3", 1.5, 2.0, [1], Array(0.5), Tensor(Array(0.5)), b"1"])
 def test_values_that_are_no_step_are_refused(step: Any) -> None:
     with pytest.raises(TypeError, match="step"):
-        values.step_of("loss", step)
+        values.to_step("loss", step)
 
 
 @pytest.mark.parametrize("step", [2**63, -(2**63), 10**400, Array(2**63, shape=())])
 def test_steps_beyond_64_bits_are_refused(step: Any) -> None:
     with pytest.raises(ValueError, match="'loss': the step"):
-        values.step_of("loss", step)
+        values.to_step("loss", step)
 
 
 MATRIX = {"schema_type": "confusion_matrix", "schema_version": "1.0.0", "data": {"matrix": Array(1, 2)}}
 
 
 def test_documents_are_converted() -> None:
-    assert values.document("m", MATRIX, "confusion_matrix") == {**MATRIX, "data": {"matrix": [1, 2]}}
+    assert values.to_document("m", MATRIX, "confusion_matrix") == {**MATRIX, "data": {"matrix": [1, 2]}}
     text = '{"schema_type": "residuals", "schema_version": "1", "data": {"edges": null}}'
-    assert values.document("m", text, "residuals")["data"] == {"edges": None}
+    assert values.to_document("m", text, "residuals")["data"] == {"edges": None}
 
 
 @pytest.mark.parametrize(
@@ -187,4 +187,4 @@ def test_documents_are_converted() -> None:
 )
 def test_values_that_are_no_document_are_refused(value: Any, error: type[Exception], told: str) -> None:
     with pytest.raises(error, match=told):
-        values.document("m", value, "confusion_matrix")
+        values.to_document("m", value, "confusion_matrix")

@@ -69,14 +69,14 @@ def test_a_folder_kept_for_the_next_launch_is_not_removed_for_a_while(tmp_path: 
     assert kept.enter() and other.enter()
     Path(kept.path, "file").touch()
     kept.keep()
-    other.sweep()
+    other.remove_leftovers()
     again, foreign = (nodefolder.NodeFolder(str(tmp_path), "kept", name) for name in ("a", "c"))
     assert again.enter() and again.is_kept
     assert Path(again.path, "file").exists()
     again.keep()
     assert not foreign.is_kept
     os.utime(tmp_path / "kept.kept", (0, 0))
-    other.sweep()
+    other.remove_leftovers()
     assert not Path(kept.path).exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["other", "other.lock"]
 

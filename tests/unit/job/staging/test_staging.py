@@ -26,7 +26,7 @@ def test_a_source_without_room_is_unpacked_into_the_shared_folder(
     monkeypatch.setattr(Stager, "_unpack", lambda *_: None)
     monkeypatch.setattr(Stager, "_has_room", lambda *_: has_room)
     monkeypatch.setattr(workdir, "prepare", lambda shared, _: prepared.append(shared))
-    assert Stager(PLAN, layout, str(tmp_path))._source() == (str(tmp_path / "work") if has_room else layout.work)
+    assert Stager(PLAN, layout, str(tmp_path))._stage_source() == (str(tmp_path / "work") if has_room else layout.work)
     assert prepared == ([] if has_room else [layout])
 
 
@@ -37,6 +37,6 @@ def test_results_not_copied_back_fail_the_run(failed: list[str], tmp_path: Path,
     told = transfer.Returned()
     told.failed.extend(failed)
     monkeypatch.setattr(transfer, "copy_back", lambda *_: told)
-    monkeypatch.setattr(staging, "_outlive_term", lambda: None)
+    monkeypatch.setattr(staging, "_ignore_stop_signals", lambda: None)
     assert send_back(plan, RunLayout(str(tmp_path)), str(tmp_path)) == (1 if failed else 0)
     assert json.loads((tmp_path / "returned.json").read_text())["failed"] == failed

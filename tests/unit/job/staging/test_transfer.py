@@ -11,7 +11,7 @@ import pytest
 from slurmtf.job.contract.system import mounts
 from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.job.staging.node_folder import find_base
-from slurmtf.job.staging.transfer import _place, list_tree
+from slurmtf.job.staging.transfer import _rename_if_absent, list_tree
 
 
 def test_links_are_followed_but_not_in_cycles(tmp_path: Path) -> None:
@@ -50,7 +50,7 @@ def test_a_result_never_replaces_another(
         target.symlink_to(tmp_path / "elsewhere")
     elif there is not None:
         target.write_text(there)
-    assert _place(str(partial), str(target)) is placed
+    assert _rename_if_absent(str(partial), str(target)) is placed
     if there in (None, "old", "new"):
         assert target.read_text() == (there or "new")
     else:
@@ -61,7 +61,7 @@ def test_a_result_never_replaces_another(
 def test_a_shared_folder_is_not_a_node_disk_unless_the_site_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, used: bool
 ) -> None:
-    monkeypatch.setattr(mounts, "mounts", lambda: [Mount("/", "8:1", "ext4"), Mount(str(tmp_path), "8:2", kind)])
+    monkeypatch.setattr(mounts, "read_mounts", lambda: [Mount("/", "8:1", "ext4"), Mount(str(tmp_path), "8:2", kind)])
     mine = tmp_path / "mine"
     environ = {"SLURM_TMPDIR": str(mine), "TMPDIR": str(mine), "SLURMD_NODENAME": "n1"}
     base, troubles = find_base("", environ)

@@ -6,20 +6,20 @@ from typing import Any
 
 import pytest
 
-from slurmtf.job.contract.attempt.job_log import ran_out_of_memory
+from slurmtf.job.contract.attempt.job_log import has_run_out_of_memory
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor.completion import Verdict
 from slurmtf.job.supervisor.conclusion import (
     Facts,
     Killing,
-    by_notice,
+    apply_notice,
+    apply_out_of_memory,
+    compute_unheard_since,
     conclude,
     conclude_early,
-    killing_of,
+    infer_killing,
     may_be_killed,
-    unheard_since,
-    with_memory,
 )
 
 ROLES = [Role(0, "chief", 0, 0), Role(1, "worker", 0, 1)]
@@ -143,7 +143,7 @@ def test_ends_that_killing_the_job_would_explain(end: End, expected: bool) -> No
 def test_an_end_after_a_notice_has_the_cause_of_the_notice(
     outcome: Outcome, noticed: Cause | None, asks_with: int, cause: Cause
 ) -> None:
-    found = by_notice(outcome, noticed, asks_with)
+    found = apply_notice(outcome, noticed, asks_with)
     assert (found.cause, found.end) == (cause, outcome.end)
     assert bool(found.detail.get("noticed")) is (cause is not outcome.cause)
 
@@ -170,7 +170,7 @@ def test_an_end_after_a_notice_has_the_cause_of_the_notice(
     ],
 )
 def test_slurms_report_of_memory_outranks_the_scripts_end(outcome: Outcome, written: bytes, cause: Cause) -> None:
-    assert with_memory(outcome, ran_out_of_memory(written)).cause is cause
+    assert apply_out_of_memory(outcome, has_run_out_of_memory(written)).cause is cause
 
 
 TOLD = facts(verdict=DONE, noticed=Cause.PREEMPTED)
@@ -215,7 +215,7 @@ SLURMD = b"slurmstepd: error: *** JOB 47 ON node1 CANCELLED AT 2026-11-29T12:00:
     ],
 )
 def test_cause_of_a_signal_to_the_job(written: bytes, gives_way: bool, cause: Cause, node: str) -> None:
-    found = killing_of((15, 99.0), written, "47", gives_way)
+    found = infer_killing((15, 99.0), written, "47", gives_way)
     assert found == Killing(15, 99.0, cause, node)
     assert found.outcome == Outcome(cause, host=node, signal=15)
 
@@ -236,4 +236,4 @@ UNHEARD = Outcome(Cause.LAUNCHER, exit_code=1)
     ],
 )
 def test_start_of_slurmctlds_silence(since: float | None, outcome: Outcome, written: bytes, expected: float | None) -> None:
-    assert unheard_since(since, 100.0, outcome, written) == expected
+    assert compute_unheard_since(since, 100.0, outcome, written) == expected

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.job.contract.attempt import events
-from slurmtf.job.contract.attempt.journal import Journal, attempts, open_new, read
+from slurmtf.job.contract.attempt.journal import Journal, open_new, read, read_attempts
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import Budget
@@ -26,10 +26,10 @@ class Slurm:
         self.layout = layout
         self.orders: list[tuple[str, ...]] = []
 
-    def facts(self) -> dict[str, str]:
+    def ask_facts(self) -> dict[str, str]:
         return {"Requeue": "0"}
 
-    def returns(self, _: Mapping[str, str]) -> bool:
+    def was_requeued(self, _: Mapping[str, str]) -> bool:
         return False
 
     def may_be_requeued(self, _: Mapping[str, str]) -> bool:
@@ -63,8 +63,8 @@ def test_a_decision_to_end_the_run_counts_no_further_attempt(tmp_path: Path, mon
     numbers = []
     for exit_code in (1, 2):
         outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
-        if not continuation.in_allocation(outcome):
-            continuation.after(outcome)
+        if not continuation.decide_restart(outcome):
+            continuation.on_attempt_ended(outcome)
         numbers.append(continuation.number)
     assert numbers == [2, 2]
     lines = (tmp_path / "12.0.jsonl").read_text().splitlines()
@@ -81,7 +81,7 @@ def test_a_job_is_recorded_before_its_followers_are_moved_to_it(tmp_path: Path, 
     continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])
     continuation.hand_over(Cause.PREEMPTED, "")
     assert slurm.orders == [("submit", "12"), ("12", "13", "13")]
-    continuation.after(Outcome(Cause.SCRIPT, exit_code=0))
+    continuation.on_attempt_ended(Outcome(Cause.SCRIPT, exit_code=0))
     assert slurm.orders[2:] == [("13", "12", "12"), ("cancel", "13")]
 
 
@@ -96,7 +96,7 @@ def test_runs_that_began_to_wait_while_the_job_was_killed_are_moved_too(
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("preempted", 1),))
     continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, Journal(str(tmp_path / "12.0.jsonl")), [])
     continuation.hand_over(Cause.PREEMPTED, "")
-    continuation.after(PREEMPTED)
+    continuation.on_attempt_ended(PREEMPTED)
     assert slurm.orders == [("submit", "12"), ("12", "13", "13"), ("12", "13", "13")]
 
 
@@ -108,10 +108,10 @@ def test_a_failure_is_located_by_the_metrics_of_the_last_launch(tmp_path: Path) 
     path = Path(layout.launch("trials/1").task_metrics("main-0"))
     path.parent.mkdir(parents=True)
     path.write_bytes(to_line(Entry("loss", 1.0, 7)))
-    continuation.begins("trials/1")
+    continuation.on_launch_starting("trials/1")
     with path.open("ab") as file:
         file.write(to_line(Entry("loss", 0.5, 9)) + to_line(Entry("note", 1.0)))
-    continuation.after(Outcome(Cause.SCRIPT, exit_code=3, tail="an error"))
+    continuation.on_attempt_ended(Outcome(Cause.SCRIPT, exit_code=3, tail="an error"))
     (record,) = read(written.path)
     assert (record.event.how, record.event.place) == ("end", "an error (step 9)")
 
@@ -151,7 +151,7 @@ def test_a_job_with_nothing_left_to_do_is_recognized(
         if follower:
             earlier.write(events.Restart("resubmit", "preempted", "preempted", job=follower))
         earlier.write(events.Ended(ended.to_dict()))
-    known = attempts(layout)
+    known = read_attempts(layout)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=budgets)
     environ = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(requeues)}
-    assert Continuation(plan, layout, environ, open_new(layout, job), known).known() == expected
+    assert Continuation(plan, layout, environ, open_new(layout, job), known).find_known_outcome() == expected

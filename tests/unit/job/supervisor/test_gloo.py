@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from slurmtf.job.contract.roles import blocks, cyclic
+from slurmtf.job.contract.roles import assign_cyclically, assign_in_blocks
 from slurmtf.job.supervisor import cluster, gloo
 from slurmtf.job.supervisor.gloo import Request, Scopes, parse_request
 from tests.patience import HANG_S
@@ -97,11 +97,18 @@ def test_a_malformed_request_is_refused(data: bytes) -> None:
 
 def test_scopes_match_those_of_horovods_launcher() -> None:
     """As RendezvousHTTPServer._extract_scope_size derives them from its hosts' slots."""
-    roles = blocks([("rank", 4)], 3)
-    ranks = cluster.horovod_ranks(roles, {0: "n1", 1: "n1", 2: "n1", 3: "n2"})
-    assert gloo.scope_sizes(ranks) == {"global": 4, "local_n1": 3, "local_n2": 1, "cross_0": 2, "cross_1": 1, "cross_2": 1}
-    dealt = cluster.horovod_ranks(cyclic([("rank", 3)], 2), {0: "n1", 1: "n2", 2: "n1"})
-    assert gloo.scope_sizes(dealt) == {"global": 3, "local_n1": 2, "local_n2": 1, "cross_0": 2, "cross_1": 1}
+    roles = assign_in_blocks([("rank", 4)], 3)
+    ranks = cluster.compute_horovod_ranks(roles, {0: "n1", 1: "n1", 2: "n1", 3: "n2"})
+    assert gloo.compute_scope_sizes(ranks) == {
+        "global": 4,
+        "local_n1": 3,
+        "local_n2": 1,
+        "cross_0": 2,
+        "cross_1": 1,
+        "cross_2": 1,
+    }
+    dealt = cluster.compute_horovod_ranks(assign_cyclically([("rank", 3)], 2), {0: "n1", 1: "n2", 2: "n1"})
+    assert gloo.compute_scope_sizes(dealt) == {"global": 3, "local_n1": 2, "local_n2": 1, "cross_0": 2, "cross_1": 1}
 
 
 # --- over HTTP
@@ -138,9 +145,9 @@ def test_each_launch_has_its_own_store() -> None:
 
 def test_only_nodes_of_the_job_are_answered() -> None:
     """The node's own addresses, and those that its tasks have reported."""
-    from slurmtf.job.common.addresses import own_addresses
+    from slurmtf.job.common.addresses import list_addresses
 
-    others = [address for address in own_addresses() if not address.startswith("127.")]
+    others = [address for address in list_addresses() if not address.startswith("127.")]
     if not others:
         pytest.skip("this machine has no other address than 127.0.0.1")
     with serving(SIZES) as strict, serving(SIZES, others) as store:

@@ -31,7 +31,7 @@ class Launching(Launch):
         return self._launcher
 
     def hear(self, message: wire.Message) -> None:
-        self._reports.hear(0, message)
+        self._reports.on_message(0, message)
 
 
 @pytest.fixture

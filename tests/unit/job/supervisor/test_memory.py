@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.supervisor.memory import KILLS, events_file
+from slurmtf.job.supervisor.memory import KILLS, find_events_file
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_batch/user/task_0\n"
 V1 = "9:memory:/slurm/uid_1000/job_33/step_batch\n4:cpu,cpuacct:/slurm/uid_1000/job_33/step_batch\n0::/\n"
@@ -21,7 +21,7 @@ V1 = "9:memory:/slurm/uid_1000/job_33/step_batch\n4:cpu,cpuacct:/slurm/uid_1000/
     ],
 )
 def test_kills_are_counted_in_the_jobs_own_cgroup(text: str, job: str, path: str) -> None:
-    assert events_file(text, job) == path
+    assert find_events_file(text, job) == path
 
 
 @pytest.mark.parametrize(

@@ -56,9 +56,9 @@ def test_slurms_signal_gives_one_notice(
     tmp_path: Path, left: int | None, before: int, preempted: bool, tells: Cause | None, names: list[str]
 ) -> None:
     told = Told(tmp_path, left, before, preempted=preempted)
-    assert told.notices.by_signal() is (tells is not None)
+    assert told.notices.on_signal() is (tells is not None)
     assert told.notices.given is tells
-    assert not told.notices.by_signal(), "once"
+    assert not told.notices.on_signal(), "once"
     assert told.names == names
 
 
@@ -78,14 +78,14 @@ def test_our_own_clock_gives_one_notice(
     tmp_path: Path, left: int | None, before: int, goes_on: bool, tells: bool, names: list[str]
 ) -> None:
     told = Told(tmp_path, left, before, goes_on)
-    assert [told.notices.by_clock() for _ in range(2)] == [tells, False]
+    assert [told.notices.tick() for _ in range(2)] == [tells, False]
     assert told.names == names
 
 
 def test_the_first_notice_counts(tmp_path: Path) -> None:
     told = Told(tmp_path, 50, preempted=True)
-    assert told.notices.by_signal()
-    assert not told.notices.by_clock()
+    assert told.notices.on_signal()
+    assert not told.notices.tick()
     assert (told.notices.given, told.notices.left_for_script) == (Cause.PREEMPTED, None)
 
 
@@ -100,9 +100,9 @@ def test_tasks_are_ended_in_time_before_the_limit(tmp_path: Path, scheduler: str
 @pytest.mark.parametrize("with_limit", [True, False])
 def test_a_new_attempt_gets_a_new_notice(tmp_path: Path, with_limit: bool) -> None:
     told = Told(tmp_path, 50)
-    assert told.notices.by_clock()
+    assert told.notices.tick()
     told.notices.begin_anew(with_limit)
     assert told.notices.given is None
-    assert told.notices.by_clock()
+    assert told.notices.tick()
     warnings = 2 if with_limit else 1  # one notice for each limit
     assert (told.names.count("time-warning"), told.names.count("noticed")) == (warnings, 2)

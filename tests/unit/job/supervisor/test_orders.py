@@ -35,15 +35,15 @@ def test_the_first_failure_is_the_outcome_of_the_job(
 ) -> None:
     given = orders()
     for outcome in ended:
-        given.ended(ORDERS[0], outcome)
+        given.on_launch_ended(ORDERS[0], outcome)
     assert given.conclude(last) == expected
 
 
 def test_all_launches_run_even_after_a_failure_and_the_last_is_marked() -> None:
     given, found = orders(), []
-    while (order := given.next(None)) is not None:
+    while (order := given.take_next(None)) is not None:
         found.append((order.arguments, order.last))
-        given.ended(order, FAILED)
+        given.on_launch_ended(order, FAILED)
     assert found == [(("a",), False), (("b",), False), (("c",), True)]
-    assert not given.waits()
-    assert given.call_off() is None
+    assert not given.should_wait()
+    assert given.decide_call_off() is None

@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
-from slurmtf.job.supervisor.receipt import attempt
+from slurmtf.job.supervisor.receipt import build_attempt
 
 
 @pytest.mark.parametrize(
@@ -22,7 +22,7 @@ def test_version_of_slurm_is_a_number(told: str, version: str, tmp_path: Path, m
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
-    assert attempt(plan, {var.SLURM_JOB_ID: "7"})["slurm"] == version
+    assert build_attempt(plan, {var.SLURM_JOB_ID: "7"})["slurm"] == version
 
 
 NVIDIA = "NVIDIA A100-SXM4-40GB, 535.104.05, 40960 MiB\nNVIDIA A100-SXM4-40GB, 535.104.05, 40960 MiB\n"
@@ -48,4 +48,4 @@ def test_gpus_are_read_with_the_tool_of_the_jobs_vendor(
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), Size(gpus_per_node=gpus), gpu_vendor=vendor)
-    assert attempt(plan, {})["gpus"] == expected
+    assert build_attempt(plan, {})["gpus"] == expected

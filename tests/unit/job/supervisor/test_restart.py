@@ -28,15 +28,23 @@ from slurmtf.job.supervisor.restart import (
     Decision,
     Failure,
     Possible,
-    at_most,
+    count_allowed_attempts,
     decide,
-    follows,
-    history_of,
-    place_of,
-    success_of,
+    describe_place,
+    find_success,
+    is_successor,
+    list_failures,
     was_requeued,
 )
-from slurmtf.job.supervisor.slurm_job import Said, SlurmJob, follower, move_dependencies, parse, patiently, words
+from slurmtf.job.supervisor.slurm_job import (
+    Said,
+    SlurmJob,
+    build_command,
+    call_until_answered,
+    find_follower,
+    move_dependencies,
+    parse,
+)
 
 DONE = Outcome(Cause.SCRIPT, exit_code=0)
 FAILED = Outcome(Cause.SCRIPT, "main-0", exit_code=3)
@@ -46,7 +54,7 @@ AT_LIMIT = Outcome(Cause.TIME_LIMIT, signal=15)
 
 
 def attempt(job: str, number: int, *events: object) -> Attempt:
-    return Attempt("", job, number, [Record.of(event, 1.0) for event in (Started(job_id=job), *events)])
+    return Attempt("", job, number, [Record.from_event(event, 1.0) for event in (Started(job_id=job), *events)])
 
 
 def ended(outcome: Outcome) -> Ended:
@@ -74,7 +82,7 @@ def restart(how: str, cause: str = "time-limit", **facts: Any) -> Restart:
     ],
 )
 def test_success_of_an_earlier_attempt_is_found(earlier: list[Attempt], expected: Outcome | None) -> None:
-    assert success_of(earlier, "7") == expected
+    assert find_success(earlier, "7") == expected
 
 
 @pytest.mark.parametrize(
@@ -100,7 +108,7 @@ def test_success_of_an_earlier_attempt_is_found(earlier: list[Attempt], expected
     ],
 )
 def test_failures_of_earlier_attempts_are_found(earlier: list[Attempt], expected: list[Failure]) -> None:
-    assert history_of(earlier, "7") == expected
+    assert list_failures(earlier, "7") == expected
 
 
 @pytest.mark.parametrize(
@@ -275,7 +283,7 @@ def test_a_run_never_starts_more_often_than_its_budgets_allow(possible: list[Pos
     ],
 )
 def test_place_of_a_failure(outcome: Outcome, step: int | None, expected: str) -> None:
-    assert place_of(outcome, 4096, step) == expected
+    assert describe_place(outcome, 4096, step) == expected
 
 
 # --- output and commands of Slurm
@@ -296,8 +304,13 @@ def test_scontrols_answer_about_the_job_is_parsed() -> None:
 def test_the_next_job_requests_what_this_one_has() -> None:
     facts = {"Partition": "low", "Account": "(null)", "QOS": "normal", "TimeLimit": "1-00:00:00"}
     kept = ["sbatch", "--parsable", "--dependency=afterany:4", "--partition=low", "--qos=normal", "--time=1-00:00:00"]
-    assert words("4", "/runs/job.sh", facts, (), 0) == [*kept, "/runs/job.sh"]
-    assert words("4", "/runs/job.sh", facts, ("n1", "n2"), 15) == [*kept, "--exclude=n1,n2", "--mem=15M", "/runs/job.sh"]
+    assert build_command("4", "/runs/job.sh", facts, (), 0) == [*kept, "/runs/job.sh"]
+    assert build_command("4", "/runs/job.sh", facts, ("n1", "n2"), 15) == [
+        *kept,
+        "--exclude=n1,n2",
+        "--mem=15M",
+        "/runs/job.sh",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -310,7 +323,7 @@ def test_the_next_job_requests_what_this_one_has() -> None:
     ],
 )
 def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
-    told = words("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
+    told = build_command("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
     assert [word for word in told if word.startswith("--exclude")] == flags
 
 
@@ -334,9 +347,9 @@ def test_dependents_of_a_job_are_moved_to_its_successor(told: str, dependencies:
 
 def test_the_next_job_is_found_although_its_submission_was_not_answered() -> None:
     told = "21|afterany:12(unfulfilled)|/runs/other/job.sh\n22|afterok:12(unfulfilled)|/runs/job.sh\n\n"
-    assert follower(told, "12", "/runs/job.sh") == ""
-    assert follower(told + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
-    assert follower("23|afterany:12|/runs/job.sh", "1", "/runs/job.sh") == ""
+    assert find_follower(told, "12", "/runs/job.sh") == ""
+    assert find_follower(told + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
+    assert find_follower("23|afterany:12|/runs/job.sh", "1", "/runs/job.sh") == ""
 
 
 @pytest.mark.parametrize(
@@ -353,21 +366,21 @@ def test_the_next_job_is_found_although_its_submission_was_not_answered() -> Non
 def test_slurm_is_asked_until_it_answers(error: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PAUSE_S", 0)
     answers = iter([Said("", error), Said("", error), Said("yes")])
-    asked = patiently(lambda: next(answers))
+    asked = call_until_answered(lambda: next(answers))
     assert len(list(answers)) == 3 - calls
     assert asked == (Said("yes") if calls == 3 else Said("", error))
 
 
 def test_slurm_is_not_asked_again_once_the_answer_is_not_needed() -> None:
     answers = iter([Said("", "Connection refused"), Said("yes")])
-    assert patiently(lambda: next(answers), lambda: True).unanswered
+    assert call_until_answered(lambda: next(answers), lambda: True).unanswered
     assert list(answers) == [Said("yes")]
 
 
 def test_slurm_is_not_asked_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
     said = Said("", "Connection refused")
-    assert patiently(lambda: said) is said
+    assert call_until_answered(lambda: said) is said
 
 
 @pytest.mark.parametrize(("told", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
@@ -377,9 +390,9 @@ def test_a_preemption_is_read_from_slurms_answer(told: str, preempted: bool) -> 
 
 def test_a_job_requeued_despite_its_successor_may_have_done_the_work() -> None:
     earlier = [attempt("6", 0, restart(RESUBMIT, "node-failure", job="7"), ended(FAILED)), attempt("6", 1, ended(DONE))]
-    assert follows(earlier, "7")
-    assert not follows(earlier, "6")
-    assert success_of(earlier, "7") == DONE
+    assert is_successor(earlier, "7")
+    assert not is_successor(earlier, "6")
+    assert find_success(earlier, "7") == DONE
 
 
 @pytest.mark.parametrize(
@@ -394,4 +407,4 @@ def test_a_job_requeued_despite_its_successor_may_have_done_the_work() -> None:
     ],
 )
 def test_highest_number_of_attempts(behind: list[Cause], budgets: tuple[Budget, ...], expected: int | None) -> None:
-    assert at_most([Failure(cause) for cause in behind], budgets) == expected
+    assert count_allowed_attempts([Failure(cause) for cause in behind], budgets) == expected

@@ -26,16 +26,16 @@ STACKS_S = 3.0
 def test_a_stall_begins_when_no_task_is_active(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
     watch = StallWatch(Stall(10), STACKS_S)
     for what, rank, when in told:
-        watch.active(rank, when) if what == "active" else watch.gone(rank)
-    assert watch.begins(now) is stalled
+        watch.on_activity(rank, when) if what == "active" else watch.on_task_ended(rank)
+    assert watch.detect_stall(now) is stalled
 
 
 def test_a_stall_is_reported_once_until_there_is_activity() -> None:
     watch = StallWatch(Stall(1), STACKS_S)
-    watch.active(0, 0.0)
-    assert [watch.begins(60.0 + second) for second in range(3)] == [True, False, False]
-    watch.active(0, 70.0)
-    assert [watch.begins(now) for now in (71.0, 131.0, 132.0)] == [False, True, False]
+    watch.on_activity(0, 0.0)
+    assert [watch.detect_stall(60.0 + second) for second in range(3)] == [True, False, False]
+    watch.on_activity(0, 70.0)
+    assert [watch.detect_stall(now) for now in (71.0, 131.0, 132.0)] == [False, True, False]
 
 
 @pytest.mark.parametrize(
@@ -48,15 +48,15 @@ def test_a_stall_is_reported_once_until_there_is_activity() -> None:
 )
 def test_stacks_are_written_before_a_stalled_run_is_ended(ends: bool, again_at: float | None, over: list[bool]) -> None:
     watch = StallWatch(Stall(1, ends=ends), STACKS_S)
-    watch.active(0, 0.0)
+    watch.on_activity(0, 0.0)
     found = [watch.is_over(60.0)]
-    assert watch.begins(60.0)
+    assert watch.detect_stall(60.0)
     if again_at is not None:
-        watch.active(0, again_at)
+        watch.on_activity(0, again_at)
     assert [*found, *(watch.is_over(60.0 + second) for second in (STACKS_S - 0.1, STACKS_S, STACKS_S + 9))] == over
 
 
 def test_without_a_limit_nothing_stalls() -> None:
     watch = StallWatch(Stall(), STACKS_S)
-    watch.active(0, 0.0)
-    assert not watch.begins(1e9)
+    watch.on_activity(0, 0.0)
+    assert not watch.detect_stall(1e9)

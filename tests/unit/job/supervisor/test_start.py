@@ -6,22 +6,22 @@ import pytest
 
 from slurmtf.job.common.gpus import Sight
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run
-from slurmtf.job.contract.roles import cyclic
+from slurmtf.job.contract.roles import assign_cyclically
 from slurmtf.job.supervisor.start import (
     Hello,
-    cluster_of,
-    environ_of,
-    horovod_variables,
-    jax_variables,
+    build_attempt_order,
+    build_clear_command,
+    build_cluster,
+    build_horovod_variables,
+    build_jax_variables,
+    build_launch_words,
+    build_launcher_environ,
+    build_start_orders,
     may_be_dealt,
-    order_of_attempt,
-    start_orders,
-    words_of,
-    words_to_clear,
 )
 
 COUNTS = (("ps", 1), ("worker", 2))
-ROLES = cyclic(COUNTS, nodes=1)
+ROLES = assign_cyclically(COUNTS, nodes=1)
 PS = Distribution(COUNTS, "ps", cluster=True, gpu_roles=("worker",))
 BOTH = Sight(("0", "1"), False)
 HELLOS = {role.rank: Hello("n1", f"n1:{2000 + role.rank}", "f", BOTH) for role in ROLES}
@@ -29,13 +29,13 @@ ORDER = LaunchOrder(("--trial", "3"), {"SEED": "7"}, "trial-3")
 
 
 def test_a_parameter_server_on_the_node_takes_no_gpu_from_the_workers() -> None:
-    orders = start_orders(PS, ROLES, HELLOS, ORDER, {})
+    orders = build_start_orders(PS, ROLES, HELLOS, ORDER, {})
     gpus = {role.label: orders[role.rank]["gpus"] for role in ROLES}
     assert gpus == {"ps-0": (), "worker-0": ("0",), "worker-1": ("1",)}
 
 
 def test_tasks_of_a_node_get_local_ranks_and_cpus() -> None:
-    orders = start_orders(PS, ROLES, {**HELLOS, 2: Hello("n2", "n2:1", "f", BOTH)}, ORDER, {})
+    orders = build_start_orders(PS, ROLES, {**HELLOS, 2: Hello("n2", "n2:1", "f", BOTH)}, ORDER, {})
     assert [(one["local_rank"], one["sharers"], one["bind"]) for one in orders.values()] == [
         (0, 2, True),
         (1, 2, True),
@@ -44,24 +44,24 @@ def test_tasks_of_a_node_get_local_ranks_and_cpus() -> None:
 
 
 def test_every_task_gets_the_order_of_the_launch() -> None:
-    orders = start_orders(PS, ROLES, HELLOS, ORDER, {1: {"HOROVOD_RANK": "1"}})
+    orders = build_start_orders(PS, ROLES, HELLOS, ORDER, {1: {"HOROVOD_RANK": "1"}})
     assert all(LaunchOrder.from_dict(one["launch"]) == ORDER for one in orders.values())
     assert [one["variables"] for one in orders.values()] == [{}, {"HOROVOD_RANK": "1"}, {}]
 
 
 def test_the_cluster_lists_each_tasks_own_address() -> None:
-    assert cluster_of(ROLES, HELLOS) == {"ps": ["n1:2000"], "worker": ["n1:2001", "n1:2002"]}
+    assert build_cluster(ROLES, HELLOS) == {"ps": ["n1:2000"], "worker": ["n1:2001", "n1:2002"]}
 
 
 def test_horovods_variables_are_strings() -> None:
-    found = horovod_variables(ROLES, HELLOS, {"HOROVOD_CONTROLLER": "gloo"})
+    found = build_horovod_variables(ROLES, HELLOS, {"HOROVOD_CONTROLLER": "gloo"})
     assert found[1]["HOROVOD_RANK"] == "1"
     assert found[1]["HOROVOD_LOCAL_SIZE"] == "3"
     assert all(own["HOROVOD_CONTROLLER"] == "gloo" for own in found.values())
 
 
 def test_all_jax_ranks_get_the_address_of_the_coordinator_on_rank_0() -> None:
-    found = jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")}, "")
+    found = build_jax_variables({0: Hello("n1", "n1:2000"), 1: Hello("n2")}, "")
     shared = {
         "JAX_COORDINATOR_ADDRESS": "n1:2000",
         "KERAS_DISTRIBUTION_JOB_ADDRESSES": "n1:2000",
@@ -72,12 +72,12 @@ def test_all_jax_ranks_get_the_address_of_the_coordinator_on_rank_0() -> None:
 
 @pytest.mark.parametrize(("of_all", "expected"), [("", {0: "ib0", 1: None}), ("lo", {0: "lo", 1: "lo"})])
 def test_each_jax_rank_gets_its_network_interface(of_all: str, expected: dict[int, str | None]) -> None:
-    found = jax_variables({0: Hello("n1", "n1:2000", interface="ib0"), 1: Hello("n2")}, of_all)
+    found = build_jax_variables({0: Hello("n1", "n1:2000", interface="ib0"), 1: Hello("n2")}, of_all)
     assert {rank: own.get("SLURMTF_INTERFACE") for rank, own in found.items()} == expected
 
 
 def test_a_hello_with_only_its_host_and_peer_is_read() -> None:
-    assert Hello.of({"event": "hello", "host": "n1", "peer": "10.0.0.1"}) == Hello("n1", addresses=("10.0.0.1",))
+    assert Hello.from_message({"event": "hello", "host": "n1", "peer": "10.0.0.1"}) == Hello("n1", addresses=("10.0.0.1",))
 
 
 @pytest.mark.parametrize(
@@ -111,7 +111,7 @@ PLAN = JobPlan(Run("x-1", "x"), "slurm", PS, launcher="srun", launcher_words=SRU
     ],
 )
 def test_command_line_of_a_launch(words: list[str], order: LaunchOrder, expected: list[str]) -> None:
-    assert words_of(PLAN, words, order) == expected
+    assert build_launch_words(PLAN, words, order) == expected
 
 
 @pytest.mark.parametrize(
@@ -129,24 +129,24 @@ def test_an_attempt_completes_the_order(
     order: LaunchOrder, sweep: bool, may_launch: bool, variables: dict[str, str], last: bool
 ) -> None:
     plan = JobPlan(Run("x-1", "x"), "slurm", PS, sweep=sweep)
-    found = order_of_attempt(order, plan, 3, may_launch)
+    found = build_attempt_order(order, plan, 3, may_launch)
     assert (found.variables, found.last) == (variables, last)
 
 
 def test_a_launch_is_refused_if_its_launcher_can_not_be_separated_from_the_script() -> None:
     with pytest.raises(OSError, match="does not start its tasks with 'srun --ntasks=3'"):
-        words_of(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
+        build_launch_words(PLAN, ["mine", *TASK], LaunchOrder(launcher=("srun", "-n1")))
 
 
 def test_cleanup_is_launched_like_the_tasks() -> None:
     spawn = ["python3", "-I", "/run/agent.pyz", "spawn", "2", "--"]
-    assert words_to_clear([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
-    assert words_to_clear(["bash", "mine.sh"], "/run/agent.pyz") == []
+    assert build_clear_command([*spawn, *TASK], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
+    assert build_clear_command(["bash", "mine.sh"], "/run/agent.pyz") == []
     named_again = [*TASK, "/run/agent.pyz", "task"]  # in the script's own arguments
-    assert words_to_clear([*spawn, *named_again], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
+    assert build_clear_command([*spawn, *named_again], "/run/agent.pyz") == [*spawn, *TASK[:6], "clear"]
 
 
 def test_a_launch_of_other_tasks_ignores_what_sbatch_requested() -> None:
     environ = {"SLURM_NTASKS_PER_NODE": "4", "SLURM_DISTRIBUTION": "cyclic", "SLURM_JOB_ID": "7"}
-    assert environ_of(environ, LaunchOrder()) == environ
-    assert environ_of(environ, LaunchOrder(launcher=("srun", "--ntasks=2"))) == {"SLURM_JOB_ID": "7"}
+    assert build_launcher_environ(environ, LaunchOrder()) == environ
+    assert build_launcher_environ(environ, LaunchOrder(launcher=("srun", "--ntasks=2"))) == {"SLURM_JOB_ID": "7"}

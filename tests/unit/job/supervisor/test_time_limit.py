@@ -9,7 +9,7 @@ import pytest
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
 from slurmtf.job.supervisor import time_limit
-from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, is_notice_due, is_over, leave_of, seconds_after
+from slurmtf.job.supervisor.time_limit import EARLY_S, TimeLimit, choose_leave, compute_left_for_script, is_notice_due, is_over
 
 SLACK_S = 5.0
 AGE_S = 10.0
@@ -17,7 +17,7 @@ AGE_S = 10.0
 
 @pytest.fixture(autouse=True)
 def _age(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(time_limit, "_age", lambda: AGE_S)
+    monkeypatch.setattr(time_limit, "_measure_age", lambda: AGE_S)
 
 
 def limit(time_s: int | None, scheduler: str = "slurm", **environ: str) -> TimeLimit:
@@ -114,7 +114,7 @@ def test_tasks_are_ended_in_time_before_the_limit(left: float | None, keeps_time
 )
 def test_time_reserved_before_the_limit_for_a_run_that_continues(scheduler: str, goes_on: bool, leave_s: float) -> None:
     plan = JobPlan(Run("x-1", "x"), scheduler, Distribution(()), timings=Timings(leave=7.0))
-    assert leave_of(plan, goes_on) == leave_s
+    assert choose_leave(plan, goes_on) == leave_s
 
 
 @pytest.mark.parametrize(
@@ -145,4 +145,4 @@ def test_a_notice_of_the_limit_is_due_in_time(left: float | None, before: float,
 def test_time_left_to_a_script_after_its_notice(
     notice: Cause | None, left: float | None, leave_s: float, after: float | None
 ) -> None:
-    assert seconds_after(notice, left, leave_s) == after
+    assert compute_left_for_script(notice, left, leave_s) == after

@@ -14,7 +14,7 @@ from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.attempt.outcome import Cause
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Size
-from slurmtf.job.contract.roles import table
+from slurmtf.job.contract.roles import assign_roles
 from slurmtf.job.supervisor.completion import Verdict
 from slurmtf.job.supervisor.instructions import Instructions
 from slurmtf.job.supervisor.joining import Joining
@@ -38,10 +38,10 @@ class Tasks:
         self.selector = selectors.DefaultSelector()
         self.path = path
         self.rendezvous = Rendezvous(
-            len(table(PLAN)),
+            len(assign_roles(PLAN)),
             self.selector,
-            lambda rank, message: self.reports.hear(rank, message),  # noqa: PLW0108 - as in a launch
-            lambda rank: self.reports.lost(rank),  # noqa: PLW0108
+            lambda rank, message: self.reports.on_message(rank, message),  # noqa: PLW0108 - as in a launch
+            lambda rank: self.reports.on_connection_lost(rank),  # noqa: PLW0108
         )
         self.instructions = Instructions(PLAN, order, self.rendezvous, Joining(PLAN, "localhost", self.selector))
         self.last = order.last
@@ -53,12 +53,12 @@ class Tasks:
 
     def join(self, rank: int) -> None:
         """Connect as the task of that rank, and wait until it is admitted."""
-        connection = next(wire.connections(self.rendezvous.address("127.0.0.1"), 30.0, []))
+        connection = next(wire.open_connections(self.rendezvous.address("127.0.0.1"), 30.0, []))
         connection.setblocking(False)
         self.connections[rank], self.lines[rank], self.told[rank] = connection, wire.Lines(), []
         challenge = str(until(lambda: self.hear(rank), "the challenge")[0]["challenge"])
         self.told[rank].clear()
-        own = {"rank": rank, "proof": wire.proof(self.rendezvous.key, challenge), "challenge": "00"}
+        own = {"rank": rank, "proof": wire.compute_proof(self.rendezvous.key, challenge), "challenge": "00"}
         self.say(rank, event="hello", host="n1", address=f"n1:{2000 + rank}", **own)
         until(lambda: self.hear(rank) and rank in self.reports.roster.hellos, "its admission")
         del self.told[rank][0]  # the supervisor's proof

@@ -31,11 +31,11 @@ def other(element: Element) -> Ledger:
 
 def test_a_trial_runs_on_without_a_reason_to_stop(tmp_path: Path, clock: list[float]) -> None:
     element = Element(tmp_path / "run")
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
     element.next()
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
     clock[0] += BEAT_S
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
 
 
 def test_a_trial_stops_when_the_sweeps_time_is_over(
@@ -43,28 +43,28 @@ def test_a_trial_stops_when_the_sweeps_time_is_over(
 ) -> None:
     element = Element(tmp_path / "run", deadline=time.time() + 3600)
     element.next()
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
     later = time.time() + 3601
     monkeypatch.setattr(time, "time", lambda: later)
     clock[0] += BEAT_S
-    assert element.trials.call_off() == {"policy": "max_duration_minutes"}
+    assert element.trials.decide_call_off() == {"policy": "max_duration_minutes"}
 
 
 def test_a_trial_stops_if_another_element_took_it_over(tmp_path: Path, clock: list[float]) -> None:
     """It was silent for too long: two elements must not do the same work."""
     element = Element(tmp_path / "run")
     element.next()
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
     assert other(element).leases.claim(0, 1)
-    assert element.trials.call_off() is None  # checked with each beat, not with each tick
+    assert element.trials.decide_call_off() is None  # checked with each beat, not with each tick
     clock[0] += BEAT_S
-    assert element.trials.call_off() == {"policy": TAKEN_OVER}
+    assert element.trials.decide_call_off() == {"policy": TAKEN_OVER}
 
 
 def test_a_trial_stops_if_the_sweep_was_stopped(tmp_path: Path, clock: list[float]) -> None:
     element = Element(tmp_path / "run")
     element.next()
-    assert element.trials.call_off() is None
+    assert element.trials.decide_call_off() is None
     other(element).stop({"why": "canceled", "time": 1.0})
     clock[0] += BEAT_S
-    assert element.trials.call_off() == {"policy": STOPPED}
+    assert element.trials.decide_call_off() == {"policy": STOPPED}

@@ -12,14 +12,14 @@ from slurmtf.job.sweep.candidates import (
     UNKNOWN,
     WAITS,
     Held,
-    candidates,
-    common_error,
+    compute_pause,
+    count_losses,
+    find_common_error,
     is_too_short,
     is_trouble,
-    pause_after,
-    retires,
+    rank_candidates,
+    should_retire,
     spread,
-    times_lost,
 )
 
 
@@ -38,12 +38,12 @@ from slurmtf.job.sweep.candidates import (
     ],
 )
 def test_trials_that_may_be_taken_and_their_order(held: Held, expected: list[tuple[int, int]]) -> None:
-    assert candidates([(1, 0)], [held]) == expected
+    assert rank_candidates([(1, 0)], [held]) == expected
 
 
 def test_our_own_trials_come_first() -> None:
     held = [Held(0, 0, stale=True, job=GONE), Held(1, 0, ours=True), Held(2, 0)]
-    assert candidates([(5, 0)], held) == [(1, 1), (0, 1), (5, 0)]
+    assert rank_candidates([(5, 0)], held) == [(1, 1), (0, 1), (5, 0)]
 
 
 @pytest.mark.parametrize(
@@ -80,17 +80,17 @@ def end(time: float, status: str, text: str = "") -> Event:
     ],
 )
 def test_common_error_of_the_first_trials(ends: list[Event], expected: str | None) -> None:
-    assert common_error(ends, 2) == expected
-    assert common_error(ends, 0) is None
+    assert find_common_error(ends, 2) == expected
+    assert find_common_error(ends, 0) is None
 
 
 def test_an_element_retires_after_consecutive_quick_failures() -> None:
     quick, slow, good = (FAILED, 3.0), (FAILED, 300.0), (COMPLETED, 3.0)
-    assert retires([good, quick, quick, quick], 3)
-    assert not retires([quick, quick], 3)
-    assert not retires([quick, slow, quick], 3)
-    assert not retires([quick, good, quick], 3)
-    assert not retires([quick] * 5, 0)
+    assert should_retire([good, quick, quick, quick], 3)
+    assert not should_retire([quick, quick], 3)
+    assert not should_retire([quick, slow, quick], 3)
+    assert not should_retire([quick, good, quick], 3)
+    assert not should_retire([quick] * 5, 0)
 
 
 def test_a_trial_needs_the_time_that_others_took() -> None:
@@ -124,8 +124,8 @@ def test_causes_that_are_not_the_scripts_fault(cause: Cause, nodes: int, expecte
     [(0, [], 1), (2, ["preempted", "requeued"], 1), (2, ["launcher", "launcher"], 3), (4, ["launcher", "canceled"], 4)],
 )
 def test_a_trial_is_given_up_after_dead_owners_and_failed_launches(attempt: int, released: list[str], lost: int) -> None:
-    assert times_lost(attempt, released) == lost
+    assert count_losses(attempt, released) == lost
 
 
 def test_an_element_pauses_longer_after_each_consecutive_trouble() -> None:
-    assert [pause_after(troubles) for troubles in (0, 1, 2, 3, 9)] == [0.0, 5.0, 10.0, 20.0, 60.0]
+    assert [compute_pause(troubles) for troubles in (0, 1, 2, 3, 9)] == [0.0, 5.0, 10.0, 20.0, 60.0]

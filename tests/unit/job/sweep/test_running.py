@@ -7,7 +7,7 @@ import math
 import pytest
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
-from slurmtf.job.sweep.running import TAKEN_OVER, best_of, lets_go, stopped_by
+from slurmtf.job.sweep.running import TAKEN_OVER, find_best, get_stop_reason, is_released
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ from slurmtf.job.sweep.running import TAKEN_OVER, best_of, lets_go, stopped_by
     ],
 )
 def test_ends_that_are_not_the_trials_fault(outcome: Outcome, whole: bool, nodes: int, goes_on: bool) -> None:
-    assert lets_go(outcome, whole, nodes) is goes_on
+    assert is_released(outcome, whole, nodes) is goes_on
 
 
 @pytest.mark.parametrize(
@@ -40,7 +40,7 @@ def test_ends_that_are_not_the_trials_fault(outcome: Outcome, whole: bool, nodes
     ],
 )
 def test_policy_that_stopped_a_trial(outcome: Outcome, policy: str) -> None:
-    assert stopped_by(outcome) == policy
+    assert get_stop_reason(outcome) == policy
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_policy_that_stopped_a_trial(outcome: Outcome, policy: str) -> None:
     ],
 )
 def test_best_value_of_a_trial(values: tuple[float, ...], sign: int, best: float | None) -> None:
-    assert best_of(values, sign) == best
+    assert find_best(values, sign) == best

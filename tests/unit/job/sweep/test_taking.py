@@ -18,7 +18,7 @@ from slurmtf.job.contract.sweep.records import Event, Point, Settings, SweepLayo
 from slurmtf.job.sweep.taking import LINGER_S, SILENT_S, Taken, Taker
 from slurmtf.job.sweep.witness import LocalWitness
 
-HOST = identity.host({})
+HOST = identity.get_host({})
 
 
 class Sweep:
@@ -36,7 +36,7 @@ class Sweep:
         for path in Path(files.leases).iterdir():
             os.utime(path, (time.time() - age,) * 2)
         ledger = Ledger(files, curves=False)
-        me = Owner("me", "me", HOST, os.getpid(), str(identity.process().started))
+        me = Owner("me", "me", HOST, os.getpid(), str(identity.identify_process().started))
         ledger.join(me, time.time())
         ledger.told.refresh()
         self.taker = Taker(ledger, me, LocalWitness(), number=0, concurrent=1)
@@ -53,7 +53,7 @@ def ended() -> Owner:
 
 
 def alive() -> Owner:
-    return Owner("other", "other", HOST, os.getpid(), str(identity.process().started))
+    return Owner("other", "other", HOST, os.getpid(), str(identity.identify_process().started))
 
 
 FIRST, AGAIN = Taken(1, 0), Taken(0, 1)
@@ -87,7 +87,7 @@ def test_time_that_an_element_waits_for_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, age: float, waits: bool
 ) -> None:
     sweep = Sweep(tmp_path / "sweep", alive(), age)
-    assert sweep.taker.waits()
+    assert sweep.taker.should_wait()
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + LINGER_S + 1)
-    assert sweep.taker.waits() is waits
+    assert sweep.taker.should_wait() is waits

@@ -41,7 +41,7 @@ class Element:
         self.trials = Trials(PLAN, self.layout, {})
 
     def next(self, left_s: float | None = None) -> LaunchOrder | None:
-        return self.trials.next(left_s)
+        return self.trials.take_next(left_s)
 
     def end(self, outcome: Outcome, *values: float, task: str = "main-0") -> LaunchOrder:
         """Take a trial, log these values of its metric, and end it with this outcome."""
@@ -51,7 +51,7 @@ class Element:
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("ab") as file:
             file.writelines(to_line(Entry("acc", value)) for value in values)
-        self.trials.ended(order, outcome)
+        self.trials.on_launch_ended(order, outcome)
         return order
 
     def result(self, trial: int) -> Result | None:
@@ -119,7 +119,7 @@ def test_a_trial_that_resumes_gets_the_outputs_of_the_earlier_one(element: Eleme
 def test_an_element_pauses_after_trouble_and_tries_again(element: Element, monkeypatch: pytest.MonkeyPatch) -> None:
     element.end(NO_STEP)
     assert element.next() is None
-    assert element.trials.waits()
+    assert element.trials.should_wait()
     element.rest(monkeypatch)
     assert element.end(DONE).folder == "trials/0"
     result = element.result(0)
@@ -144,7 +144,7 @@ def test_an_element_that_can_not_launch_anything_retires(element: Element, monke
         element.end(NO_STEP)
         element.rest(monkeypatch)
     assert element.next() is None
-    assert not element.trials.waits()
+    assert not element.trials.should_wait()
     assert [event.text for event in _last(element)] == ["retired"]
 
 
@@ -161,7 +161,7 @@ def test_an_element_records_why_it_leaves(tmp_path: Path, settings: dict[str, An
     element = Element(tmp_path / "run", **settings)
     for outcome in ends:
         element.end(outcome)
-    assert (element.next(), element.trials.waits()) == (None, False)
+    assert (element.next(), element.trials.should_wait()) == (None, False)
     assert [event.text for event in _last(element)] == [text]
 
 
@@ -175,11 +175,11 @@ def test_an_idle_element_leaves_unless_an_owner_may_be_dead(
     other.leases.claim(0, 0)
     for _ in range(2):
         element.end(DONE)
-    assert element.trials.waits()
+    assert element.trials.should_wait()
     now = time.monotonic()
     monkeypatch.setattr(time, "monotonic", lambda: now + LINGER_S + 1)
     os.utime(Path(files.leases, "0.0"), times=(time.time() - silent_s,) * 2)
-    assert element.trials.waits() is stays
+    assert element.trials.should_wait() is stays
 
 
 def _last(element: Element) -> list[Any]:

@@ -67,39 +67,39 @@ def squeue(tmp_path: Path) -> Squeue:
 
 def test_a_job_not_listed_by_slurm_is_gone(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n34 PENDING\\n")
-    assert squeue.witness().states(OWNERS) == {"33_1": RUNS, "33_2": GONE, "34": WAITS}
+    assert squeue.witness().find_states(OWNERS) == {"33_1": RUNS, "33_2": GONE, "34": WAITS}
 
 
 def test_no_job_is_gone_while_slurm_does_not_answer(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n", status=1)
     witness = squeue.witness()
     for _ in range(2):
-        assert witness.states(OWNERS) == dict.fromkeys(("33_1", "33_2", "34"), UNKNOWN)
+        assert witness.find_states(OWNERS) == dict.fromkeys(("33_1", "33_2", "34"), UNKNOWN)
     assert squeue.calls == 1
 
 
 def test_one_element_asks_slurm_for_all(squeue: Squeue) -> None:
     squeue.says("33_1 RUNNING\\n")
-    assert squeue.witness().states(()) == {}
-    assert [squeue.witness().states(OWNERS[:2]) for _ in range(3)] == [{"33_1": RUNS, "33_2": GONE}] * 3
+    assert squeue.witness().find_states(()) == {}
+    assert [squeue.witness().find_states(OWNERS[:2]) for _ in range(3)] == [{"33_1": RUNS, "33_2": GONE}] * 3
     assert squeue.calls == 1
     squeue.says("33_2 RUNNING\\n")
     old = time.time() - PAUSE_S - 1
     os.utime(squeue.answer, (old, old))
-    assert squeue.witness().states(OWNERS[:2]) == {"33_1": GONE, "33_2": RUNS}
+    assert squeue.witness().find_states(OWNERS[:2]) == {"33_1": GONE, "33_2": RUNS}
 
 
 def test_an_answer_that_can_not_be_stored_is_used(squeue: Squeue, tmp_path: Path) -> None:
     squeue.says("33_1 RUNNING\\n")
     squeue.answer = tmp_path / "no-such-folder" / "jobs.json"
-    assert squeue.witness().states(OWNERS[:2]) == {"33_1": RUNS, "33_2": GONE}
+    assert squeue.witness().find_states(OWNERS[:2]) == {"33_1": RUNS, "33_2": GONE}
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{"])
 def test_an_unreadable_stored_answer_is_ignored(squeue: Squeue, text: str) -> None:
     squeue.answer.write_text(text)
     squeue.says("33_1 RUNNING\\n")
-    assert squeue.witness().states(OWNERS[:1]) == {"33_1": RUNS}
+    assert squeue.witness().find_states(OWNERS[:1]) == {"33_1": RUNS}
     assert json.loads(squeue.answer.read_text()) == {"33_1": RUNS}
 
 
@@ -113,8 +113,8 @@ def test_an_unreadable_stored_answer_is_ignored(squeue: Squeue, text: str) -> No
     ids=["here", "another-process", "another-host"],
 )
 def test_without_slurm_a_job_is_its_process(host: str, is_us: bool, known: str) -> None:
-    started = str(proc.start_of(os.getpid())) if is_us else "1"
-    assert LocalWitness().states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
+    started = str(proc.read_start(os.getpid())) if is_us else "1"
+    assert LocalWitness().find_states([Owner("a", "7", host, os.getpid(), started)]) == {"7": known}
 
 
 @pytest.mark.parametrize(("array", "called"), [("33", ["--state=PENDING 33"]), (None, [])])

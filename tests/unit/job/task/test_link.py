@@ -14,7 +14,7 @@ from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor import start
 from slurmtf.job.task import task
-from slurmtf.job.task.link import Link, Supervisor, find_supervisor, introduce
+from slurmtf.job.task.link import Link, Supervisor, build_hello, find_supervisor
 from slurmtf.job.task.told import Told
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2))
@@ -90,14 +90,14 @@ def test_another_program_at_the_address_is_not_taken_for_the_supervisor() -> Non
 def test_the_supervisor_understands_a_tasks_introduction(
     monkeypatch: pytest.MonkeyPatch, port: int | None, address: str
 ) -> None:
-    monkeypatch.setattr("slurmtf.job.task.link.interface_of", lambda name: f"interface of {name}")
+    monkeypatch.setattr("slurmtf.job.task.link.find_interface", lambda name: f"interface of {name}")
     plan = PLAN._replace(host_suffix=".cluster")
-    facts = introduce(plan, WORKER, {"SLURMD_NODENAME": "n7"}, port)
+    facts = build_hello(plan, WORKER, {"SLURMD_NODENAME": "n7"}, port)
     (message,) = wire.Lines().feed(wire.encode(facts))
-    hello = start.Hello.of(message)
+    hello = start.Hello.from_message(message)
     assert (message["rank"], message["pid"]) == (1, os.getpid())
     assert (hello.host, hello.address, hello.interface) == ("n7", address, "interface of n7.cluster")
-    assert "interface" not in introduce(PLAN, WORKER, {}, port)
+    assert "interface" not in build_hello(PLAN, WORKER, {}, port)
 
 
 # --- orders
@@ -149,7 +149,7 @@ MPI = JobPlan(Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mp
     ("plan", "rank", "expected"), [(PLAN, 0, True), (PLAN, 1, True), (JAX, 0, True), (JAX, 1, False), (MPI, 0, False)]
 )
 def test_task_that_opens_a_port_for_the_others(plan: JobPlan, rank: int, expected: bool) -> None:
-    assert task.opens_port(plan, task.find_role(plan, rank)) is expected
+    assert task.needs_port(plan, task.find_role(plan, rank)) is expected
 
 
 def test_a_rank_outside_the_plan_has_no_role() -> None:

@@ -18,11 +18,11 @@ from slurmtf.job.task.sampling import (
     Sampler,
     choose_own,
     count_bytes,
-    family,
-    held_by,
-    memory_file,
+    find_memory_file,
+    list_processes,
     parse_gpus,
-    processes,
+    parse_held,
+    select_descendants,
 )
 
 V2 = "0::/system.slice/slurmstepd.scope/job_33/step_0/user/task_0\n"
@@ -40,7 +40,7 @@ V1 = "9:memory:/slurm/uid_1000/job_33/step_0/task_0\n4:cpu,cpuacct:/slurm/uid_10
     ],
 )
 def test_file_that_counts_the_jobs_memory(text: str, job: str, path: str) -> None:
-    assert memory_file(text, job) == path
+    assert find_memory_file(text, job) == path
 
 
 @pytest.mark.parametrize(
@@ -58,13 +58,13 @@ def test_cached_files_do_not_count_as_memory(text: str, size: int) -> None:
 
 def test_processes_of_all_tasks_of_the_node_are_found() -> None:
     known = [Process(pid, parent, 1.0) for pid, parent in ((1, 0), (5, 1), (6, 5), (7, 5), (8, 7), (9, 1))]
-    assert {process.pid for process in family(known, 5, 6)} == {6, 7, 8}
-    assert {process.pid for process in family(known, 1, 7)} == {7, 8}
-    assert family([], 5, 6) == []
+    assert {process.pid for process in select_descendants(known, 5, 6)} == {6, 7, 8}
+    assert {process.pid for process in select_descendants(known, 1, 7)} == {7, 8}
+    assert select_descendants([], 5, 6) == []
 
 
 def test_this_process_is_sampled() -> None:
-    own = next(process for process in processes() if process.pid == os.getpid())
+    own = next(process for process in list_processes() if process.pid == os.getpid())
     assert own.parent == os.getppid()
     assert own.cpu_s > 0
 
@@ -90,11 +90,11 @@ RssShmem:\t    1000 kB
     ],
 )
 def test_peak_memory_of_a_process(status: str, size: int) -> None:
-    assert held_by(status).own == size
+    assert parse_held(status).own == size
 
 
 def test_memory_held_between_two_samples_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("slurmtf.job.task.sampling.held_by_ended", lambda: 0)
+    monkeypatch.setattr("slurmtf.job.task.sampling.measure_ended_children", lambda: 0)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
     words = "import sys; len(bytearray(1 << 20) * 300); print(flush=True); sys.stdin.read()"
     child = subprocess.Popen([sys.executable, "-c", words], stdin=subprocess.PIPE, stdout=subprocess.PIPE)

@@ -49,9 +49,9 @@ def test_an_order_brings_its_own_command_arguments_and_folder(tmp_path: Path) ->
 
 def test_logs_are_appended_to_those_of_an_earlier_attempt(tmp_path: Path) -> None:
     one = script(tmp_path)
-    assert one.begins() == [0, 0]
+    assert one.get_log_positions() == [0, 0]
     Path(one.logs[1]).write_bytes(b"x" * 7)
-    assert one.begins() == [0, 7]
+    assert one.get_log_positions() == [0, 7]
 
 
 @pytest.mark.parametrize(

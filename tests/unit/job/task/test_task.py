@@ -44,7 +44,7 @@ ROOT = Path(__file__).parents[4]
     ],
 )
 def test_the_rank_is_that_of_the_nearest_launcher(environ: dict[str, str], rank: int) -> None:
-    assert identity.rank(environ) == rank
+    assert identity.get_rank(environ) == rank
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,11 @@ def test_the_rank_is_that_of_the_nearest_launcher(environ: dict[str, str], rank:
     ],
 )
 def test_a_job_has_the_name_that_slurm_gives_it(environ: dict[str, str], name: str, element: int | None, attempt: int) -> None:
-    assert (identity.job_name(environ), identity.element(environ), identity.attempt(environ)) == (name, element, attempt)
+    assert (identity.get_job_name(environ), identity.get_element(environ), identity.count_requeues(environ)) == (
+        name,
+        element,
+        attempt,
+    )
 
 
 # --- TF_CONFIG: ours, unless the user set one; one inherited from the shell does not count
@@ -76,7 +80,7 @@ def variables(
         Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2), "srun", variables=users or {}
     )
     start = {"cluster": hosts or OURS["cluster"], "local_rank": 0}
-    return TaskEnvironment(plan, layout, Role(0, "worker", 0, 0), start, {}).variables(inherited or {})
+    return TaskEnvironment(plan, layout, Role(0, "worker", 0, 0), start, {}).build_variables(inherited or {})
 
 
 def test_a_task_gets_the_cluster_as_tf_config(tmp_path: Path) -> None:
@@ -98,7 +102,7 @@ def of_task(tmp_path: Path, rank: int, **settings: Any) -> dict[str, str]:
     plan = JobPlan(
         Run("x-1", "x"), "slurm", Distribution((("rank", 2),), backend="mpi"), launcher="srun", is_step=True, **settings
     )
-    return TaskEnvironment(plan, RunLayout(str(tmp_path)), Role(rank, "rank", rank, rank), {}, {}).variables({})
+    return TaskEnvironment(plan, RunLayout(str(tmp_path)), Role(rank, "rank", rank, rank), {}, {}).build_variables({})
 
 
 @pytest.mark.parametrize(("rank", "autolog", "expected"), [(0, "keras", "keras"), (1, "keras", None), (0, "", None)])
@@ -119,7 +123,7 @@ def test_a_cluster_too_long_for_a_variable_is_passed_in_a_file(tmp_path: Path) -
     found = variables(tmp_path, hosts=LONG)
     assert "TF_CONFIG" not in found
     assert json.loads(Path(found[hook.CONFIG_FILE]).read_text(encoding="utf-8"))["cluster"] == LONG
-    assert all(var.fits(name, value) for name, value in found.items())
+    assert all(var.does_fit(name, value) for name, value in found.items())
 
 
 # --- a full node disk: what can be used from the shared folder is
@@ -147,9 +151,9 @@ def test_a_full_disk_falls_back_to_the_shared_copy(number: int, shared: bool, tm
 
     if not shared:
         with pytest.raises(OSError, match=os.strerror(number)):
-            stager._try("environment", 1, str(target), bring)
+            stager._try_to_stage("environment", 1, str(target), bring)
         return
-    assert stager._try("environment", 1, str(target), bring) is None
+    assert stager._try_to_stage("environment", 1, str(target), bring) is None
     assert not target.exists()
     assert len(stager._warnings) == 1
 
@@ -169,7 +173,7 @@ def task():
 def build():
     store = StoreLayout(sys.argv[2])
     store.prepare()
-    Work(store, "x", Claim(sys.argv[2] + "/claim"))._status(started, "/", {}, None)
+    Work(store, "x", Claim(sys.argv[2] + "/claim"))._execute(started, "/", {}, None)
 {"task": task, "build": build}[sys.argv[1]]()
 """
 
@@ -195,7 +199,7 @@ def test_a_trial_looks_like_its_own_run_to_its_script_and_other_trackers() -> No
     role, layout = Role(0, "main", 0, 0), RunLayout("/runs/tune-1")
     of_trial = LaunchOrder(variables={var.SLURMTF_TRIAL: "3"}, folder="trials/3")
     for order, name in ((LaunchOrder(), "tune-1"), (of_trial, "tune-1_3")):
-        found = TaskEnvironment(job, layout, role, {}, {}, order).variables({})
+        found = TaskEnvironment(job, layout, role, {}, {}, order).build_variables({})
         told = [found[name] for name in (var.SLURMTF_RUN_ID, var.WANDB_RUN_GROUP, var.COMET_START_EXPERIMENT_TAGS)]
         assert told == [name] * 3
         assert found[var.SLURMTF_RUN_FOLDER] == "/runs/tune-1"
@@ -227,6 +231,6 @@ def test_variables_of_a_launch_override_those_of_its_plan(
         variables={"SEED": "plan"},
         resume_from="/runs/earlier/outputs",
     )
-    found = TaskEnvironment(job, layout, Role(0, "main", 0, 0), {}, {}, LaunchOrder(variables=order)).variables({})
+    found = TaskEnvironment(job, layout, Role(0, "main", 0, 0), {}, {}, LaunchOrder(variables=order)).build_variables({})
     assert found["SEED"] == seed
     assert found[var.SLURMTF_RESUME_FROM] == (layout.outputs if resumed == "own" else "/runs/earlier/outputs")

@@ -5,13 +5,13 @@ from __future__ import annotations
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Run
 from slurmtf.job.contract.roles import Role
-from slurmtf.job.task.trackers import variables
+from slurmtf.job.task.trackers import build_variables
 
 RUN, ROLE, LAYOUT = Run("digits-1", "digits"), Role(3, "worker", 2, 1), RunLayout("/runs/digits-1")
 
 
 def test_the_ranks_of_a_run_are_grouped_and_named() -> None:
-    assert variables(RUN, ROLE, LAYOUT, {}) == {
+    assert build_variables(RUN, ROLE, LAYOUT, {}) == {
         "WANDB_RUN_GROUP": "digits-1",
         "WANDB_NAME": "digits-1/worker-2",
         "WANDB_JOB_TYPE": "worker",
@@ -29,4 +29,8 @@ def test_the_users_own_variables_are_never_overridden() -> None:
         "MLFLOW_EXPERIMENT_ID": "7",
         "TENSORBOARD_LOGGING_DIR": "board",
     }
-    assert set(variables(RUN, ROLE, LAYOUT, given)) == {"WANDB_RUN_GROUP", "WANDB_JOB_TYPE", "COMET_START_EXPERIMENT_TAGS"}
+    assert set(build_variables(RUN, ROLE, LAYOUT, given)) == {
+        "WANDB_RUN_GROUP",
+        "WANDB_JOB_TYPE",
+        "COMET_START_EXPERIMENT_TAGS",
+    }

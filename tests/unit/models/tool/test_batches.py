@@ -11,14 +11,22 @@ import pytest
 np = pytest.importorskip("numpy")
 
 from slurmtf.models.tool import batches  # noqa: E402
-from slurmtf.models.tool.batches import Piece, Scorer, batch_for, batches_of, block_for, blocks, pieces  # noqa: E402
+from slurmtf.models.tool.batches import (  # noqa: E402
+    Piece,
+    Scorer,
+    choose_batch_size,
+    choose_block_size,
+    compute_batch_range,
+    iterate_pieces,
+    read_blocks,
+)
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import feed_arrays  # noqa: E402
 
 
 @pytest.mark.parametrize("shards", [1, 2, 3, 5, 7])
 def test_shards_hold_every_batch_once_in_order(shards: int) -> None:
-    held = [number for shard in range(shards) for number in batches_of(shard, shards, 450, 64)]
+    held = [number for shard in range(shards) for number in compute_batch_range(shard, shards, 450, 64)]
     assert held == list(range(8))
 
 
@@ -33,21 +41,21 @@ def test_shards_hold_every_batch_once_in_order(shards: int) -> None:
     ],
 )
 def test_rows_are_located_in_their_files(first: int, last: int, expected: list[Piece]) -> None:
-    assert list(pieces([3, 0, 4], ["a", "b", "c"], first, last)) == expected
+    assert list(iterate_pieces([3, 0, 4], ["a", "b", "c"], first, last)) == expected
 
 
 def test_blocks_span_files_and_have_one_size(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(5))
     (tmp_path / "b.csv").write_text("x\n5\n6\n7\n")
     files = [str(tmp_path / "a.npy"), str(tmp_path / "b.csv")]
-    found = [[part.piece for part in parts] for parts in blocks(list(pieces([5, 3], files, 1, 8)), 3)]
+    found = [[part.piece for part in parts] for parts in read_blocks(list(iterate_pieces([5, 3], files, 1, 8)), 3)]
     assert found == [
         [Piece(files[0], 1, 4, 1)],
         [Piece(files[0], 4, 5, 4), Piece(files[1], 0, 2, 5)],
         [Piece(files[1], 2, 3, 7)],
     ]
     with pytest.raises(ValueError, match="no longer has the rows"):
-        list(blocks([Piece(files[1], 0, 4, 0)], 4))
+        list(read_blocks([Piece(files[1], 0, 4, 0)], 4))
 
 
 @pytest.mark.parametrize(
@@ -62,9 +70,9 @@ def test_blocks_span_files_and_have_one_size(tmp_path: Path) -> None:
     ],
 )
 def test_the_size_of_a_batch_follows_from_that_of_its_rows(row_bytes: int, total: int, expected: int) -> None:
-    batch = batch_for(row_bytes, total)
+    batch = choose_batch_size(row_bytes, total)
     assert batch == expected
-    assert block_for(row_bytes, batch) % batch == 0
+    assert choose_block_size(row_bytes, batch) % batch == 0
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_rows_are_converted_to_the_models_types_in_blocks(
         return feed_arrays(arrays, specs)
 
     monkeypatch.setattr(batches, "feed_arrays", counted)
-    (parts,) = blocks(list(pieces([3, 2], files, 0, 5)), 5)
+    (parts,) = read_blocks(list(iterate_pieces([3, 2], files, 0, 5)), 5)
     scorer = Scorer(lambda data: {"mean": data["x"].mean(axis=(1, 2))}, {"x": Spec((None, side, side), "float32")})
     good, bad = batches.score_block(parts, scorer, 2, lambda _: None)
     assert (rows, bad) == (expected, [])

@@ -9,7 +9,7 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from slurmtf.models.tool.checking import Model, RejectedError, UnverifiableError, _try_inputs, difference  # noqa: E402
+from slurmtf.models.tool.checking import Model, RejectedError, UnverifiableError, _try_inputs, compute_difference  # noqa: E402
 from slurmtf.models.tool.drawing import Spec, draw_inputs, take_samples  # noqa: E402
 
 NAN, INF = float("nan"), float("inf")
@@ -26,7 +26,7 @@ NAN, INF = float("nan"), float("inf")
     ],
 )
 def test_close_answers_agree(found: list[float], expected: list[float], largest: float) -> None:
-    assert difference(np.array(found), np.array(expected), 1e-4, "y") == pytest.approx(largest, rel=1e-3)
+    assert compute_difference(np.array(found), np.array(expected), 1e-4, "y") == pytest.approx(largest, rel=1e-3)
 
 
 @pytest.mark.parametrize(
@@ -44,11 +44,11 @@ def test_close_answers_agree(found: list[float], expected: list[float], largest:
 )
 def test_different_answers_do_not_agree(found: Any, expected: Any) -> None:
     with pytest.raises(RejectedError, match="y at batch 3"):
-        difference(np.asarray(found), np.asarray(expected), 1e-4, "y at batch 3")
+        compute_difference(np.asarray(found), np.asarray(expected), 1e-4, "y at batch 3")
 
 
 def test_texts_agree_whether_bytes_or_text() -> None:
-    assert difference(np.array(["ü"], object), np.array(["ü".encode()], object), 1e-4, "y") == 0.0
+    assert compute_difference(np.array(["ü"], object), np.array(["ü".encode()], object), 1e-4, "y") == 0.0
 
 
 def test_inputs_of_every_dtype_are_seeded_and_use_values_of_tables() -> None:

@@ -11,10 +11,10 @@ import pytest
 np = pytest.importorskip("numpy")
 Image = pytest.importorskip("PIL.Image")
 
-from slurmtf.models.scoring import files_of  # noqa: E402
-from slurmtf.models.tool.batches import Scorer, blocks, pieces, score_block  # noqa: E402
+from slurmtf.models.scoring import find_files  # noqa: E402
+from slurmtf.models.tool.batches import Scorer, iterate_pieces, read_blocks, score_block  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.readers import BadRow, format_of  # noqa: E402
+from slurmtf.models.tool.readers import BadRow, get_format  # noqa: E402
 
 GREY = np.array([[0, 50, 255], [10, 20, 30]], np.uint8)
 COLOR = np.stack([GREY, GREY + 100, 255 - GREY], axis=-1)
@@ -35,13 +35,13 @@ def test_an_image_becomes_its_pixels(pixels: Any, mode: str, name: str, expected
     given = {"P": {"palette": Image.Palette.ADAPTIVE}, "1": {"dither": Image.Dither.NONE}}.get(mode, {})
     path = tmp_path / name
     Image.fromarray(pixels).convert(mode, **given).save(path)
-    rows: Any = format_of(str(path)).rows(str(path), 0)(1)
+    rows: Any = get_format(str(path)).rows(str(path), 0)(1)
     assert [list(row) for row in rows] == [[""]]
     assert np.array_equal(rows[0][""], expected)
 
 
 def row_of(path: Path) -> Any:
-    (row,) = format_of(str(path)).rows(str(path), 0)(1)
+    (row,) = get_format(str(path)).rows(str(path), 0)(1)
     return row
 
 
@@ -102,10 +102,10 @@ def test_a_folder_is_scored_in_order_and_other_files_are_named(batch: int, tmp_p
     for number in (3, 0, 2, 4):
         Image.fromarray(np.full((2, 2), number, np.uint8)).save(tmp_path / f"{number}.png")
     (tmp_path / "1.png").write_bytes(b"torn")
-    files = [str(path) for path in files_of([str(tmp_path)])]
+    files = [str(path) for path in find_files([str(tmp_path)])]
     scorer = Scorer(sums, {"image": Spec((None, 2, 2, 1), "float32")})
     good, bad = list[tuple[int, float]](), list[dict[str, Any]]()
-    for parts in blocks(list(pieces([1] * 5, files, 0, 5)), 4):
+    for parts in read_blocks(list(iterate_pieces([1] * 5, files, 0, 5)), 4):
         answers, failed = score_block(parts, scorer, batch, lambda _: None)
         good += [pair for one in answers for pair in zip(one["row"].tolist(), one["sum"].tolist(), strict=True)]
         bad += failed

@@ -14,7 +14,7 @@ np = pytest.importorskip("numpy")
 from slurmtf.models.tool import scoring  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
 from slurmtf.models.tool.feeding import feed_arrays, feed_records  # noqa: E402
-from slurmtf.models.tool.readers import UnreadableError, format_of  # noqa: E402
+from slurmtf.models.tool.readers import UnreadableError, get_format  # noqa: E402
 
 
 @pytest.mark.parametrize(
@@ -59,10 +59,10 @@ def test_rows_and_columns_are_not_confused(heading: str, why: str, tmp_path: Pat
     path = tmp_path / "a.csv"
     path.write_text(f"{heading}\n{heading}\n")
     if not why:
-        assert format_of("a.csv").count(str(path)) == 1
+        assert get_format("a.csv").count(str(path)) == 1
         return
     with pytest.raises(UnreadableError, match=why):
-        format_of("a.csv").count(str(path))
+        get_format("a.csv").count(str(path))
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ def test_a_truncated_array_is_reported_before_scoring(shape: tuple[int, ...], he
         zipped.write(tmp_path / "x.npy", "x.npy")
     for name in ("x.npy", "x.npz"):
         with pytest.raises(ValueError, match="middle"):
-            format_of(name).count(str(tmp_path / name))
+            get_format(name).count(str(tmp_path / name))
 
 
 @pytest.mark.parametrize(
@@ -106,7 +106,7 @@ def test_an_unreadable_row_is_reported_with_its_file(error: Exception, tmp_path:
     def fail(*_: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(scoring, "size_of", fail)
+    monkeypatch.setattr(scoring, "estimate_size", fail)
     assert scoring.count(str(tmp_path / "plan.json")) == 1
     answer = json.loads((tmp_path / "plan.json.counts").read_text())
     assert list(answer["unreadable"]) == [str(tmp_path / "rows.npy")]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.models.tool.refusal import find_unsupported, layer_of, refusal, size_refusal
+from slurmtf.models.tool.refusal import build_refusal, check_size, find_unsupported, parse_layer_name
 
 LOG = """
 2026-11-28 07:39:45,270 - ERROR - Tensorflow op [StatefulPartitionedCall/model/words/StringLower: StringLower] is not supported
@@ -36,7 +36,7 @@ def test_unsupported_operations_are_read() -> None:
 def test_the_unsupported_layer_is_named(
     layers: list[tuple[str, str]], nodes: list[tuple[str, str]], log: str, names: list[str], word: str
 ) -> None:
-    found = refusal(layers, nodes, log)
+    found = build_refusal(layers, nodes, log)
     assert (found["code"], found["layers"]) == ("not-convertible", names)
     assert word in found["what"]
     assert all(name in found["what"] and name in found["remedy"] for name in names)
@@ -53,11 +53,11 @@ def test_the_unsupported_layer_is_named(
     ],
 )
 def test_a_node_names_its_layer(node: str, layer: str) -> None:
-    assert layer_of(node) == layer
+    assert parse_layer_name(node) == layer
 
 
 def test_weights_too_large_for_any_file_are_refused() -> None:
-    assert size_refusal(2**31 - 2) is None
-    refused = size_refusal(2**31)
+    assert check_size(2**31 - 2) is None
+    refused = check_size(2**31)
     assert refused
     assert (refused["code"], "2.1 GB" in refused["what"], "slurmtf score" in refused["remedy"]) == ("too-large", True, True)

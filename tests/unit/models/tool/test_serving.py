@@ -13,10 +13,10 @@ import pytest
 
 np = pytest.importorskip("numpy")
 
-from slurmtf.models.tool.answering import answer, schema  # noqa: E402
+from slurmtf.models.tool.answering import answer, build_schema  # noqa: E402
 from slurmtf.models.tool.batches import Scorer  # noqa: E402
 from slurmtf.models.tool.drawing import Spec  # noqa: E402
-from slurmtf.models.tool.scorers import ScriptError, scorer_of  # noqa: E402
+from slurmtf.models.tool.scorers import ScriptError, load_scorer  # noqa: E402
 from slurmtf.models.tool.serving import Service, StartError, Worker  # noqa: E402
 
 ONE = {"x": Spec((None, 2), "float32")}
@@ -95,7 +95,7 @@ def run(raw_data):
 
 def script(folder: Path, text: str) -> Scorer:
     (folder / "score.py").write_text(text)
-    return scorer_of({"script": str(folder / "score.py"), "model": "m.onnx", "hashes": {}})
+    return load_scorer({"script": str(folder / "score.py"), "model": "m.onnx", "hashes": {}})
 
 
 def test_a_script_gets_an_array_or_the_text_as_in_azure_ml(tmp_path: Path) -> None:
@@ -107,17 +107,17 @@ def test_a_script_gets_an_array_or_the_text_as_in_azure_ml(tmp_path: Path) -> No
 
 
 def test_the_schema_describes_the_input() -> None:
-    found = schema("digits-1", {"image": Spec((None, 8, None), "float32")})
+    found = build_schema("digits-1", {"image": Spec((None, 8, None), "float32")})
     data = found["definitions"]["ServiceInput"]["properties"]["data"]
     row = {"type": "array", "items": {"type": "array", "items": {"type": "number"}}, "minItems": 8, "maxItems": 8}
     assert data == {"type": "array", "items": row}
-    both = schema("m", TWO)["definitions"]["ServiceInput"]["properties"]["data"]
+    both = build_schema("m", TWO)["definitions"]["ServiceInput"]["properties"]["data"]
     assert (both["required"], both["properties"]["word"]) == (["left", "word"], {"type": "array", "items": {"type": "string"}})
     assert found["paths"]["/score"]["post"]["security"] == [{"Bearer": []}]
 
 
 def test_the_schema_has_azure_mls_names() -> None:
-    found = schema("m", ONE)
+    found = build_schema("m", ONE)
     assert {path: {verb: own["operationId"] for verb, own in of.items()} for path, of in found["paths"].items()} == {
         "/": {"get": "ServiceHealthCheck"},
         "/score": {"post": "RunMLService"},
@@ -132,7 +132,7 @@ def test_the_schema_has_azure_mls_names() -> None:
 
 @pytest.mark.parametrize(("call", "specs"), [(sums, ONE), (texts, TWO)])
 def test_the_example_in_the_schema_is_accepted(call: Any, specs: dict[str, Spec]) -> None:
-    example = schema("m", specs)["definitions"]["ServiceInput"]["example"]
+    example = build_schema("m", specs)["definitions"]["ServiceInput"]["example"]
     assert asked(Scorer(call, specs), json.dumps(example))[0] == 200
 
 
@@ -251,7 +251,7 @@ def test_an_unusable_script_is_reported_with_its_line(text: str, where: str, why
     (tmp_path / "score.py").write_text(text)
     plan = {"script": str(tmp_path / "score.py"), "script_source": "mine.py", "model": "m.onnx", "hashes": {}}
     with pytest.raises(ScriptError) as caught:
-        scorer_of(plan)
+        load_scorer(plan)
     assert (caught.value.where, caught.value.why.startswith(why)) == (where, True), caught.value
 
 

@@ -8,7 +8,7 @@ from itertools import combinations_with_replacement
 import pytest
 
 from slurmtf.job.supervisor.slurm_job import move_dependencies
-from slurmtf.runs.chains.dependencies import Earlier, combine, dependencies, parse, rename, wait_until_settled
+from slurmtf.runs.chains.dependencies import Earlier, build_dependencies, combine, parse, rename, wait_until_settled
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
@@ -34,7 +34,7 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
     ],
 )
 def test_dependencies_given_to_slurm(one: Earlier, told: str | None) -> None:
-    assert dependencies([one], "slurm", None) == ([told] if told else [], [])
+    assert build_dependencies([one], "slurm", None) == ([told] if told else [], [])
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def test_dependencies_given_to_slurm(one: Earlier, told: str | None) -> None:
     ],
 )
 def test_runs_that_can_not_be_followed_are_refused(one: Earlier, scheduler: str, cluster: str | None, code: str) -> None:
-    words, findings = dependencies([one], scheduler, cluster)
+    words, findings = build_dependencies([one], scheduler, cluster)
     assert (words, [finding.code for finding in findings]) == ([], [code])
     assert all(finding.remedy for finding in findings)
 
@@ -73,7 +73,7 @@ def test_runs_whose_jobs_get_a_second_look(one: Earlier, awaited: bool) -> None:
 
 def test_dependencies_and_findings_of_several_runs_are_combined() -> None:
     many = [earlier(RunStatus.QUEUED), earlier(RunStatus.FAILED), earlier(RunStatus.RUNNING, "any", "7")]
-    words, findings = dependencies(many, "slurm", None)
+    words, findings = build_dependencies(many, "slurm", None)
     assert (words, len(findings)) == (["afterok:33", "afterany:7"], 1)
 
 

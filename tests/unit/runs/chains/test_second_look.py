@@ -44,10 +44,10 @@ def job(job_id: str) -> SubmittedJob:
 
 def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
     WAITS.note(follower)
-    assert Followed.noted(follower) == WAITS
+    assert Followed.load(follower) == WAITS
     for text in ("", "[]", "{}", '{"dependency": "afterok:1", "folders": [1]}'):
         Path(follower.follows).write_text(text)
-        assert Followed.noted(follower) is None
+        assert Followed.load(follower) is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_follower_waits_for_the_current_jobs(
     WAITS.note(follower)
     WAITS.look_again(follower, lambda layout: job(now[layout.folder]) if layout.folder in now else None)
     assert scontrol.read_text().splitlines() == told
-    assert Followed.noted(follower) is None
+    assert Followed.load(follower) is None
 
 
 def test_a_refused_second_look_remains_due(follower: RunLayout, scontrol: Path, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_a_refused_second_look_remains_due(follower: RunLayout, scontrol: Path, 
     with pytest.raises(SlurmError):
         WAITS.look_again(follower, lambda layout: job("35"))
     assert scontrol.read_text()
-    assert Followed.noted(follower) == WAITS
+    assert Followed.load(follower) == WAITS

@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
-from slurmtf.runs.metrics.curves import RunSeries, charts_of, last_value, select, xs_of
+from slurmtf.runs.metrics.curves import RunSeries, build_charts, compute_x_values, read_series, select_series
 from slurmtf.runs.metrics.reading import MetricsReader, Series
 
 
@@ -37,7 +37,7 @@ def series(*points: tuple[float | None, float]) -> Series:
     ],
 )
 def test_positions_of_values_on_the_x_axis(points: list[tuple[float | None, float]], xs: list[float]) -> None:
-    assert xs_of(series(*points)) == xs
+    assert compute_x_values(series(*points)) == xs
 
 
 @pytest.mark.parametrize(
@@ -64,13 +64,13 @@ def test_names(tmp_path: Path, patterns: tuple[str, ...], names: list[str]) -> N
         "a": reader(tmp_path / "a", main_0=[Entry("loss", 1), Entry("val_loss", 2), Entry("text", "no number")]),
         "b": reader(tmp_path / "b", main_0=[Entry("val_acc", 1), Entry("loss", 2)]),
     }
-    assert [one.name for one in select(readers, patterns)] == names
+    assert [one.name for one in select_series(readers, patterns)] == names
 
 
 def test_curves_of_all_ranks_if_asked_for(tmp_path: Path) -> None:
     readers = {"a": reader(tmp_path, main_0=[Entry("loss", 1)], main_1=[Entry("loss", 2)])}
-    assert [(one.series.task, one.last) for one in select(readers)] == [("main-0", 1)]
-    assert [(one.series.task, one.last) for one in select(readers, (), True)] == [("main-0", 1), ("main-1", 2)]
+    assert [(one.series.task, one.last) for one in select_series(readers)] == [("main-0", 1)]
+    assert [(one.series.task, one.last) for one in select_series(readers, (), True)] == [("main-0", 1), ("main-1", 2)]
 
 
 def test_curves_of_several_runs_share_a_chart(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_curves_of_several_runs_share_a_chart(tmp_path: Path) -> None:
         "a": reader(tmp_path / "a", main_0=[Entry("loss", 2, 0), Entry("loss", 1, 5), Entry("acc", 0.5)]),
         "b": reader(tmp_path / "b", main_0=[Entry("loss", 3, 0)]),
     }
-    loss, acc = charts_of(select(readers), log=True)
+    loss, acc = build_charts(select_series(readers), log=True)
     assert (loss.title, acc.title, loss.log_y) == ("loss", "acc", True)
     assert [(curve.label, list(curve.points)) for curve in loss.curves] == [
         ("a: 1 at 5", [(0, 2), (5, 1)]), ("b: 3 at 0", [(0, 3)])]  # fmt: skip
@@ -86,8 +86,8 @@ def test_curves_of_several_runs_share_a_chart(tmp_path: Path) -> None:
 
 def test_last_value_of_a_metric(tmp_path: Path) -> None:
     reader(tmp_path, main_0=[Entry("loss", 2, 0), Entry("loss", 1.5, 5)])
-    found = last_value(RunLayout(str(tmp_path)), "loss")
+    found = read_series(RunLayout(str(tmp_path)), "loss")
     assert found is not None
     assert (found.last, found.last_step) == (1.5, 5)
-    assert last_value(RunLayout(str(tmp_path)), "acc") is None
-    assert last_value(RunLayout(str(tmp_path / "none")), "acc") is None
+    assert read_series(RunLayout(str(tmp_path)), "acc") is None
+    assert read_series(RunLayout(str(tmp_path / "none")), "acc") is None

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
-from slurmtf.job.contract.metrics.event_files import EventFile, event_files, mask_crc, scalars
+from slurmtf.job.contract.metrics.event_files import EventFile, compute_masked_crc, decode_scalars, find_event_files
 from slurmtf.runs.metrics.event_owners import Owners
-from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
+from slurmtf.runs.metrics.reading import MetricsReader, read_metrics
 
 NAME = "events.out.tfevents.1700000000.node1.77.0.v2"
 
@@ -48,15 +48,17 @@ def event(step: int, tag: str, value: bytes, time: float = 5.0) -> bytes:
 
 def record(data: bytes) -> bytes:
     length = struct.pack("<Q", len(data))
-    return length + struct.pack("<I", mask_crc(length)) + data + struct.pack("<I", mask_crc(data))
+    return length + struct.pack("<I", compute_masked_crc(length)) + data + struct.pack("<I", compute_masked_crc(data))
 
 
 def read(file: EventFile) -> list[tuple[str, float | None, float]]:
-    return [(tag, point.step, point.value) for tag, point in file.new_points()]
+    return [(tag, point.step, point.value) for tag, point in file.read_new_points()]
 
 
 def test_the_crc_is_that_of_tfrecords() -> None:
-    assert mask_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF  # RFC 3720, B.4
+    assert (
+        compute_masked_crc(b"123456789") == ((0xE3069283 >> 15 | 0xE3069283 << 17) + 0xA282EAD8) & 0xFFFFFFFF
+    )  # RFC 3720, B.4
 
 
 UNKNOWN = b"\x78\x01"
@@ -81,7 +83,7 @@ UNKNOWN = b"\x78\x01"
     ],
 )
 def test_numbers_of_a_summary_are_read(value: bytes, number: float | None) -> None:
-    found = scalars(event(-1, "loss", value))
+    found = decode_scalars(event(-1, "loss", value))
     assert found == ([] if number is None else [("loss", Point(-1, number, 5.0))])
 
 
@@ -97,14 +99,14 @@ def test_a_field_of_a_tensor_with_another_wire_type_raises_nothing(tmp_path: Pat
 @given(st.integers(-(1 << 63), (1 << 63) - 1), st.text(), st.floats(width=32, allow_nan=False), st.floats(0, 4e9))
 def test_steps_tags_and_values_are_read_as_they_were_written(step: int, tag: str, value: float, time: float) -> None:
     record = event(step, tag, simple(value), time)
-    assert scalars(record) == [(tag, Point(step, value, time))]
-    assert scalars(record + UNKNOWN) == scalars(record)
+    assert decode_scalars(record) == [(tag, Point(step, value, time))]
+    assert decode_scalars(record + UNKNOWN) == decode_scalars(record)
 
 
 @pytest.mark.parametrize("time", [math.nan, math.inf, -1e300])
 def test_a_time_outside_the_calendar_is_ignored(time: float) -> None:
     record = event(1, "loss", simple(0.5), time)
-    assert scalars(record) == scalars(record + UNKNOWN) == [("loss", Point(1, 0.5, 0.0))]
+    assert decode_scalars(record) == decode_scalars(record + UNKNOWN) == [("loss", Point(1, 0.5, 0.0))]
 
 
 @given(st.integers(0, 30), st.integers(0, 255))
@@ -116,7 +118,7 @@ def test_the_fast_path_reads_damaged_records_like_the_slow_one(place: int, byte:
 
 def outcome(record: bytes) -> str:
     try:
-        return repr(scalars(record))
+        return repr(decode_scalars(record))
     except (ValueError, struct.error, IndexError):
         return "damaged"
 
@@ -170,23 +172,23 @@ def test_each_event_file_of_a_run_is_read_once(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     written(f"{layout.outputs}/tb/train", NAME, 2.0, 3.0)
     written(f"{layout.work}/runs", NAME, 4.0)
-    assert len(list(event_files(layout))) == 3
+    assert len(list(find_event_files(layout))) == 3
     expected = {"loss": [1.0], "tb/train/loss": [2.0, 3.0], "runs/loss": [4.0]}
     reader = MetricsReader(layout)
     reader.read_new()
     assert {name: [point.value for point in one.points] for name, one in reader.series().items()} == expected
-    assert metrics_of(layout, Owners(layout)) == {"loss": 1.0, "tb/train/loss": [2.0, 3.0], "runs/loss": 4.0}
+    assert read_metrics(layout, Owners(layout)) == {"loss": 1.0, "tb/train/loss": [2.0, 3.0], "runs/loss": 4.0}
 
 
 def test_several_writers_of_a_folder_are_read_in_sequence(layout: RunLayout) -> None:
     written(layout.outputs, "events.out.tfevents.2.b", 3.0)
     written(layout.outputs, "events.out.tfevents.1.a", 1.0, 2.0)
-    assert metrics_of(layout, Owners(layout)) == {"loss": [1.0, 2.0, 3.0]}
+    assert read_metrics(layout, Owners(layout)) == {"loss": [1.0, 2.0, 3.0]}
 
 
 def test_metrics_logged_by_the_script_win_over_event_files(layout: RunLayout) -> None:
     written(layout.outputs, NAME, 1.0)
     Path(layout.task_metrics("main-0")).write_bytes(to_line(Entry("loss", 7)))
     Path(layout.task_metrics("main-1")).write_bytes(to_line(Entry("loss", 8)))
-    assert metrics_of(layout, Owners(layout)) == {"loss": 7}
-    assert metrics_of(layout, Owners(layout), all_ranks=True) == {"main-0": {"loss": 7}, "main-1": {"loss": 8}}
+    assert read_metrics(layout, Owners(layout)) == {"loss": 7}
+    assert read_metrics(layout, Owners(layout), all_ranks=True) == {"main-0": {"loss": 7}, "main-1": {"loss": 8}}

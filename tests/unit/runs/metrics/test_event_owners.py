@@ -9,15 +9,15 @@ import pytest
 from slurmtf.job.contract.attempt.events import TaskStarted
 from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.job.contract.metrics.event_files import event_files
-from slurmtf.job.contract.roles import blocks
-from slurmtf.runs.metrics.event_owners import Owners, Writer, find_named, find_starter, writer_of
-from slurmtf.runs.metrics.reading import MetricsReader, metrics_of
+from slurmtf.job.contract.metrics.event_files import find_event_files
+from slurmtf.job.contract.roles import assign_in_blocks
+from slurmtf.runs.metrics.event_owners import Owners, Writer, find_named_task, find_starter, parse_writer
+from slurmtf.runs.metrics.reading import MetricsReader, read_metrics
 from tests.unit.runs.metrics.test_event_files import written
 from tests.unit.runs.metrics.test_metrics import planned
 
 OF_2, OF_15 = "events.out.tfevents.1795876678.node1.1234.0.v2", "events.out.tfevents.1795876678.node1"
-ROLES = blocks((("ps", 1), ("worker", 2)), 3)
+ROLES = assign_in_blocks((("ps", 1), ("worker", 2)), 3)
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,7 @@ ROLES = blocks((("ps", 1), ("worker", 2)), 3)
     ],
 )
 def test_a_file_name_contains_host_and_process(name: str, writer: Writer | None) -> None:
-    assert writer_of(name) == writer
+    assert parse_writer(name) == writer
 
 
 @pytest.mark.parametrize(
@@ -48,7 +48,7 @@ def test_a_file_name_contains_host_and_process(name: str, writer: Writer | None)
     ],
 )
 def test_a_folder_names_a_task(folder: str, task: str | None) -> None:
-    assert find_named(folder.split("/"), ROLES) == task
+    assert find_named_task(folder.split("/"), ROLES) == task
 
 
 FIRST, SECOND = TaskStarted(0, "rank-0", "node1", 10), TaskStarted(1, "rank-1", "node1", 11)
@@ -94,7 +94,7 @@ def test_each_file_belongs_to_its_task(layout: RunLayout) -> None:
     written(f"{layout.outputs}/tb", "events.out.tfevents.1.node1.11.0.v2", 3.0)
     written(f"{layout.outputs}/rank_1", OF_2, 4.0)
     written(f"{layout.outputs}/other", OF_2, 5.0)
-    found = metrics_of(layout, Owners(layout), all_ranks=True)
+    found = read_metrics(layout, Owners(layout), all_ranks=True)
     assert found == {
         "rank-0": {"train/loss": 1.0, "other/loss": 5.0},
         "rank-1": {"train/loss": 2.0, "tb/loss": 3.0, "rank_1/loss": 4.0},
@@ -106,12 +106,12 @@ def test_each_file_belongs_to_its_task(layout: RunLayout) -> None:
 
 def test_a_file_of_an_unknown_process_belongs_to_the_chief(layout: RunLayout) -> None:
     written(layout.outputs, OF_15, 1.0)
-    (file,) = event_files(layout)
-    assert Owners(layout).of(file) == "rank-0"
+    (file,) = find_event_files(layout)
+    assert Owners(layout).find_task(file) == "rank-0"
 
 
 def test_without_a_plan_a_file_belongs_to_the_only_task(layout: RunLayout) -> None:
     Path(layout.plan).unlink()
     written(layout.outputs, OF_2, 1.0)
-    (file,) = event_files(layout)
-    assert Owners(layout).of(file) == "main-0"
+    (file,) = find_event_files(layout)
+    assert Owners(layout).find_task(file) == "main-0"

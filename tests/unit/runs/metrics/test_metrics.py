@@ -15,7 +15,7 @@ from slurmtf.job.contract.metrics.shapes import to_azure_shape
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.runs.metrics import reading
 from slurmtf.runs.metrics.event_owners import Owners
-from slurmtf.runs.metrics.reading import MetricsReader, children_of, metrics_of
+from slurmtf.runs.metrics.reading import MetricsReader, read_metrics, walk_children
 
 
 @pytest.fixture
@@ -68,9 +68,9 @@ def test_one_rank_stands_for_all_unless_all_are_asked_for(layout: RunLayout) -> 
     planned(layout, ("worker", 2))
     logged(layout, Entry("loss", 1.0), Entry("other", 2), task="worker-0")
     logged(layout, Entry("loss", 3.0), task="worker-1")
-    assert metrics_of(layout, Owners(layout)) == {"loss": 1.0, "other": 2}
-    assert metrics_of(layout, Owners(layout), "loss") == {"loss": 1.0}
-    everything = metrics_of(layout, Owners(layout), all_ranks=True)
+    assert read_metrics(layout, Owners(layout)) == {"loss": 1.0, "other": 2}
+    assert read_metrics(layout, Owners(layout), "loss") == {"loss": 1.0}
+    everything = read_metrics(layout, Owners(layout), all_ranks=True)
     assert everything == {
         "worker-0": {"loss": 1.0, "other": 2},
         "worker-1": {"loss": 3.0},
@@ -81,7 +81,7 @@ def test_child_runs_are_found_with_their_metrics(layout: RunLayout) -> None:
     child = layout.child("run_a")
     logged(child, Entry("loss", 1.0))
     logged(child.child("run_a_0"), Entry("loss", 2.0))
-    assert [(name, metrics_of(found, Owners(layout))) for name, found in children_of(layout)] == [
+    assert [(name, read_metrics(found, Owners(layout))) for name, found in walk_children(layout)] == [
         ("run_a", {"loss": 1.0}),
         ("run_a_0", {"loss": 2.0}),
     ]

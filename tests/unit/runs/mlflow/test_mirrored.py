@@ -14,15 +14,23 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.runs.metrics.event_owners import Owners
 from slurmtf.runs.mlflow import mirroring, tracking
-from slurmtf.runs.mlflow.mirrored import Part, files_of, key_of, milliseconds, parameters_of, status_of, step_of
-from slurmtf.runs.mlflow.mirroring import Following, Sent, batches
-from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, translate_errors, without_password
+from slurmtf.runs.mlflow.mirrored import (
+    Part,
+    find_files,
+    get_step,
+    to_milliseconds,
+    to_mlflow_key,
+    to_mlflow_status,
+    to_parameters,
+)
+from slurmtf.runs.mlflow.mirroring import Following, Sent, split_into_batches
+from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, hide_passwords, translate_errors
 from slurmtf.runs.states.state import RunStatus
 
 
 @pytest.mark.parametrize("name", ["loss", "train/epoch_loss", "val loss", "größe", "a.b-c:d_1"])
 def test_a_name_that_mlflow_takes_is_kept(name: str) -> None:
-    assert key_of(name) == name
+    assert to_mlflow_key(name) == name
 
 
 @pytest.mark.parametrize(
@@ -38,9 +46,9 @@ def test_a_name_that_mlflow_takes_is_kept(name: str) -> None:
     ],
 )
 def test_another_name_is_changed_and_remains_unique(name: str, begin: str) -> None:
-    assert key_of(name).startswith(begin)
-    assert len(key_of(name)) == len(begin) + 8
-    assert key_of(name) != key_of(name + "!")
+    assert to_mlflow_key(name).startswith(begin)
+    assert len(to_mlflow_key(name)) == len(begin) + 8
+    assert to_mlflow_key(name) != to_mlflow_key(name + "!")
 
 
 def test_parameters_are_the_arguments_and_the_scalar_settings() -> None:
@@ -52,7 +60,7 @@ def test_parameters_are_the_arguments_and_the_scalar_settings() -> None:
         "use_gpu": True,
         "environment_variables": {"TOKEN": "secret"},
     }
-    assert parameters_of(settings) == {
+    assert to_parameters(settings) == {
         "lr": "0.1",
         "fast": "true",
         "rate": "-3",
@@ -60,8 +68,8 @@ def test_parameters_are_the_arguments_and_the_scalar_settings() -> None:
         "slurmtf.node_count": "2",
         "slurmtf.use_gpu": "True",
     }
-    assert parameters_of({"script_params": {"--lr": 0.1, "--fast": ""}}) == {"lr": "0.1", "fast": "true"}
-    assert parameters_of({}) == {}
+    assert to_parameters({"script_params": {"--lr": 0.1, "--fast": ""}}) == {"lr": "0.1", "fast": "true"}
+    assert to_parameters({}) == {}
 
 
 @pytest.mark.parametrize(
@@ -76,24 +84,24 @@ def test_parameters_are_the_arguments_and_the_scalar_settings() -> None:
     ],
 )
 def test_status_is_translated_to_mlflows(status: RunStatus, word: str) -> None:
-    assert status_of(status) == word
+    assert to_mlflow_status(status) == word
 
 
 @pytest.mark.parametrize(
     ("step", "told"), [(None, 7), (3, 3), (2.0, 2), (10**30, (1 << 63) - 1), (float("nan"), 7), (-(10**30), 1 - (1 << 63))]
 )
 def test_steps_are_integers_of_64_bits(step: float | None, told: int) -> None:
-    assert step_of(Point(step, 1.0, 0.0), 7) == told
+    assert get_step(Point(step, 1.0, 0.0), 7) == told
 
 
 @pytest.mark.parametrize(("seconds", "told"), [(1.5, 1500), (float("nan"), 0), (float("inf"), 0), (1e300, 0)])
 def test_times_are_in_milliseconds(seconds: float, told: int) -> None:
-    assert milliseconds(seconds) == told
+    assert to_milliseconds(seconds) == told
 
 
 def test_values_are_sent_in_batches() -> None:
-    assert list(batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
-    assert list(batches([], 2)) == []
+    assert list(split_into_batches(range(5), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(split_into_batches([], 2)) == []
 
 
 @pytest.mark.parametrize(("status", "outputs"), [(RunStatus.RUNNING, []), (RunStatus.COMPLETED, ["outputs/a/model.h5"])])
@@ -103,12 +111,12 @@ def test_outputs_are_copied_when_the_run_has_ended(tmp_path: Path, status: RunSt
         (tmp_path / name).write_text("x", encoding="utf-8")
     (tmp_path / "outputs/link").symlink_to("/etc/passwd")
     layout = RunLayout(str(tmp_path))
-    found = files_of(Part("x", layout, status, {}, {}, Owners(layout)))
+    found = find_files(Part("x", layout, status, {}, {}, Owners(layout)))
     assert sorted(found) == sorted(["receipt.json", "metrics/images/x.png", *outputs])
 
 
 def test_passwords_are_not_sent() -> None:
-    assert without_password("at https://me:pass@host/x, sqlite:///a:b@c") == "at https://me:***@host/x, sqlite:///a:b@c"
+    assert hide_passwords("at https://me:pass@host/x, sqlite:///a:b@c") == "at https://me:***@host/x, sqlite:///a:b@c"
 
 
 def test_errors_of_mlflow_show_their_cause_and_no_passwords(monkeypatch: pytest.MonkeyPatch) -> None:

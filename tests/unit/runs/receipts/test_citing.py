@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from slurmtf.runs.receipts.citing import cite, doubts, nccl_version
+from slurmtf.runs.receipts.citing import check_citable, cite, format_nccl_version
 from slurmtf.runs.states.state import RunState, RunStatus
 from tests.unit.runs.receipts.accounts import PLAN, RECEIPT, account
 
@@ -52,7 +52,7 @@ def test_a_run_with_few_known_facts_claims_nothing() -> None:
     ],
 )
 def test_citing_an_incomplete_run_is_warned_of(state: RunState, told: list[tuple[str, str]]) -> None:
-    assert [(one.code, one.severity) for one in doubts(account(state=state))] == told
+    assert [(one.code, one.severity) for one in check_citable(account(state=state))] == told
 
 
 def test_installed_packages_count_if_loaded_ones_are_unknown() -> None:
@@ -81,4 +81,4 @@ def test_the_distribution_of_one_process_is_not_mentioned() -> None:
 
 @pytest.mark.parametrize(("number", "version"), [(21805, "2.18.5"), (2708, "2.7.8"), (20304, "2.3.4"), (2804, "2.8.4")])
 def test_version_of_nccl_is_decoded(number: int, version: str) -> None:
-    assert nccl_version(number) == version
+    assert format_nccl_version(number) == version

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
-from slurmtf.runs.receipts.differences import as_mapping, compare
+from slurmtf.runs.receipts.differences import compare, parse_arguments
 from slurmtf.runs.states.state import RunStatus
 from tests.unit.runs.receipts.accounts import DONE, PLAN, RECEIPT, account
 
@@ -78,4 +78,4 @@ def test_runs_with_few_known_facts_are_compared() -> None:
     ],
 )
 def test_arguments_are_compared_by_their_flags(words: list[str], found: dict[str, str]) -> None:
-    assert as_mapping(words) == found
+    assert parse_arguments(words) == found

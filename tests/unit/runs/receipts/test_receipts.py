@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf.files import read_json, write_json
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.receipts.receipt import complete, note_completed, receipt_of
+from slurmtf.runs.receipts.receipt import complete, note_completed, read_receipt
 from slurmtf.runs.states.history import Attempt
 from slurmtf.runs.states.records import note_end
 from slurmtf.runs.states.state import RunState
@@ -92,17 +92,17 @@ def test_one_element_stands_for_all_of_a_sweep(noted: list[Any], jobs: list[str]
 
 def test_a_receipt_is_completed_from_the_run_folder_alone(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
-    assert receipt_of(layout) == {}
+    assert read_receipt(layout) == {}
     write_json(layout.receipt, {"user": "ada", "lock": ["a==1"]})
     note(layout, JOB)
     Path(layout.journals).mkdir()
     Path(layout.journal("12", 0)).write_text("".join(json.dumps(one.to_dict()) + "\n" for one in lines(*RUNS)))
-    assert receipt_of(layout) == {"user": "ada", "lock": ["a==1"], "attempts": [KILLED]}
+    assert read_receipt(layout) == {"user": "ada", "lock": ["a==1"], "attempts": [KILLED]}
     state = killed_by_slurm(RUNNING)
     note_end(layout, state)
-    found = receipt_of(layout)
+    found = read_receipt(layout)
     assert found["outcome"] == {"status": "Failed", **(facts(state) or {})}
-    assert found == receipt_of(layout, state)
+    assert found == read_receipt(layout, state)
 
 
 def test_an_end_known_only_to_slurm_is_noted_until_the_job_starts_again(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_end_known_only_to_slurm_is_noted_until_the_job_starts_again(tmp_path
     write_json(layout.receipt, {"lock": ["a==1"]})
     note_completed(layout, killed_by_slurm(RUNNING))
     assert read_json(layout.receipt)["outcome"]["cause"] == "node-failure"
-    assert "outcome" not in receipt_of(layout, state_of(told=history(RUNNING), answer=seen(JobState.RUNNING)))
+    assert "outcome" not in read_receipt(layout, state_of(told=history(RUNNING), answer=seen(JobState.RUNNING)))
 
 
 @pytest.mark.parametrize("text", ["true", "[1]", '{"attempts": 3}', '{"attempts": [{"job": [], "number": {}}, {"job": "12"}]}'])

@@ -9,7 +9,7 @@ from slurmtf.job.contract.attempt import events
 from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.processes import ProcessId
-from slurmtf.runs.states.history import Attempt, History, attempt_of, sort_attempts
+from slurmtf.runs.states.history import Attempt, History, build_attempt, sort_attempts
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
 from slurmtf.runs.states.reduce import UNASKED, Evidence, reduce
@@ -41,7 +41,7 @@ REQUEUED = Outcome(Cause.REQUEUED, signal=15)
 def lines(*told: Any, start: float = START, number: int = 0, job: str = "12") -> list[Record]:
     """Return the journal of an attempt: its start, then these events, one each second."""
     began = events.Started(job_id=job, attempt=number, host="node1", nodes="node[1-2]", process=NOBODY)
-    return [Record.of(event, start + second) for second, event in enumerate([began, *told])]
+    return [Record.from_event(event, start + second) for second, event in enumerate([began, *told])]
 
 
 NOBODY = {"host": "node1", "pid": 5, "started": 6}
@@ -50,7 +50,7 @@ RUNS = (events.Prepared(), LAUNCHED, events.TaskStarted(0, "main-0", "node1"))
 
 
 def attempt(*told: Any, start: float = START, number: int = 0, job: str = "12") -> Attempt:
-    found = attempt_of(f"{job}.{number}.jsonl", lines(*told, start=start, number=number, job=job))
+    found = build_attempt(f"{job}.{number}.jsonl", lines(*told, start=start, number=number, job=job))
     assert found is not None
     return found
 

@@ -12,7 +12,7 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.runs.states.history import Attempt, History
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import Records
-from slurmtf.runs.states.reduce import UNASKED, job_to_ask_for
+from slurmtf.runs.states.reduce import UNASKED, choose_job_to_query
 from slurmtf.runs.states.state import Again, RunState, RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation
 from tests.unit.runs.states.stories import (
@@ -61,7 +61,7 @@ def test_status_of_a_run_that_will_start_again(told: History, answer: Answer, st
 def test_a_successor_is_the_current_job_of_the_run() -> None:
     follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
     records, told = Records((JOB, follower)), history(left("resubmit", job="13"))
-    assert job_to_ask_for(records, told) == follower
+    assert choose_job_to_query(records, told) == follower
     answer = Answer(Observation(follower.ref, JobState.PENDING, "Dependency", folder=follower.folder))
     state = state_of(records, told, answer)
     assert (state.status, state.job_id, state.reason) == (RunStatus.QUEUED, "13", "Dependency")

@@ -11,9 +11,9 @@ from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.runs.states.history import History
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
-from slurmtf.runs.states.reduce import UNASKED, Evidence, job_to_ask_for
+from slurmtf.runs.states.reduce import UNASKED, Evidence, choose_job_to_query
 from slurmtf.runs.states.state import RunState
-from slurmtf.runs.states.words import outcome_text
+from slurmtf.runs.states.words import describe_outcome
 from slurmtf.scheduler import JobState
 from slurmtf.scheduler.base import Canceler
 from tests.unit.runs.states.stories import (
@@ -92,7 +92,7 @@ def test_who_canceled_it(records: Records, told: History, answer: Answer, facts:
     ids=["slurmtf did", "written down", "not asked yet", "nobody knows", "written down before", "while it waited"],
 )
 def test_slurm_is_asked_once_for_the_canceler(records: Records, told: History, asks: bool) -> None:
-    assert (job_to_ask_for(records, told) is not None) is asks
+    assert (choose_job_to_query(records, told) is not None) is asks
 
 
 @pytest.mark.parametrize(
@@ -112,8 +112,8 @@ def test_canceler_of_a_run_that_waits_for_another(canceler: Canceler | None, rea
 
 
 def test_each_canceler_has_a_text() -> None:
-    texts = {facts.get("by"): outcome_text(Outcome(Cause.CANCELED, detail=facts)) for *_, facts in ROWS}
+    texts = {facts.get("by"): describe_outcome(Outcome(Cause.CANCELED, detail=facts)) for *_, facts in ROWS}
     assert len(set(texts.values())) == len(texts) == 6
     assert "root" in texts["other"]
     assert "ada" in texts["owner"]
-    assert "login1" in outcome_text(Outcome(Cause.CANCELED, detail=ASKED))
+    assert "login1" in describe_outcome(Outcome(Cause.CANCELED, detail=ASKED))

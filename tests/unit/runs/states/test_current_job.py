@@ -11,7 +11,7 @@ from slurmtf.processes import ProcessId
 from slurmtf.runs.states.history import Attempt, History
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import Records
-from slurmtf.runs.states.reduce import current_job, job_to_ask_for, reduce
+from slurmtf.runs.states.reduce import choose_current_job, choose_job_to_query, reduce
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.scheduler import JobRef, JobState, Observation
 from tests.unit.runs.states.stories import (
@@ -37,11 +37,11 @@ from tests.unit.runs.states.stories import (
 
 
 def test_the_current_job_is_the_one_submitted_last() -> None:
-    assert current_job(Records(), history(RUNNING)) is None
-    assert current_job(RECORDS, NOTHING) == JOB
-    assert current_job(RECORDS, history(RUNNING)) == JOB
-    assert current_job(Records((JOB, LATER)), history(RUNNING)) == LATER
-    assert current_job(Records((JOB, LATER)), history(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
+    assert choose_current_job(Records(), history(RUNNING)) is None
+    assert choose_current_job(RECORDS, NOTHING) == JOB
+    assert choose_current_job(RECORDS, history(RUNNING)) == JOB
+    assert choose_current_job(Records((JOB, LATER)), history(RUNNING)) == LATER
+    assert choose_current_job(Records((JOB, LATER)), history(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_cluster_of_a_job_submitted_by_hand(recorded: str | None, own: str | Non
     attempts = [Attempt("4711", 0, JOB.submitted + 100, cluster=by_hand)]
     if own is not None:
         attempts.insert(0, Attempt(JOB.ref.name, 0, JOB.submitted + 1, cluster=own))
-    found = current_job(Records((job,)), History(tuple(attempts)))
+    found = choose_current_job(Records((job,)), History(tuple(attempts)))
     assert found is not None
     assert (found.ref.name, found.ref.cluster) == ("4711", asked)
 
@@ -70,7 +70,7 @@ def test_cluster_of_a_job_submitted_by_hand(recorded: str | None, own: str | Non
 def test_an_end_of_an_earlier_job_is_not_attributed_to_a_later_one() -> None:
     records = Records((JOB, LATER))
     told = history(ended(FAILED))
-    assert job_to_ask_for(records, told) == LATER
+    assert choose_job_to_query(records, told) == LATER
     waits = reduce(records, told, Answer(Observation(LATER.ref, JobState.PENDING)), NOW)
     assert (waits.status, waits.outcome, waits.job, waits.attempt) == (RunStatus.QUEUED, None, LATER.ref, 0)
 
@@ -78,18 +78,18 @@ def test_an_end_of_an_earlier_job_is_not_attributed_to_a_later_one() -> None:
 def test_a_resubmission_by_hand_is_followed() -> None:
     by_hand = attempt(*RUNS, job="19", start=AGAIN)
     told = history(ended(FAILED), by_hand)
-    job = current_job(RECORDS, told)
+    job = choose_current_job(RECORDS, told)
     assert job is not None
     assert (job.ref, job.folder, job.why, job.process) == (JobRef(None, "19"), JOB.folder, "by-hand", ProcessId("node1", 5, 6))
     answer = Answer(Observation(job.ref, JobState.RUNNING, start=AGAIN, folder=JOB.folder))
     assert state_of(told=told, answer=answer).status is RunStatus.RUNNING
     assert state_of(told=history(ended(FAILED), ended(DONE, job="19", start=AGAIN))).status is RunStatus.COMPLETED
-    assert current_job(Records((JOB, LATER)), history(attempt(job="14", start=START))) == LATER
+    assert choose_current_job(Records((JOB, LATER)), history(attempt(job="14", start=START))) == LATER
 
 
 @pytest.mark.parametrize(("after_s", "followed"), [(-110, False), (-90, True), (0, True), (90, True)])
 def test_clocks_of_nodes_and_login_node_may_differ_by_90_s(after_s: int, followed: bool) -> None:
-    job = current_job(Records((LATER,)), history(attempt(job="19", start=AGAIN + after_s)))
+    job = choose_current_job(Records((LATER,)), history(attempt(job="19", start=AGAIN + after_s)))
     assert job is not None
     assert (job.ref.job_id == "19") is followed
 

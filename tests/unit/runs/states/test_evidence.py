@@ -12,9 +12,9 @@ import pytest
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import render
-from slurmtf.runs.states.evidence import evidence_of
+from slurmtf.runs.states.evidence import read_evidence
 from slurmtf.runs.states.state import RunState, RunStatus
-from slurmtf.runs.states.words import outcome_text
+from slurmtf.runs.states.words import describe_outcome
 from slurmtf.scheduler import JobRef
 from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
@@ -65,34 +65,34 @@ def test_last_line_that_a_batch_script_reached(
     monkeypatch.chdir(tmp_path)
     (tmp_path / "other.sh").write_text(OTHER)
     layout = script_of(source, tmp_path / "run", prologue)
-    number, _, text = evidence_of(layout, ran(layout)).last_line.partition(": ")
+    number, _, text = read_evidence(layout, ran(layout)).last_line.partition(": ")
     assert text == line
     assert Path(layout.script).read_text().splitlines()[int(number) - 1].strip() == line
 
 
 def test_a_batch_script_that_reached_its_launch(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", [])
-    assert ": exec " in evidence_of(layout, ran(layout)).last_line
+    assert ": exec " in read_evidence(layout, ran(layout)).last_line
 
 
 def test_a_shell_that_ended_before_the_first_line_leaves_no_last_line(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", [])
     (tmp_path / "profile").write_text("exec true\n")
-    assert evidence_of(layout, ran(layout, BASH_ENV=str(tmp_path / "profile"))).last_line == ""
+    assert read_evidence(layout, ran(layout, BASH_ENV=str(tmp_path / "profile"))).last_line == ""
 
 
 def test_notes_of_another_start_are_not_attributed_to_this_one(source: Path, tmp_path: Path) -> None:
     layout = script_of(source, tmp_path / "run", ["exit 0"])
     state = ran(layout)
-    assert evidence_of(layout, state).last_line
+    assert read_evidence(layout, state).last_line
     for other in (
         RunState(state.status, JobRef(None, "13"), outcome=state.outcome),
         RunState(state.status, state.job, attempt=1, outcome=state.outcome),
         RunState(state.status, state.job, outcome=state.outcome, started=Path(layout.trace).stat().st_mtime + 600),
     ):
-        assert evidence_of(layout, other).last_line == ""
+        assert read_evidence(layout, other).last_line == ""
     ran(layout, restarts="1")
-    assert evidence_of(layout, RunState(state.status, state.job, attempt=1, outcome=state.outcome)).last_line
+    assert read_evidence(layout, RunState(state.status, state.job, attempt=1, outcome=state.outcome)).last_line
 
 
 def test_an_unwritable_run_folder_does_not_stop_the_batch_script(source: Path, tmp_path: Path) -> None:
@@ -110,18 +110,19 @@ def test_a_malformed_note_is_ignored(source: Path, tmp_path: Path, text: str) ->
     layout = script_of(source, tmp_path / "run", [])
     Path(layout.trace).write_text(text)
     assert (
-        evidence_of(layout, RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.NOT_STARTED))).last_line == ""
+        read_evidence(layout, RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.NOT_STARTED))).last_line
+        == ""
     )
 
 
 def test_the_failed_node_is_named_if_the_log_is_unambiguous(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     lost = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.NODE_FAILURE))
-    assert evidence_of(layout, lost).failed_node == ""
+    assert read_evidence(layout, lost).failed_node == ""
     Path(layout.logs).mkdir()
     Path(layout.job_log).write_text("x" * 200_000 + "\nsrun: error: Node failure on node4\n")
-    assert evidence_of(layout, lost).failed_node == "node4"
-    assert evidence_of(layout, lost, history(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
+    assert read_evidence(layout, lost).failed_node == "node4"
+    assert read_evidence(layout, lost, history(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
 
 
 def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path) -> None:
@@ -133,7 +134,7 @@ def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path)
     Path(layout.job_log).write_text(line)
     for begin, over in ((0, True), (len(line), False)):
         told = history(replace(RUNNING, begins={"job.log": begin}))
-        assert evidence_of(layout, lost, told).over_memory is over
+        assert read_evidence(layout, lost, told).over_memory is over
 
 
 @pytest.mark.parametrize(
@@ -151,14 +152,14 @@ def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path)
 def test_a_limit_of_the_user_is_read_from_valid_plans_only(tmp_path: Path, plan: str, limited: bool) -> None:
     (tmp_path / "plan.json").write_text(plan)
     at_limit = RunState(RunStatus.FAILED, JobRef(None, "12"), outcome=Outcome(Cause.TIME_LIMIT))
-    assert evidence_of(RunLayout(str(tmp_path)), at_limit).limited == limited
+    assert read_evidence(RunLayout(str(tmp_path)), at_limit).limited == limited
     canceled = RunState(RunStatus.CANCELED, JobRef(None, "12"), outcome=Outcome(Cause.CANCELED))
-    assert evidence_of(RunLayout(str(tmp_path)), canceled).build is None
+    assert read_evidence(RunLayout(str(tmp_path)), canceled).build is None
 
 
 def test_text_of_an_outcome_names_the_last_line() -> None:
-    told = outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
+    told = describe_outcome(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
     assert (
         told == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it reached is 7: exit 0"
     )
-    assert "~/.bash_profile" in outcome_text(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": ""}))
+    assert "~/.bash_profile" in describe_outcome(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": ""}))

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from slurmtf.job.contract.attempt import events
-from slurmtf.job.contract.attempt.journal import successive_jobs
+from slurmtf.job.contract.attempt.journal import read_successive_jobs
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, attempt_of, read_history, sort_attempts
+from slurmtf.runs.states.history import Attempt, Next, Phase, TaskEnd, build_attempt, read_history, sort_attempts
 from tests.unit.runs.states.stories import AGAIN, DONE, FAILED, LAUNCHED, PREEMPTED, RUNS, START, attempt, ended, lines
 
 
@@ -41,8 +41,8 @@ def test_phase_of_an_attempt(told: tuple[Any, ...], phase: Phase) -> None:
 
 def test_repeated_events_count_once() -> None:
     end = lines(events.TaskEnded(0, "main-0", 3), events.Ended(FAILED.to_dict()))
-    twice = attempt_of("12.0.jsonl", [*end, *end])
-    assert twice == attempt_of("12.0.jsonl", end)
+    twice = build_attempt("12.0.jsonl", [*end, *end])
+    assert twice == build_attempt("12.0.jsonl", end)
     later = attempt(*RUNS, events.Ended(FAILED.to_dict()), events.Ended(DONE.to_dict()))
     assert (later.outcome, later.ended) == (FAILED, START + 4)
     decided = attempt(*RUNS, events.Decided(FAILED.to_dict()), events.Decided(DONE.to_dict()))
@@ -60,7 +60,7 @@ def test_the_last_decision_shows_whether_the_job_returns(hows: tuple[str, ...], 
 
 def test_without_slurm_the_node_is_the_host() -> None:
     began = events.Started(job_id="77", host="laptop", process={"host": "laptop", "pid": 5, "started": 6})
-    one = attempt_of("77.0.jsonl", [events.Record.of(began, START)])
+    one = build_attempt("77.0.jsonl", [events.Record.from_event(began, START)])
     assert one is not None
     assert one.nodes == "laptop"
 
@@ -92,7 +92,7 @@ def test_other_files_are_not_read_as_journals(name: str, tmp_path: Path) -> None
 
 
 def line(event: Any, time: float = START) -> str:
-    return json.dumps(events.Record.of(event, time).to_dict()) + "\n"
+    return json.dumps(events.Record.from_event(event, time).to_dict()) + "\n"
 
 
 DAMAGED = [
@@ -120,7 +120,7 @@ def test_a_line_that_is_no_event_does_not_affect_others(damage: str, tmp_path: P
 def test_a_malformed_process_of_a_start_is_ignored(process: Any) -> None:
     record = events.Record.from_dict({"event": "started", "time": START, "job_id": "12", "process": process})
     assert record is not None
-    one = attempt_of("12.0.jsonl", [record])
+    one = build_attempt("12.0.jsonl", [record])
     assert isinstance(one, Attempt)
     assert one.process is None
 
@@ -162,6 +162,6 @@ def test_the_order_of_jobs_is_read_from_the_records(tmp_path: Path) -> None:
     told = [json.dumps({"ref": {"job_id": job, "element": element}, "elements": count}) for job, element, count in refs]
     Path(layout.jobs).write_text("\n".join(["{torn", "[]", '{"ref": null}', *told]) + "\n")
     attempts = [Attempt(job, 0, started=1.0) for job in ("12", "15")]
-    assert successive_jobs(layout, attempts) == ["12", "15"]
-    assert successive_jobs(layout, attempts[:1]) == []
-    assert successive_jobs(RunLayout("/nonexistent"), attempts) == []
+    assert read_successive_jobs(layout, attempts) == ["12", "15"]
+    assert read_successive_jobs(layout, attempts[:1]) == []
+    assert read_successive_jobs(RunLayout("/nonexistent"), attempts) == []

@@ -52,7 +52,7 @@ def test_records_are_read_as_they_were_written(layout: RunLayout) -> None:
     assert (found.jobs, found.ended, found.unreadable) == ((JOB, other), LOST, ())
     assert request is not None
     assert (request.job, request.uid, request.host) == ("15", os.getuid(), socket.gethostname())
-    assert request.time and request.user == trust.user_name(os.getuid())
+    assert request.time and request.user == trust.get_user_name(os.getuid())
     assert Path(layout.cancel_mark).read_text().splitlines()[0] == "15"  # the supervisor of the job looks for this
     forget_cancel_request(layout, "")
     assert read_records(layout).cancel_request is None

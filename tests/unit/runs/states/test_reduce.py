@@ -13,7 +13,7 @@ from slurmtf.job.contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from slurmtf.runs.states.history import Attempt, History
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import Records
-from slurmtf.runs.states.reduce import SILENCE_S, UNASKED, job_to_ask_for, reduce
+from slurmtf.runs.states.reduce import SILENCE_S, UNASKED, choose_job_to_query, reduce
 from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus, Staging
 from slurmtf.scheduler import JobState, Observation
 from slurmtf.scheduler.base import RECORD_LAG_S
@@ -364,7 +364,7 @@ WRITTEN = RunState(RunStatus.CANCELED, JOB.ref, outcome=Outcome(Cause.CANCELED, 
 
 def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
     records = replace(RECORDS, ended=WRITTEN)
-    assert job_to_ask_for(records, NOTHING) is None
+    assert choose_job_to_query(records, NOTHING) is None
     assert state_of(records) == state_of(records, history(RUNNING)) == WRITTEN
 
 
@@ -386,10 +386,10 @@ def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
 def test_the_exit_code_of_a_lost_run_is_requested_until_it_is_known(answer: Answer, now: float, expected: Outcome) -> None:
     """Or until it is clear that it never will be."""
     records = replace(RECORDS, ended=RunState(RunStatus.FAILED, JOB.ref, outcome=LOST, ended=3000.0))
-    assert job_to_ask_for(records, history(RUNNING)) == JOB
+    assert choose_job_to_query(records, history(RUNNING)) == JOB
     state = reduce(records, history(RUNNING), answer, now)
     assert (state.outcome, state.ended) == (expected, 3000.0)
-    assert (job_to_ask_for(replace(records, ended=state), history(RUNNING)) is None) is (expected != LOST)
+    assert (choose_job_to_query(replace(records, ended=state), history(RUNNING)) is None) is (expected != LOST)
 
 
 @pytest.mark.parametrize(
@@ -402,7 +402,7 @@ def test_the_exit_code_of_a_lost_run_is_requested_until_it_is_known(answer: Answ
     ids=["started again by Slurm", "by hand", "by slurmtf"],
 )
 def test_a_recorded_end_of_an_earlier_start_is_ignored(records: Records, told: History) -> None:
-    assert job_to_ask_for(records, told) is not None
+    assert choose_job_to_query(records, told) is not None
 
 
 def test_a_later_journal_corrects_the_recorded_end() -> None:

@@ -12,7 +12,7 @@ from slurmtf.job.contract.sweep.records import CANCELED, COMPLETED, FAILED, Poin
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest, Records
 from slurmtf.runs.states.state import RunStatus
-from slurmtf.runs.states.sweeps import SweepFacts, TrialState, reduce_sweep, told_end
+from slurmtf.runs.states.sweeps import SweepFacts, TrialState, get_recorded_end, reduce_sweep
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.base import Canceler, Observation
 
@@ -53,8 +53,8 @@ def test_an_end_counts_only_for_the_last_submission() -> None:
     ended = reduce_sweep(facts(*ALL_DONE), replace(RECORDS, jobs=sliced), answers(GONE, GONE), NOW)
     assert ended.job == JOB.ref
     noted = Records(sliced, ended=ended)
-    assert told_end(noted) == ended
-    assert told_end(replace(noted, jobs=(*sliced, replace(JOB, ref=JobRef(None, "11"))))) is None
+    assert get_recorded_end(noted) == ended
+    assert get_recorded_end(replace(noted, jobs=(*sliced, replace(JOB, ref=JobRef(None, "11"))))) is None
 
 
 @pytest.mark.parametrize(

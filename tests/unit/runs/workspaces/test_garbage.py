@@ -26,7 +26,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import ProcessId, identify
 from slurmtf.runs.states.records import note_end
 from slurmtf.runs.states.state import RunState, RunStatus
-from slurmtf.runs.workspaces.garbage import discard, garbage
+from slurmtf.runs.workspaces.garbage import discard, find_garbage
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.snapshot import SnapshotStore, collect
 from slurmtf.submit.folder import Intent, build
@@ -46,7 +46,7 @@ def run_of(root: Path, workspace: Path, text: str) -> tuple[Path, Path]:
     plan, script = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
     store = SnapshotStore(workspace)
     snapshot = store.read(settled(collect(root)))
-    intent = Intent.of(plan)
+    intent = Intent.from_plan(plan)
     layout = build(plan, script, snapshot, intent, {"source": {"git": None}})
     intent.forget()
     return Path(layout.folder), store.path(snapshot.ref)
@@ -63,11 +63,11 @@ def refuse(*_: object) -> None:
 
 
 def found(workspace: Path) -> list[tuple[str, Path]]:
-    return [(one.kind, one.path) for one in garbage(workspace)]
+    return [(one.kind, one.path) for one in find_garbage(workspace)]
 
 
 def test_a_missing_workspace_has_no_garbage(workspace: Path) -> None:
-    assert garbage(workspace) == []
+    assert find_garbage(workspace) == []
 
 
 def test_a_snapshot_is_removed_after_the_last_run_that_has_it(root: Path, workspace: Path) -> None:
@@ -80,7 +80,7 @@ def test_a_snapshot_is_removed_after_the_last_run_that_has_it(root: Path, worksp
     shutil.rmtree(first)
     assert found(workspace) == []
     shutil.rmtree(second)
-    [one] = garbage(workspace)
+    [one] = find_garbage(workspace)
     assert (one.kind, one.path, one.bytes) == ("snapshot", stored, stored.stat().st_size)
     assert discard(one) is None
     assert not stored.exists()
@@ -126,7 +126,7 @@ def test_an_unreadable_plan_stops_garbage_collection(root: Path, workspace: Path
     (workspace / "lab/broken/plan.json").write_text("{")
     grow_old(stored)
     with refusing(WorkspaceError, "bad-record"):
-        garbage(workspace)
+        find_garbage(workspace)
 
 
 def test_the_index_of_a_deleted_source_is_removed(root: Path, tmp_path: Path, workspace: Path) -> None:
@@ -242,14 +242,14 @@ def test_leftover_files_and_folders_are_removed(workspace: Path) -> None:
     assert [kind for kind, _ in found(workspace)] == ["removed run"]
     grow_old(workspace)
     assert sorted(kind for kind, _ in found(workspace)) == sorted([*left, "partial file"])
-    assert [discard(one) for one in garbage(workspace)] == [None] * 4
-    assert garbage(workspace) == []
+    assert [discard(one) for one in find_garbage(workspace)] == [None] * 4
+    assert find_garbage(workspace) == []
     assert [path for path in workspace.rglob("*") if path.is_file()] == []
 
 
 def test_garbage_removed_by_another_process_is_no_error(workspace: Path) -> None:
     fill(workspace, ".slurmtf/.removed-1/a", ".slurmtf/.removed-2/a")
-    one, two = garbage(workspace)
+    one, two = find_garbage(workspace)
     shutil.rmtree(one.path)
     assert [discard(one), discard(two)] == [None, None]
 
@@ -282,7 +282,7 @@ def test_the_command(root: Path, workspace: Path) -> None:
 
 def test_failed_removals_are_reported(workspace: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     fill(workspace, ".slurmtf/.removed-1/a")
-    [one] = garbage(workspace)
+    [one] = find_garbage(workspace)
 
     def denied(path: Path) -> None:
         raise PermissionError(13, "Permission denied", str(path))

@@ -21,7 +21,7 @@ from slurmtf.runs.workspaces import index as indexes
 from slurmtf.runs.workspaces.index import Index, find_by_job
 from slurmtf.runs.workspaces.listing import Wanted, list_all, list_states, parse_since
 from slurmtf.submit.record import note
-from slurmtf.submit.record import submitted_jobs as jobs_of
+from slurmtf.submit.record import read_jobs as jobs_of
 
 Change = Callable[[RunLayout], object]
 
@@ -64,7 +64,7 @@ def test_ended_runs_are_read_once(folders: list[Path], monkeypatch: pytest.Monke
     assert read_anew(monkeypatch, folders) == 12
     assert read_anew(monkeypatch, folders) == 0
     assert statuses(folders) == TWELVE
-    assert [run.state for run in list_states(folders)] == status.states_of(folders)
+    assert [run.state for run in list_states(folders)] == status.read_states(folders)
 
 
 def test_200_runs_that_end_in_the_same_second(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,7 +116,7 @@ def cut_journal(layout: RunLayout) -> None:
 def test_a_stale_row_is_ignored(folders: list[Path], change: Change) -> None:
     assert statuses(folders) == TWELVE
     change(RunLayout(str(folders[0])))
-    assert statuses(folders) == [state.status.value for state in status.states_of(folders)]
+    assert statuses(folders) == [state.status.value for state in status.read_states(folders)]
     assert statuses(folders)[0] != FAILED or change is lose_journal
 
 
@@ -152,16 +152,16 @@ def test_a_run_that_changes_while_it_is_read_gets_no_row(
 
 def test_a_row_needs_files_that_did_not_change(folders: list[Path]) -> None:
     layout, now = RunLayout(str(folders[0])), time.time()
-    files, (seen,) = indexes.files_of(layout), status.look([layout])
-    row = indexes.row_of(seen, files, now)
+    files, (seen,) = indexes.stamp_files(layout), status.look([layout])
+    row = indexes.build_row(seen, files, now)
     assert row is not None
     assert row.holds
-    assert indexes.row_of(replace(seen, settled=False), files, now) is None
-    assert indexes.row_of(seen, files, now - 59) is None
-    assert indexes.row_of(seen, None, now) is None
+    assert indexes.build_row(replace(seen, settled=False), files, now) is None
+    assert indexes.build_row(seen, files, now - 59) is None
+    assert indexes.build_row(seen, None, now) is None
     cut_journal(layout)
     assert not row.holds
-    assert indexes.row_of(seen, files, now) is None
+    assert indexes.build_row(seen, files, now) is None
 
 
 def test_a_removed_run_is_not_listed(folders: list[Path]) -> None:
@@ -239,7 +239,7 @@ def test_changed_rules_for_states_lead_to_a_new_index(
 
 
 def test_runs_are_listed_without_an_index(folders: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(indexes, "local_cache", lambda: None)
+    monkeypatch.setattr(indexes, "find_local_cache", lambda: None)
     assert statuses(folders) == TWELVE
     assert read_anew(monkeypatch, folders) == 12
 
@@ -315,6 +315,6 @@ def test_a_run_is_found_by_its_job(folders: list[Path]) -> None:
 def test_the_row_contains_the_whole_state(folders: list[Path]) -> None:
     list_states(folders)
     with Index() as index:
-        row = index.known(map(str, folders))[str(folders[0])]
-    (state,) = status.states_of(folders[:1])
+        row = index.find_rows(map(str, folders))[str(folders[0])]
+    (state,) = status.read_states(folders[:1])
     assert (row.state, row.data) == (state, json.loads(json.dumps(state.data)))

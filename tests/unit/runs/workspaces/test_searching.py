@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from slurmtf.errors import RunNotFoundError
-from slurmtf.runs.workspaces.workspace import find_run, known_workspaces
+from slurmtf.runs.workspaces.workspace import find_run, list_workspaces
 from tests.unit.support import refusing
 
 from .test_workspace import run_in
@@ -45,10 +45,10 @@ def test_workspaces_of_the_default_site_and_of_this_machine_are_searched(
         monkeypatch.setenv("SLURMTF_SITE", site)
     elif site:
         (home / ".config/slurmtf/config.yaml").write_text(f"default_site: {site}\n")
-    assert known_workspaces() == [home / name for name in expected]
-    assert known_workspaces(home / "other") == [home / "other"]
+    assert list_workspaces() == [home / name for name in expected]
+    assert list_workspaces(home / "other") == [home / "other"]
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(home / "named"))
-    assert known_workspaces() == [home / "named"]
+    assert list_workspaces() == [home / "named"]
 
 
 def test_a_name_that_means_no_run_or_several_is_refused(tmp_path: Path) -> None:

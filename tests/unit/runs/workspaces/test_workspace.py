@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from slurmtf.cli.app import app
 from slurmtf.errors import RunNotFoundError, SlurmtfError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.workspaces.workspace import check_experiment, experiment_of, find_run, list_runs, new_run_id
+from slurmtf.runs.workspaces.workspace import check_experiment, find_run, generate_run_id, infer_experiment, list_runs
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import HANG_S
@@ -77,7 +77,7 @@ def test_ids_of_the_same_second_sort_in_the_order_of_creation(monkeypatch: pytes
     given = []
     for now in moments:
         monkeypatch.setattr("time.time", lambda now=now: now)
-        given.append(new_run_id("lab"))
+        given.append(generate_run_id("lab"))
     assert given == sorted(given)
 
 
@@ -220,10 +220,10 @@ def test_one_damaged_file_does_not_affect_other_runs(
     ],
 )
 def test_name_of_the_experiment_of_a_file(file: str, name: str) -> None:
-    assert check_experiment(experiment_of(file)) == name
+    assert check_experiment(infer_experiment(file)) == name
 
 
 def test_name_of_the_experiment_of_a_file_in_the_working_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "resnet/conf").mkdir(parents=True)
     monkeypatch.chdir(tmp_path / "resnet/conf")
-    assert (experiment_of("../job.yaml"), experiment_of("job.yaml")) == ("resnet", "conf")
+    assert (infer_experiment("../job.yaml"), infer_experiment("job.yaml")) == ("resnet", "conf")

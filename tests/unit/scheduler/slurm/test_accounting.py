@@ -9,7 +9,7 @@ import json
 import pytest
 
 from slurmtf.scheduler.books import JobUsage, NodeBooks
-from slurmtf.scheduler.slurm.accounting import parse_jobstats, parse_size, parse_usage, usage
+from slurmtf.scheduler.slurm.accounting import build_usage_query, parse_jobstats, parse_size, parse_usage
 
 SUMMARY = {
     "nodes": {
@@ -61,5 +61,5 @@ def test_a_summary_may_lack_gpus() -> None:
 
 
 def test_all_jobs_are_queried_in_one_call() -> None:
-    assert usage(["12", "13_4"], "lab")[:3] == ["sacct", "--clusters=lab", "--noheader"]
-    assert usage(["12", "13_4"])[-1] == "--jobs=12,13_4"
+    assert build_usage_query(["12", "13_4"], "lab")[:3] == ["sacct", "--clusters=lab", "--noheader"]
+    assert build_usage_query(["12", "13_4"])[-1] == "--jobs=12,13_4"

@@ -12,7 +12,7 @@ from slurmtf.errors import RefusedError, SlurmError
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.base import RECORD_LAG_S
 from slurmtf.scheduler.slurm import calls, executor
-from slurmtf.scheduler.slurm.executor import JobWatcher, SlurmtfExecutor, SlurmtfJob, watcher_of
+from slurmtf.scheduler.slurm.executor import JobWatcher, SlurmtfExecutor, SlurmtfJob, get_watcher
 from tests.unit.support import refusing
 
 Program = Callable[[str, str], None]
@@ -108,7 +108,7 @@ def test_jobs_of_a_cluster_are_queried_together_unless_an_id_is_reused() -> None
     first, second, again = job("/runs/a"), job("/runs/b", "34"), job("/runs/c")
     watchers = []
     for one in (first, second, again):
-        watchers.append(watcher_of(one))
+        watchers.append(get_watcher(one))
         watchers[-1].register(one)
     assert watchers[0] is watchers[1] is not watchers[2]
 

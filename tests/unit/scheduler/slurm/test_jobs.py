@@ -19,13 +19,13 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.schedulers import CAPABILITIES
 from slurmtf.processes import ProcessId
-from slurmtf.scheduler import SCHEDULERS, Array, JobRef, JobState, Observation, SubmittedJob, by_scheduler, scheduler_of
+from slurmtf.scheduler import SCHEDULERS, Array, JobRef, JobState, Observation, SubmittedJob, get_scheduler, group_by_scheduler
 from slurmtf.scheduler.base import SUBMIT_SLACK_S, Note, match
 from slurmtf.scheduler.slurm import jobs
-from slurmtf.scheduler.slurm.commands import parse_max_array_size, sbatch, slices
+from slurmtf.scheduler.slurm.commands import build_sbatch, parse_max_array_size, split_array
 from slurmtf.scheduler.slurm.executor import SlurmtfExecutor
-from slurmtf.scheduler.slurm.jobs import cancellable, younger_than
-from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, max_array_size
+from slurmtf.scheduler.slurm.jobs import compute_max_age, select_cancellable
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler, read_max_array_size
 from slurmtf.sites.search import find_data
 from tests.patience import until
 
@@ -102,13 +102,13 @@ def seen(state: JobState = JobState.RUNNING, folder: str = "/runs/a", submitted:
     ],
 )
 def test_an_id_alone_does_not_identify_a_job(observation: Observation, ours: bool) -> None:
-    assert observation.shows(JOB) is ours
+    assert observation.matches(JOB) is ours
 
 
 def test_the_folder_identifies_a_job_with_an_unknown_submission() -> None:
     unknown = replace(JOB, submitted=0.0)
-    assert seen().shows(unknown)
-    assert not seen(folder="").shows(unknown)
+    assert seen().matches(unknown)
+    assert not seen(folder="").matches(unknown)
 
 
 def test_an_id_without_a_known_folder_is_doubtful() -> None:
@@ -144,10 +144,10 @@ def test_a_late_answer_does_not_move_a_job_backwards() -> None:
 def test_each_scheduler_and_cluster_is_queried_once() -> None:
     there = replace(JOB, ref=JobRef("wice", "33"))
     here = replace(JOB, scheduler="local")
-    groups = by_scheduler([JOB, there, here, replace(JOB, folder="/runs/b")])
+    groups = group_by_scheduler([JOB, there, here, replace(JOB, folder="/runs/b")])
     assert [(scheduler.name, len(jobs)) for scheduler, jobs in groups] == [("slurm", 2), ("slurm", 1), ("local", 1)]
-    assert scheduler_of("local").queues is False
-    assert scheduler_of("slurm").queues is True
+    assert get_scheduler("local").queues is False
+    assert get_scheduler("slurm").queues is True
 
 
 def test_plans_and_jobs_agree_about_each_scheduler() -> None:
@@ -175,10 +175,10 @@ def test_no_decision_names_a_scheduler() -> None:
     ],
 )
 def test_slices_share_the_limit_of_concurrent_elements(array: Array, size: int, expected: list[tuple[int, int]]) -> None:
-    found = [(len(part), at_once) for part, at_once in slices(array, size)]
+    found = [(len(part), at_once) for part, at_once in split_array(array, size)]
     assert found == expected
     assert sum(at_once or 0 for _, at_once in found) <= (array.at_once or 0)
-    assert sbatch("/run/job.sh", [], None, range(4), 2)[2] == "--array=0-3%2"
+    assert build_sbatch("/run/job.sh", [], None, range(4), 2)[2] == "--array=0-3%2"
 
 
 @pytest.mark.parametrize(
@@ -186,8 +186,8 @@ def test_slices_share_the_limit_of_concurrent_elements(array: Array, size: int, 
     [(12, 5, [range(5), range(5, 10), range(10, 12)]), (5, 5, [range(5)]), (1, 5, [range(1)]), (0, 5, [])],
 )
 def test_an_array_is_submitted_in_slices(elements: int, size: int, expected: list[range]) -> None:
-    assert slices(Array(elements), size) == [(part, None) for part in expected]
-    flags = [sbatch("/run/job.sh", [], None, part) for part in expected]
+    assert split_array(Array(elements), size) == [(part, None) for part in expected]
+    flags = [build_sbatch("/run/job.sh", [], None, part) for part in expected]
     assert flags == [
         ["sbatch", "--parsable", f"--array=0-{len(part) - 1}", "/run/job.sh", str(part.start)] for part in expected
     ]
@@ -220,7 +220,7 @@ def test_an_array_refused_halfway_leaves_no_job(monkeypatch: pytest.MonkeyPatch,
         return job
 
     monkeypatch.setattr(SlurmtfExecutor, "submit_script", submit)
-    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.max_array_size", lambda cluster: 2)
+    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.read_max_array_size", lambda cluster: 2)
     monkeypatch.setattr(SlurmScheduler, "cancel", lambda self, jobs: canceled.extend(jobs))
     with pytest.raises(RefusedError):
         SlurmScheduler().submit(script, tmp_path, {}, Array(6), why="sweep", note=noted.append)
@@ -233,7 +233,7 @@ def test_the_elements_of_an_array_on_this_machine_are_jobs(tmp_path: Path) -> No
     script = tmp_path / "job.sh"
     script.write_text('echo "$1" > "$1.partial"; mv "$1.partial" "$1"; sleep 3600')
     noted: list[SubmittedJob] = []
-    scheduler = scheduler_of("local")
+    scheduler = get_scheduler("local")
     jobs = scheduler.submit(script, tmp_path, os.environ, Array(3), why="sweep", note=noted.append)
     try:
         until(lambda: all((tmp_path / str(number)).exists() for number in range(3)), "three jobs")
@@ -257,13 +257,13 @@ def test_an_array_on_this_machine_that_can_not_be_recorded_leaves_no_process(tmp
             raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space"):
-        scheduler_of("local").submit(script, tmp_path, os.environ, Array(3), why="sweep", note=note)
+        get_scheduler("local").submit(script, tmp_path, os.environ, Array(3), why="sweep", note=note)
     assert len(noted) == 2
     for job in noted:
         with suppress(ChildProcessError):
             os.waitpid(int(job.ref.job_id), 0)
         assert job.process is not None
-        assert not job.process.alive()
+        assert not job.process.is_alive()
 
 
 # --- canceling
@@ -286,7 +286,7 @@ LONG_AFTER = JOB.submitted + 3600
     ],
 )
 def test_only_our_own_jobs_are_canceled(queue: list[Observation], now: float, names: list[str]) -> None:
-    assert cancellable([JOB], queue, now) == names
+    assert select_cancellable([JOB], queue, now) == names
 
 
 @pytest.mark.parametrize(
@@ -295,8 +295,8 @@ def test_only_our_own_jobs_are_canceled(queue: list[Observation], now: float, na
     ids=["just submitted", "long ago", "clocks that differ"],
 )
 def test_an_answer_from_before_the_submission_does_not_count(now: float, age: float) -> None:
-    assert younger_than([JOB.submitted, 0.0], 60.0, now) == age
-    assert younger_than([], 60.0, now) == 60.0
+    assert compute_max_age([JOB.submitted, 0.0], 60.0, now) == age
+    assert compute_max_age([], 60.0, now) == 60.0
 
 
 def test_an_answer_of_squeue_from_before_a_submission_does_not_lose_the_job(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,13 +328,13 @@ def test_an_array_is_canceled_as_a_whole_while_an_element_runs() -> None:
     array = replace(JOB, elements=3)
     rows = [replace(seen(state), ref=replace(JOB.ref, element=n)) for n, state in enumerate([JobState.COMPLETED] * 2)]
     waiting = replace(seen(JobState.PENDING), ref=replace(JOB.ref, element=2))
-    assert cancellable([array], [*rows, waiting], LONG_AFTER) == ["33"]
-    assert cancellable(array.each, [*rows, waiting], LONG_AFTER) == ["33_2"]
-    assert cancellable([array], rows, LONG_AFTER) == []
-    assert cancellable([array], [replace(one, folder="/runs/b") for one in (*rows, waiting)], LONG_AFTER) == []
+    assert select_cancellable([array], [*rows, waiting], LONG_AFTER) == ["33"]
+    assert select_cancellable(array.each, [*rows, waiting], LONG_AFTER) == ["33_2"]
+    assert select_cancellable([array], rows, LONG_AFTER) == []
+    assert select_cancellable([array], [replace(one, folder="/runs/b") for one in (*rows, waiting)], LONG_AFTER) == []
 
 
 def test_the_array_limit_is_asked_of_the_cluster_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     answers = iter(["MaxArraySize            = 1001\n", "MaxArraySize            = 5\n"])
-    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.output", lambda command: next(answers))
-    assert [max_array_size(None), max_array_size(None)] == [1001, 5]
+    monkeypatch.setattr("slurmtf.scheduler.slurm.scheduler.run_command", lambda command: next(answers))
+    assert [read_max_array_size(None), read_max_array_size(None)] == [1001, 5]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.scheduler.books import Ahead
-from slurmtf.scheduler.slurm.jobs_ahead import find_ahead, list_waiting, parse_waiting
+from slurmtf.scheduler.slurm.jobs_ahead import build_waiting_query, find_ahead, parse_waiting
 
 QUEUE = """\
 12|500|gpu|ada|Priority
@@ -45,5 +45,5 @@ def test_jobs_of_others_may_be_hidden() -> None:
 
 
 def test_all_jobs_are_queried() -> None:
-    assert list_waiting("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
-    assert "--me" not in list_waiting()
+    assert build_waiting_query("lab")[:3] == ["squeue", "--clusters=lab", "--noheader"]
+    assert "--me" not in build_waiting_query()

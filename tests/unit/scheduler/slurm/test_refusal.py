@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.errors import RefusedError, SlurmError, UnreachableError
-from slurmtf.scheduler.slurm.refusal import MEANINGS, refusal
+from slurmtf.scheduler.slurm.refusal import MEANINGS, describe_refusal
 
 SCRIPT = """\
 #!/bin/bash
@@ -79,7 +79,7 @@ NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
     ],
 )  # fmt: skip
 def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | None, meaning: str) -> None:
-    error = refusal(told + "\n", "", SCRIPT)
+    error = describe_refusal(told + "\n", "", SCRIPT)
     assert isinstance(error, RefusedError)
     assert error.exit_code == 2
     (finding,) = error.findings
@@ -94,13 +94,15 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
 
 
 def test_a_refusal_names_no_missing_line() -> None:
-    (finding,) = refusal("sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n").findings
+    (finding,) = describe_refusal(
+        "sbatch: error: Batch job submission failed: Invalid qos specification", "", "#!/bin/bash\n"
+    ).findings
     assert finding.where == "sbatch"
 
 
 def test_a_line_with_a_longer_flag_name_is_another() -> None:
     script = "#!/bin/bash\n#SBATCH --mem-per-cpu=1G\n#SBATCH --mem=2G\n"
-    (finding,) = refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
+    (finding,) = describe_refusal("sbatch: error: Memory specification can not be satisfied", "", script).findings
     assert finding.where == "job.sh, line 3: #SBATCH --mem=2G"
 
 
@@ -113,7 +115,7 @@ def test_a_line_with_a_longer_flag_name_is_another() -> None:
     ],
 )
 def test_a_silent_slurm_is_not_a_refusal(told: str) -> None:
-    error = refusal(told, "", SCRIPT)
+    error = describe_refusal(told, "", SCRIPT)
     assert (type(error), error.exit_code) == (SlurmError, 3)
     assert error.findings[0].what == told.removeprefix("sbatch: error: ")
     assert "sinfo" in error.findings[0].remedy
@@ -131,7 +133,7 @@ def test_a_silent_slurm_is_not_a_refusal(told: str) -> None:
     ],
 )  # fmt: skip
 def test_a_machine_without_access_to_the_controller_submits_nothing(told: str, what: str) -> None:
-    error = refusal(told, "", SCRIPT)
+    error = describe_refusal(told, "", SCRIPT)
     assert (type(error), error.exit_code, len(error.findings)) == (UnreachableError, 3, 1)
     assert (error.findings[0].where, error.findings[0].what) == ("sbatch", what)
     assert "SLURM_CONF" in error.findings[0].remedy
@@ -152,17 +154,17 @@ No reservation for this job
 
 
 def test_a_refusal_on_standard_output_is_shown() -> None:
-    (finding,) = refusal("", FILTER, SCRIPT).findings
+    (finding,) = describe_refusal("", FILTER, SCRIPT).findings
     assert finding.what == (
         "Welcome to the Lonestar6 Supercomputer; No reservation for this job; --> Checking available allocation (nosuch)"
         "...FAILED; [*] You have no active allocation named nosuch"
     )
-    assert refusal("", FILTER, SCRIPT).exit_code == 2
-    (finding,) = refusal("sbatch: error: Invalid qos specification\n", "Welcome\n", SCRIPT).findings
+    assert describe_refusal("", FILTER, SCRIPT).exit_code == 2
+    (finding,) = describe_refusal("sbatch: error: Invalid qos specification\n", "Welcome\n", SCRIPT).findings
     assert (finding.what, finding.where) == ("Invalid qos specification; Welcome", "job.sh, line 5: #SBATCH --qos=nosuch")
 
 
 def test_a_silent_failure_of_sbatch_is_reported() -> None:
-    (finding,) = refusal("\n", "", SCRIPT).findings
+    (finding,) = describe_refusal("\n", "", SCRIPT).findings
     assert (finding.code, finding.where) == ("refused", "sbatch")
     assert finding.what

@@ -106,7 +106,7 @@ def test_undecodable_bytes_are_restored() -> None:
 
 
 def test_without_a_cache_folder_each_process_queries(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sharing, "local_cache", lambda: None)
+    monkeypatch.setattr(sharing, "find_local_cache", lambda: None)
     slurm = Slurm("1|RUNNING")
     all_at_once(slurm, 3, 60.0)
     assert slurm.calls == 3

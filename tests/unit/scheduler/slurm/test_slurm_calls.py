@@ -12,11 +12,11 @@ from slurmtf.errors import SlurmError, UnreachableError
 from slurmtf.scheduler import JobRef, JobState, SubmittedJob
 from slurmtf.scheduler.slurm.calls import CUT
 from slurmtf.scheduler.slurm.commands import (
-    sacct,
-    sacct_since,
-    squeue,
+    build_sacct,
+    build_sacct_since,
+    build_squeue,
 )
-from slurmtf.scheduler.slurm.jobs import books, list_mine
+from slurmtf.scheduler.slurm.jobs import list_mine, read_usage
 from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from tests.unit.support import refusing
 
@@ -61,8 +61,8 @@ def test_sacct_is_queried_for_jobs_that_squeue_has_forgotten(commands: Path, mon
     command(commands, "squeue", "1|RUNNING|5|5|9|n1|None|/a\n2|PENDING|5|N/A|N/A||Priority|/\udcff\n")
     command(commands, "sacct", "3|FAILED|3:0|5|5|9|n1|/a\n")
     assert states(job("1"), job("3"), job("4")) == {"1": JobState.RUNNING, "3": JobState.FAILED}
-    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue()[1:])]
-    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["3", "4"])[1:])]
+    assert calls(commands, "squeue") == ["%s  " + " ".join(build_squeue()[1:])]
+    assert calls(commands, "sacct") == ["%s  " + " ".join(build_sacct(["3", "4"])[1:])]
     assert states(job("2", "/\udcff")) == {"2": JobState.PENDING}
     assert len(calls(commands, "sacct")) == 1
 
@@ -76,7 +76,7 @@ def test_the_exit_code_of_a_failed_job_comes_from_accounting(commands: Path) -> 
         found = SlurmScheduler().observe(asked)
         assert [found[one].state for one in asked] == [JobState.FAILED, JobState.FAILED, JobState.COMPLETED]
         assert (found[asked[0]].exit_code, found[asked[0]].signal) == end
-    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct(["1"])[1:])] * 2
+    assert calls(commands, "sacct") == ["%s  " + " ".join(build_sacct(["1"])[1:])] * 2
 
 
 def test_a_job_of_another_folder_is_not_ours_whatever_its_id(commands: Path) -> None:
@@ -91,7 +91,7 @@ def test_an_answer_is_about_the_queried_cluster(commands: Path) -> None:
     command(commands, "squeue", "CLUSTER: lab\n1|RUNNING|5|5|9|n1|None|/a\n")
     there = SubmittedJob(JobRef("lab", "1"), "slurm", "/a", 5.0)
     assert list(SlurmScheduler("lab").observe([there])) == [there]
-    assert calls(commands, "squeue") == ["%s  " + " ".join(squeue("lab")[1:])]
+    assert calls(commands, "squeue") == ["%s  " + " ".join(build_squeue("lab")[1:])]
     assert SlurmScheduler("lab").find({"/a": 5.0, "/b": 5.0}) == {"/a": [there]}
 
 
@@ -107,7 +107,7 @@ def test_jobs_are_found_by_their_folders(commands: Path) -> None:
     assert calls(commands, "sacct") == []
     found = SlurmScheduler().find({"/a": now, "/b": now - 7200, "/d": now})
     assert found == {"/a": [job("1")], "/b": [replace(job("3", "/b"), submitted=6.0)]}
-    assert calls(commands, "sacct") == ["%s  " + " ".join(sacct_since(3)[1:])]
+    assert calls(commands, "sacct") == ["%s  " + " ".join(build_sacct_since(3)[1:])]
 
 
 def test_without_an_answer_of_accounting_no_job_is_declared_missing(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -174,10 +174,10 @@ def test_missing_commands_are_reported(commands: Path) -> None:
 def test_accounting_of_another_job_with_the_same_id_is_not_used(commands: Path) -> None:
     """Without accounting, or an answer from it, nothing is known."""
     command(commands, "sacct", "1|60|01:00|||/a\n1.batch|60|01:00|5K||\n2|60|01:00|||/elsewhere\n")
-    found = books([job("1"), job("2", "/b")], None)
+    found = read_usage([job("1"), job("2", "/b")], None)
     assert {one.ref.job_id: used.max_rss for one, used in found.items()} == {"1": 5 * 1024}
-    assert books([], None) == {}
+    assert read_usage([], None) == {}
     command(commands, "sacct", status=1)
-    assert books([job("1")], None) == {}
+    assert read_usage([job("1")], None) == {}
     (commands / "sacct").unlink()
-    assert books([job("1")], None) == {}
+    assert read_usage([job("1")], None) == {}

@@ -12,15 +12,15 @@ import pytest
 from slurmtf.scheduler import JobRef, JobState, Observation
 from slurmtf.scheduler.base import Canceler
 from slurmtf.scheduler.slurm.commands import (
+    build_sacct,
+    build_sbatch,
+    build_scancel,
+    build_squeue,
     find_inherited,
     parse_name,
     parse_sacct,
     parse_sbatch,
     parse_squeue,
-    sacct,
-    sbatch,
-    scancel,
-    squeue,
 )
 from slurmtf.scheduler.slurm.states import parse_canceler, parse_state
 
@@ -96,8 +96,8 @@ def test_a_folder_may_have_any_bytes() -> None:
 
 
 def test_squeue_is_queried_for_all_jobs_of_the_user() -> None:
-    assert squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%V|%S|%e|%N|%r|%Z"]
-    assert squeue("wice")[:2] == ["squeue", "--clusters=wice"]
+    assert build_squeue() == ["squeue", "--me", "--noheader", "--states=all", "--format=%i|%T|%V|%S|%e|%N|%r|%Z"]
+    assert build_squeue("wice")[:2] == ["squeue", "--clusters=wice"]
 
 
 # --- sacct
@@ -174,12 +174,12 @@ def test_other_states_name_no_canceler(word: str) -> None:
 
 
 def test_sacct_is_queried_for_all_jobs_at_once() -> None:
-    assert sacct(["1", "2"], "wice") == [
+    assert build_sacct(["1", "2"], "wice") == [
         "sacct", "--clusters=wice", "-X", "--noheader", "--parsable2", "--duplicates",
         "--format=JobID,State,ExitCode,Submit,Start,End,NodeList,WorkDir", "--jobs=1,2",
     ]  # fmt: skip
-    assert scancel(["1", "2"]) == ["scancel", "1", "2"]
-    assert scancel(["1"], "wice") == ["scancel", "--clusters=wice", "1"]
+    assert build_scancel(["1", "2"]) == ["scancel", "1", "2"]
+    assert build_scancel(["1"], "wice") == ["scancel", "--clusters=wice", "1"]
 
 
 # --- names, numbers
@@ -293,12 +293,12 @@ def test_several_clusters_are_named_in_the_answer() -> None:
 
 
 def test_sbatch_is_called_without_interfering_variables() -> None:
-    assert sbatch("/run/job.sh", []) == ["sbatch", "--parsable", "/run/job.sh"]
-    assert sbatch("/run/job.sh", ["A", "B"]) == ["env", "-u", "A", "-u", "B", "sbatch", "--parsable", "/run/job.sh"]
+    assert build_sbatch("/run/job.sh", []) == ["sbatch", "--parsable", "/run/job.sh"]
+    assert build_sbatch("/run/job.sh", ["A", "B"]) == ["env", "-u", "A", "-u", "B", "sbatch", "--parsable", "/run/job.sh"]
 
 
 def test_env_removes_the_variables(tmp_path: Path) -> None:
-    command = sbatch("job.sh", ["SBATCH_GRES"])
+    command = build_sbatch("job.sh", ["SBATCH_GRES"])
     stub = tmp_path / "sbatch"
     stub.write_text('#!/bin/sh\necho "$1 $2 [$SBATCH_GRES] [$SBATCH_ACCOUNT]"\n', encoding="utf-8")
     stub.chmod(0o755)

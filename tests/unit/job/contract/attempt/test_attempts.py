@@ -14,7 +14,7 @@ from slurmtf.job.contract.attempt import events, job_log, journal
 from slurmtf.job.contract.attempt.events import Record
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.states.words import outcome_text
+from slurmtf.runs.states.words import describe_outcome
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
@@ -30,19 +30,19 @@ def test_an_outcome_is_read_as_it_was_written() -> None:
 def test_an_outcome_of_a_newer_slurmtf_is_read() -> None:
     read = Outcome.from_dict({"cause": "cosmic-ray", "exit_code": 3, "colour": "blue"})
     assert (read.cause, read.detail, read.exit_status) == (Cause.UNKNOWN, {"cause": "cosmic-ray"}, 3)
-    assert "cosmic-ray" in outcome_text(read)
+    assert "cosmic-ray" in describe_outcome(read)
 
 
 @given(JSON)
 def test_any_data_is_read_as_an_outcome_with_a_text(facts: Any) -> None:
     outcome = Outcome.from_dict(facts)
-    assert isinstance(outcome_text(outcome), str)
+    assert isinstance(describe_outcome(outcome), str)
     assert Outcome.from_dict(outcome.to_dict()) == outcome
 
 
 @given(st.fixed_dictionaries({"cause": st.sampled_from([cause.value for cause in Cause]), "detail": JSON}))
 def test_every_cause_has_a_text_with_any_facts(facts: dict[str, Any]) -> None:
-    assert isinstance(outcome_text(Outcome.from_dict(facts)), str)
+    assert isinstance(describe_outcome(Outcome.from_dict(facts)), str)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +65,7 @@ def test_exit_status_of_job_and_run(outcome: Outcome, own: int, of_run: int) -> 
 
 @pytest.mark.parametrize(("returncode", "end"), [(0, End(0)), (3, End(3)), (-9, End(None, 9))])
 def test_returncode_of_subprocess_is_converted(returncode: int, end: End) -> None:
-    assert End.of_returncode(returncode) == end
+    assert End.from_returncode(returncode) == end
 
 
 # --- what slurmstepd wrote
@@ -87,7 +87,7 @@ NODE_FAILURE = b"slurmstepd: error: *** JOB 7 ON n1 CANCELLED AT 2026-01-01T00:0
     ],
 )
 def test_cause_of_a_kill_is_read_from_the_job_log(written: bytes, cause: Cause) -> None:
-    assert job_log.cause_of_kill(written, "7") is cause
+    assert job_log.find_kill_cause(written, "7") is cause
 
 
 def test_an_error_is_summarized_by_its_last_line() -> None:
@@ -96,13 +96,13 @@ def test_an_error_is_summarized_by_its_last_line() -> None:
 
 
 def test_preemption_and_node_failure_have_different_texts() -> None:
-    assert "preempted" in outcome_text(Outcome(Cause.PREEMPTED))
-    assert outcome_text(Outcome(Cause.NODE_FAILURE, host="node3")) == "node3 failed"
+    assert "preempted" in describe_outcome(Outcome(Cause.PREEMPTED))
+    assert describe_outcome(Outcome(Cause.NODE_FAILURE, host="node3")) == "node3 failed"
 
 
 def test_failed_node_is_read_from_the_job_log() -> None:
-    assert job_log.failed_node(b"srun: error: Node failure on n3\nsrun: error: Node failure on n4\n") == "n4"
-    assert job_log.failed_node(b"") == ""
+    assert job_log.find_failed_node(b"srun: error: Node failure on n3\nsrun: error: Node failure on n4\n") == "n4"
+    assert job_log.find_failed_node(b"") == ""
 
 
 def test_log_lines_of_an_earlier_attempt_are_not_attributed_to_this_one(tmp_path: Path) -> None:
@@ -110,8 +110,8 @@ def test_log_lines_of_an_earlier_attempt_are_not_attributed_to_this_one(tmp_path
     log.write_bytes(NODE_FAILURE + b"\n")
     began = log.stat().st_size
     log.write_bytes(NODE_FAILURE + b"\n*** JOB 7 ON n1 CANCELLED AT 2026-01-02T00:00:00 ***\n")
-    assert job_log.cause_of_kill(job_log.read_since(str(log), began), "7") is Cause.CANCELED
-    assert job_log.cause_of_kill(job_log.read_since(str(log), 0), "7") is Cause.NODE_FAILURE
+    assert job_log.find_kill_cause(job_log.read_since(str(log), began), "7") is Cause.CANCELED
+    assert job_log.find_kill_cause(job_log.read_since(str(log), 0), "7") is Cause.NODE_FAILURE
 
 
 # --- events
@@ -119,7 +119,7 @@ def test_log_lines_of_an_earlier_attempt_are_not_attributed_to_this_one(tmp_path
 
 def test_every_event_is_read_as_it_was_written() -> None:
     for kind in events.NAMES.values():
-        record = Record.of(kind(), 12.5)
+        record = Record.from_event(kind(), 12.5)
         assert Record.from_dict(json.loads(json.dumps(record.to_dict()))) == record
 
 
@@ -162,7 +162,10 @@ def test_each_attempt_has_its_own_journal(tmp_path: Path) -> None:
         journal.open_new(layout, "33_4").write(events.Started(job_id="33", element=4, attempt=attempt))
     Path(layout.journals, "notes.txt").touch()
     Path(layout.journals, "9.0.jsonl").touch()  # of a supervisor that was killed immediately
-    assert [(one.job, one.number, one.started.attempt) for one in journal.attempts(layout)] == [("33_4", 0, 0), ("33_4", 1, 1)]
+    assert [(one.job, one.number, one.started.attempt) for one in journal.read_attempts(layout)] == [
+        ("33_4", 0, 0),
+        ("33_4", 1, 1),
+    ]
 
 
 @pytest.mark.parametrize(
@@ -178,7 +181,7 @@ def test_each_attempt_has_its_own_journal(tmp_path: Path) -> None:
     ],
 )
 def test_number_of_the_next_attempt(names: list[str], number: int) -> None:
-    assert journal.free_number(names, "33_4") == number
+    assert journal.find_free_number(names, "33_4") == number
 
 
 def test_an_attempt_is_followed_by_a_later_one_of_its_own_job_alone(tmp_path: Path) -> None:
@@ -217,7 +220,7 @@ def test_two_attempts_without_a_journal_on_a_full_disk_do_not_share_one(
     second.write(events.Prepared())
     first.write(events.Prepared())
     first.write(events.Finalizing())
-    assert [attempt.started.attempt for attempt in journal.attempts(layout)] == [1]
+    assert [attempt.started.attempt for attempt in journal.read_attempts(layout)] == [1]
     assert [record.name for record in journal.read(second.path)] == ["started", "prepared"]
     assert (first.is_followed, second.is_followed) == (True, False)
 
@@ -244,23 +247,23 @@ def test_attempts_are_ordered_by_their_starts(tmp_path: Path) -> None:
     Path(layout.journals).mkdir()
     for job, time in (("9", 30), ("10", 20)):
         Path(layout.journal(job, 0)).write_text(json.dumps({"event": "started", "time": time, "job_id": job}) + "\n")
-    assert [one.started.job_id for one in journal.attempts(layout)] == ["10", "9"]
+    assert [one.started.job_id for one in journal.read_attempts(layout)] == ["10", "9"]
 
 
 def test_outcome_of_an_attempt_is_read(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     written = journal.open_new(layout, "7")
     written.write(events.Started(job_id="7"))
-    assert (journal.attempts(layout)[0].outcome, journal.attempts(layout)[0].decided) == (None, None)
+    assert (journal.read_attempts(layout)[0].outcome, journal.read_attempts(layout)[0].decided) == (None, None)
     written.write(events.Decided(FULL.to_dict()))
-    assert (journal.attempts(layout)[0].outcome, journal.attempts(layout)[0].decided) == (None, FULL)
+    assert (journal.read_attempts(layout)[0].outcome, journal.read_attempts(layout)[0].decided) == (None, FULL)
     written.write(events.Ended(Outcome(Cause.CANCELED).to_dict()))
-    (ended,) = journal.attempts(layout)
+    (ended,) = journal.read_attempts(layout)
     assert ended.outcome == ended.decided == Outcome(Cause.CANCELED)
 
 
 def test_a_run_without_journals_has_no_attempts(tmp_path: Path) -> None:
-    assert journal.attempts(RunLayout(str(tmp_path))) == []
+    assert journal.read_attempts(RunLayout(str(tmp_path))) == []
 
 
 # --- texts
@@ -295,7 +298,7 @@ def test_a_run_without_journals_has_no_attempts(tmp_path: Path) -> None:
     ],
 )
 def test_text_of_an_outcome(outcome: Outcome, text: str) -> None:
-    assert outcome_text(outcome) == text
+    assert describe_outcome(outcome) == text
 
 
 @pytest.mark.parametrize(

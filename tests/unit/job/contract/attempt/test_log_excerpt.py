@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE, Failure, excerpt, find_failure
+from slurmtf.job.contract.attempt.log_excerpt import CUT, LONGEST_LINE, Failure, find_failure, format_excerpt
 
 TRACEBACK = """\
 epoch 1
@@ -35,7 +35,7 @@ EXPECTED = [
 
 
 def test_the_error_and_the_users_frame_precede_an_array_in_the_message() -> None:
-    shown = excerpt(TRACEBACK + NUMBERS, 20).splitlines()
+    shown = format_excerpt(TRACEBACK + NUMBERS, 20).splitlines()
     assert shown[:4] == EXPECTED
     assert len(shown) <= 20
     assert shown[-1] == NUMBERS.splitlines()[-1]
@@ -43,7 +43,7 @@ def test_the_error_and_the_users_frame_precede_an_array_in_the_message() -> None
 
 def test_a_short_log_is_shown_unchanged() -> None:
     text = "\n".join(TRACEBACK.splitlines()[:6]) + "\nKeyError: 'x'\n"
-    assert excerpt(text, 20) == text.rstrip("\n")
+    assert format_excerpt(text, 20) == text.rstrip("\n")
 
 
 def test_the_last_of_several_errors_counts() -> None:
@@ -56,11 +56,11 @@ def test_the_last_of_several_errors_counts() -> None:
 
 @pytest.mark.parametrize("text", ["", "epoch 1\nepoch 2", 'Traceback (most recent call last):\n  File "a.py", line 1\n'])
 def test_a_log_without_an_error_shows_its_last_lines(text: str) -> None:
-    assert excerpt(text, 2).splitlines() == text.splitlines()[-2:]
+    assert format_excerpt(text, 2).splitlines() == text.splitlines()[-2:]
 
 
 def test_a_very_long_line_is_cut() -> None:
-    shown = excerpt(TRACEBACK.replace("PerReplica:{", "1, " * 5000), 20)
+    shown = format_excerpt(TRACEBACK.replace("PerReplica:{", "1, " * 5000), 20)
     assert max(map(len, shown.splitlines())) <= LONGEST_LINE + len(CUT) + 1
     assert "ValueError: Attempt to convert a value (" in shown
 
@@ -109,10 +109,10 @@ def test_a_crash_reported_by_faulthandler_is_found(tmp_path: Path) -> None:
 
 def test_the_module_list_of_a_crashed_process_is_left_out() -> None:
     text = "terminate called\nFatal Python error: Aborted\n\nExtension modules: numpy.core, a.b (total: 142)\n"
-    assert excerpt(text, 3) == "terminate called\nFatal Python error: Aborted\n"
+    assert format_excerpt(text, 3) == "terminate called\nFatal Python error: Aborted\n"
 
 
 @given(text=st.text(), count=st.integers(4, 30))
 def test_an_excerpt_has_no_more_lines_than_asked_for(text: str, count: int) -> None:
-    assert len(excerpt(text, count).splitlines()) <= count
-    assert len(excerpt(TRACEBACK + NUMBERS + text, count).splitlines()) <= count
+    assert len(format_excerpt(text, count).splitlines()) <= count
+    assert len(format_excerpt(TRACEBACK + NUMBERS + text, count).splitlines()) <= count

@@ -28,20 +28,20 @@ HERE, ELSEWHERE = socket.gethostname(), "another-node"
     ],
 )
 def test_a_claim_of_a_dead_owner_is_broken(tmp_path: Path, host: str, is_us: bool, age_s: float, broken: bool) -> None:
-    path, started = tmp_path / "claim", proc.start_of(os.getpid()) if is_us else -1
+    path, started = tmp_path / "claim", proc.read_start(os.getpid()) if is_us else -1
     path.write_text(json.dumps({"host": host, "pid": os.getpid(), "started": started, "job": ""}))
     os.utime(path, (time.time() - age_s, time.time() - age_s))
     claim = Claim(str(path))
-    assert claim.alive() is not broken
+    assert claim.is_alive() is not broken
     assert claim.take() is broken
     assert [one.name for one in tmp_path.iterdir() if one != path] == []
 
 
 def test_a_claim_has_one_holder_until_it_is_released(tmp_path: Path) -> None:
     first, second = Claim(str(tmp_path / "claim")), Claim(str(tmp_path / "claim"))
-    assert (first.alive(), first.take(), second.take()) == (False, True, False)
+    assert (first.is_alive(), first.take(), second.take()) == (False, True, False)
     first.release()
-    assert (first.holder(), second.take()) == (None, True)
+    assert (first.read_holder(), second.take()) == (None, True)
 
 
 def test_a_holder_that_lost_its_claim_releases_nothing(tmp_path: Path) -> None:

@@ -21,22 +21,22 @@ from tests.patience import HANG_S
 WORKER = """
 import sys, time
 from slurmtf.job.contract.sweep.leases import Owner
-from slurmtf.job.contract.sweep.ledger import Ledger, settled
+from slurmtf.job.contract.sweep.ledger import Ledger, split_trials
 from slurmtf.job.contract.sweep.records import Event, Result, SweepLayout
-from slurmtf.job.sweep.candidates import Held, candidates, GONE
+from slurmtf.job.sweep.candidates import GONE, Held, rank_candidates
 
 folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
 ledger = Ledger(SweepLayout(folder))
 ledger.join(Owner(name, name), time.time())
 while True:
     ledger.told.refresh()
-    done, attempts = settled(ledger)
+    done, attempts = split_trials(ledger)
     if len(done) == len(ledger.points):
         break
     dead = set(open(folder + "/dead").read().split())
     held = [Held(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
-            for one in ledger.leases.of(attempts) if not ledger.leases.is_ours(one)]
-    for trial, attempt in candidates([(trial, 0) for trial in ledger.fresh()], held):
+            for one in ledger.leases.read_leases(attempts) if not ledger.leases.is_ours(one)]
+    for trial, attempt in rank_candidates([(trial, 0) for trial in ledger.list_fresh()], held):
         if ledger.leases.claim(trial, attempt):
             ledger.write(Event("took", time.time(), trial, attempt))
             time.sleep(pause)
@@ -94,7 +94,7 @@ def test_each_trial_is_done_once_although_processes_are_killed(tmp_path: Path) -
         assert worker.wait(timeout=HANG_S) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
     ledger = Ledger(layout)
     ledger.told.refresh()
-    assert ledger.done() == set(range(100))
+    assert ledger.list_done() == set(range(100))
     ended = sorted(end.trial for end in ledger.told.ends)
     assert ended == sorted(set(ended))
     assert all((result := ledger.result(trial)) and result.trial == trial for trial in range(100))
@@ -130,7 +130,7 @@ def test_a_truncated_line_is_ended_and_skipped(layout: SweepLayout) -> None:
     reader.told.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=float("nan")), Event("value", 2.0, 0, number=3, value=0.7))
     reader.told.refresh()
-    assert str(reader.curves()) == "{0: [0.5, nan, 0.7]}"
+    assert str(reader.collect_curves()) == "{0: [0.5, nan, 0.7]}"
 
 
 def test_a_half_written_line_is_read_once_it_is_complete(layout: SweepLayout) -> None:
@@ -142,22 +142,22 @@ def test_a_half_written_line_is_read_once_it_is_complete(layout: SweepLayout) ->
             reader.told.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=0.7))
     reader.told.refresh()
-    assert reader.curves() == {0: [0.5, 0.7]}
+    assert reader.collect_curves() == {0: [0.5, 0.7]}
 
 
 def test_a_later_attempt_starts_a_new_curve(layout: SweepLayout) -> None:
     one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
     one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
     reader.told.refresh()
-    assert reader.curves() == {0: [0.1] * 3}
+    assert reader.collect_curves() == {0: [0.1] * 3}
     other.write(Event("value", 2.0, 0, 1, 1, 0.9))
     reader.told.refresh()
     one.write(*(Event("value", 3.0, 0, 0, number, 0.1) for number in (1, 2, 4)))
     reader.told.refresh()
-    assert reader.curves() == {0: [0.9]}
+    assert reader.collect_curves() == {0: [0.9]}
     other.write(Event("value", 4.0, 0, 1, 2, 0.95))
     reader.told.refresh()
-    assert reader.curves() == {0: [0.9, 0.95]}
+    assert reader.collect_curves() == {0: [0.9, 0.95]}
 
 
 def took(attempt: int, host: str) -> Event:
@@ -201,26 +201,28 @@ def test_a_heartbeat_renews_all_leases_of_its_owner(layout: SweepLayout) -> None
     one.leases.claim(1, 0)
     for entry in os.scandir(layout.leases):
         os.utime(entry.path, (1, 1))
-    ages = {lease.trial: lease.age for lease in other.leases.of(other.leases.attempts())}
+    ages = {lease.trial: lease.age for lease in other.leases.read_leases(other.leases.read_attempts())}
     assert min(ages.values()) > STALE_S
     one.leases.beat()
-    assert all(lease.age < STALE_S and lease.owner.element == "a" for lease in other.leases.of(other.leases.attempts()))
+    assert all(
+        lease.age < STALE_S and lease.owner.element == "a" for lease in other.leases.read_leases(other.leases.read_attempts())
+    )
 
 
 def test_an_earlier_start_of_the_same_element_is_another_owner(layout: SweepLayout) -> None:
     joined(layout, "a").leases.claim(0, 0)
     again = joined(layout, "a")
-    (lease,) = again.leases.of(again.leases.attempts())
+    (lease,) = again.leases.read_leases(again.leases.read_attempts())
     assert lease.owner.element == "a"
     assert not again.leases.is_ours(lease)
 
 
 def test_a_sweep_is_stopped_once_and_each_point_proposed_once(layout: SweepLayout) -> None:
     one, other = joined(layout, "a"), joined(layout, "b")
-    assert one.stopped() is None
+    assert one.read_stop() is None
     assert one.stop({"why": "error", "error": "x"})
     assert not other.stop({"why": "canceled"})
-    assert other.stopped() == {"why": "error", "error": "x"}
+    assert other.read_stop() == {"why": "error", "error": "x"}
     one.propose(2, Point({"n": 0.5}, "bayesian"))
     other.propose(2, Point({"n": 0.7}, "bayesian"))
     assert (other.point(2).values, other.point(1).values) == ({"n": 0.5}, {"n": 1})
@@ -233,12 +235,12 @@ def test_damaged_files_do_not_affect_others(layout: SweepLayout) -> None:
     Path(layout.leases, "1.0").write_text("no json")
     Path(layout.elements, "z.jsonl").write_bytes(b"\xff\n[]\n{}\n")
     one.told.refresh()
-    assert one.done() == {3}
+    assert one.list_done() == {3}
     assert one.result(3) is None
-    assert [lease.trial for lease in one.leases.of(one.leases.attempts())] == [0]
+    assert [lease.trial for lease in one.leases.read_leases(one.leases.read_attempts())] == [0]
     for text in ("{", "[]"):
         Path(layout.stopped).write_text(text)
-        assert one.stopped() == {"why": "unreadable"}  # it was stopped
+        assert one.read_stop() == {"why": "unreadable"}  # it was stopped
 
 
 def test_leases_events_and_our_own_claims_mark_trials_as_taken(layout: SweepLayout) -> None:
@@ -246,10 +248,10 @@ def test_leases_events_and_our_own_claims_mark_trials_as_taken(layout: SweepLayo
     other.leases.claim(0, 0)
     other.leases.claim(1, 0)
     other.write(Event("took", 1.0, 1))
-    assert one.fresh() == [0, 1, 2, 3], "it has not looked"
+    assert one.list_fresh() == [0, 1, 2, 3], "it has not looked"
     one.told.refresh()
-    assert one.fresh() == [0, 2, 3]
-    one.leases.attempts()
-    assert one.fresh() == [2, 3]
+    assert one.list_fresh() == [0, 2, 3]
+    one.leases.read_attempts()
+    assert one.list_fresh() == [2, 3]
     one.leases.claim(2, 0)
-    assert one.fresh() == [3]
+    assert one.list_fresh() == [3]

@@ -52,4 +52,4 @@ def test_a_file_of_its_owner_is_not_overwritten(tmp_path: Path) -> None:
 
 
 def test_a_missing_folder_counts_as_empty(tmp_path: Path) -> None:
-    assert once.names(str(tmp_path / "none")) == []
+    assert once.list_names(str(tmp_path / "none")) == []

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from slurmtf.job.contract.system.proc import TICKS, Stat, parse_stat, processes, start_of, stat_of
+from slurmtf.job.contract.system.proc import TICKS, Stat, iterate_processes, parse_stat, read_start, read_stat
 
 REST = "7 40 30 0 -1 4194560 0 0 0 0 100 20 3 4 20 0 1 0 987654 0 0"
 
@@ -22,13 +22,13 @@ def test_an_incomplete_stat_is_no_process(text: str) -> None:
 
 
 def test_a_running_and_an_ended_process_are_distinguished() -> None:
-    own = dict(processes())[os.getpid()]
-    assert (own.parent, own.session, start_of(os.getpid())) == (os.getppid(), os.getsid(0), own.started)
+    own = dict(iterate_processes())[os.getpid()]
+    assert (own.parent, own.session, read_start(os.getpid())) == (os.getppid(), os.getsid(0), own.started)
     child = os.fork()
     if not child:
         os._exit(0)
     os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
-    zombie = stat_of(child)
-    assert zombie is not None and zombie.state == "Z" and start_of(child) is None
+    zombie = read_stat(child)
+    assert zombie is not None and zombie.state == "Z" and read_start(child) is None
     os.waitpid(child, 0)
-    assert stat_of(child) is None
+    assert read_stat(child) is None
