@@ -47,7 +47,7 @@ class WrongError(Exception):
 
 
 class Card(NamedTuple):
-    index: str
+    number: str
     name: str
     uuid: str
     memory: str
@@ -248,7 +248,7 @@ def _measure_slurmtf(machine: Machine) -> float:
 
 def _measure_by_hand(machine: Machine) -> float:
     place = Path(tempfile.mkdtemp(dir=machine.folder))
-    environ = {**os.environ, VISIBLE: machine.cards[0].index}
+    environ = {**os.environ, VISIBLE: machine.cards[0].number}
     command = [machine.python, str(TRAINING / "gpu.py"), "train", str(place)]
     subprocess.run(command, check=True, capture_output=True, env=environ)
     return float(json.loads((place / "by-hand.json").read_text())["images_per_second"])

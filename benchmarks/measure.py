@@ -24,7 +24,10 @@ def measure_command(*argv: str, times: int = 7, **options: Any) -> float:
     return measure_action(lambda: subprocess.run(argv, check=True, capture_output=True, **options), times)
 
 
-def report(title: str, rows: Sequence[Sequence[str]]) -> None:
+Row = tuple[str, ...]
+
+
+def report(title: str, rows: Sequence[Row]) -> None:
     """Print a table; the first row is the heading."""
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     print(f"\n{title}")

@@ -13,6 +13,7 @@ import os
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import format_ms, format_ratio, measure_action, measure_command, report
@@ -25,7 +26,7 @@ from slurmtf.job.task.tf_config import build_tf_config
 TASKS_PER_NODE = 8
 
 
-def announce_cluster(tasks: int) -> int:
+def compute_tf_config_length(tasks: int) -> int:
     """Place the tasks, build the cluster and return the length of a TF_CONFIG."""
     nodes = -(-tasks // TASKS_PER_NODE)
     servers = max(1, tasks // 100)
@@ -67,11 +68,8 @@ def measure_planning() -> None:
     rows = [("tasks", "place and tell", "json.dumps", "ratio", "TF_CONFIG", "as a variable")]
     for tasks in (1, 10, 100, 1000, 10_000):
         hosts = [f"node{rank // TASKS_PER_NODE:04d}:{20000 + rank % TASKS_PER_NODE}" for rank in range(tasks)]
-        own, least = (
-            measure_action(lambda tasks=tasks: announce_cluster(tasks)),
-            measure_action(lambda hosts=hosts: json.dumps(hosts)),
-        )
-        length = announce_cluster(tasks)
+        own, least = measure_action(partial(compute_tf_config_length, tasks)), measure_action(partial(json.dumps, hosts))
+        length = compute_tf_config_length(tasks)
         fits = "yes" if length < LONGEST_VARIABLE else "no, by file"
         rows.append(
             (f"{tasks:,}", format_ms(own), format_ms(least), format_ratio(own, least), f"{length / 1024:.1f} KiB", fits)

@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from benchmarks.measure import report
+from benchmarks.measure import Row, report
 from slurmtf.environments.store import resolve_store
 from slurmtf.environments.tools import NEWEST, SCORING
 from slurmtf.models import score
@@ -117,7 +117,7 @@ def measure_slurmtf(folder: Path, name: str) -> tuple[Taken, dict[str, Any]]:
         return Taken(shard["seconds"], shard["cpu_seconds"], whole), plan
 
 
-def compare_model(name: str, python: str, folder: Path, times: int) -> tuple[str, ...]:
+def compare_model(name: str, python: str, folder: Path, times: int) -> Row:
     mine, theirs, plan = list[Taken](), list[Taken](), dict[str, Any]()
     for _ in range(times):
         taken, plan = measure_slurmtf(folder, name)

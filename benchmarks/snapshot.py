@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping
 from itertools import count
 from pathlib import Path
 
-from benchmarks.measure import format_ms, format_ratio, report
+from benchmarks.measure import Row, format_ms, format_ratio, report
 from slurmtf.snapshot import Snapshot, SnapshotStore, collect
 from slurmtf.snapshot.git import ask_git
 
@@ -79,7 +79,7 @@ def _measure_medians(actions: Mapping[str, Callable[[], object]]) -> dict[str, f
     return {name: statistics.median(turn[name] for turn in taken) for name in actions}
 
 
-def _measure_rows(folder: Path, files: int) -> list[tuple[str, ...]]:
+def _measure_rows(folder: Path, files: int) -> list[Row]:
     source, numbers = _write_source(folder, files), count()
     known, edited = folder / "known", source / "package0" / "module0.py"
 

@@ -20,7 +20,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import format_ratio, report
+from benchmarks.measure import Row, format_ratio, report
 from slurmtf import Environment, Experiment, Run, RunStatus, Site, TensorFlow
 from slurmtf.sites.model import Defaults, Launcher, Storage
 
@@ -57,7 +57,7 @@ def main(python: str, nodes: int) -> None:
 def _tell(
     counts: dict[str, Counter[str]], starts: dict[str, list[float]], nodes: int, last: dict[str, list[dict[str, Any]]]
 ) -> None:
-    rows = [("calls on the shared file system", "shared", "unpacked", "", "mounted", "")]
+    rows: list[Row] = [("calls on the shared file system", "shared", "unpacked", "", "mounted", "")]
     for name in ("that name a file", "that open one"):
         rows.append((name, *_format_with_ratios([counts[mode][name] for mode in MODES], "{}")))
     report(f"import tensorflow on {nodes} nodes", rows)

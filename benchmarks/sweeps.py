@@ -23,12 +23,13 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from benchmarks.measure import format_ms, report
+from benchmarks.measure import Row, format_ms, report
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
-from slurmtf.job.contract.sweep.ledger import Ledger, Owner
+from slurmtf.job.contract.sweep.leases import Owner
+from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep.asking import Asker
 from slurmtf.job.sweep.trials import Trials
@@ -77,13 +78,13 @@ def claim_trials(folder: str, name: str, trials: int) -> list[Span]:
     ledger.join(Owner(name, name), time.time())
     for trial in range(trials):
         began = time.time()
-        if ledger.claim(trial, 0):
+        if ledger.leases.claim(trial, 0):
             took.append((began, time.time()))
     return took
 
 
 def ask_optuna(folder: str, name: str, trials: int) -> list[Span]:  # noqa: ARG001
-    import optuna  # type: ignore[import-not-found, unused-ignore]
+    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     storage = optuna.storages.JournalStorage(optuna.storages.journal.JournalFileBackend(f"{folder}/journal.log"))
@@ -97,7 +98,7 @@ def ask_optuna(folder: str, name: str, trials: int) -> list[Span]:  # noqa: ARG0
     return asks
 
 
-def measure_workers(name: str, worker: Worker, folder: Path, processes: int, trials: int) -> tuple[str, ...]:
+def measure_workers(name: str, worker: Worker, folder: Path, processes: int, trials: int) -> Row:
     """Run workers side by side. Returns how long their asks took; the rate counts from the beginning of the first ask."""
     create_sweep(folder, trials)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
@@ -132,7 +133,7 @@ def count_random_trials(seed: int) -> int:
 
 def count_optuna_trials(seed: int) -> int:
     """Return how many trials it takes if points are proposed as by a sweep's helper."""
-    import optuna  # type: ignore[import-not-found, unused-ignore]
+    import optuna
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     space = {name: one.to_list() for name, one in SPACE.items()}
@@ -166,18 +167,18 @@ def create_bayesian_sweep(folder: Path, ended: int, asks: int) -> Ledger:
     ledger = Ledger(layout)
     ledger.join(Owner("e0", "e0"), time.time())
     for trial in range(ended):
-        ledger.claim(trial, 0)
+        ledger.leases.claim(trial, 0)
         ledger.finish(Result(trial, "Completed", best=compute_branin(**points[trial])))
     return ledger
 
 
-def measure_proposals(folder: Path, ended: int, asks: int) -> list[tuple[str, ...]]:
+def measure_proposals(folder: Path, ended: int, asks: int) -> list[Row]:
     """Return how long an element waits for a point after ``ended`` trials: for its first, which includes starting Optuna and
     telling it of all trials, and for later ones. Between two of these, one trial begins and one ends."""
     ledger = create_bayesian_sweep(folder, ended, asks)
     asker, spans = Asker(ledger, os.environ), []
     for trial in range(ended, ended + asks):
-        ledger.claim(trial, 0)
+        ledger.leases.claim(trial, 0)
         began = time.time()
         point = asker.ask(trial)
         spans.append(time.time() - began)
@@ -199,7 +200,7 @@ def measure_proposals(folder: Path, ended: int, asks: int) -> list[tuple[str, ..
 def main() -> None:
     at = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(tempfile.gettempdir())
     with tempfile.TemporaryDirectory(dir=at) as base:
-        rows = [("what", "processes", "trials", "median", "95 %", "longest", "in all")]
+        rows: list[Row] = [("what", "processes", "trials", "median", "95 %", "longest", "in all")]
         rows.append(measure_workers("claims alone", claim_trials, Path(base, "claims"), 8, 5000))
         rows.append(measure_workers("ask and report", run_element, Path(base, "ours-8"), 8, 1000))
         rows.append(measure_workers("trials of a second", partial(run_element, work_s=1.0), Path(base, "ours-64"), 64, 1000))

@@ -27,7 +27,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from benchmarks.measure import report
+from benchmarks.measure import Row, report
 from slurmtf import Environment, Experiment, Jax, Mpi, MultiWorker, ParameterServer, Site, TensorFlow
 from slurmtf.sites.model import Launcher
 
@@ -182,7 +182,7 @@ def measure_modes(
     return found
 
 
-def format_row(mode: Mode, rates: list[tuple[float, float]]) -> tuple[str, ...]:
+def format_row(mode: Mode, rates: list[tuple[float, float]]) -> Row:
     own, other = (statistics.median(column) for column in zip(*rates, strict=True))
     ratios = sorted(mine / hand for mine, hand in rates)
     spread = f"{ratios[0]:.2f} to {ratios[-1]:.2f}"

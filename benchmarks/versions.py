@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks.measure import format_ms, report
+from benchmarks.measure import Row, format_ms, report
 
 BEFORE = "9501bc4"
 ROOT = Path(__file__).parents[1]
@@ -102,7 +102,7 @@ def main() -> None:
         for one in (before, now):
             for _ in range(RUNS):
                 one.measure_run()
-        rows = [("what", commit, "now", "ratio")]
+        rows: list[Row] = [("what", commit, "now", "ratio")]
         for name, action in WHAT.items():
             found = measure_pairs(before, now, action, rounds)
             ratio = statistics.median(new / old for old, new in found)
