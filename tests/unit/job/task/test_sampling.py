@@ -16,11 +16,9 @@ from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.task.sampling import (
     Process,
     Sampler,
-    choose_own,
     count_bytes,
     find_memory_file,
     list_processes,
-    parse_gpus,
     parse_held,
     select_descendants,
 )
@@ -104,28 +102,6 @@ def test_memory_held_between_two_samples_counts(tmp_path: Path, monkeypatch: pyt
         Sampler(plan, RunLayout(str(tmp_path)), {}).end()
     (path,) = (tmp_path / "samples").iterdir()
     assert [sample.memory >= 300 << 20 for sample in read(str(path))] == [True]
-
-
-NVIDIA = "97, 71234, 81920\n0, 3, 81920\n[N/A], 10, 81920\n"
-AMD = (
-    "device,GPU use (%),VRAM Total Memory (B),VRAM Total Used Memory (B)\n"
-    "card0,55,68702699520,1048576\ncard1,0,68702699520,2097152\n\n"
-)
-
-
-def test_output_of_the_vendors_tools_is_parsed() -> None:
-    assert parse_gpus(NVIDIA, "nvidia") == [Gpu(97, 71234, 81920), Gpu(0, 3, 81920), Gpu(0, 10, 81920)]
-    assert parse_gpus(AMD, "amd") == [Gpu(55, 1, 65520), Gpu(0, 2, 65520)]
-    assert parse_gpus("", "nvidia") == parse_gpus("", "amd") == parse_gpus("No devices were found\n", "nvidia") == []
-
-
-@pytest.mark.parametrize(
-    ("count", "asked", "numbers", "found"),
-    [(2, 2, [], [0, 1]), (4, 2, [2, 3], [2, 3]), (4, 2, [], []), (1, 2, [], [0]), (4, 2, [3, 9], [3])],
-)
-def test_gpus_of_the_job_are_chosen(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
-    told = [Gpu(float(number)) for number in range(count)]
-    assert [int(gpu.busy) for gpu in choose_own(told, asked, numbers)] == found
 
 
 def test_samples_are_read_as_they_were_written(tmp_path: Path) -> None:
