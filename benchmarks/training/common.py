@@ -16,17 +16,17 @@ SHAPES = [(784, WIDTH), (WIDTH, WIDTH), (WIDTH, 10)]
 RATE = 0.01
 
 
-def data(batches: int = 1) -> tuple[Any, Any]:
+def build_data(batches: int = 1) -> tuple[Any, Any]:
     random = np.random.RandomState(0)
     return random.rand(BATCH * batches, 784).astype(np.float32), random.randint(0, 10, BATCH * batches)
 
 
-def weights() -> list[Any]:
+def build_weights() -> list[Any]:
     random = np.random.RandomState(1)
     return [(random.randn(*shape) * 0.05).astype(np.float32) for shape in SHAPES]
 
 
-def timed(step: Callable[[], Any], replicas: int, wait: Callable[[], Any] = lambda: None) -> float:
+def measure_rate(step: Callable[[], Any], replicas: int, wait: Callable[[], Any] = lambda: None) -> float:
     """Return images per second over all replicas: the median of blocks of steps, which a busy moment does not affect.
 
     If ``step`` is asynchronous, ``wait`` returns when all steps are done.

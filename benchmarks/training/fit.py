@@ -7,12 +7,12 @@ import statistics
 import time
 from typing import Any
 
-from common import BATCH, BLOCKS, RATE, SHAPES, STEPS, data, main
+from common import BATCH, BLOCKS, RATE, SHAPES, STEPS, build_data, main
 
 WARM_UP = 2
 
 
-def model_of(keras: Any, optimizer: Any) -> Any:
+def build_model(keras: Any, optimizer: Any) -> Any:
     widths = [shape[1] for shape in SHAPES]
     layers = [keras.layers.Dense(width, activation="relu") for width in widths[:-1]]
     model = keras.Sequential([keras.Input((784,)), *layers, keras.layers.Dense(widths[-1])])
@@ -20,7 +20,7 @@ def model_of(keras: Any, optimizer: Any) -> Any:
     return model
 
 
-def rate_of(keras: Any, model: Any, replicas: int, callbacks: tuple[Any, ...] = (), **wishes: Any) -> float:
+def measure_fit(keras: Any, model: Any, replicas: int, callbacks: tuple[Any, ...] = (), **wishes: Any) -> float:
     """Return images per second over all replicas: the median of all epochs but the first."""
     ends: list[float] = []
 
@@ -33,42 +33,42 @@ def rate_of(keras: Any, model: Any, replicas: int, callbacks: tuple[Any, ...] = 
     return STEPS * BATCH * replicas / statistics.median(taken)
 
 
-def jax() -> float | None:
+def train_with_jax() -> float | None:
     os.environ["KERAS_BACKEND"] = "jax"
     import jax
     import keras
 
     keras.distribution.initialize()
     keras.distribution.set_distribution(keras.distribution.DataParallel(auto_shard_dataset=False))
-    images, labels = data(STEPS)
-    model = model_of(keras, keras.optimizers.SGD(RATE))
-    rate = rate_of(keras, model, jax.process_count(), x=images, y=labels, batch_size=BATCH)
+    images, labels = build_data(STEPS)
+    model = build_model(keras, keras.optimizers.SGD(RATE))
+    rate = measure_fit(keras, model, jax.process_count(), x=images, y=labels, batch_size=BATCH)
     return rate if jax.process_index() == 0 else None
 
 
-def multiworker() -> float | None:
+def train_with_multiworker() -> float | None:
     import tensorflow as tf
 
     strategy = tf.distribute.MultiWorkerMirroredStrategy()
     replicas = strategy.num_replicas_in_sync
-    own = tf.data.Dataset.from_tensor_slices(data(STEPS)).repeat().batch(BATCH * replicas)
+    own = tf.data.Dataset.from_tensor_slices(build_data(STEPS)).repeat().batch(BATCH * replicas)
     with strategy.scope():
-        model = model_of(tf.keras, tf.keras.optimizers.SGD(RATE))
-    rate = rate_of(tf.keras, model, replicas, x=own, steps_per_epoch=STEPS)
+        model = build_model(tf.keras, tf.keras.optimizers.SGD(RATE))
+    rate = measure_fit(tf.keras, model, replicas, x=own, steps_per_epoch=STEPS)
     return rate if strategy.cluster_resolver.task_id == 0 else None
 
 
-def horovod() -> float | None:
+def train_with_horovod() -> float | None:
     import horovod.tensorflow.keras as hvd
     import tensorflow as tf
 
     hvd.init()
-    images, labels = data(STEPS)
-    model = model_of(tf.keras, hvd.DistributedOptimizer(tf.keras.optimizers.SGD(RATE)))
+    images, labels = build_data(STEPS)
+    model = build_model(tf.keras, hvd.DistributedOptimizer(tf.keras.optimizers.SGD(RATE)))
     first = (hvd.callbacks.BroadcastGlobalVariablesCallback(0),)
-    rate = rate_of(tf.keras, model, hvd.size(), first, x=images, y=labels, batch_size=BATCH)
+    rate = measure_fit(tf.keras, model, hvd.size(), first, x=images, y=labels, batch_size=BATCH)
     return rate if hvd.rank() == 0 else None
 
 
 if __name__ == "__main__":
-    main({"jax": jax, "multiworker": multiworker, "horovod": horovod})
+    main({"jax": train_with_jax, "multiworker": train_with_multiworker, "horovod": train_with_horovod})

@@ -6,6 +6,7 @@ import json
 import os
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,11 @@ BUSY_S = 60
 PATIENCE_S = 60
 
 
-def names() -> dict[str, Any]:
+def read_visible() -> dict[str, Any]:
     return {"visible": os.environ.get("CUDA_VISIBLE_DEVICES")}
 
 
-def tensorflow() -> dict[str, Any]:
+def compute_with_tensorflow() -> dict[str, Any]:
     import tensorflow as tf
 
     devices = tf.config.list_physical_devices("GPU")
@@ -28,27 +29,27 @@ def tensorflow() -> dict[str, Any]:
         product = tf.linalg.matmul(tf.ones((256, 256)), tf.ones((256, 256)))
     details = [tf.config.experimental.get_device_details(device) for device in devices]
     kinds = [detail.get("device_name", "") for detail in details]
-    return {**names(), "devices": len(devices), "kinds": kinds, "on": product.device, "version": tf.__version__}
+    return {**read_visible(), "devices": len(devices), "kinds": kinds, "on": product.device, "version": tf.__version__}
 
 
-def horovod() -> dict[str, Any]:
+def reduce_with_horovod() -> dict[str, Any]:
     import horovod.tensorflow as hvd
     import tensorflow as tf
 
     hvd.init()
     with tf.device("/GPU:0"):
         total = hvd.allreduce(tf.ones(1 << 20), op=hvd.Sum)
-    return {**names(), "nccl": int(hvd.nccl_built()), "sum": float(total[0]), "size": hvd.size(), "on": total.device}
+    return {**read_visible(), "nccl": int(hvd.nccl_built()), "sum": float(total[0]), "size": hvd.size(), "on": total.device}
 
 
-def exhaust() -> dict[str, Any]:
+def fill_memory() -> dict[str, Any]:
     import tensorflow as tf
 
     with tf.device("/GPU:0"):
         return {"sum": float(tf.reduce_sum(tf.random.normal((1 << 20, 1 << 20))))}
 
 
-def busy() -> dict[str, Any]:
+def keep_busy() -> dict[str, Any]:
     """Compute until after the first sample of the GPU (slurmtf/job/task/sampling.py)."""
     import tensorflow as tf
 
@@ -61,7 +62,7 @@ def busy() -> dict[str, Any]:
     return {"turns": turns}
 
 
-def train() -> dict[str, Any]:
+def train_resnet() -> dict[str, Any]:
     """Train ResNet50 on random images. Returns images per second, the median of epochs."""
     import fit
     import numpy as np
@@ -73,7 +74,17 @@ def train() -> dict[str, Any]:
     own = tf.data.Dataset.from_tensors((images, labels)).cache().repeat().prefetch(2)
     model = tf.keras.applications.ResNet50(weights=None)
     model.compile("sgd", "sparse_categorical_crossentropy")
-    return {"images_per_second": fit.rate_of(tf.keras, model, 1, x=own, steps_per_epoch=STEPS)}
+    return {"images_per_second": fit.measure_fit(tf.keras, model, 1, x=own, steps_per_epoch=STEPS)}
+
+
+MODES: dict[str, Callable[[], dict[str, Any]]] = {
+    "names": read_visible,
+    "tensorflow": compute_with_tensorflow,
+    "horovod": reduce_with_horovod,
+    "exhaust": fill_memory,
+    "busy": keep_busy,
+    "train": train_resnet,
+}
 
 
 def wait_for_all(folder: Path) -> None:
@@ -85,7 +96,7 @@ def wait_for_all(folder: Path) -> None:
 
 def main() -> None:
     mode, folder = sys.argv[1], Path(sys.argv[2])
-    answer = globals()[mode]()
+    answer = MODES[mode]()
     written = folder / f"{os.environ.get('SLURMTF_RANK', 'by-hand')}.part"
     written.write_text(json.dumps(answer))
     written.rename(written.with_suffix(".json"))

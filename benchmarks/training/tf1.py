@@ -9,25 +9,25 @@ import time
 from typing import Any
 
 import tensorflow.compat.v1 as tf
-from common import BATCH, BLOCKS, RATE, STEPS, WARM_UP, data, main, timed, weights
+from common import BATCH, BLOCKS, RATE, STEPS, WARM_UP, build_data, build_weights, main, measure_rate
 
 
-def loss_of(images: Any, labels: Any) -> Any:
-    first, second, last = (tf.get_variable(f"w{at}", initializer=value) for at, value in enumerate(weights()))
+def compute_loss(images: Any, labels: Any) -> Any:
+    first, second, last = (tf.get_variable(f"w{at}", initializer=value) for at, value in enumerate(build_weights()))
     hidden = tf.nn.relu(tf.matmul(tf.nn.relu(tf.matmul(images, first)), second))
     return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=labels, logits=tf.matmul(hidden, last)))
 
 
-def horovod() -> float | None:
+def train_with_horovod() -> float | None:
     import horovod.tensorflow as hvd
 
     tf.disable_v2_behavior()
     hvd.init()
-    images, labels = data()
+    images, labels = build_data()
     optimizer = hvd.DistributedOptimizer(tf.train.GradientDescentOptimizer(RATE))
-    train = optimizer.minimize(loss_of(tf.constant(images), tf.constant(labels)))
+    train = optimizer.minimize(compute_loss(tf.constant(images), tf.constant(labels)))
     with tf.train.MonitoredTrainingSession(hooks=[hvd.BroadcastGlobalVariablesHook(0)]) as session:
-        rate = timed(lambda: session.run(train), hvd.size())
+        rate = measure_rate(lambda: session.run(train), hvd.size())
     return rate if hvd.rank() == 0 else None
 
 
@@ -55,22 +55,22 @@ class Pace(tf.train.SessionRunHook):  # type: ignore[misc]
         return statistics.median(BATCH * (last - first) / (end - begin) for (first, begin), (last, end) in blocks)
 
 
-def task() -> tuple[dict[str, list[str]], str, int]:
+def read_task() -> tuple[dict[str, list[str]], str, int]:
     config = json.loads(os.environ["TF_CONFIG"])
     return config["cluster"], config["task"]["type"], int(config["task"]["index"])
 
 
-def ps() -> float | None:
+def train_with_parameter_servers() -> float | None:
     tf.disable_v2_behavior()
-    cluster, role, index = task()
+    cluster, role, index = read_task()
     server = tf.train.Server(tf.train.ClusterSpec(cluster), job_name=role, task_index=index)
     if role == "ps":
         server.join()
     own = f"/job:worker/task:{index}"
-    images, labels = data()
+    images, labels = build_data()
     with tf.device(tf.train.replica_device_setter(cluster=cluster, worker_device=own)):
         step = tf.train.get_or_create_global_step()
-        loss = loss_of(tf.constant(images), tf.constant(labels))
+        loss = compute_loss(tf.constant(images), tf.constant(labels))
         train = tf.train.GradientDescentOptimizer(RATE).minimize(loss, global_step=step)
     config = tf.ConfigProto(device_filters=["/job:ps", own])
     if index:
@@ -91,13 +91,13 @@ def wait_for_chief(target: str, config: Any) -> None:
             time.sleep(0.1)
 
 
-def estimator() -> float | None:
+def train_estimator() -> float | None:
     """Train with a chief and a worker; both stop at the same global step."""
     pace = Pace()
-    images, labels = data()
+    images, labels = build_data()
 
     def model_fn(features: Any, labels: Any, mode: Any) -> Any:
-        loss = loss_of(features, labels)
+        loss = compute_loss(features, labels)
         optimizer = tf.train.GradientDescentOptimizer(RATE)
         train = optimizer.minimize(loss, global_step=tf.train.get_global_step())
         return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train)
@@ -105,7 +105,7 @@ def estimator() -> float | None:
     def input_fn() -> Any:
         return tf.data.Dataset.from_tensors((images, labels)).repeat()
 
-    role = task()[1]
+    role = read_task()[1]
     config = tf.estimator.RunConfig(model_dir=os.environ["MODEL_DIR"], save_checkpoints_secs=600, log_step_count_steps=None)
     training = tf.estimator.TrainSpec(input_fn, max_steps=WARM_UP + STEPS * (BLOCKS + 3), hooks=[pace])
     tf.estimator.train_and_evaluate(
@@ -117,4 +117,4 @@ def estimator() -> float | None:
 
 
 if __name__ == "__main__":
-    main({"horovod": horovod, "ps": ps, "estimator": estimator})
+    main({"horovod": train_with_horovod, "ps": train_with_parameter_servers, "estimator": train_estimator})

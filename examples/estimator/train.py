@@ -11,7 +11,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 
-def dataset(images: object, labels: object, training: bool) -> tf.data.Dataset:
+def build_dataset(images: object, labels: object, training: bool) -> tf.data.Dataset:
     data = tf.data.Dataset.from_tensor_slices(({"image": images}, labels))
     return data.shuffle(2000).repeat().batch(32) if training else data.batch(64)
 
@@ -25,8 +25,10 @@ def main() -> None:
     config = tf.estimator.RunConfig(model_dir="outputs/model", save_checkpoints_steps=100, log_step_count_steps=100)
     columns = [tf.feature_column.numeric_column("image", shape=[64])]
     classifier = tf.estimator.DNNClassifier([64], columns, n_classes=10, optimizer="Adam", config=config)
-    training = tf.estimator.TrainSpec(lambda: dataset(x_train, y_train, True), max_steps=arguments.steps)
-    evaluation = tf.estimator.EvalSpec(lambda: dataset(x_test, y_test, False), steps=None, start_delay_secs=0, throttle_secs=1)
+    training = tf.estimator.TrainSpec(lambda: build_dataset(x_train, y_train, True), max_steps=arguments.steps)
+    evaluation = tf.estimator.EvalSpec(
+        lambda: build_dataset(x_test, y_test, False), steps=None, start_delay_secs=0, throttle_secs=1
+    )
     tf.estimator.train_and_evaluate(classifier, training, evaluation)
     role = f"{config.task_type}-{config.task_id}"
     result = {"role": role, "workers": config.num_worker_replicas, "servers": config.num_ps_replicas}

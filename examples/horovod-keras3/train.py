@@ -14,7 +14,7 @@ import tensorflow as tf
 from sklearn.datasets import load_digits
 
 
-def distributed(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
+def make_distributed(base: type[keras.optimizers.Optimizer]) -> type[keras.optimizers.Optimizer]:
     """Return an optimizer that averages the gradients over all ranks before it applies them."""
 
     class Distributed(base):
@@ -42,7 +42,7 @@ class Together(keras.callbacks.Callback):
 def build(learning_rate: float) -> keras.Model:
     layers = [keras.Input((64,)), keras.layers.Dense(64, activation="relu"), keras.layers.Dense(10, activation="softmax")]
     model = keras.Sequential(layers)
-    optimizer = distributed(keras.optimizers.Adam)(learning_rate * hvd.size())
+    optimizer = make_distributed(keras.optimizers.Adam)(learning_rate * hvd.size())
     # Horovod's operations can't be compiled by XLA.
     model.compile(optimizer, "sparse_categorical_crossentropy", metrics=["accuracy"], jit_compile=False)
     return model

@@ -23,23 +23,25 @@ class Network(tf.Module):
         self.w2 = tf.Variable(tf.random.normal([hidden, 10], stddev=0.1))
         self.b2 = tf.Variable(tf.zeros([10]))
 
-    def loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+    def compute_loss(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         logits = tf.nn.relu(images @ self.w1 + self.b1) @ self.w2 + self.b2
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits))
 
 
 @tf.function(autograph=False)
-def step(network: Network, images: tf.Tensor, labels: tf.Tensor, learning_rate: float) -> tuple[tf.Tensor, list[tf.Tensor]]:
+def train_step(
+    network: Network, images: tf.Tensor, labels: tf.Tensor, learning_rate: float
+) -> tuple[tf.Tensor, list[tf.Tensor]]:
     """Take one step with the gradients averaged over all ranks."""
     with tf.GradientTape() as tape:
-        loss = network.loss(images, labels)
+        loss = network.compute_loss(images, labels)
     gradients = hvd.DistributedGradientTape(tape).gradient(loss, network.trainable_variables)
     for variable, gradient in zip(network.trainable_variables, gradients, strict=True):
         variable.assign_sub(learning_rate * gradient)
     return hvd.allreduce(loss), gradients
 
 
-def own_share(batch_size: int) -> tf.data.Dataset:
+def load_own_share(batch_size: int) -> tf.data.Dataset:
     """Return this rank's part of the digits, shuffled, for ever."""
     digits = load_digits()
     images, labels = digits.data.astype("float32") / 16, digits.target.astype("int32")
@@ -47,7 +49,7 @@ def own_share(batch_size: int) -> tf.data.Dataset:
     return data.shuffle(1000, seed=hvd.rank()).repeat().batch(batch_size)
 
 
-def fingerprint(tensors: Iterable[tf.Tensor]) -> str:
+def compute_fingerprint(tensors: Iterable[tf.Tensor]) -> str:
     return hashlib.sha256(b"".join(tensor.numpy().tobytes() for tensor in tensors)).hexdigest()
 
 
@@ -64,14 +66,14 @@ def main() -> None:
     tf.random.set_seed(hvd.rank())  # all ranks take the weights of rank 0, whatever their own
     network = Network()
     hvd.broadcast_variables(network.variables, root_rank=0)
-    for images, labels in own_share(arguments.batch_size).take(arguments.steps):
-        loss, gradients = step(network, images, labels, arguments.learning_rate * hvd.size())
+    for images, labels in load_own_share(arguments.batch_size).take(arguments.steps):
+        loss, gradients = train_step(network, images, labels, arguments.learning_rate * hvd.size())
     result = {
         "rank": hvd.rank(),
         "size": hvd.size(),
         "loss": float(loss),
-        "gradients": fingerprint(gradients),
-        "weights": fingerprint(network.variables),
+        "gradients": compute_fingerprint(gradients),
+        "weights": compute_fingerprint(network.variables),
     }
     print(result)
     Path(f"outputs/result-{hvd.rank()}.json").write_text(json.dumps(result))

@@ -17,21 +17,21 @@ IMAGES = 1792
 Weights = dict[str, Any]
 
 
-def new_weights() -> Weights:
+def build_weights() -> Weights:
     generator = np.random.default_rng(1)  # the same in all processes
     hidden, out = generator.normal(0, 0.1, (64, 64)), generator.normal(0, 0.1, (64, 10))
     return {"hidden": hidden.astype("float32"), "out": out.astype("float32")}
 
 
-def loss_of(weights: Weights, images: jax.Array, labels: jax.Array) -> jax.Array:
+def compute_loss(weights: Weights, images: jax.Array, labels: jax.Array) -> jax.Array:
     logits = jax.nn.relu(images @ weights["hidden"]) @ weights["out"]
     return -jnp.mean(jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1))
 
 
 @jax.jit
-def step(weights: Weights, images: jax.Array, labels: jax.Array, rate: float) -> tuple[Weights, jax.Array]:
+def train_step(weights: Weights, images: jax.Array, labels: jax.Array, rate: float) -> tuple[Weights, jax.Array]:
     """Take one step; JAX sums over the devices where the batch is spread and the weights are not."""
-    loss, gradients = jax.value_and_grad(loss_of)(weights, images, labels)
+    loss, gradients = jax.value_and_grad(compute_loss)(weights, images, labels)
     return jax.tree.map(lambda weight, gradient: weight - rate * gradient, weights, gradients), loss
 
 
@@ -47,14 +47,14 @@ def main() -> None:
     spread, everywhere = NamedSharding(mesh, PartitionSpec("batch")), NamedSharding(mesh, PartitionSpec())
     digits = load_digits()
     images, labels = (digits.data[rank:IMAGES:size] / 16.0).astype("float32"), digits.target[rank:IMAGES:size]
-    weights = jax.device_put(new_weights(), everywhere)
+    weights = jax.device_put(build_weights(), everywhere)
     share = arguments.batch_size // size
     for epoch in range(arguments.epochs):
         losses = []
         for first in range(0, len(images), share):
             own = (images[first : first + share], labels[first : first + share])
             batch = [jax.make_array_from_process_local_data(spread, part) for part in own]
-            weights, loss = step(weights, *batch, arguments.learning_rate)
+            weights, loss = train_step(weights, *batch, arguments.learning_rate)
             losses.append(float(loss))
         if rank == 0:
             print(f"epoch {epoch + 1}: loss {np.mean(losses):.3f}", flush=True)

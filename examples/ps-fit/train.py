@@ -11,7 +11,7 @@ BATCH = 32
 STEPS = 30
 
 
-def batches(context: tf.distribute.InputContext) -> tf.data.Dataset:
+def build_dataset(context: tf.distribute.InputContext) -> tf.data.Dataset:
     """Return the digits for one worker: all of them, in an order of its own."""
     digits = load_digits()
     data = tf.data.Dataset.from_tensor_slices((digits.data / 16.0, digits.target))
@@ -25,7 +25,7 @@ def train(resolver: tf.distribute.cluster_resolver.ClusterResolver, epochs: int)
         model = tf.keras.Sequential(layers)
         loss = tf.keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile(tf.keras.optimizers.SGD(0.1), loss, ["accuracy"])
-    data = tf.keras.utils.experimental.DatasetCreator(batches)
+    data = tf.keras.utils.experimental.DatasetCreator(build_dataset)
     history = model.fit(data, epochs=epochs, steps_per_epoch=STEPS, verbose=2)
     cluster = resolver.cluster_spec().as_dict()
     return {

@@ -32,12 +32,12 @@ def coordinate(resolver: Resolver, arguments: argparse.Namespace) -> dict[str, o
         optimizer.build(model.trainable_variables)
         steps = tf.Variable(0, dtype=tf.int64)
 
-    def batches() -> tf.data.Dataset:
+    def build_dataset() -> tf.data.Dataset:
         data = tf.data.Dataset.from_tensor_slices((images, labels))
         return data.shuffle(2000).repeat().batch(arguments.batch_size)
 
     @tf.function(autograph=False)
-    def step(iterator: tf.data.Iterator) -> tf.Tensor:
+    def train_step(iterator: tf.data.Iterator) -> tf.Tensor:
         def on_replica(images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
             with tf.GradientTape() as tape:
                 losses = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, model(images, training=True))
@@ -49,8 +49,8 @@ def coordinate(resolver: Resolver, arguments: argparse.Namespace) -> dict[str, o
 
         return strategy.run(on_replica, args=next(iterator))
 
-    iterator = iter(coordinator.create_per_worker_dataset(batches))
-    losses = [coordinator.schedule(step, args=(iterator,)) for _ in range(arguments.steps)]
+    iterator = iter(coordinator.create_per_worker_dataset(build_dataset))
+    losses = [coordinator.schedule(train_step, args=(iterator,)) for _ in range(arguments.steps)]
     coordinator.join()
     cluster = resolver.cluster_spec().as_dict()
     return {

@@ -34,7 +34,7 @@ class Watch(v1.train.SessionRunHook):
             run_context.request_stop()
 
 
-def model(features: tf.Tensor, labels: tf.Tensor, mode: str, params: dict) -> tf.estimator.EstimatorSpec:
+def model_fn(features: tf.Tensor, labels: tf.Tensor, mode: str, params: dict) -> tf.estimator.EstimatorSpec:
     hidden = v1.get_variable("hidden", (20, 32), initializer=v1.random_normal_initializer(stddev=0.2))
     last = v1.get_variable("last", (32, 1), initializer=v1.random_normal_initializer(stddev=0.2))
     loss = tf.reduce_mean(tf.square(tf.matmul(tf.tanh(tf.matmul(features, hidden)), last) - labels))
@@ -44,7 +44,7 @@ def model(features: tf.Tensor, labels: tf.Tensor, mode: str, params: dict) -> tf
     return tf.estimator.EstimatorSpec(mode, loss=loss, train_op=train, training_hooks=[Watch(loss, step, params["pause"])])
 
 
-def batches(seen: int) -> tf.data.Dataset:
+def build_dataset(seen: int) -> tf.data.Dataset:
     numbers = np.random.RandomState(1)
     x = numbers.normal(size=(512, 20)).astype("float32")
     y = np.tanh(x @ numbers.normal(size=(20, 1))).astype("float32")
@@ -58,9 +58,9 @@ def main() -> None:
     parser.add_argument("--pause", type=float, default=0.0, help="seconds that each step takes longer")
     arguments = parser.parse_args()
     config = tf.estimator.RunConfig("outputs/model", tf_random_seed=1, save_checkpoints_steps=10)
-    estimator = tf.estimator.Estimator(model, config=config, params={"pause": arguments.pause})
+    estimator = tf.estimator.Estimator(model_fn, config=config, params={"pause": arguments.pause})
     seen = int(estimator.get_variable_value("global_step")) if estimator.latest_checkpoint() else 0
-    estimator.train(lambda: batches(seen), max_steps=arguments.steps)
+    estimator.train(lambda: build_dataset(seen), max_steps=arguments.steps)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ class Training(tf.Module):
         return hvd.allreduce(loss)
 
 
-def batches(seen: int) -> tf.data.Dataset:
+def build_dataset(seen: int) -> tf.data.Dataset:
     numbers = np.random.RandomState(1)
     x = numbers.normal(size=(512, 20)).astype("float32")
     y = np.tanh(x @ numbers.normal(size=(20, 1))).astype("float32")
@@ -59,7 +59,7 @@ def main() -> None:
     if hvd.rank() == 0:
         checkpoint.restore(saved.latest_checkpoint)
     hvd.broadcast_variables(training.variables, root_rank=0)
-    data = iter(batches(int(training.step)))
+    data = iter(build_dataset(int(training.step)))
     while training.step < arguments.steps and not hvd.broadcast_object(run.should_stop(), root_rank=0):
         loss = training.train(*next(data))
         step = int(training.step)

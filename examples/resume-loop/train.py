@@ -37,7 +37,7 @@ class Training(tf.Module):
         return loss
 
 
-def batches() -> tf.data.Dataset:
+def build_dataset() -> tf.data.Dataset:
     numbers = np.random.RandomState(1)
     x = numbers.normal(size=(512, 20)).astype("float32")
     y = np.tanh(x @ numbers.normal(size=(20, 1))).astype("float32")
@@ -49,7 +49,7 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=100)
     parser.add_argument("--pause", type=float, default=0.0, help="seconds that each step takes longer")
     arguments = parser.parse_args()
-    run, training, data = Run.get_context(), Training(), iter(batches())
+    run, training, data = Run.get_context(), Training(), iter(build_dataset())
     checkpoint = tf.train.Checkpoint(training=training, data=data)
     saved = tf.train.CheckpointManager(checkpoint, "outputs/checkpoints", max_to_keep=2)
     checkpoint.restore(saved.latest_checkpoint)
