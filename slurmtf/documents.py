@@ -26,6 +26,8 @@ from slurmtf.paths import read_text
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
+Settings = dict[str, Any]
+"""Settings as a user wrote them, before anything has checked them."""
 
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _BaseDumper: type[Any] = getattr(yaml, "CSafeDumper", yaml.SafeDumper)

@@ -9,7 +9,6 @@ import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
 
 import click
 
@@ -90,5 +89,5 @@ def _suggest_remedy(error: click.ClickException) -> str:
     return "options of the script's own stand after '--'" if takes_script else ""
 
 
-def _build_error_data(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, Any]:
+def _build_error_data(kind: str, exit_code: int, findings: Sequence[Finding]) -> dict[str, object]:
     return {"type": kind, "exit_code": exit_code, "findings": [finding.to_dict() for finding in findings]}

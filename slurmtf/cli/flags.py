@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
@@ -19,7 +18,7 @@ class Option:
     flags: tuple[str, ...]
     parameter: str
     about: str
-    kind: Any = str
+    kind: click.Path | type = str
     repeated: bool = False
     completer: Completer | None = None
 

@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import click
 
@@ -41,7 +41,7 @@ def to_json_number(value: float | None) -> float | str | None:
     return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
 
 
-def build_series_data(run: str, found: Sequence[RunSeries], others: Sequence[OtherOf] = ()) -> dict[str, Any]:
+def build_series_data(run: str, found: Sequence[RunSeries], others: Sequence[OtherOf] = ()) -> dict[str, object]:
     """Return a run's metrics as the data of the envelope."""
     return {
         "run": run,
@@ -50,7 +50,7 @@ def build_series_data(run: str, found: Sequence[RunSeries], others: Sequence[Oth
     }
 
 
-def _build_metric_data(one: RunSeries) -> dict[str, Any]:
+def _build_metric_data(one: RunSeries) -> dict[str, object]:
     low, high = one.bounds
     points = [[point.step, point.time, to_json_number(point.value)] for point in one.series.points]
     return {

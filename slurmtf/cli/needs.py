@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import click
+
+from slurmtf.cli.callbacks import Callback, add_options
 
 OPTIONS = (
     click.option(
@@ -20,8 +19,6 @@ OPTIONS = (
 )
 
 
-def needs_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def needs_options(command: Callback) -> Callback:
     """Add these options to a command."""
-    for option in reversed(OPTIONS):
-        command = option(command)
-    return command
+    return add_options(command, OPTIONS)

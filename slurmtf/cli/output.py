@@ -20,12 +20,16 @@ import re
 import sys
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from typing import Any, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
 
 import click
 
+from slurmtf.cli.callbacks import Callback
 from slurmtf.findings import Finding
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 ENVELOPE = 1
 MARKS = {"Completed": "green", "Failed": "red", "Canceled": "yellow", "Running": "cyan", "NotResponding": "red"}
@@ -56,13 +60,13 @@ def _set_mode(ctx: click.Context, param: click.Parameter, value: bool) -> None: 
     _Mode.flags = {one.name: one.opts[0] for one in ctx.command.params if isinstance(one, click.Option) and one.name}
 
 
-def json_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def json_option(command: Callback) -> Callback:
     """Add to a command the option ``--json``."""
     about = "Print one JSON object instead of text."
     return click.option("--json", is_flag=True, expose_value=False, is_eager=True, callback=_set_mode, help=about)(command)
 
 
-def workspace_option(command: Callable[..., Any]) -> Callable[..., Any]:
+def workspace_option(command: Callback) -> Callback:
     """Add to a command that looks at runs the option ``--workspace``."""
     about = "Workspace that holds the runs (default: your site's and this machine's)."
     return click.option("--workspace", "-w", type=click.Path(file_okay=False), default=None, help=about)(command)
@@ -126,13 +130,13 @@ def note_warnings(warnings: Sequence[Finding], at_most: int | None = None) -> No
         note(f"and {more} more warning{'s' * (more > 1)}: 'slurmtf plan' with the same arguments shows all", fg="yellow")
 
 
-def note(text: str, **style: Any) -> None:
+def note(text: str, *, fg: str | None = None, bold: bool = False, dim: bool = False) -> None:
     """Print an intermediate message on standard error; nothing with --json."""
     if not _Mode.json:
-        click.secho(escape(text), err=True, **style)
+        click.secho(escape(text), err=True, fg=fg, bold=bold or None, dim=dim or None)
 
 
-def build_spinner() -> Any:
+def build_spinner() -> Status | None:
     """Return a spinner on standard error; None if it would not be visible."""
     if not sys.stderr.isatty() or wants_json():
         return None
@@ -141,7 +145,7 @@ def build_spinner() -> Any:
     return Console(stderr=True).status("")
 
 
-def spin(line: Any, text: str) -> None:
+def spin(line: Status, text: str) -> None:
     """Show a text in a moving line."""
     from rich.text import Text  # noqa: PLC0415
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from slurmtf.cli.output import format_duration, format_time, paint_status
 from slurmtf.findings import Finding
 from slurmtf.job.contract.attempt.outcome import Cause, parse_cause
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.life import AT_MOST_MEMORY, END, NO_MEMORY, NOT_POSSIBLE, SAME, USED
 from slurmtf.runs.states.state import Brief, DoubtKind, RunState, RunStatus
 from slurmtf.spelling import spell
@@ -23,13 +24,13 @@ FORETOLD = 3
 """The most warnings of the submission that are shown again if the script has failed."""
 
 
-def build_run_data(folder: Path | str, told: RunState | Listed) -> dict[str, Any]:
+def build_run_data(folder: Path | str, told: RunState | Listed) -> dict[str, object]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
     experiment, name = str(folder).split("/")[-2:]
     return {"id": name, "experiment": experiment, "folder": str(folder), **told.data}
 
 
-def read_origin(run: RunFolder) -> dict[str, Any]:
+def read_origin(run: RunFolder) -> JsonObject:
     """Return the files other than the estimator that decided about the job: the site's profile, and the script's templates."""
     try:
         provenance = run.plan["provenance"]

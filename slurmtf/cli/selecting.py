@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
 
+from slurmtf.cli.callbacks import Callback, add_options
 from slurmtf.cli.output import workspace_option
 from slurmtf.findings import Finding, build_warning
 from slurmtf.runs.states.state import RunStatus
@@ -63,7 +63,7 @@ def _warn_about_unreadable(unreadable: Sequence[Path]) -> list[Finding]:
     return [build_warning("unreadable", "can't be read", str(folder)) for folder in unreadable]
 
 
-def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def selection_options(command: Callback) -> Callback:
     """Add these options to a command; it gets a :class:`Selection`."""
 
     @functools.wraps(command)  # with its own options
@@ -74,15 +74,12 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
         tags: tuple[str, ...],
         workspace: str | None,
         **options: object,
-    ) -> Any:
+    ) -> None:
         start = parse_since(since, time.time()) if since else 0.0
         wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parse(tags))
-        return command(selection=Selection(list_workspaces(workspace), experiment, wanted), **options)
+        command(selection=Selection(list_workspaces(workspace), experiment, wanted), **options)
 
-    wrapped: Callable[..., Any] = workspace_option(call_with_selection)
-    for option in reversed(OPTIONS):
-        wrapped = option(wrapped)
-    return wrapped
+    return add_options(workspace_option(call_with_selection), OPTIONS)
 
 
 OPTIONS = (

@@ -6,7 +6,6 @@ import csv
 import io
 import json
 import time
-from typing import Any
 
 from slurmtf.cli.output import cut, format_duration, format_table, paint_status
 from slurmtf.cli.present import format_headline
@@ -21,7 +20,7 @@ FIELDS = ("trial", "status", "best", "values", "seconds", "attempt", "element", 
 CANCELED_BY = {BY_POLICY: "Canceled by policy", BY_DURATION: "Canceled: max_duration_minutes"}
 
 
-def build_trial_data(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> dict[str, Any]:
+def build_trial_data(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) -> dict[str, object]:
     """Return a trial as the data of the envelope."""
     result = trial.result
     ended = result.ended if result else None
@@ -42,7 +41,7 @@ def build_trial_data(facts: SweepFacts, trial: TrialState, of_sweep: RunStatus) 
     }
 
 
-def build_sweep_data(run: SweepRun, state: RunState, facts: SweepFacts) -> dict[str, Any]:
+def build_sweep_data(run: SweepRun, state: RunState, facts: SweepFacts) -> dict[str, object]:
     """Return a sweep as the data of the envelope."""
     best = facts.best
     return {

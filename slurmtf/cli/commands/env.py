@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
+from slurmtf.cli.callbacks import Callback
 from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import emit, format_duration, format_size, format_table, format_time, json_option
 from slurmtf.cli.steps import Steps
@@ -19,6 +18,7 @@ from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SlurmtfError, SpecError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.runs.workspaces.workspace import list_run_folders, list_workspaces, resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.trusted import check_own
@@ -40,14 +40,14 @@ def command() -> None:
     """Manage the environments that slurmtf builds."""
 
 
-def store_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def store_options(callback: Callback) -> Callback:
     """Add to a command the options that select the store; it gets an :class:`EnvironmentStore`."""
 
-    def call_with_store(site: str | None, workspace: str | None, **options: object) -> Any:
+    def call_with_store(site: str | None, workspace: str | None, **options: object) -> None:
         found = resolve_target(site, "site")
-        return function(store=resolve_store(found, resolve_workspace(found.storage.workspace, workspace)), **options)
+        callback(store=resolve_store(found, resolve_workspace(found.storage.workspace, workspace)), **options)
 
-    call_with_store.__doc__ = function.__doc__
+    call_with_store.__doc__ = callback.__doc__
     about = "Workspace whose environments to use (default: your site's)."
     wrapped = click.option("--workspace", "-w", default=None, help=about)(call_with_store)
     return json_option(
@@ -64,7 +64,7 @@ def list_(store: EnvironmentStore) -> None:
     emit(found, format_table(rows) if found else f"no environments in {store.root}")
 
 
-def _build_facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
+def _build_facts(store: EnvironmentStore, name: str) -> JsonObject:
     record = store.record(name)
     facts = {key: record.get(key) for key in ("python", "tool", "built", "seconds", "host", "phases", "horovod", "packages")}
     spec = EnvironmentSpec.from_dict(record["spec"])
@@ -72,7 +72,7 @@ def _build_facts(store: EnvironmentStore, name: str) -> dict[str, Any]:
     return {**own, "bytes": store.size(name), "used": store.last_use(name), **facts}
 
 
-def _format_row(facts: dict[str, Any]) -> tuple[str, ...]:
+def _format_row(facts: JsonObject) -> tuple[str, ...]:
     holds = facts["holds"]
     return (facts["name"], facts["label"], format_time(facts["built"]), format_time(facts["used"]), format_size(facts['bytes']),
             facts["python"] or "", holds if len(holds) <= SHOWN else holds[: SHOWN - 3] + "...")  # fmt: skip

@@ -10,6 +10,7 @@ from slurmtf.cli import completing
 from slurmtf.cli.output import emit, format_size, json_option, workspace_option
 from slurmtf.cli.steps import Steps
 from slurmtf.environments.tools import TOOLS
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.models.exporting import DEFAULT_OPSET, TOLERANCE, export, find
 
 
@@ -53,7 +54,7 @@ def command(what: str, form: str, workspace: str | None, **options: Any) -> None
     emit(record, _format_record(record))
 
 
-def _format_record(record: dict[str, Any]) -> str:
+def _format_record(record: JsonObject) -> str:
     verified = record["verified"]
     batches = ", ".join(map(str, verified["batches"]))
     return "\n".join(
@@ -67,5 +68,5 @@ def _format_record(record: dict[str, Any]) -> str:
     )
 
 
-def _format_input(name: str, spec: dict[str, Any]) -> str:
+def _format_input(name: str, spec: JsonObject) -> str:
     return f"{name} {spec['dtype']}[{', '.join('?' if one is None else str(one) for one in spec['shape'])}]"

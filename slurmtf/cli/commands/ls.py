@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 import click
 
@@ -71,7 +70,7 @@ def _rank(value: float | None, lowest_first: bool) -> tuple[int, float]:
     return 0, value if lowest_first else -value
 
 
-def _build_metric_data(metric: str | None, value: float | None) -> dict[str, Any]:
+def _build_metric_data(metric: str | None, value: float | None) -> dict[str, object]:
     if metric is None:
         return {}
     from slurmtf.cli.metrics import to_json_number  # noqa: PLC0415

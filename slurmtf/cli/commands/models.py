@@ -88,7 +88,7 @@ def _format_details(model: Model, changed: list[str]) -> str:
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
 
 
-def _format_pairs(values: dict[str, Any]) -> str:
+def _format_pairs(values: dict[str, object]) -> str:
     return ", ".join(f"{name}={value}" for name, value in values.items())
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from slurmtf.cli.options import JobRequest, job_options
 from slurmtf.cli.output import emit, format_duration
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.estimator.quantities import UNLIMITED_S, normalize_flag
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.roles import assign_roles
 from slurmtf.paths import is_there
 from slurmtf.plan import LaunchPlan
@@ -32,7 +31,7 @@ def command(request: JobRequest) -> None:
     emit(hide_values(plan.to_dict()), format_plan(plan), plan.warnings)
 
 
-def hide_values(plan: dict[str, Any]) -> dict[str, Any]:
+def hide_values(plan: JsonObject) -> dict[str, object]:
     """Return a plan without the values of the user's variables, which may be secret."""
     estimator = plan["provenance"]["estimator"]
     hidden = dict.fromkeys(estimator.get("environment_variables") or {}, HIDDEN)

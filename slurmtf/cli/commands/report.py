@@ -7,7 +7,6 @@ import io
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
 
 import click
 
@@ -18,6 +17,7 @@ from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.diagnosis.asking import LEAST_S, advise
 from slurmtf.estimator.quantities import format_memory
 from slurmtf.experiments import Run
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.runs.reporting import Used, measure
 from slurmtf.runs.usage import GpuUsage, Usage
 from slurmtf.runs.workspaces.listing import Listed
@@ -63,7 +63,7 @@ def _spell_as_flags(text: str) -> str:
     return spell(text, FLAGS)
 
 
-def _build_row(one: Used) -> dict[str, Any]:
+def _build_row(one: Used) -> dict[str, object]:
     usage, times = one.usage, one.usage.times
     (cpu, cpu_used), (gpu, gpu_busy) = usage.cpu_hours, usage.gpu_hours
     return {
@@ -85,7 +85,7 @@ def _build_row(one: Used) -> dict[str, Any]:
     }
 
 
-def _format_csv(rows: Sequence[dict[str, Any]]) -> str:
+def _format_csv(rows: Sequence[JsonObject]) -> str:
     text = io.StringIO()
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()

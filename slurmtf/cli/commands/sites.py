@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -54,12 +53,10 @@ def show(name: str) -> None:
         note(f"the site deletes workspace files that are unused for {days} days: copy what you want to keep elsewhere")
 
 
-def _drop_unknown(data: object) -> Any:
+def _drop_unknown(data: dict[str, object]) -> dict[str, object]:
     """Leave out unknown values."""
-    if isinstance(data, dict):
-        kept = {key: _drop_unknown(value) for key, value in data.items()}
-        return {key: value for key, value in kept.items() if value not in (None, {}, [], "")}
-    return data
+    kept = {key: _drop_unknown(value) if isinstance(value, dict) else value for key, value in data.items()}
+    return {key: value for key, value in kept.items() if value not in (None, {}, [], "")}
 
 
 @command.command("validate")

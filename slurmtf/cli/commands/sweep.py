@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import click
 
 from slurmtf.cli import charts, completing, sweeps
+from slurmtf.cli.callbacks import Callback, add_options
 from slurmtf.cli.output import (
     WARNINGS_OF_SUBMISSION,
     emit,
@@ -35,22 +34,20 @@ DETACHED = 130
 POLL_S = 2.0
 
 
-def submission_options(command: Callable[..., Any]) -> Callable[..., Any]:
+def submission_options(command: Callback) -> Callback:
     """Add the options of a submission to a command."""
-    for option in (
-        click.argument("file", type=click.Path(dir_okay=False)),
-        click.option("--experiment", "-x", default=None, help="Experiment the sweep belongs to (default: the file's name)."),
-        click.option(
-            "--site", "-s", "compute_target", default=None, help="Site to run on.", shell_complete=completing.complete_sites
-        ),
-        workspace_option,
+    complete, about = completing.complete_sites, "Experiment the sweep belongs to (default: the file's name)."
+    options = (
         json_option,
-    ):
-        command = option(command)
-    return command
+        workspace_option,
+        click.option("--site", "-s", "compute_target", default=None, help="Site to run on.", shell_complete=complete),
+        click.option("--experiment", "-x", default=None, help=about),
+        click.argument("file", type=click.Path(dir_okay=False)),
+    )
+    return add_options(command, options)
 
 
-def sweep_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+def sweep_argument(command: Callback) -> Callback:
     command = workspace_option(json_option(command))
     return click.argument("sweep", default="last", shell_complete=completing.complete_runs)(command)
 

@@ -10,10 +10,10 @@ import sys
 import termios
 import time
 import tty
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -44,6 +44,14 @@ from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.notebook import read_log_tail
 from slurmtf.runs.workspaces.listing import Listed
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group, RenderableType
+    from rich.live import Live
+    from rich.text import Text
+
+ReadKeys = Callable[[float], Iterator[str]]
+"""Waits for keys, for at most so many seconds."""
 
 READ_S = 2.0
 """The interval in seconds at which the folders are read, longer if there are thousands:"""
@@ -177,7 +185,7 @@ class _Screen:
                 os.kill(0, signal.SIGTSTP)  # the whole job, as the terminal does
         self._finish()
 
-    def _watch(self, live: Any, keys: Any) -> Action:
+    def _watch(self, live: Live, keys: ReadKeys) -> Action:
         """Draw and take keys until something else needs the terminal, or the user quits."""
         while True:
             self._take_answers()
@@ -262,7 +270,7 @@ class _Screen:
             while not list(keys(FRAME_S)):
                 pass
 
-    def _draw_screen(self, console: Any) -> Any:
+    def _draw_screen(self, console: Console) -> Group:
         from rich.console import Group  # noqa: PLC0415
         from rich.rule import Rule  # noqa: PLC0415
 
@@ -271,8 +279,9 @@ class _Screen:
         below = list(KEYS) if view.mode is Mode.HELP else self._read_log(lines) if lines else []
         last = _cut(escape_line_breaks(escape(choose_footer(view, width))), width, "bold")
         runs = [self._add_metric(line) for line in view.window(rows)]
-        parts = [*_draw_table(runs, view.chosen, width), Rule(view.chosen, style="dim")][: max(0, height - 1)]
-        return Group(*parts, *(_cut(line, width) for line in below[:lines]), last)
+        above: list[RenderableType] = [*_draw_table(runs, view.chosen, width)]
+        above.append(Rule(view.chosen, style="dim"))
+        return Group(*above[: max(0, height - 1)], *(_cut(line, width) for line in below[:lines]), last)
 
     def _read_log(self, lines: int) -> list[str]:
         if self._runs is None:
@@ -286,7 +295,7 @@ class _Screen:
             return [str(err)]
 
 
-def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Any]:
+def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Text]:
     """Return the heading and a line for each run."""
     from rich.text import Text  # noqa: PLC0415
 
@@ -302,7 +311,7 @@ def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Any]:
     return drawn
 
 
-def _fit(cell: Any, place: int, width: int) -> Any:
+def _fit(cell: Text, place: int, width: int) -> Text:
     """Fit a cell into a width; a run's name keeps its end, which distinguishes it."""
     from rich.text import Text  # noqa: PLC0415
 
@@ -313,7 +322,7 @@ def _fit(cell: Any, place: int, width: int) -> Any:
     return cell
 
 
-def _cut(line: str, width: int, style: str = "") -> Any:
+def _cut(line: str, width: int, style: str = "") -> Text:
     from rich.text import Text  # noqa: PLC0415
 
     text = Text(line, style=style, no_wrap=True)
@@ -323,8 +332,8 @@ def _cut(line: str, width: int, style: str = "") -> Any:
 
 
 @contextlib.contextmanager
-def _open_keyboard() -> Iterator[Any]:
-    """Read keys one by one, without echo; yields a function that waits for keys for at most so many seconds."""
+def _open_keyboard() -> Iterator[ReadKeys]:
+    """Read keys one by one, without echo."""
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
 

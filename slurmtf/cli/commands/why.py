@@ -6,7 +6,6 @@ import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import click
 
@@ -129,7 +128,7 @@ def _find_run(name: str, follower: Run) -> list[Followed]:
 
 def _build_data(
     run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside = NOTHING_BESIDE
-) -> dict[str, Any]:
+) -> dict[str, object]:
     return {
         "id": run.id,
         "status": state.status.value,
@@ -140,12 +139,12 @@ def _build_data(
     }
 
 
-def _get_canceler(state: RunState) -> dict[str, Any] | None:
+def _get_canceler(state: RunState) -> dict[str, object] | None:
     """Return who canceled it: see :class:`..job.contract.attempt.outcome.CanceledBy`."""
     return dict(state.outcome.detail) if state.outcome and state.cause is Cause.CANCELED else None
 
 
-def _build_trials_data(failed: FailedAlike) -> dict[str, Any]:
+def _build_trials_data(failed: FailedAlike) -> dict[str, object]:
     first = failed.results[0]
     return {
         "trials": failed.trials,
@@ -157,7 +156,7 @@ def _build_trials_data(failed: FailedAlike) -> dict[str, Any]:
     }
 
 
-def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, Any]:
+def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, object]:
     return {
         "reason": state.reason,
         "class": waiting.wait.value,
@@ -170,7 +169,7 @@ def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> d
     }
 
 
-def _build_death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, Any]:
+def _build_death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, object]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
     told = {
@@ -183,7 +182,7 @@ def _build_death_data(state: RunState, death: Explanation, beside: _Beside) -> d
     return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
 
 
-def _build_explanation_data(death: Explanation) -> dict[str, Any]:
+def _build_explanation_data(death: Explanation) -> dict[str, object]:
     return {
         "class": death.kind.value,
         "meaning": death.kind.meaning,
