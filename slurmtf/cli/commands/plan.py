@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import click
 
 from slurmtf.cli.options import JobRequest, job_options
@@ -43,6 +45,7 @@ def hide_values(plan: JsonObject) -> dict[str, object]:
 def format_plan(plan: LaunchPlan) -> str:
     """Return a plan as text: the requested resources, and the command."""
     resources, snapshot = plan.resources, plan.provenance.snapshot
+    directives = {normalize_flag(flag): value for flag, value in plan.batch.directives}
     gpus = f", {resources.gpus_per_node} GPU {resources.gpu_type or ''}".rstrip() if resources.gpus_per_node else ""
     rows = {
         "site": f"{plan.site} ({plan.job.scheduler})",
@@ -52,10 +55,10 @@ def format_plan(plan: LaunchPlan) -> str:
         "roles": _format_roles(plan),
         "cpus": f"{resources.cpus_per_task} for each process"
         if resources.cpus_per_task
-        else _format_directive(plan, "cpus-per-gpu"),
+        else _format_share(directives, "cpus-per-gpu"),
         "memory": f"{resources.memory} on each node"
         if resources.memory
-        else _format_directive(plan, "mem-per-cpu", "mem-per-gpu"),
+        else _format_share(directives, "mem-per-cpu", "mem-per-gpu"),
         "time": "unlimited" if resources.time_s == UNLIMITED_S else format_duration(resources.time_s),
         "partition": resources.partition or "",
         "account": resources.account or "",
@@ -67,7 +70,7 @@ def format_plan(plan: LaunchPlan) -> str:
         "stage": _format_staging(plan),
         **{f"input {item.name}": f"{item.path} ({item.mode})" for item in plan.job.inputs},
         "source": f"{format_count(snapshot.files, 'file')}, {snapshot.bytes / 1e6:.1f} MB, {snapshot.id[:12]}",
-        "after": _format_directive(plan, "dependency"),
+        "after": directives.get("dependency"),
         "chosen": plan.provenance.choice,
         "command": " ".join(plan.batch.command),
         "folder": plan.run.folder,
@@ -75,10 +78,9 @@ def format_plan(plan: LaunchPlan) -> str:
     return "\n".join(f"{name:<10} {value}" for name, value in rows.items() if value)
 
 
-def _format_directive(plan: LaunchPlan, *flags: str) -> str:
-    """Return what the first of these flags requests: ``4 for each GPU``."""
-    found = {normalize_flag(flag): value for flag, value in plan.batch.directives}
-    return next((f"{found[flag]} for each {flag[-3:].upper()}" for flag in flags if flag in found), "")
+def _format_share(directives: Mapping[str, object], *flags: str) -> str:
+    """Return what the first of these flags requests for each of its units: ``4 for each GPU``."""
+    return next((f"{directives[flag]} for each {flag.rpartition('-')[2].upper()}" for flag in flags if flag in directives), "")
 
 
 def _format_software(plan: LaunchPlan) -> str:

@@ -418,6 +418,8 @@ def test_every_request_has_its_flag(source: Path) -> None:
         ({"time": "UNLIMITED"}, ["time       unlimited"]),
         ({"sbatch": {"gres": "gpu:a100:2"}}, ["nodes      1, each with 1 process, 2 GPU a100"]),
         ({"sbatch": {"partition": "gpu", "qos": "high"}}, ["partition  gpu", "qos        high"]),
+        ({"sbatch": {"dependency": "afterok:5"}}, ["after      afterok:5"]),
+        ({"sbatch": {"dependency": "singleton"}}, ["after      singleton"]),
     ],
 )
 def test_the_plan_is_shown_with_its_sources(source: Path, settings: dict[str, Any], rows: list[str]) -> None:
