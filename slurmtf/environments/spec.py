@@ -23,7 +23,7 @@ from slurmtf.environments.versions import TENSORFLOW
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
-from slurmtf.job.contract.environments.horovod import compute_digest as horovod_digest
+from slurmtf.job.contract.environments.horovod import compute_build_digest
 from slurmtf.paths import is_file, is_folder, read_text
 from slurmtf.sites import Site
 
@@ -63,7 +63,7 @@ class EnvironmentSpec:
         wishes = {name: value for name, value in asdict(self).items() if name not in ("label", "python")}
         options = {name: value for name, value in self.variables.items() if name.startswith("HOROVOD_")}
         conda = {name: value for name, value in self.conda.items() if name != "program"}
-        ours = {"built_from": horovod_digest()} if self.horovod else {}
+        ours = {"built_from": compute_build_digest()} if self.horovod else {}
         content = json.dumps({**wishes, **ours, "variables": options, "conda": conda, "schema": SCHEMA}, sort_keys=True)
         return f"{self.kind}-{hashlib.sha256(content.encode('utf-8', 'surrogateescape')).hexdigest()[:ID_DIGITS]}"
 

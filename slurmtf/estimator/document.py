@@ -172,7 +172,7 @@ def _use_docstrings() -> Iterator[None]:
             del kind.__pydantic_config__
 
 
-def build_json_schema() -> dict[str, Any]:
+def build_job_schema() -> dict[str, Any]:
     """Return the JSON Schema of a job file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415
 

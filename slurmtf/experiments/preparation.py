@@ -31,7 +31,7 @@ from slurmtf.experiments.data import check_inputs
 from slurmtf.job.contract import variables as var
 from slurmtf.loading import defer, pause_collection
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
-from slurmtf.plan.checks import describe_needs as needs_of
+from slurmtf.plan.checks import describe_needs
 from slurmtf.plan.model import Awaited
 from slurmtf.plan.rendering import render_script
 from slurmtf.plan.staging import LookedUp, is_local
@@ -93,7 +93,7 @@ class Prepared:
         software, target = self.software, self.target
         if software.spec is None:
             return None
-        needs = needs_of(self.estimator, _place_modules(self.source, software), software)
+        needs = describe_needs(self.estimator, _place_modules(self.source, software), software)
         request = describe_later_check(self.estimator, target.site, software, needs)
         login = resolve_login(self.estimator)
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)

@@ -176,7 +176,7 @@ def _read_estimator(document: Document, path: Path, overrides: dict[str, Any]) -
     return jobs.from_document(document.extract_part("estimator", jobs.VERBATIM), path.parent, overrides)
 
 
-def build_json_schema() -> dict[str, Any]:
+def build_sweep_schema() -> dict[str, Any]:
     """Return the JSON Schema of a sweep file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
@@ -195,7 +195,7 @@ def build_json_schema() -> dict[str, Any]:
     finally:
         for kind in kinds:
             del kind.__pydantic_config__
-    job = jobs.build_json_schema()
+    job = jobs.build_job_schema()
     schema.setdefault("$defs", {}).update(job.pop("$defs", {}))
     job.pop("$schema")
     schema["$defs"]["Job"] = job

@@ -23,9 +23,9 @@ def command(kind: str) -> None:
 
 def _build_schema(kind: str) -> object:
     if kind == "sweep":
-        from slurmtf.tune.document import build_json_schema  # noqa: PLC0415
+        from slurmtf.tune.document import build_sweep_schema  # noqa: PLC0415
 
-        return build_json_schema()
-    from slurmtf.estimator.document import build_json_schema as of_jobs  # noqa: PLC0415
+        return build_sweep_schema()
+    from slurmtf.estimator.document import build_job_schema  # noqa: PLC0415
 
-    return of_jobs()
+    return build_job_schema()

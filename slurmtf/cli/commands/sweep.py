@@ -207,10 +207,10 @@ def resume(
     workspace: str | None,
 ) -> None:
     """Resume SWEEP, which has ended: run the trials that are not done, and more."""
-    from slurmtf.tune.resuming import resume as go_on  # noqa: PLC0415
+    from slurmtf.tune import resuming  # noqa: PLC0415
 
     run = _find(sweep, workspace)
-    left = go_on(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
+    left = resuming.resume(run, max_total_runs, max_concurrent_runs, max_duration_minutes)
     emit({"id": run.id, "trials": left}, f"{run.id}: {format_count(left, 'trial')} to do")
 
 

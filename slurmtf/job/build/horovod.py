@@ -17,7 +17,7 @@ from typing import Any, Dict, List
 
 from ..contract import variables as var
 from ..contract.environments.claim import Claim
-from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, compute_digest
+from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, compute_build_digest
 from ..contract.system.private import make_private
 from .horovod_source import patch
 from .installer import Installer, find_wheels
@@ -81,7 +81,7 @@ def provide_wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any
 def name_wheel_folder(release: str, local: str, python: str, options: Dict[str, str]) -> str:
     """Return the name of a wheel's folder: with a hash of all that it goes with, and of what it is built from."""
     machine = [sysconfig.get_platform(), *platform.libc_ver()]
-    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), compute_digest()]
+    facts = [release, local, ".".join(python.split(".")[:2]), machine, sorted(options.items()), compute_build_digest()]
     key = hashlib.sha256(json.dumps(facts).encode("utf-8")).hexdigest()[:12]
     return "horovod-{}-{}-{}".format(release, local, key)
 

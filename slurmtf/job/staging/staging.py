@@ -19,8 +19,7 @@ from ..contract.environments import packs
 from ..contract.layout import RunLayout, to_native
 from ..contract.plan import DataInput, JobPlan
 from ..contract.system.private import make_private, write_private
-from . import node_folder as nodefolder
-from . import relocation, squash, transfer, workdir
+from . import node_folder, relocation, squash, transfer, workdir
 
 NOTE = "staged.json"
 RETURNED = "returned.json"
@@ -51,7 +50,7 @@ def stage(plan: JobPlan, layout: RunLayout, folder: str) -> int:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if read_note(folder, NOTE):
             return 0
-        nodefolder.NodeFolder(os.path.dirname(folder), os.path.basename(folder), "").remove_leftovers()
+        node_folder.NodeFolder(os.path.dirname(folder), os.path.basename(folder), "").remove_leftovers()
         try:
             note = Stager(plan, layout, folder).fill()
         except OSError as err:
@@ -213,7 +212,7 @@ def create_targets(plan: JobPlan) -> None:
 def remove(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: ARG001
     """Remove a folder that nobody needs any more. Returns the exit code."""
     _ignore_stop_signals()
-    nodefolder.remove(folder)
+    node_folder.remove(folder)
     return 0
 
 

@@ -136,7 +136,7 @@ def compute_scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int
     return sizes
 
 
-def build_variables(host: str, port: int) -> Dict[str, str]:
+def build_gloo_variables(host: str, port: int) -> Dict[str, str]:
     """Return the variables with which Horovod finds the store and does not use MPI."""
     return {
         var.HOROVOD_GLOO_RENDEZVOUS_ADDR: host,

@@ -42,7 +42,7 @@ class Joining:
         )
         self._store = gloo.Store(self._selector, {*addresses.list_addresses(), *told}, sizes)
         one_node = self._plan.size.nodes == 1
-        shared = gloo.build_variables("127.0.0.1" if one_node else self._own_name, self._store.port)
+        shared = gloo.build_gloo_variables("127.0.0.1" if one_node else self._own_name, self._store.port)
         return dict(shared, **{var.HOROVOD_GLOO_IFACE: self._interface}) if self._interface else shared
 
     @property

@@ -16,7 +16,7 @@ from slurmtf.runs.chains.dependencies import wait_until_settled
 from slurmtf.runs.states.records import read_records
 from slurmtf.scheduler import SubmittedJob, get_scheduler
 
-CurrentJobOf = Callable[[RunLayout], "SubmittedJob | None"]
+FindCurrentJob = Callable[[RunLayout], "SubmittedJob | None"]
 
 
 class Followed(NamedTuple):
@@ -38,7 +38,7 @@ class Followed(NamedTuple):
         except (OSError, ValueError, LookupError, TypeError, AttributeError):
             return None
 
-    def look_again(self, layout: RunLayout, current_job_of: CurrentJobOf) -> None:
+    def look_again(self, layout: RunLayout, find_current_job: FindCurrentJob) -> None:
         """Make a submitted run wait for the current jobs of the others.
 
         Raises SlurmError if Slurm refuses or does not answer, OSError if the note can't be removed.
@@ -46,7 +46,7 @@ class Followed(NamedTuple):
         jobs = read_records(layout).jobs
 
         def find_current_jobs() -> dict[str, str]:
-            found = {name: current_job_of(RunLayout(folder)) for name, folder in self.folders.items()}
+            found = {name: find_current_job(RunLayout(folder)) for name, folder in self.folders.items()}
             return {name: job.ref.name for name, job in found.items() if job}
 
         def tell(dependency: str) -> None:

@@ -17,8 +17,7 @@ from slurmtf.runs.states.history import Attempt, History, read_history
 from slurmtf.runs.states.records import read_records
 from slurmtf.runs.states.reduce import read_end
 from slurmtf.runs.states.state import RunState
-from slurmtf.runs.states.sweeps import get_recorded_end as sweep_end
-from slurmtf.runs.states.sweeps import is_sweep
+from slurmtf.runs.states.sweeps import get_recorded_end, is_sweep
 from slurmtf.runs.usage import compute_times
 
 
@@ -89,7 +88,7 @@ def read_receipt(layout: RunLayout, state: RunState | None = None) -> dict[str, 
         with contextlib.suppress(OSError, ValueError, LookupError, TypeError, AttributeError):
             receipt["lock"] = _read_lock(load_json(layout.plan))
     records, history = read_records(layout), read_history(layout)
-    end = state or (sweep_end(records) if is_sweep(layout) else read_end(records, history))
+    end = state or (get_recorded_end(records) if is_sweep(layout) else read_end(records, history))
     receipt.pop("outcome", None)  # its attempt may no longer be the last one
     return {**receipt, **complete(receipt, history, end, is_sweep(layout))}
 

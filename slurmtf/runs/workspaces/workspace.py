@@ -206,7 +206,7 @@ def _find_meant(name: str, folders: list[Path]) -> list[Path]:
     """Return the runs whose id ends with ``name``, or that have or had the job called ``name``."""
     of_job = set[Path]()
     if JOB_NAME.fullmatch(name):
-        from slurmtf.runs.workspaces.index import find_by_job as with_job  # noqa: PLC0415 - only needed for a job id
+        from slurmtf.runs.workspaces.index import find_by_job  # noqa: PLC0415 - only needed for a job id
 
-        of_job = with_job(name, folders)
+        of_job = find_by_job(name, folders)
     return [folder for folder in folders if folder in of_job or (len(name) >= 4 and folder.name.endswith(name))]

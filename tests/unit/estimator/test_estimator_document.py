@@ -24,7 +24,7 @@ from slurmtf.estimator import (
     Stall,
     TensorFlow,
 )
-from slurmtf.estimator.document import ESTIMATORS, build_json_schema, from_yaml, list_parameters
+from slurmtf.estimator.document import ESTIMATORS, build_job_schema, from_yaml, list_parameters
 from slurmtf.estimator.flags import OWN_SBATCH_FLAGS, OWN_SRUN_FLAGS, PARAMETER_OF, find_completions
 from slurmtf.estimator.inputs import MODES
 from slurmtf.estimator.life import SIGNALS
@@ -351,7 +351,7 @@ BAD: list[dict[str, Any]] = [
 
 
 def test_the_schema_names_exactly_the_parameters() -> None:
-    schema = build_json_schema()
+    schema = build_job_schema()
     old_names = {"custom_docker_base_image", "conda_dependencies_file_path", "pip_requirements_file_path"}
     assert set(schema["properties"]) == {"estimator", *list_parameters(), *old_names}
     assert schema["additionalProperties"] is False
@@ -360,7 +360,7 @@ def test_the_schema_names_exactly_the_parameters() -> None:
 
 
 def test_the_schema_describes_every_parameter() -> None:
-    schema = build_json_schema()
+    schema = build_job_schema()
     assert [name for name, about in schema["properties"].items() if not about.get("description")] == []
     defaults = {
         field.name: field.default for field in dataclasses.fields(TensorFlow) if field.default is not dataclasses.MISSING
@@ -369,7 +369,7 @@ def test_the_schema_describes_every_parameter() -> None:
 
 
 def test_the_schema_refers_only_to_its_own_definitions() -> None:
-    schema = build_json_schema()
+    schema = build_job_schema()
     kinds = {"Environment", "Input", "Jax", "Mpi", "MultiWorker", "Notice", "ParameterServer", "Restart", "Stall"}
     assert set(schema["$defs"]) == kinds
     assert references(schema) == {f"#/$defs/{kind}" for kind in kinds}
@@ -386,8 +386,8 @@ def references(part: Any) -> set[str]:
 
 def test_the_schema_is_valid_and_detects_errors() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    jsonschema.Draft202012Validator.check_schema(build_json_schema())
-    validator = jsonschema.Draft202012Validator(build_json_schema())
+    jsonschema.Draft202012Validator.check_schema(build_job_schema())
+    validator = jsonschema.Draft202012Validator(build_job_schema())
     assert [document for document in GOOD if not validator.is_valid(document)] == []
     assert [document for document in BAD if validator.is_valid(document)] == []
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurmtf.cli import metrics as views
+from slurmtf.cli import metrics
 from slurmtf.cli.output import escape, format_time
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point, to_line
@@ -54,12 +54,12 @@ def test_no_line_breaks_a_reader_or_what_shows_it(before: list[bytes], behind: l
         found = select_series({"run": reader})
         assert Point(7, 0.5, 1000.0) in reader.series()["good"].points
         json.dumps(read_metrics(layout, Owners(layout)))
-        escape(views.format_summary(found, all_ranks=True)).encode()
-        json.dumps(views.build_series_data("run", found), allow_nan=False)
+        escape(metrics.format_summary(found, all_ranks=True)).encode()
+        json.dumps(metrics.build_series_data("run", found), allow_nan=False)
         assert Progress(layout, "main-0", "good", resumes=True).read_new() == [0.5] or b'"good"' in b"".join((*before, *behind))
-        assert len(list(views.iterate_csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
+        assert len(list(metrics.iterate_csv_lines(found))) == 1 + sum(len(one.series.points) for one in found)
         for log in (False, True):
-            escape(views.plot(found, log=log, all_ranks=False)).encode()
+            escape(metrics.plot(found, log=log, all_ranks=False)).encode()
         charts = build_charts(found)
         assert to_html("Metrics", charts).encode()
         assert stack(charts).encode()

@@ -9,10 +9,10 @@ from typing import Any
 import click
 import pytest
 
+from slurmtf import serving
 from slurmtf.cli.commands import export, models, score, serve
 from slurmtf.experiments.run import Run
 from slurmtf.models import Model, exporting, scoring
-from slurmtf.serving import serve as serve_it
 
 NOT_TYPED = {"self", "tell", "run"}
 """What a caller in Python alone has."""
@@ -24,7 +24,7 @@ NOT_TYPED = {"self", "tell", "run"}
         (exporting.export, export.command, {}),
         (Run.export_onnx, export.command, {}),
         (scoring.score, score.command, {}),
-        (serve_it, serve.command, {}),
+        (serving.serve, serve.command, {}),
         (Run.register_model, models.register_, {"model_name": "name"}),
         (Model.register, models.register_, {"model_name": "name", "model_path": "what"}),
         (Model.list, models.ls, {}),

@@ -13,7 +13,6 @@ import pytest
 from slurmtf import Estimator, Experiment
 from slurmtf.files import read_json
 from slurmtf.snapshot import collect
-from slurmtf.snapshot import git as asked
 from slurmtf.snapshot.git import ask_git
 from slurmtf.submit.folder import Intent, build
 from tests.patience import HANG_S
@@ -186,7 +185,7 @@ def another_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_git_without_an_answer_is_killed(root: Path, git: Git, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     git("status")
     another_git(tmp_path / "bin", "exec sleep 3600", monkeypatch)
-    monkeypatch.setattr(asked, "TIMEOUT_S", 0.1)
+    monkeypatch.setattr("slurmtf.snapshot.git.TIMEOUT_S", 0.1)
     assert untold(root)
     with pytest.raises(KeyError), ask_git(root):
         raise KeyError

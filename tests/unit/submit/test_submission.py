@@ -12,7 +12,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import DataInput, Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.script import sitecustomize as hook
-from slurmtf.job.supervisor.gloo import build_variables as of_gloo
+from slurmtf.job.supervisor.gloo import build_gloo_variables
 from slurmtf.job.task.environment import TaskEnvironment
 from slurmtf.runs.workspaces.workspace import resolve_workspace
 from slurmtf.scheduler.environ import remove_job_variables, remove_run_variables
@@ -62,7 +62,7 @@ USERS = {"PATH": "/bin", "SLURMTF_WORKSPACE": "/w", "SLURMTF_SITE": "here", "HOR
 
 def in_a_run(**users: str) -> dict[str, str]:
     """Return the variables that the script of a worker sees."""
-    start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": of_gloo("a", 1), "local_rank": 0}
+    start = {"cluster": {"worker": ["a:1", "b:2"], "ps": ["c:3"]}, "variables": build_gloo_variables("a", 1), "local_rank": 0}
     environment = TaskEnvironment(PLAN, RunLayout("/runs/x/x-1"), Role(0, "worker", 0, 0), start, {})
     left = dict.fromkeys((identity.OWN_RANK, wire.ADDRESS, wire.KEY, hook.CONFIG_FILE), "x")
     return {**environment.build_variables(users), **left}

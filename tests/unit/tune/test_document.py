@@ -11,7 +11,7 @@ import yaml
 import slurmtf
 from slurmtf.errors import SpecError
 from slurmtf.migration import Kind, read_azureml
-from slurmtf.tune.document import build_json_schema, from_yaml
+from slurmtf.tune.document import build_sweep_schema, from_yaml
 from slurmtf.tune.policies import BanditPolicy
 from tests.unit.support import tells
 
@@ -135,7 +135,7 @@ def test_options_have_the_types_of_yaml(folder: Path, option: str, value: object
 
 def test_the_schema_accepts_exactly_valid_sweeps() -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    check = jsonschema.Draft202012Validator(build_json_schema())
+    check = jsonschema.Draft202012Validator(build_sweep_schema())
     assert list(check.iter_errors(SWEEP)) == []
     several = {"estimator.process_count_per_node": {"choice": [1, 2]}, "environment_variables.DEPTH": {"randint": 4}}
     assert list(check.iter_errors({**SWEEP, "sampling": {"parameter_space": several}})) == []

@@ -67,7 +67,7 @@ WITHOUT_XLA = (2, 19)
 """The first TensorFlow without the headers that this file includes (Horovod pull request 4302)."""
 
 
-def compute_digest() -> str:
+def compute_build_digest() -> str:
     """Return a hash of everything that goes into a build besides its spec."""
     content = [RELEASE, TOOLS, OPTIONS, PATCHES, FOR_GPUS, WITHOUT_XLA]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode("utf-8")).hexdigest()[:DIGITS]

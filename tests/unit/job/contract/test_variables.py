@@ -13,7 +13,7 @@ from slurmtf.job.contract import variables
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.contract.variables import OF_AGENT, OF_LIBRARIES, OF_SCRIPT, OF_USER, SLURMTF_INPUT
 from slurmtf.job.script import sitecustomize
-from slurmtf.job.supervisor.gloo import build_variables as of_gloo
+from slurmtf.job.supervisor.gloo import build_gloo_variables
 from slurmtf.job.supervisor.start import Hello, build_horovod_variables, build_jax_variables
 from slurmtf.scheduler.environ import remove_run_variables
 
@@ -74,7 +74,7 @@ def test_no_variable_of_a_run_reaches_the_next_one() -> None:
 def test_libraries_get_only_listed_variables() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
-    told = [build_horovod_variables(roles, hellos, of_gloo("n0", 1)), build_jax_variables(hellos, "")]
+    told = [build_horovod_variables(roles, hellos, build_gloo_variables("n0", 1)), build_jax_variables(hellos, "")]
     assert {name for each in told for own in each.values() for name in own} <= {*OF_LIBRARIES, *OF_AGENT}
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from slurmtf.job.staging import node_folder as nodefolder
+from slurmtf.job.staging import node_folder
 
 
 def wide_open(path: Path) -> None:
@@ -28,7 +28,7 @@ def test_a_folder_that_is_not_private_is_not_used(tmp_path: Path, why: str) -> N
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()
     SPOILED[why](first / f"slurmtf-{os.getuid()}")
-    base, troubles = nodefolder.find_base(str(first), {"SLURM_TMPDIR": str(second), "SLURMD_NODENAME": "n1"})
+    base, troubles = node_folder.find_base(str(first), {"SLURM_TMPDIR": str(second), "SLURMD_NODENAME": "n1"})
     assert base == f"{second}/slurmtf-{os.getuid()}/n1"
     assert why in troubles[0], troubles
 
@@ -42,13 +42,13 @@ def test_the_place_is_the_sites_or_else_the_jobs(tmp_path: Path) -> None:
         f"{tmp_path}/${{SLURMD_NODENAME}}/x": tmp_path / "n1" / "x",
     }
     for local, place in places.items():
-        assert nodefolder.find_base(local, own)[0] == str(place / ours)
+        assert node_folder.find_base(local, own)[0] == str(place / ours)
     del own["SLURM_TMPDIR"]
-    assert nodefolder.find_base("", own)[0] == str(tmp_path / "tmp" / ours)
+    assert node_folder.find_base("", own)[0] == str(tmp_path / "tmp" / ours)
 
 
 def test_a_lock_that_is_being_removed_is_tried_again(tmp_path: Path) -> None:
-    one, other = (nodefolder.NodeFolder(str(tmp_path), "run", "") for _ in range(2))
+    one, other = (node_folder.NodeFolder(str(tmp_path), "run", "") for _ in range(2))
     assert one.enter() and other.enter()
     Path(one.path, "file").touch()
     assert not one.is_last()
@@ -65,12 +65,12 @@ def test_a_lock_that_is_being_removed_is_tried_again(tmp_path: Path) -> None:
 
 
 def test_a_folder_kept_for_the_next_launch_is_not_removed_for_a_while(tmp_path: Path) -> None:
-    kept, other = nodefolder.NodeFolder(str(tmp_path), "kept", "a"), nodefolder.NodeFolder(str(tmp_path), "other", "b")
+    kept, other = node_folder.NodeFolder(str(tmp_path), "kept", "a"), node_folder.NodeFolder(str(tmp_path), "other", "b")
     assert kept.enter() and other.enter()
     Path(kept.path, "file").touch()
     kept.keep()
     other.remove_leftovers()
-    again, foreign = (nodefolder.NodeFolder(str(tmp_path), "kept", name) for name in ("a", "c"))
+    again, foreign = (node_folder.NodeFolder(str(tmp_path), "kept", name) for name in ("a", "c"))
     assert again.enter() and again.is_kept
     assert Path(again.path, "file").exists()
     again.keep()
@@ -82,7 +82,7 @@ def test_a_folder_kept_for_the_next_launch_is_not_removed_for_a_while(tmp_path: 
 
 
 def test_another_start_of_the_job_does_not_use_the_kept_folder(tmp_path: Path) -> None:
-    first, second = (nodefolder.NodeFolder(str(tmp_path), "run", name) for name in ("a", "b"))
+    first, second = (node_folder.NodeFolder(str(tmp_path), "run", name) for name in ("a", "b"))
     assert first.enter()
     Path(first.path, "file").touch()
     first.keep()

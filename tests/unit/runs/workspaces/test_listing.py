@@ -20,8 +20,7 @@ from slurmtf.runs.states.state import RunStatus
 from slurmtf.runs.workspaces import index as indexes
 from slurmtf.runs.workspaces.index import Index, find_by_job
 from slurmtf.runs.workspaces.listing import Wanted, list_all, list_states, parse_since
-from slurmtf.submit.record import note
-from slurmtf.submit.record import read_jobs as jobs_of
+from slurmtf.submit.record import note, read_jobs
 
 Change = Callable[[RunLayout], object]
 
@@ -99,7 +98,7 @@ def start_again(layout: RunLayout) -> None:
 
 
 def submit_again(layout: RunLayout) -> None:
-    (job,) = jobs_of(layout)
+    (job,) = read_jobs(layout)
     note(layout, replace(job, ref=replace(job.ref, job_id="7000"), submitted=time.time()))
 
 
