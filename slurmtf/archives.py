@@ -7,21 +7,30 @@ import functools
 import io
 import marshal
 import zipfile
-from importlib.util import MAGIC_NUMBER, source_hash
+from importlib.util import MAGIC_NUMBER
 from pathlib import Path
 
 from slurmtf.caches import get_or_build, read_stamps
+from slurmtf.job.contract import loader
 
 HERE = Path(__file__).resolve().parent
 SOURCES = HERE / "job"
 PACKAGE = "slurmtf_job"
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
-SOURCE_ALONE = ("build", "script")
-"""Rooms that a job or a task does not import when it starts. The others are included in compiled form too, for the version of
-the Python that submits, mostly also the job's. Other versions compile the sources each time (zipimport compares magic
-numbers)."""
-UNCHECKED = (1).to_bytes(4, "little")
-"""The flags of a compiled file that is not compared with its source (PEP 552)."""
+LOADER = "slurmtf_loader"
+"""The module of each archive that loads the others."""
+ENTRY = """\
+import sys
+from {loader} import install
+
+install(sys.path.pop(0), {package!r})
+
+from {package}.main import {function}
+
+sys.exit({function}())
+"""
+ANY_PYTHON = 2
+"""A format of marshal that all Pythons read."""
 
 
 HOOK = SOURCES / "script" / "sitecustomize.py"
@@ -31,38 +40,41 @@ HOOK = SOURCES / "script" / "sitecustomize.py"
 @functools.cache
 def build_job_archive() -> bytes:
     """Return the job's program as a zip archive. The same program gives the same bytes."""
-    return _load_or_build_archive(SOURCES, PACKAGE, f"from {PACKAGE}.main import run_guarded\n\nrun_guarded()\n")
+    return _load_or_build_archive(SOURCES, PACKAGE, "run_guarded")
 
 
 @functools.cache
 def build_tool_archive() -> bytes:
     """Return the program of the tool environments as a zip archive."""
-    return _load_or_build_archive(
-        HERE / "models/tool", "slurmtf_tool", "import sys\nfrom slurmtf_tool.main import main\n\nsys.exit(main())\n"
-    )
+    return _load_or_build_archive(HERE / "models/tool", "slurmtf_tool", "main")
 
 
-def _load_or_build_archive(folder: Path, package: str, entry: str) -> bytes:
+def _load_or_build_archive(folder: Path, package: str, function: str) -> bytes:
     paths = sorted(folder.rglob("*.py"))
-    key = [package, entry, str(folder), [str(path) for path in paths], read_stamps([*paths, __file__]), MAGIC_NUMBER.hex()]
-    return get_or_build("programs", key, lambda: _build_archive(folder, paths, package, entry))
+    key = [
+        package,
+        function,
+        str(folder),
+        [str(path) for path in paths],
+        read_stamps([*paths, __file__, loader.__file__]),
+        MAGIC_NUMBER.hex(),
+    ]
+    return get_or_build("programs", key, lambda: _build_archive(folder, paths, package, function))
 
 
-def _build_archive(folder: Path, paths: list[Path], package: str, entry: str) -> bytes:
+def _build_archive(folder: Path, paths: list[Path], package: str, function: str) -> bytes:
+    """Return a zip whose ``__main__`` calls this function of the package's ``main``; see :mod:`slurmtf.job.contract.loader`."""
+    entry = ENTRY.format(loader=LOADER, package=package, function=function)
+    sources = {f"{package}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in paths}
+    code = {member: marshal.dumps(compile(text, member, "exec", dont_inherit=True)) for member, text in sources.items()}
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as zipped:
         _add(zipped, "__main__.py", entry.encode())
-        for path in paths:
-            name, text = path.relative_to(folder), path.read_bytes()
-            _add(zipped, f"{package}/{name.as_posix()}", text)
-            if name.parts[0] not in SOURCE_ALONE:
-                _add(zipped, f"{package}/{name.as_posix()}c", _compile(f"{package}/{name.as_posix()}", text))
+        _add(zipped, f"{LOADER}.py", Path(loader.__file__).read_bytes())
+        _add(zipped, loader.SOURCES, marshal.dumps(sources, ANY_PYTHON))
+        _add(zipped, loader.name_compiled(MAGIC_NUMBER), marshal.dumps(code, ANY_PYTHON))
     return buffer.getvalue()
 
 
 def _add(zipped: zipfile.ZipFile, name: str, content: bytes) -> None:
     zipped.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED)
-
-
-def _compile(name: str, text: bytes) -> bytes:
-    return MAGIC_NUMBER + UNCHECKED + source_hash(text) + marshal.dumps(compile(text, name, "exec", dont_inherit=True))

@@ -25,6 +25,7 @@ RANK = "SLURMTF_RANK"
 RUN_FOLDER = "SLURMTF_RUN_FOLDER"
 NAME = "sitecustomize"
 PROGRAM = "slurmtf_job"
+LOADER = "slurmtf_loader"
 HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
@@ -193,12 +194,14 @@ def import_program(name: str) -> Any:
     """Import a module of the job's zip without leaving the zip on ``sys.path``."""
     from importlib import import_module
 
-    archive = os.path.join(os.path.dirname(HERE), "agent.pyz")
-    sys.path.append(archive)
-    try:
-        return import_module(PROGRAM + "." + name)
-    finally:
-        sys.path.remove(archive)
+    if LOADER not in sys.modules:
+        archive = os.path.join(os.path.dirname(HERE), "agent.pyz")
+        sys.path.append(archive)
+        try:
+            import_module(LOADER).install(archive, PROGRAM)
+        finally:
+            sys.path.remove(archive)
+    return import_module(PROGRAM + "." + name)
 
 
 class Server(object):
@@ -379,6 +382,7 @@ def main() -> None:
     if os.environ.get(AZUREML):
         sys.meta_path.append(Adapter())
     run_next()
+    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != HERE]  # else each import looks there first
     if os.environ.get(UNCAUGHT):
         with contextlib.suppress(OSError):
             note_end(os.environ.pop(UNCAUGHT))

@@ -29,6 +29,8 @@ FOREIGN = ("SLURM", "SBATCH", "PMI", "OMPI_", "PYTHON", "LC_", "LANG")
 SUPERVISE = """\
 import os, sys
 sys.path.insert(0, sys.argv[1])
+import slurmtf_loader
+slurmtf_loader.install(sys.path.pop(0), "slurmtf_job")
 from slurmtf_job.contract import plan as plans
 from slurmtf_job.contract.layout import RunLayout
 from slurmtf_job.contract.attempt.outcome import Cause, Outcome

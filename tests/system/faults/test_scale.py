@@ -25,6 +25,8 @@ TASKS = 512
 CLIENTS = """
 import collections, concurrent.futures, os, sys
 sys.path.insert(0, sys.argv[2])
+import slurmtf_loader
+slurmtf_loader.install(sys.path.pop(0), "slurmtf_job")
 from slurmtf_job.common import wire
 from slurmtf_job.task.link import Link
 
