@@ -25,7 +25,8 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator import Environment, Estimator
 from slurmtf.experiments.experiment import Experiment
-from slurmtf.experiments.run import Run, describe_failure
+from slurmtf.experiments.failures import describe_failure
+from slurmtf.experiments.run import Run
 from slurmtf.files import read_json, write_json
 from slurmtf.findings import Finding
 from slurmtf.models.needs import Needs

@@ -1,10 +1,13 @@
-"""Choose the exception for a failed run: one class for each cause, so that callers can distinguish them."""
+"""The exception for a failed run: one class for each cause, so that callers can distinguish them."""
 
 from __future__ import annotations
 
 from slurmtf import errors
 from slurmtf.errors import RunFailedError
+from slurmtf.findings import Finding
 from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.runs.folder import RunFolder
+from slurmtf.runs.states.state import RunState
 
 ERRORS: dict[Cause, type[RunFailedError]] = {
     Cause.SCRIPT: errors.ScriptFailedError,
@@ -33,3 +36,16 @@ ERRORS: dict[Cause, type[RunFailedError]] = {
 def get_error_class(cause: Cause | None) -> type[RunFailedError]:
     """Return the exception class of a cause; for an unknown cause, their base class."""
     return ERRORS.get(cause, RunFailedError) if cause else RunFailedError
+
+
+def build_error(run: RunFolder, state: RunState) -> RunFailedError:
+    """Return the exception for a run that did not complete, with its outcome."""
+    error = get_error_class(state.cause)(describe_failure(run, state))
+    error.outcome = state.outcome
+    return error
+
+
+def describe_failure(run: RunFolder, state: RunState) -> Finding:
+    """Return why a run did not complete, and where to read more."""
+    what = f"{state.status.value}: {state.message or 'no reason is known'}"
+    return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.word}")

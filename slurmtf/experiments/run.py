@@ -5,16 +5,12 @@ Modules that only one method needs are imported in it: submitting needs none of 
 
 from __future__ import annotations
 
-import os
 import sys
-import time
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
-from slurmtf.errors import RunGoneError, RunNotFoundError, SlurmError, SlurmtfError
-from slurmtf.findings import Finding
+from slurmtf.errors import SlurmtfError
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.workspaces.workspace import check_ours, is_run, is_unreadable
@@ -22,21 +18,7 @@ from slurmtf.scheduler import SubmittedJob, get_scheduler
 
 if TYPE_CHECKING:
     from slurmtf.models.registry import Model
-
-LOG_POLL_S = 0.5
-FIRST_STATE_POLL_S, LAST_STATE_POLL_S = 1.0, 60.0
-"""The first and the last interval of polling a run, in seconds, and the oldest answers of Slurm to accept: all terminals
-together query once in that time."""
-
-
-class Growing(Protocol):
-    """Something that is shown while a run continues: its log, its metrics."""
-
-    def show_new(self) -> None:
-        """Show what is new since the last call."""
-
-    def show_rest(self) -> None:
-        """Show everything that is left, once the run has ended."""
+    from slurmtf.runs.waiting import Growing
 
 
 class Run(RunFolder):
@@ -80,29 +62,14 @@ class Run(RunFolder):
         """Return the state of the run, from Slurm's answers to any process of the user within that time. Raises as
         :attr:`state`."""
         if not is_run(self.folder) and not is_unreadable(self.folder):
-            raise self._describe_missing_folder()
+            from slurmtf.runs.missing import describe_missing_folder  # noqa: PLC0415
+
+            raise describe_missing_folder(self.folder, self._last_job)
         from slurmtf.runs.status import look  # noqa: PLC0415
 
         (seen,) = look([self.layout], self._last_job, seconds)
         self._last_job = seen.job or self._last_job
         return seen.state
-
-    def _describe_missing_folder(self) -> SlurmtfError:
-        """Return the error for a missing folder: it names the job that may continue without it."""
-        job = self._last_job
-        if job is None:
-            what = "its folder is gone: somebody removed it, or it never had a job and was cleared away"
-            return RunNotFoundError(Finding("no-run-folder", self.id, what, "'slurmtf ls' lists the runs"))
-        scheduler = get_scheduler(job.scheduler, job.ref.cluster)
-        what = f"{self.folder} was removed or renamed; job {job.ref} "
-        remedy = f"put the folder back under its name, or cancel the job: {scheduler.cancel_command} {job.ref.name}"
-        try:
-            seen = scheduler.observe([job]).get(job)
-        except SlurmError:
-            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}may continue without it", remedy))
-        if seen and not seen.state.final:
-            return RunGoneError(Finding("run-folder-gone", self.id, f"{what}continues without it", remedy))
-        return RunGoneError(Finding("run-folder-gone", self.id, f"{what}has ended"))
 
     def get_status(self) -> str:
         """Return the run's status: NotStarted, Queued, Preparing, Running, Completed, Failed, Canceled ..."""
@@ -110,24 +77,9 @@ class Run(RunFolder):
 
     def get_details(self) -> dict[str, Any]:
         """Return what is known about the run, under Azure ML's names."""
-        state, plan = self.state, self.plan
-        details: dict[str, Any] = {
-            "runId": self.id,
-            "target": plan["site"],
-            "status": state.status.value,
-            "jobId": state.job_id,
-            "submittedTimeUtc": _format_utc(state.submitted),
-            "startTimeUtc": _format_utc(state.started),
-            "endTimeUtc": _format_utc(state.ended),
-            "tags": self.tags,
-            "warnings": plan["warnings"],
-            "runDefinition": plan["provenance"]["estimator"],
-            "logFiles": {name: str(self.folder / name) for name in self.get_file_names() if name.startswith("logs/")},
-        }
-        if state.status in (RunStatus.FAILED, RunStatus.CANCELED):
-            facts = {"message": state.message, "exitCode": state.exit_code, "signal": state.signal}
-            details["error"] = {"code": state.cause.value if state.cause else "", **facts}
-        return details
+        from slurmtf.runs.details import build_details  # noqa: PLC0415
+
+        return build_details(self, self.state)
 
     def wait_for_completion(
         self,
@@ -147,11 +99,9 @@ class Run(RunFolder):
         """
         state = self._wait(show_output, output, on_state or (lambda _: None))
         if raise_on_error and state.status is not RunStatus.COMPLETED:
-            from slurmtf.experiments.failures import get_error_class  # noqa: PLC0415
+            from slurmtf.experiments.failures import build_error  # noqa: PLC0415
 
-            error = get_error_class(state.cause)(describe_failure(self, state))
-            error.outcome = state.outcome
-            raise error
+            raise build_error(self, state)
         return self.get_details()
 
     def _wait(self, show_output: bool, output: TextIO | None, on_state: Callable[[RunState], None]) -> RunState:
@@ -176,25 +126,9 @@ class Run(RunFolder):
 
         Raises RunGoneError if the run's folder is removed or renamed meanwhile.
         """
-        known, pause, next_look = None, FIRST_STATE_POLL_S, 0.0
-        journal_size = -1
-        while True:
-            size = _measure_journals(self.layout.journals)
-            if time.monotonic() >= next_look or size != journal_size:
-                state, journal_size = self.state_within(pause), size
-                changed = known is None or state.status is not known.status
-                pause = FIRST_STATE_POLL_S if changed else min(pause * 2, LAST_STATE_POLL_S)
-                next_look = time.monotonic() + pause
-                if reader and state.status.final:
-                    reader.show_rest()
-                if on_state and state != known:
-                    on_state(state)
-                known = state
-            if known and known.status.final:
-                return known
-            if reader:
-                reader.show_new()
-            time.sleep(LOG_POLL_S if pause > LOG_POLL_S else pause)
+        from slurmtf.runs.waiting import wait_for_end  # noqa: PLC0415
+
+        return wait_for_end(self.layout.journals, self.state_within, reader, on_state)
 
     def cancel(self) -> None:
         """Cancel the run. A run that has ended is left as it is. Raises SlurmError if Slurm does not answer."""
@@ -288,21 +222,3 @@ def cancel_runs(runs: Sequence[Run]) -> list[RunState]:
     from slurmtf.runs.canceling import cancel  # noqa: PLC0415
 
     return cancel([run.layout for run in runs])
-
-
-def describe_failure(run: Run, state: RunState) -> Finding:
-    """Return why a run did not complete, and where to read more."""
-    what = f"{state.status.value}: {state.message or 'no reason is known'}"
-    return Finding("run-failed", run.id, what, f"the logs are in {run.folder / 'logs'}: slurmtf logs {run.word}")
-
-
-def _format_utc(seconds: float | None) -> str | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, timezone.utc).isoformat()
-
-
-def _measure_journals(folder: str) -> int:
-    """Return the total size of the journals in a folder, in bytes."""
-    try:
-        return sum(entry.stat().st_size for entry in os.scandir(folder))
-    except OSError:
-        return -1
