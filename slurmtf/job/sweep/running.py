@@ -1,10 +1,11 @@
 """The trial that an element works on, and the result when it ends."""
 
 import math
+import time
 from typing import NamedTuple, Optional, Sequence
 
 from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
-from ..contract.sweep.records import CANCELED, COMPLETED, FAILED, Result
+from ..contract.sweep.records import CANCELED, COMPLETED, FAILED, Event, Result
 from . import candidates
 from .progress import Progress
 
@@ -21,6 +22,12 @@ class Running(NamedTuple):
     started: float
     progress: Progress
     whole: bool
+
+
+def build_event(kind: str, running: Optional[Running], host: str, number: int = 0, value: float = 0.0, text: str = "") -> Event:
+    """Return what an element on ``host`` reports about the current trial; about itself if it has none."""
+    trial, attempt = (running.trial, running.attempt) if running else (-1, 0)
+    return Event(kind, time.time(), trial, attempt, number, value, text, host)
 
 
 def get_stop_reason(outcome: Outcome) -> str:

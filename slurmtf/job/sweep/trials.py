@@ -2,10 +2,9 @@
 
 import os
 import time
-from typing import Dict, List, Mapping, Optional, Tuple, Union
+from typing import Dict, Mapping, Optional, Union
 
 from ..common import identity
-from ..contract import variables as var
 from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
@@ -14,7 +13,6 @@ from ..contract.sweep.leases import Owner
 from ..contract.sweep.ledger import Ledger
 from ..contract.sweep.records import (
     BY_DURATION,
-    BY_POLICY,
     FAILED,
     RETIRED,
     TOO_SHORT,
@@ -22,22 +20,19 @@ from ..contract.sweep.records import (
     Point,
     Result,
     SweepLayout,
-    build_arguments,
-    get_launch,
     get_trial_folder,
     read_launches,
     read_settings,
-    select_variables,
 )
 from ..supervisor.orders import Orders
-from . import candidates, policies, slots
+from . import candidates, launching
 from .asking import Asker
 from .progress import Progress
-from .running import LETS_GO, TAKEN_OVER, Running, build_result, get_stop_reason, is_released
-from .taking import BEAT_S, Taken, Taker
+from .running import LETS_GO, Running, build_event, build_result, get_stop_reason, is_released
+from .taking import Taken, Taker
+from .track_record import TrackRecord
+from .watch import Watch
 from .witness import LocalWitness, SlurmWitness
-
-STOPPED = "stopped"
 
 
 class Trials(Orders):
@@ -49,7 +44,6 @@ class Trials(Orders):
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], slot: Optional[int] = None) -> None:
         self._plan = plan
         self._layout = layout
-        self._environ = environ
         files = SweepLayout(layout.folder)
         self._settings = read_settings(files.settings)
         self._ledger = Ledger(files, curves=self._settings.stopping.kind != "none")
@@ -57,7 +51,7 @@ class Trials(Orders):
         job = identity.get_job_name(environ) or str(process.pid)
         element = job if slot is None else "{}.{}".format(job, slot)
         self._launches = read_launches(files.launches)
-        self._size = None if slot is None else plan.size
+        self._slot_size = None if slot is None else plan.size
         self._me = Owner(element, job, identity.get_host(environ), process.pid, str(process.started))
         self._witness: Union[LocalWitness, SlurmWitness] = (
             LocalWitness() if plan.can.one_machine else SlurmWitness(os.path.join(files.folder, "squeue.json"), environ)
@@ -67,11 +61,9 @@ class Trials(Orders):
         self._ledger.join(self._me, time.time())
         self._asker = Asker(self._ledger, environ) if self._settings.sampling == "bayesian" else None
         self._running: Optional[Running] = None
-        self._outcomes: List[Tuple[str, float]] = []
-        self._next_beat = 0.0
+        self._watch = Watch(self._ledger, self._settings, self._me.host)
+        self._record = TrackRecord()
         self._left = False
-        self._troubles = 0
-        self._paused_until = 0.0
 
     # --- what comes next
 
@@ -81,20 +73,18 @@ class Trials(Orders):
         if looks or len(self._ledger.told.ends) < self._settings.same_error:
             self._ledger.told.refresh()
         why = self._find_reason_to_leave(left_s)
-        if not why and time.monotonic() < self._paused_until:
+        if not why and self._record.pauses:
             return None
         taken = None if why else self._take(looks)
         if taken:
-            return self._build_order(taken.trial, taken.attempt)
+            return self._start(taken.trial, taken.attempt)
         if why or not self.should_wait():
             self._leave(why or "nothing left to do")
         return None
 
     def should_wait(self) -> bool:
         """Return whether trials that others work on may become free."""
-        if self._left or time.monotonic() < self._paused_until:
-            return not self._left
-        return self._taker.should_wait()
+        return not self._left and (self._record.pauses or self._taker.should_wait())
 
     def _find_reason_to_leave(self, left_s: Optional[float]) -> str:
         self._stop_for_common_error()
@@ -103,13 +93,11 @@ class Trials(Orders):
             return "the sweep was stopped"
         if time.time() >= self._settings.deadline:
             return BY_DURATION
-        if candidates.should_retire(self._outcomes, self._settings.retire):
-            self._ledger.write(
-                self._build_event(RETIRED, text="its last {} trials failed at once".format(self._settings.retire))
-            )
+        if self._record.should_retire(self._settings.retire):
+            self._report(RETIRED, "its last {} trials failed at once".format(self._settings.retire))
             return RETIRED
         durations = [(end.status, end.value) for end in self._ledger.told.ends]
-        return TOO_SHORT if candidates.is_too_short(left_s, durations, bool(self._outcomes)) else ""
+        return TOO_SHORT if self._record.is_too_short(left_s, durations) else ""
 
     def _stop_for_common_error(self) -> None:
         error = candidates.find_common_error(self._ledger.told.ends, self._settings.same_error)
@@ -124,30 +112,16 @@ class Trials(Orders):
             self._end(Result(taken.trial, FAILED, taken.attempt, why="lost", error=taken.lost))
         return None
 
-    def _build_order(self, trial: int, attempt: int) -> LaunchOrder:
-        point = self._choose_point(trial)
-        folder = get_trial_folder(trial)
-        layout = self._layout.launch(folder)
-        launch = self._build_launch(point)
+    def _start(self, trial: int, attempt: int) -> LaunchOrder:
+        """Return the launch of a trial that is ours now, and record that it begins."""
+        point, resumes = self._choose_point(trial), self._settings.resumes
+        launch = launching.choose_launch(self._launches, point, self._slot_size, self._settings.per_element)
+        layout = self._layout.launch(get_trial_folder(trial))
         label = choose_chief(self._plan.with_launch(launch)).label
-        progress = Progress(layout, label, self._settings.metric, self._settings.resumes)
-        self._running = Running(trial, attempt, time.time(), progress, not self._outcomes)
-        self._ledger.write(self._build_event("took", text=point.note))
-        earlier = layout.outputs if attempt and self._settings.resumes else point.resumes
-        resume = ("--resume-from", earlier) if earlier else ()
-        own = {var.SLURMTF_TRIAL: str(trial), var.SLURMTF_ATTEMPT: str(attempt + 1)}
-        variables = dict(select_variables(point.values), **own)
-        arguments = (*build_arguments(point.values), *resume)
-        return launch._replace(arguments=arguments, variables=variables, folder=folder, last=False)
-
-    def _build_launch(self, point: Point) -> LaunchOrder:
-        """Return how the launch of a point differs from the plan; in a slot, it gets the slot's part of the node."""
-        launch = get_launch(self._launches, point.values)
-        if self._size is None:
-            return launch
-        return launch._replace(
-            size=slots.compute_slot_size(launch.size, self._settings.per_element) if launch.size else self._size
-        )
+        progress = Progress(layout, label, self._settings.metric, resumes)
+        self._running = Running(trial, attempt, time.time(), progress, self._record.is_empty)
+        self._report("took", point.note)
+        return launching.build_order(launch, point, trial, attempt, layout.outputs if attempt and resumes else point.resumes)
 
     def _choose_point(self, trial: int) -> Point:
         """Return the point of a trial; in Bayesian sampling it is requested when the trial starts, and stays."""
@@ -159,7 +133,7 @@ class Trials(Orders):
         self._left = True
         if self._asker:
             self._asker.close()
-        self._ledger.write(Event("left", time.time(), text=why, host=self._me.host))
+        self._report("left", why)
         if self._is_over():
             self._witness.cancel_waiting()
 
@@ -170,40 +144,8 @@ class Trials(Orders):
     # --- while a trial runs
 
     def decide_call_off(self) -> Optional[Dict[str, object]]:
-        running = self._running
-        if running is None:
-            return None
-        hopeless = self._take_values(running)
-        why = hopeless or self._find_reason_to_stop(running)
+        why = self._watch.find_reason_to_stop(self._running) if self._running else ""
         return {"policy": why} if why else None
-
-    def _take_values(self, running: Running, at_end: bool = False) -> str:
-        """Record for the others what the trial has logged; return the policy that stops it, empty if none does."""
-        known = len(running.progress.values)
-        new = running.progress.read_new(at_end)
-        if not new:
-            return ""
-        self._ledger.write(*(self._build_event("value", known + n, value) for n, value in enumerate(new, 1)))
-        if self._settings.stopping.kind == "none":
-            return ""
-        self._ledger.told.refresh()
-        values, curves = running.progress.values, self._ledger.collect_curves()
-        for end in range(known + 1, len(values) + 1):
-            curves[running.trial] = values[:end]
-            if policies.should_stop(self._settings.stopping, self._settings.sign, running.trial, curves):
-                return BY_POLICY
-        return ""
-
-    def _find_reason_to_stop(self, running: Running) -> str:
-        if time.monotonic() < self._next_beat:
-            return ""
-        self._next_beat = time.monotonic() + BEAT_S
-        self._ledger.leases.beat()
-        if time.time() >= self._settings.deadline:
-            return BY_DURATION
-        if not self._ledger.holds(running.trial, running.attempt):
-            return TAKEN_OVER
-        return STOPPED if self._ledger.read_stop() is not None else ""
 
     # --- when it has ended
 
@@ -211,42 +153,34 @@ class Trials(Orders):
         running = self._running
         if running is None:
             return
-        self._take_values(running, at_end=True)
+        self._watch.report_values(running, at_end=True)
         self._ledger.leases.beat()
         trouble = candidates.is_trouble(outcome.cause, self._plan.size.nodes)
         if is_released(outcome, running.whole, self._plan.size.nodes):
-            error = outcome.error if trouble else ""
-            self._ledger.write(
-                self._build_event("released", text=error)._replace(status=get_stop_reason(outcome) or outcome.cause.value)
-            )
+            self._report("released", outcome.error if trouble else "", get_stop_reason(outcome) or outcome.cause.value)
         else:
             self._end(build_result(running, outcome, self._settings.sign))
-        self._note_trouble(running, trouble)
+        if trouble:
+            self._record.note_trouble(time.time() - running.started)
+        else:
+            self._record.note_launch()
         self._running = None
         if outcome.cause in (*LETS_GO, Cause.TIME_LIMIT):
-            self._ledger.write(Event("left", time.time(), text=outcome.cause.value, host=self._me.host))
-
-    def _note_trouble(self, running: Running, trouble: bool) -> None:
-        """Wait before the next trial if this one could not be launched: longer each time; at last, the element retires."""
-        self._troubles = self._troubles + 1 if trouble else 0
-        if trouble:
-            self._outcomes.append((FAILED, time.time() - running.started))
-            self._paused_until = time.monotonic() + candidates.compute_pause(self._troubles)
+            self._report("left", outcome.cause.value)
 
     def _end(self, result: Result) -> None:
         """Write a result; report it to the others if it is the one that counts."""
         now = time.time()
         result = result._replace(element=self._me.element, host=self._me.host, ended=now, started=result.started or now)
         seconds = result.ended - result.started
-        self._outcomes.append((result.status, seconds))
+        self._record.note_end(result.status, seconds)
         if self._ledger.finish(result):
             event = Event("ended", now, result.trial, result.attempt, value=seconds, text=result.error, status=result.status)
             self._ledger.write(event)
 
-    def _build_event(self, kind: str, number: int = 0, value: float = 0.0, text: str = "") -> Event:
-        running = self._running
-        trial, attempt = (running.trial, running.attempt) if running else (-1, 0)
-        return Event(kind, time.time(), trial, attempt, number, value, text, self._me.host)
+    def _report(self, kind: str, text: str, status: str = "") -> None:
+        """Report to the others what happens to the current trial; without one, to this element."""
+        self._ledger.write(build_event(kind, self._running, self._me.host, text=text)._replace(status=status))
 
     def conclude(self, last: Optional[Outcome]) -> Outcome:  # noqa: ARG002
         return Outcome(Cause.SCRIPT, exit_code=0)

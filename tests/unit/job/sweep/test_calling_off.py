@@ -11,7 +11,7 @@ from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.sweep.running import TAKEN_OVER
 from slurmtf.job.sweep.taking import BEAT_S
-from slurmtf.job.sweep.trials import STOPPED
+from slurmtf.job.sweep.watch import STOPPED
 from tests.unit.job.sweep.test_trials import Element
 
 
