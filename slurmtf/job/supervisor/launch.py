@@ -3,12 +3,11 @@
 import json
 import os
 import selectors
-import signal
 import time
 from typing import Dict, Mapping, Optional, Sequence
 
 from ..common import addresses, gpus, identity, wire
-from ..common.process import Child, Signals
+from ..common.process import Signals
 from ..contract.attempt import job_log
 from ..contract.attempt.events import Launched
 from ..contract.attempt.journal import Journal
@@ -21,6 +20,7 @@ from .completion import Verdict, choose_grace
 from .conclusion import Facts
 from .instructions import Instructions
 from .joining import Joining
+from .launcher import Launcher
 from .rendezvous import Rendezvous
 from .reports import Reports
 
@@ -59,9 +59,8 @@ class Launch:
             lambda rank: self._reports.on_connection_lost(rank),  # noqa: PLW0108
         )
         self._instructions = Instructions(plan, order, self._rendezvous, self._joining)
-        self._reports = Reports(plan, journal, self._instructions, self._spare_launcher)
-        self._launcher: Optional[Child] = None
-        self._spares = True
+        self._launcher = Launcher(plan.timings)
+        self._reports = Reports(plan, journal, self._instructions, self._launcher.spare)
         self._job_id = identity.get_job_id(environ) or ""
         self._kills = memory.count_kills(self._job_id)
         self.began = time.monotonic()
@@ -73,14 +72,14 @@ class Launch:
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
         environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._environ), self._order)
-        self._launcher = Child(words, self._layout.folder, dict(environ, **told))
+        self._launcher.start(words, self._layout.folder, dict(environ, **told))
         self._rendezvous.raise_descriptor_limit()
         to_fill = self._plan.size.nodes if self._plan.uses_disks and number == 0 else 0
         self._journal.write(Launched(number, to_fill, own_log))
 
     def poll(self) -> Optional[int]:
         """Return the launcher's return code if it has ended, else None."""
-        return self._launcher.poll() if self._launcher else None
+        return self._launcher.poll()
 
     def wait(self, seconds: float = TICK_S) -> None:
         """Wait a moment for a report or a signal, and act on the reports."""
@@ -96,8 +95,8 @@ class Launch:
         if verdict and not self.stopping:
             grace_s = choose_grace(verdict, self._plan.distribution, self._reports.roster.roles, self._plan.timings)
             self.stop(grace_s, killed=verdict.rank in self._reports.roster.lost)  # a launcher that loses a task ends the others
-        if self.stopping and self._launcher and not self._rendezvous.present:
-            self._launcher.kill_after(self._plan.timings.late_reports)  # it waits for tasks that are lost or never came
+        if self.stopping and not self._rendezvous.present:
+            self._launcher.kill_after(0.0)  # it waits for tasks that are lost or never came
 
     @property
     def stopping(self) -> bool:
@@ -106,14 +105,13 @@ class Launch:
     def stop(self, grace_s: float, killed: bool = False) -> None:
         """End all tasks; kill the launcher if it outlives them. ``killed``: somebody else sends them TERM too."""
         self._instructions.stop(grace_s, killed)
-        if self._launcher:
-            self._launcher.kill_after(grace_s + self._plan.timings.late_reports)
-            if not self._reports.roster.hellos:  # no task could receive the order: the launcher may still be waiting for nodes
-                self._launcher.send(signal.SIGTERM)
+        self._launcher.kill_after(grace_s)
+        if not self._reports.roster.hellos:  # no task could receive the order: the launcher may still be waiting for nodes
+            self._launcher.terminate()
 
     def stop_at_once(self) -> None:
         """End all tasks because the job is being ended, without waiting any longer for results."""
-        self._spares = False
+        self._launcher.spare_no_more()
         self.stop_for_good(killed=True)
 
     def stop_for_good(self, killed: bool = False) -> None:
@@ -153,7 +151,7 @@ class Launch:
             verdict=completion.verdict,
             decided_at=completion.decided_at,
             returncode=self.poll(),
-            killed_by_us=self._launcher is not None and self._launcher.killed,
+            killed_by_us=self._launcher.killed,
             missing_results=self._reports.disks.find_missing(),
             out_of_memory=job_log.has_run_out_of_memory(self.read_log()) or memory.count_kills(self._job_id) > self._kills,
             asks_with=self._plan.notice.exit_code or 0,
@@ -179,8 +177,3 @@ class Launch:
         else:
             return outcome
         return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.read_tail(path, begin=begin))
-
-    def _spare_launcher(self) -> None:
-        """Keep the launcher alive while a node copies results back."""
-        if self._launcher and self._spares:
-            self._launcher.postpone_kill(self._plan.timings.sign)

@@ -13,7 +13,7 @@ from slurmtf.job.common.process import Signals
 from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Timings
-from slurmtf.job.supervisor import launch as launches
+from slurmtf.job.supervisor import launcher
 from slurmtf.job.supervisor.launch import Launch
 from tests.unit.job.children import Clock, Hearing
 
@@ -27,8 +27,9 @@ class Launching(Launch):
 
     @property
     def launcher(self) -> Hearing:
-        assert isinstance(self._launcher, Hearing)
-        return self._launcher
+        child = self._launcher._child
+        assert isinstance(child, Hearing)
+        return child
 
     def hear(self, message: wire.Message) -> None:
         self._reports.on_message(0, message)
@@ -36,7 +37,7 @@ class Launching(Launch):
 
 @pytest.fixture
 def launch(tmp_path: Path, no_orphans: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launching]:
-    monkeypatch.setattr(launches, "Child", Hearing)
+    monkeypatch.setattr(launcher, "Child", Hearing)
     handler, descriptor = signal.getsignal(signal.SIGCHLD), signal.set_wakeup_fd(-1)
     one = Launching(PLAN, RunLayout(str(tmp_path)), {}, Journal(str(tmp_path / "7.0.jsonl")), Signals(()), LaunchOrder())
     one.begin(["srun"], 0, 0)
