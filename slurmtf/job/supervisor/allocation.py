@@ -3,15 +3,14 @@
 It prepares the working directory, starts one launch after the other, and clears up.
 """
 
+import functools
 import os
-import select
 import signal
 import time
 from typing import List, Mapping, Optional
 
 from ..common import identity, wire
 from ..common.process import Child, Signals
-from ..common.rhythm import Rhythm
 from ..contract import variables as var
 from ..contract.attempt import events, job_log, journal
 from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
@@ -20,11 +19,13 @@ from ..contract.plan import JobPlan, LaunchOrder
 from ..contract.roles import assign_roles
 from ..staging import staging, workdir
 from . import start
-from .conclusion import STOP_SIGNALS, Killing, compute_unheard_since, conclude, conclude_early, may_be_killed
+from .conclusion import STOP_SIGNALS, Killing
 from .continuation import Continuation
 from .ending import Ending
-from .launch import TICK_S, Launch
+from .launch import Launch
+from .launches import Launches
 from .orders import Orders, PlannedOrders
+from .pulse import Pulse
 from .result import Result
 
 ENDS_ALL = (Cause.TIME_LIMIT, Cause.CANCELED, *MAY_RETURN)
@@ -51,11 +52,21 @@ class Allocation:
         self._own_log = job_log.get_size(layout.job_log) if earlier else 0  # the batch script writes there before us
         self._result = Result(plan, layout, environ, self._journal)
         self._continuation = Continuation(plan, layout, environ, self._journal, earlier)
-        self._signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
-        self._ending = Ending(plan, layout, environ, self._journal, self._signals, self._continuation)
-        self._heartbeat = Rhythm(plan.timings.heartbeat)
-        self._launches = 0
-        self._unheard: Optional[float] = None
+        signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
+        self._ending = Ending(plan, layout, environ, self._journal, signals, self._continuation)
+        self._pulse = Pulse(self._ending, self._journal, signals, plan.timings.heartbeat)
+        self._launches = Launches(
+            plan,
+            layout,
+            self._journal,
+            functools.partial(Launch, plan, layout, self._environ, self._journal, signals),
+            self._orders,
+            self._ending,
+            self._continuation,
+            self._result,
+            self._pulse,
+            self._own_log,
+        )
 
     def run(self, words: List[str]) -> int:
         """Start the launcher's words for each order; return the exit code to exit with."""
@@ -104,7 +115,7 @@ class Allocation:
 
     def _on_pulse(self) -> None:
         """Do what is due. Raises _EndedError if the job is being ended."""
-        self._turn()
+        self._pulse.turn()
         killing = self._ending.killing
         if killing:
             raise _EndedError(killing)
@@ -114,11 +125,11 @@ class Allocation:
         outcome = None
         order = self._wait_for_order()
         while order is not None:
-            outcome = self._carry_out(words, order)
+            outcome = self._launches.carry_out(words, order)
             if order.last or outcome.cause in ENDS_ALL:
                 self._clear(words if self._continuation.may_launch else [])
                 return outcome if outcome.cause in ENDS_ALL else self._orders.conclude(outcome)
-            self._note_end(outcome)
+            self._launches.note_end(outcome)
             order = self._wait_for_order()
         self._ending.act_on_signals()
         self._clear(words)
@@ -127,100 +138,13 @@ class Allocation:
 
     def _wait_for_order(self) -> Optional[LaunchOrder]:
         """Return the next order; None if there is none, or the job has been ended from outside meanwhile."""
-        self._turn()
+        self._pulse.turn()
         while not self._ending.has_come:
             order = self._orders.take_next(self._ending.left)
             if order is not None or not self._orders.should_wait():
                 return order
-            self._wait()
+            self._pulse.wait()
         return None
-
-    def _carry_out(self, words: List[str], order: LaunchOrder) -> Outcome:
-        """Launch an order, repeatedly if it restarts; return its final outcome."""
-        outcome = self._launch(words, order)
-        while self._decide_retry() or self._decide_restart(outcome):
-            self._note_end(outcome)
-            killing = self._ending.killing
-            outcome = killing.outcome if killing else self._launch(words, order)
-        self._orders.on_launch_ended(order, outcome)
-        return outcome
-
-    def _note_end(self, outcome: Outcome) -> None:
-        """Record the end of a launch that is not the last one."""
-        self._journal.write(events.LaunchEnded(self._launches - 1, outcome.to_dict()))
-
-    def _decide_retry(self) -> bool:
-        """Return whether to retry because slurmctld did not answer the last launcher: it may be restarting."""
-        if self._unheard is None or self._ending.has_come:
-            return False
-        until = time.monotonic() + self._plan.timings.ask_again
-        while not self._ending.has_come and time.monotonic() < until:
-            self._wait(max(0.0, until - time.monotonic()))
-        return time.monotonic() - self._unheard < self._plan.timings.unheard
-
-    def _decide_restart(self, outcome: Outcome) -> bool:
-        """Return whether a failed launch is restarted in this allocation; if we keep the time limit, it starts over."""
-        if outcome.succeeded or self._ending.has_come or self._result.told:
-            return False
-        if not self._continuation.decide_restart(outcome):
-            return False
-        self._ending.begin_anew(outcome.cause)
-        return True
-
-    def _launch(self, words: List[str], order: LaunchOrder) -> Outcome:
-        self._create_folder(order)
-        self._continuation.on_launch_starting(order.folder)
-        own = start.build_attempt_order(order, self._plan, self._continuation.number, self._continuation.may_launch)
-        launch = Launch(self._plan, self._layout, self._environ, self._journal, self._signals, own)
-        own_log = launch.log_begin if self._launches else self._own_log
-        launch.begin(start.build_launch_words(self._plan, words, order), self._launches, own_log)
-        self._launches += 1
-        self._ending.on_launch_started(launch)
-        while launch.poll() is None:
-            self._tick(launch)
-            if order.last:
-                self._tell(launch)
-        launch.end()
-        if may_be_killed(launch.collect_facts()):
-            self._ending.listen(self._plan.timings.listen)
-        self._ending.act_on_signals()
-        self._ending.on_launch_ended()
-        outcome = self._result.told or launch.add_tail(conclude(self._ending.complete_facts(launch.collect_facts())))
-        self._unheard = compute_unheard_since(self._unheard, launch.began, outcome, launch.read_log())
-        return outcome
-
-    def _create_folder(self, order: LaunchOrder) -> None:
-        """Create the folder of a launch that has one of its own."""
-        if order.folder and not self._plan.stage.on_node:
-            layout = self._layout.launch(order.folder)
-            workdir.link(self._layout.work, layout.work, layout)
-
-    def _tick(self, launch: Launch) -> None:
-        launch.wait()
-        self._turn()
-        detail = self._orders.decide_call_off()
-        if detail is not None:
-            launch.call_off(detail)
-        launch.tick()
-
-    def _tell(self, launch: Launch) -> None:
-        """Report the outcome once nothing can change it."""
-        if self._result.told or not launch.is_decided:
-            return
-        outcome = conclude_early(self._ending.complete_facts(launch.collect_facts()), time.monotonic())
-        if outcome and (outcome.succeeded or not self._continuation.may_launch):
-            self._result.tell(self._orders.conclude(launch.add_tail(outcome)))
-
-    def _wait(self, seconds: float = TICK_S) -> None:
-        """Wait a moment while no launch runs; a signal or the end of a child is noticed at once."""
-        select.select([self._signals], [], [], min(seconds, TICK_S))
-        self._turn()
-
-    def _turn(self) -> None:
-        """Do what is due, whatever the job waits for."""
-        self._ending.turn()
-        if self._heartbeat.is_due():
-            self._journal.beat()
 
     def _clear(self, words: List[str]) -> None:
         """Remove what was kept on the nodes for a launch that does not come, starting the agent there as the tasks were."""
@@ -230,6 +154,6 @@ class Allocation:
         child = Child(task, self._layout.folder, self._environ)
         deadline = time.monotonic() + self._plan.timings.start
         while child.poll() is None:
-            self._wait()
+            self._pulse.wait()
             if self._ending.has_come or time.monotonic() > deadline:
                 child.end(self._plan.timings.grace)
