@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from submitit.core import core
 from submitit.core.utils import FailedJobError
@@ -124,6 +124,15 @@ class SlurmtfJob(core.Job[Any]):
                 raise
 
 
+class Request(NamedTuple):
+    """One submission: why, who is told of its job, and which elements of an array it has."""
+
+    why: str
+    note: Note
+    elements: range | None = None
+    at_once: int | None = None
+
+
 class SlurmtfExecutor(core.PicklingExecutor):
     """A submitit executor that submits our batch script and keeps submitit's files in a folder of their own."""
 
@@ -138,10 +147,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         self._text = script.read_text(encoding="utf-8", errors="surrogateescape")
         self._cluster = cluster
         self._changes = find_variable_changes(environ or {}, parse_flags(self._text))
-        self._why = ""
-        self._elements: range | None = None
-        self._at_once: int | None = None
-        self._note: Note = _ignore_job
+        self._request = Request("", _ignore_job)
         self._submitted = SubmittedJob(JobRef(cluster, ""), SLURM, "", 0.0)
 
     def submit_script(self, why: str, note: Note, elements: range | None = None, at_once: int | None = None) -> SubmittedJob:
@@ -149,7 +155,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
 
         Raises RefusedError or SlurmError.
         """
-        self._why, self._note, self._elements, self._at_once = why, note, elements, at_once
+        self._request = Request(why, note, elements, at_once)
         try:
             with contextlib.redirect_stderr(io.StringIO()):  # submitit also prints the errors that it raises
                 self.submit(get_folder, str(self.folder.parent))
@@ -172,13 +178,14 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return self._text
 
     def _make_submission_command(self, submission_file_path: Path) -> list[str]:  # noqa: ARG002
-        return commands.build_sbatch(str(self._script), *self._changes, self._elements, self._at_once)
+        return commands.build_sbatch(str(self._script), *self._changes, self._request.elements, self._request.at_once)
 
     def _get_job_id_from_submission_command(self, string: bytes | str) -> str:  # type: ignore[override] # with the cluster
         ref = self._find_ref(string if isinstance(string, str) else string.decode())
-        self._submitted = SubmittedJob(ref, SLURM, str(self.folder.parent), time.time(), self._why)
-        if self._elements is not None:
-            self._submitted = replace(self._submitted, elements=len(self._elements), first=self._elements.start)
+        self._submitted = SubmittedJob(ref, SLURM, str(self.folder.parent), time.time(), self._request.why)
+        elements = self._request.elements
+        if elements is not None:
+            self._submitted = replace(self._submitted, elements=len(elements), first=elements.start)
         return ref.job_id
 
     def _find_ref(self, said: str) -> JobRef:
@@ -195,7 +202,7 @@ class SlurmtfExecutor(core.PicklingExecutor):
         return found[-1].ref
 
     def _write_job_id(self, job_id: str, uid: str) -> None:  # noqa: ARG002
-        self._note(self._submitted)
+        self._request.note(self._submitted)
 
     def _submit_command(self, command: str) -> SlurmtfJob:
         job = cast(SlurmtfJob, super()._submit_command(command))
