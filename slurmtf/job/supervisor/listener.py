@@ -14,14 +14,14 @@ import time
 from collections import OrderedDict, deque
 from typing import Callable, Deque, Optional
 
+from .port import Port
+
 SPARE = 64
 """Connections that are kept in addition to the expected ones."""
 RESERVED = 64
 """Descriptors that are reserved for files, children and whatever else the process opens."""
 GRACE_S = 2.0
 HELLO_TIMEOUT_S = 30.0
-REST_S = 0.5
-QUEUE = 1024
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 
 
@@ -72,7 +72,7 @@ class Guest:
 
 
 class Listener:
-    """A listening port in a selector's loop.
+    """A port in a selector's loop, with the connections that it has accepted.
 
     ``welcome(connection, address)`` returns the guest, or None to refuse it; ``expected()`` is how many peers that belong here
     may have to be served at once; ``on_closed(guest)`` is called for each connection that ended.
@@ -90,13 +90,8 @@ class Listener:
         self._expected = expected
         self._on_closed = on_closed
         self._strangers: "OrderedDict[Guest, float]" = OrderedDict()
-        self._resting_until: Optional[float] = None
-        self._socket = socket.socket()
-        self._socket.bind(("", 0))
-        self._socket.listen(QUEUE)
-        self._socket.setblocking(False)
-        self.port = int(self._socket.getsockname()[1])
-        self._resume()
+        self._port = Port(selector, self._accept)
+        self.port = self._port.number
 
     @property
     def strangers(self) -> int:
@@ -108,8 +103,7 @@ class Listener:
         now = time.monotonic()
         while self._strangers and next(iter(self._strangers.values())) < now - HELLO_TIMEOUT_S:
             self.drop(next(iter(self._strangers)))
-        if self._resting_until is not None and now >= self._resting_until:
-            self._resume()
+        self._port.tick(now)
 
     def trust(self, guest: Guest) -> None:
         """Keep a guest until it leaves."""
@@ -125,30 +119,26 @@ class Listener:
             return
         guest.connection.close()
         self._strangers.pop(guest, None)
-        if self._resting_until is not None:
-            self._resume()
+        self._port.resume()
         self._on_closed(guest)
 
     def close(self) -> None:
         """Close the port, and the connections of strangers."""
-        if self._resting_until is None:
-            self._selector.unregister(self._socket)
-        self._resting_until = None
-        self._socket.close()
+        self._port.close()
         for guest in list(self._strangers):
             self.drop(guest)
 
     def _accept(self) -> None:
         if self._is_full() and not self._evict():
-            self._pause()
+            self._port.rest()
             return
         try:
-            connection, address = self._socket.accept()
+            connection, address = self._port.accept()
         except OSError as err:  # mostly it is gone already
             if err.errno in EXHAUSTED and not self._evict():
-                self._pause()
+                self._port.rest()
             return
-        self._receive(connection, str(address[0]))
+        self._receive(connection, address)
 
     def _is_full(self) -> bool:
         """Return whether one more would be too many, or take a descriptor that this process may need for its own work."""
@@ -199,12 +189,3 @@ class Listener:
         if guest in self._strangers:
             self.drop(guest)
         return True
-
-    def _pause(self) -> None:
-        """Accept nothing for a while: the selector would report the waiting connections again and again."""
-        self._selector.unregister(self._socket)
-        self._resting_until = time.monotonic() + REST_S
-
-    def _resume(self) -> None:
-        self._resting_until = None
-        self._selector.register(self._socket, selectors.EVENT_READ, self._accept)
