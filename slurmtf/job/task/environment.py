@@ -2,21 +2,19 @@
 
 import os
 import re
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Any, Dict, List, Mapping
 
-from ..common import addresses, gpus
+from ..common import addresses
 from ..contract import variables as var
 from ..contract.layout import RunLayout, to_native
 from ..contract.plan import JobPlan, LaunchOrder, Run
-from ..contract.roles import SERVES, Role, choose_chief
+from ..contract.roles import Role, choose_chief
 from ..staging import relocation
-from . import tf_config, trackers
+from . import shares, tf_config, trackers
 
 TASK_VARIABLE = re.compile(r"\$(?:\{(SLURMTF_[A-Z0-9_]+)\}|(SLURMTF_[A-Z0-9_]+))")
 AS_PLANNED = LaunchOrder()
 RESUME_FROM = "--resume-from"
-SERVER_THREADS = 4
-"""The fewest inter-op threads for a TensorFlow server: with fewer, a waiting thread can block the one that it waits for."""
 
 
 class TaskEnvironment:
@@ -49,8 +47,8 @@ class TaskEnvironment:
         python_path = users.pop(var.PYTHONPATH, found.get(var.PYTHONPATH))
         found[var.PYTHONPATH] = os.pathsep.join(filter(None, [self._layout.hook, self.work, python_path]))
         found.update(own)
-        found.update(self._build_thread_counts(inherited))
-        found.update(self._build_gpu_variables(inherited))
+        found.update(shares.build_thread_counts(self._plan, self._start, inherited, len(os.sched_getaffinity(0))))
+        found.update(shares.build_gpu_variables(self._plan, self._role, self._start, inherited))
         found.update(self._start.get("variables", {}))
         if self._plan.autolog and self._role == choose_chief(self._plan):
             found[var.SLURMTF_AUTOLOG] = self._plan.autolog
@@ -143,35 +141,6 @@ class TaskEnvironment:
         places = self._staged.get("inputs", {})
         inputs = self._plan.inputs
         return {var.SLURMTF_INPUT + item.name: places.get(item.name) or to_native(item.path) for item in inputs}
-
-    def _build_thread_counts(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Set the thread counts to the number of the task's CPUs, unless the user has set them."""
-        cpus = self._count_cpus()
-        if cpus is None:
-            return {}
-        inter = max(cpus, SERVER_THREADS) if self._plan.distribution.cluster else cpus
-        wanted = {var.OMP_NUM_THREADS: cpus, var.TF_NUM_INTRAOP_THREADS: cpus, var.TF_NUM_INTEROP_THREADS: inter}
-        return {name: str(count) for name, count in wanted.items() if name not in inherited}
-
-    def _count_cpus(self) -> Optional[int]:
-        """Return the CPUs of this task: those requested, but no more than the kernel allows; None if none were requested."""
-        allowed = len(os.sched_getaffinity(0))
-        asked = self._plan.size.cpus_per_task
-        if asked is not None:
-            return min(asked, allowed)
-        if self._start.get("bind"):
-            return allowed
-        sharers = self._start.get("sharers", 1)
-        return max(1, allowed // sharers) if sharers > 1 else None
-
-    def _build_gpu_variables(self, inherited: Mapping[str, str]) -> Dict[str, str]:
-        """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
-        vendor = self._plan.gpu_vendor
-        told = "gpus" in self._start
-        names = self._start["gpus"] if told else gpus.find_visible(self._plan, inherited, gpus.count_openable(vendor)).names
-        if self._role.role in SERVES:
-            names = ()
-        return {} if names is None else gpus.build_variables(vendor, names, inherited)
 
     def _add_cluster(self, found: Dict[str, str]) -> None:
         """Set TF_CONFIG, or write it to a file for the script's Python if it is too long for a variable."""
