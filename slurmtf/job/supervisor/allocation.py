@@ -72,7 +72,7 @@ class Allocation:
         """Start the launcher's words for each order; return the exit code to exit with."""
         self._result.begin(assign_roles(self._plan)[0].label)
         self._note_start()
-        outcome = self._continuation.find_known_outcome()
+        outcome = self._continuation.restarts.find_known_outcome()
         if outcome is None:
             outcome = self._run_attempt(words)
             self._continuation.on_attempt_ended(outcome)
@@ -90,8 +90,8 @@ class Allocation:
                 process=dict(identity.identify_process()._asdict()),
                 cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
                 job_log=self._own_log,
-                nth=0 if self._plan.sweep else self._continuation.number,
-                at_most=self._continuation.at_most,
+                nth=0 if self._plan.sweep else self._continuation.restarts.number,
+                at_most=self._continuation.restarts.at_most,
             )
         )
 
@@ -127,7 +127,7 @@ class Allocation:
         while order is not None:
             outcome = self._launches.carry_out(words, order)
             if order.last or outcome.cause in ENDS_ALL:
-                self._clear(words if self._continuation.may_launch else [])
+                self._clear(words if self._continuation.restarts.may_launch else [])
                 return outcome if outcome.cause in ENDS_ALL else self._orders.conclude(outcome)
             self._launches.note_end(outcome)
             order = self._wait_for_order()

@@ -6,7 +6,6 @@ from typing import Mapping, Optional, Sequence
 from ..common import identity
 from ..common.files import read_last_lines
 from ..contract import life
-from ..contract.attempt import events
 from ..contract.attempt.job_log import get_size
 from ..contract.attempt.journal import Attempt, Journal
 from ..contract.attempt.outcome import Cause, Outcome
@@ -16,6 +15,7 @@ from ..contract.plan import JobPlan
 from ..contract.roles import choose_chief
 from . import restart
 from .restart import Decision, Failure, Possible
+from .restarts import Restarts
 from .slurm_job import SlurmJob
 from .successor import Successor
 
@@ -36,42 +36,19 @@ class Steps:
 
 
 class Continuation:
-    """The continuation of one attempt. A sweep's elements have rules of their own: for them this decides nothing."""
+    """The continuation of one attempt. ``restarts`` decides whether there is one."""
 
     def __init__(
         self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal, earlier: Sequence[Attempt]
     ) -> None:
         self._plan = plan
         self._layout = layout
-        self._journal = journal
-        self._name = identity.get_job_name(environ) or ""
-        self._budgets = () if plan.sweep else plan.restarts
+        name = identity.get_job_name(environ) or ""
+        self.restarts = Restarts(plan, journal, earlier, name, is_requeued=identity.count_requeues(environ) > 0)
         self._job = SlurmJob(environ, lambda: journal.is_followed) if plan.can.starts_again else None
-        self._successor = Successor(plan, layout, self._name, self._job if self._budgets else None)
-        self._history = restart.list_failures(earlier, self._name) if self._name else []
-        self._is_requeued = identity.count_requeues(environ) > 0
-        self._earlier = earlier
+        self._successor = Successor(plan, layout, name, self._job if self.restarts.may_launch else None)
         self._began = time.monotonic()
         self._steps = Steps(plan, layout, "")
-
-    @property
-    def number(self) -> int:
-        """The number of this attempt of the run, from 1."""
-        return len(self._history) + 1
-
-    @property
-    def at_most(self) -> Optional[int]:
-        """How many attempts of the run there may be; None if unlimited, or not up to us."""
-        return restart.count_allowed_attempts(self._history, self._budgets)
-
-    @property
-    def may_launch(self) -> bool:
-        """Whether another launch may follow a failed one."""
-        return bool(self._budgets)
-
-    def may_follow(self, cause: Cause) -> bool:
-        """Return whether the user has set a restart budget for a cause."""
-        return any(budget.cause == cause.value for budget in self._budgets)
 
     @property
     def goes_on(self) -> bool:
@@ -82,25 +59,6 @@ class Continuation:
         """Return whether Slurm says that it is preempting this job with a grace time."""
         return self._job is not None and self._job.is_preempted(self._job.ask_facts())
 
-    def find_known_outcome(self) -> Optional[Outcome]:
-        """Return the outcome of a job that has nothing to do; None if it has work.
-
-        It may have succeeded already, in an attempt whose end Slurm missed; or Slurm may have started it once more than the
-        budget allows.
-        """
-        again = self._is_requeued or self._history or restart.is_successor(self._earlier, self._name)
-        done = restart.find_success(self._earlier, self._name) if self._name and again else None
-        return done or self._refuse_requeue()
-
-    def _refuse_requeue(self) -> Optional[Outcome]:
-        if not (self._history and restart.was_requeued(self._earlier, self._name)):
-            return None
-        decision = self._decide(self._history[:-1], self._history[-1], Possible(returns=True))
-        if decision is None or decision.how != life.END:
-            return None
-        self._write(decision, self._history[-1], 0.0)
-        return self._earlier[-1].outcome or Outcome(self._history[-1].cause)
-
     def on_launch_starting(self, folder: str) -> None:
         """Record that a launch begins: metrics logged earlier do not belong to it."""
         self._steps = Steps(self._plan, self._layout, folder)
@@ -109,10 +67,10 @@ class Continuation:
         """Return whether a failed launch is restarted at once; record the decision."""
         failure = self._build_failure(outcome)
         possible = Possible(launch=True, in_time=not self._plan.can.keeps_time)
-        decision = self._decide(self._history, failure, possible)
+        decision = self.restarts.decide(failure, possible)
         if decision is None or decision.how != life.LAUNCH:
             return False
-        self._write(decision, failure, self._seconds)
+        self.restarts.record(decision, failure, self._seconds)
         self._began = time.monotonic()
         return True
 
@@ -131,12 +89,12 @@ class Continuation:
             self._successor.settle()
         decision = self._successor.decision or self._arrange(failure, killed=False)
         if decision:
-            self._write(decision, failure, self._seconds, self._successor.job)
+            self.restarts.record(decision, failure, self._seconds, self._successor.job)
 
     def _arrange(self, failure: Failure, killed: bool) -> Optional[Decision]:
-        if not self.may_follow(restart.BUDGET_OF.get(failure.cause, failure.cause)):
+        if not self.restarts.may_follow(restart.BUDGET_OF.get(failure.cause, failure.cause)):
             return None
-        return self._successor.arrange(lambda possible: self._decide(self._history, failure, possible), killed)
+        return self._successor.arrange(lambda possible: self.restarts.decide(failure, possible), killed)
 
     @property
     def _seconds(self) -> float:
@@ -144,30 +102,6 @@ class Continuation:
         return time.monotonic() - self._began
 
     def _build_failure(self, outcome: Outcome) -> Failure:
-        memory = next((one.memory_mb for one in reversed(self._history) if one.memory_mb), self._plan.size.memory_mb)
-        place = restart.describe_place(outcome, memory, self._steps.last)
+        place = restart.describe_place(outcome, self.restarts.memory_mb, self._steps.last)
         node = outcome.host if outcome.cause in (Cause.NODE_FAILURE, Cause.TASK_LOST) else ""
         return Failure(outcome.cause, place, node)
-
-    def _decide(self, history: Sequence[Failure], failure: Failure, possible: Possible) -> Optional[Decision]:
-        if self._journal.is_followed:  # what we did to the job would affect that attempt
-            return None
-        return restart.decide(history, failure, self._budgets, possible, self._plan.size.memory_mb)
-
-    def _write(self, decision: Decision, failure: Failure, seconds: float, job: str = "") -> None:
-        self._journal.write(
-            events.Restart(
-                decision.how,
-                decision.why,
-                failure.cause.value,
-                failure.place,
-                decision.exclude,
-                decision.memory_mb,
-                decision.number,
-                decision.at_most,
-                round(seconds, 3),
-                job,
-            )
-        )
-        if decision.how != life.END:
-            self._history.append(Failure(failure.cause, failure.place, "", decision.exclude, decision.memory_mb))

@@ -37,7 +37,7 @@ class Ending:
         self._journal = journal
         self._signals = signals
         self._continuation = continuation
-        goes_on = continuation.may_follow(Cause.TIME_LIMIT)
+        goes_on = continuation.restarts.may_follow(Cause.TIME_LIMIT)
         self._notices = Notices(plan, environ, journal, goes_on, continuation.is_preempted)
         self._look = Rhythm(plan.timings.look)
         self._launch: Optional[Launch] = None

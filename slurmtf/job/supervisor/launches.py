@@ -83,7 +83,8 @@ class Launches:
     def _launch(self, words: List[str], order: LaunchOrder) -> Outcome:
         self._create_folder(order)
         self._continuation.on_launch_starting(order.folder)
-        own = start.build_attempt_order(order, self._plan, self._continuation.number, self._continuation.may_launch)
+        restarts = self._continuation.restarts
+        own = start.build_attempt_order(order, self._plan, restarts.number, restarts.may_launch)
         launch = self._build_launch(own)
         own_log = launch.log_begin if self._count else self._own_log
         launch.begin(start.build_launch_words(self._plan, words, order), self._count, own_log)
@@ -121,5 +122,5 @@ class Launches:
         if self._result.told or not launch.is_decided:
             return
         outcome = conclude_early(self._ending.complete_facts(launch.collect_facts()), time.monotonic())
-        if outcome and (outcome.succeeded or not self._continuation.may_launch):
+        if outcome and (outcome.succeeded or not self._continuation.restarts.may_launch):
             self._result.tell(self._orders.conclude(launch.add_tail(outcome)))

@@ -65,7 +65,7 @@ def test_a_decision_to_end_the_run_counts_no_further_attempt(tmp_path: Path, mon
         outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
         if not continuation.decide_restart(outcome):
             continuation.on_attempt_ended(outcome)
-        numbers.append(continuation.number)
+        numbers.append(continuation.restarts.number)
     assert numbers == [2, 2]
     lines = (tmp_path / "12.0.jsonl").read_text().splitlines()
     assert [json.loads(line)["how"] for line in lines] == ["launch", "end"]
@@ -154,4 +154,4 @@ def test_a_job_with_nothing_left_to_do_is_recognized(
     known = read_attempts(layout)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=budgets)
     environ = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(requeues)}
-    assert Continuation(plan, layout, environ, open_new(layout, job), known).find_known_outcome() == expected
+    assert Continuation(plan, layout, environ, open_new(layout, job), known).restarts.find_known_outcome() == expected
