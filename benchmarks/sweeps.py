@@ -184,7 +184,7 @@ def measure_proposals(folder: Path, ended: int, asks: int) -> list[Row]:
         spans.append(time.time() - began)
         if point.by != "bayesian":
             raise RuntimeError(point.note)
-        ledger.propose(trial, point)
+        ledger.points.propose(trial, point)
         ledger.finish(Result(trial, "Completed", best=compute_branin(**point.values)))
     asker.close()
     first, later = spans[:1], sorted(spans[1:])

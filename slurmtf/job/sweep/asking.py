@@ -87,7 +87,7 @@ class Asker:
 
     def ask(self, trial: int) -> Point:
         """Return the point that Optuna proposes for a trial; if there is none, the one that was drawn, with the reason."""
-        settings, drawn = self._ledger.settings, self._ledger.points[trial]
+        settings, drawn = self._ledger.settings, self._ledger.points.get_drawn(trial)
         if not settings.asker:
             return drawn._replace(note="drawn at random: there was no Optuna at submission")
         was_there = self._helper is not None
@@ -141,9 +141,9 @@ class Asker:
             earlier = self._ledger.earlier[-number - 1]
             return _build_trial(number, earlier.values, earlier.best, runs=False)
         result = self._ledger.result(number) if ended else None
-        if result is None and (ended or not self._ledger.has_point(number)):
+        if result is None and (ended or not self._ledger.points.is_fixed(number)):
             return None
-        return _build_trial(number, self._ledger.point(number).values, result.best if result else None, runs=not ended)
+        return _build_trial(number, self._ledger.points.get(number).values, result.best if result else None, runs=not ended)
 
 
 def _build_trial(number: int, values: Mapping[str, object], best: Optional[float], runs: bool) -> Dict[str, object]:

@@ -125,9 +125,9 @@ class Trials(Orders):
 
     def _choose_point(self, trial: int) -> Point:
         """Return the point of a trial; in Bayesian sampling it is requested when the trial starts, and stays."""
-        if self._asker and not self._ledger.has_point(trial):
-            self._ledger.propose(trial, self._asker.ask(trial))
-        return self._ledger.point(trial)
+        if self._asker and not self._ledger.points.is_fixed(trial):
+            self._ledger.points.propose(trial, self._asker.ask(trial))
+        return self._ledger.points.get(trial)
 
     def _leave(self, why: str) -> None:
         self._left = True

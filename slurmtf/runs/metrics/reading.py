@@ -137,7 +137,7 @@ def iterate_trials(layout: RunLayout) -> Iterator[tuple[str, RunLayout, Owners]]
     differ = Ledger(files) if os.path.exists(files.launches) else None  # noqa: PTH110
     alike = Owners(layout)
     for number in sorted(int(path.name) for path in Path(layout.folder, TRIALS).glob("[0-9]*")):
-        owners = Owners(layout, differ.point(number).values) if differ else alike
+        owners = Owners(layout, differ.points.get(number).values) if differ else alike
         yield f"{name}_{number}", layout.launch(get_trial_folder(number)), owners
 
 

@@ -147,7 +147,7 @@ def read_best_value(layout: RunLayout, metric: str) -> float | None:
 
 
 def _build_trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
-    point, told = ledger.point(number), ledger.told.trials.get(number)
+    point, told = ledger.points.get(number), ledger.told.trials.get(number)
     if told is None:
         return TrialState(number, point, result, taken=held)
     took = told.took

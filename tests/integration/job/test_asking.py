@@ -66,7 +66,7 @@ def take(asker: Asker, trial: int, best: float | None = None) -> Point:
     ledger = asker._ledger
     ledger.leases.claim(trial, 0)
     point = asker.ask(trial)
-    ledger.propose(trial, point)
+    ledger.points.propose(trial, point)
     if best is not None:
         ledger.finish(Result(trial, "Completed", best=best))
     return point
@@ -91,9 +91,9 @@ def test_a_trial_without_a_point_is_sent_later_and_a_resumed_one_keeps_its_point
     ledger = asker._ledger
     ledger.leases.claim(0, 0)
     ledger.leases.claim(1, 0)
-    assert (ledger.has_point(0), ledger.has_point(1)) == (True, False)
+    assert (ledger.points.is_fixed(0), ledger.points.is_fixed(1)) == (True, False)
     assert facts(take(asker, 2)) == (0, 1, 1)
-    ledger.propose(1, Point({"lr": 0.3}, "bayesian"))
+    ledger.points.propose(1, Point({"lr": 0.3}, "bayesian"))
     assert facts(take(asker, 3)) == (0, 3, 2)
 
 

@@ -17,7 +17,8 @@ from typing import Dict, List, Optional, Set, Tuple
 from ..system.private import make_private
 from . import once, told
 from .leases import Leases, Owner
-from .records import Earlier, Event, Point, Result, Settings, SweepLayout, from_json, read_earlier, read_points, read_settings
+from .points import Points
+from .records import Earlier, Event, Result, Settings, SweepLayout, from_json, read_earlier, read_settings
 
 
 class Ledger:
@@ -27,7 +28,7 @@ class Ledger:
     def __init__(self, layout: SweepLayout, curves: bool = True) -> None:
         self.layout = layout
         self.settings: Settings = read_settings(layout.settings)
-        self.points: List[Point] = read_points(layout.points)
+        self.points = Points(layout)
         self.earlier: List[Earlier] = read_earlier(layout.earlier)
         self.leases = Leases(layout)
         self.told = told.Told(layout.elements, curves)
@@ -55,8 +56,6 @@ class Ledger:
         fails."""
         known = self.leases.taken.union(self.told.trials)
         return [trial for trial in range(len(self.points)) if trial not in known]
-
-    # --- how trials and the sweep end
 
     def list_done(self) -> Set[int]:
         """Return the trials that have a result."""
@@ -94,27 +93,6 @@ class Ledger:
     def stop(self, facts: Dict[str, object]) -> bool:
         """Stop the sweep from starting trials; return whether we are the first to do so. Raises OSError."""
         return once.publish(facts, self.layout.stopped)
-
-    # --- points that were not drawn in advance
-
-    def propose(self, trial: int, point: Point) -> None:
-        """Record the point of a trial for which none was drawn in advance; the first one counts. Raises OSError."""
-        once.publish(point._asdict(), self._point_path(trial))
-
-    def has_point(self, trial: int) -> bool:
-        """Return whether a trial's point is fixed, because Optuna proposed it or it continues an earlier trial."""
-        return bool(self.points[trial].resumes) or os.path.exists(self._point_path(trial))
-
-    def point(self, trial: int) -> Point:
-        """Return the point of a trial: the one that was proposed, else the one that was drawn."""
-        try:
-            with open(self._point_path(trial), encoding="utf-8") as file:
-                return from_json(Point, json.load(file))
-        except (OSError, ValueError):
-            return self.points[trial]
-
-    def _point_path(self, trial: int) -> str:
-        return os.path.join(self.layout.asked, "{}.json".format(trial))
 
 
 def split_trials(ledger: Ledger) -> Tuple[Set[int], Dict[int, int]]:

@@ -223,9 +223,9 @@ def test_a_sweep_is_stopped_once_and_each_point_proposed_once(layout: SweepLayou
     assert one.stop({"why": "error", "error": "x"})
     assert not other.stop({"why": "canceled"})
     assert other.read_stop() == {"why": "error", "error": "x"}
-    one.propose(2, Point({"n": 0.5}, "bayesian"))
-    other.propose(2, Point({"n": 0.7}, "bayesian"))
-    assert (other.point(2).values, other.point(1).values) == ({"n": 0.5}, {"n": 1})
+    one.points.propose(2, Point({"n": 0.5}, "bayesian"))
+    other.points.propose(2, Point({"n": 0.7}, "bayesian"))
+    assert (other.points.get(2).values, other.points.get(1).values) == ({"n": 0.5}, {"n": 1})
 
 
 def test_damaged_files_do_not_affect_others(layout: SweepLayout) -> None:
