@@ -15,6 +15,7 @@ import sys
 import tempfile
 import time
 from pathlib import Path
+from typing import Any
 
 from benchmarks.measure import format_ms, format_ratio, measure_action, report
 from slurmtf import Experiment, RandomParameterSampling, Sweep, TensorFlow, uniform
@@ -40,7 +41,7 @@ for _ in range(2):
 """
 OWN = """
 from slurmtf import Experiment, TensorFlow
-estimator = TensorFlow(sys.argv[1], compute_target="slurm", script_params=["/dev/null"])
+estimator = TensorFlow(sys.argv[1], compute_target="slurm", script_params=sys.argv[3:])
 submit = lambda: Experiment("bench", sys.argv[2]).submit(estimator)
 """
 SUBMITIT = """
@@ -91,20 +92,20 @@ def _measure_submissions(root: Path, source: Path) -> None:
     os.utime(source, ns=(0, 0))  # slurmtf does not cache an interpreter's answer about a folder that has only just changed
     rivals, workspace = _find_rivals(), str(root / "workspace")
     taken: dict[str, list[float]] = {name: [] for name in (*BUDGETS, "sbatch", *rivals)}
-    _measure_in_process(OWN, source, workspace)
+    measure_in_process(OWN, source, workspace, "/dev/null")
     for _ in range(TURNS):
-        _wait_until_idle()
+        wait_until_idle()
         taken["sbatch"].append(measure_action(lambda: _run("sbatch", "--parsable", script), 1))
-        _wait_until_idle()
-        first, second = _measure_in_process(OWN, source, workspace)
+        wait_until_idle()
+        first, second = measure_in_process(OWN, source, workspace, "/dev/null")
         taken["slurmtf: first of a process"].append(first)
         taken["slurmtf: second of a process"].append(second)
         command = (Path(sys.executable).with_name("slurmtf"), "submit", "-s", "slurm", "-w", workspace, source / "train.py")
-        _wait_until_idle()
+        wait_until_idle()
         taken["slurmtf submit, cold, in all"].append(measure_action(functools.partial(_run, *command, "/dev/null"), 1))
         for name, code in rivals.items():
-            _wait_until_idle()
-            taken[name].append(_measure_in_process(code, source, str(root))[1])
+            wait_until_idle()
+            taken[name].append(measure_in_process(code, source, str(root))[1])
     bare = statistics.median(taken["sbatch"])
     rows = [("what", "time", "above sbatch", "budget")]
     for name, times_ in taken.items():
@@ -127,7 +128,7 @@ def _find_rivals() -> dict[str, str]:
     return installed
 
 
-def _wait_until_idle() -> None:
+def wait_until_idle() -> None:
     """Wait until no job is left: starting one takes CPUs from the next measurement."""
     while subprocess.run(["squeue", "--me", "--noheader"], check=True, capture_output=True).stdout:
         time.sleep(0.2)
@@ -137,10 +138,10 @@ def _run(*argv: str | Path) -> None:
     subprocess.run(argv, check=True, capture_output=True)
 
 
-def _measure_in_process(code: str, *arguments: str | Path) -> list[float]:
+def measure_in_process(code: str, *arguments: str | Path, **options: Any) -> list[float]:
     """Return the seconds of two submissions by one process, without its imports."""
-    program = TWICE.format(code=code)
-    done = subprocess.run([sys.executable, "-c", program, *map(str, arguments)], check=True, capture_output=True, text=True)
+    command = [sys.executable, "-c", TWICE.format(code=code), *map(str, arguments)]
+    done = subprocess.run(command, check=True, capture_output=True, text=True, **options)
     return [float(word) for word in done.stdout.split()[-2:]]
 
 
@@ -155,14 +156,14 @@ def _measure_start(root: Path, source: Path) -> None:
             HAND.format(python=sys.executable, script=source / "train.py", mark=mark).replace("exec srun", line + "exec srun")
         )
         subprocess.run(["sbatch", "--parsable", job], check=True, capture_output=True)
-        by_hand.append(_wait_for_number(mark) - _wait_for_number(root / f"begin-{turn}"))
+        by_hand.append(wait_for_number(mark) - wait_for_number(root / f"begin-{turn}"))
         ours = root / f"ours-{turn}"
         run = Experiment("bench", root / "workspace").submit(
             TensorFlow(source, compute_target="slurm", script_params=[str(ours)])
         )
-        begun = _wait_for_number(ours)
+        begun = wait_for_number(ours)
         _wait_for_end(run.folder)
-        by_us.append(begun - _read_event_time(run.folder, "started"))
+        by_us.append(begun - read_event_time(run.folder, "started"))
     hand, own = sorted(by_hand)[RUNS // 2], sorted(by_us)[RUNS // 2]
     rows = [("what", "slurmtf", "srun by hand", "above it", "ratio", "budget")]
     rows += [
@@ -178,7 +179,7 @@ def _measure_start(root: Path, source: Path) -> None:
     report("Start of a task", rows)
 
 
-def _wait_for_number(path: Path) -> float:
+def wait_for_number(path: Path) -> float:
     deadline = time.monotonic() + 60
     while not (path.exists() and path.read_text().strip()):
         if time.monotonic() > deadline:
@@ -195,8 +196,10 @@ def _wait_for_end(folder: Path) -> None:
         time.sleep(0.2)
 
 
-def _read_event_time(folder: Path, name: str) -> float:
-    events = [json.loads(line) for path in (folder / "journal").iterdir() for line in path.read_text().splitlines()]
+def read_event_time(folder: Path, name: str) -> float:
+    """Return when something happened in a run. Earlier versions wrote all attempts into one journal.jsonl."""
+    journals = [*folder.glob("journal.jsonl"), *folder.glob("journal/*.jsonl")]
+    events = [json.loads(line) for path in journals for line in path.read_text().splitlines()]
     return float(next(event["time"] for event in events if event["event"] == name))
 
 

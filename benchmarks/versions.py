@@ -1,13 +1,17 @@
 """What the client and a task's start cost now, compared with an earlier commit by turns: same machine, load and Python.
 
-python -m benchmarks.versions [COMMIT] [ROUNDS]
+    python -m benchmarks.versions [COMMIT] [ROUNDS]
+    scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.versions [COMMIT] [ROUNDS]
 
-The default COMMIT is the last one before the house of docs/decisions.md. Ratios are medians over the rounds' pairs.
+The default COMMIT is the last one before the house of docs/decisions.md. Ratios are medians over the rounds' pairs. Where there
+is a Slurm (sbatch is in PATH), also: a submission to it by a new process, the second one of a process, and the time from the
+batch script to the first line of the user's script. No job is left running while one of these is measured.
 """
 
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -17,11 +21,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.measure import Row, format_ms, report
+from benchmarks.slurm import OWN, measure_in_process, read_event_time, wait_for_number, wait_until_idle
 
 BEFORE = "9501bc4"
 ROOT = Path(__file__).parents[1]
 MAIN = "import sys; sys.argv[0] = 'slurmtf'; from slurmtf.cli import main; sys.exit(main())"
-SCRIPT = "import os, time; open(os.environ['AT'] + os.environ['SLURMTF_RANK'], 'w').write(repr(time.time()))\n"
+SCRIPT = "import os, sys, time; open(sys.argv[1] + '/' + os.environ['SLURMTF_RANK'], 'w').write(repr(time.time()))\n"
 WORKERS = ("--backend", "multiworker", "--workers", "4")
 RUNS = 8
 
@@ -36,7 +41,7 @@ class Version:
         self._told = folder / "told"
         self._told.mkdir()
         paths = {"XDG_CACHE_HOME": folder / "cache", "SLURMTF_WORKSPACE": folder / "runs", "PYTHONPATH": tree}
-        self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}, "AT": f"{self._told}/"}
+        self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}}
         self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds the modules compiled
         self._folder = folder
 
@@ -51,16 +56,38 @@ class Version:
         return self.measure_python(MAIN, *words)
 
     def measure_plan(self) -> float:
-        return self.measure_command("plan", str(self._script), "-s", "slurm")
+        return self._measure_with_script("plan", "-s", "slurm")
 
     def measure_run(self, *words: str) -> float:
-        return self.measure_command("run", str(self._script), "-s", "local", *words)
+        return self._measure_with_script("run", "-s", "local", *words)
 
     def measure_first_line(self, *words: str) -> float:
         """Return the seconds from the command to the first line of the last task's script."""
         began = time.time()
         self.measure_run(*words)
         return max(float(path.read_text()) for path in self._told.iterdir()) - began
+
+    def measure_submission(self) -> float:
+        wait_until_idle()
+        return self._measure_with_script("submit", "-s", "slurm")
+
+    def measure_second_submission(self) -> float:
+        wait_until_idle()
+        places = (self._script.parent, self._folder / "runs", self._told)
+        return measure_in_process(OWN, *places, env=self._environ, cwd=self._folder)[1]
+
+    def measure_start_in_slurm(self) -> float:
+        """Return the seconds from the batch script to the first line of the user's script."""
+        told = self._told / "0"
+        told.unlink(missing_ok=True)
+        self.measure_submission()
+        first_line = wait_for_number(told)
+        wait_until_idle()
+        newest = max((self._folder / "runs").glob("*/*/plan.json"), key=lambda path: path.stat().st_mtime)
+        return first_line - read_event_time(newest.parent, "started")
+
+    def _measure_with_script(self, *words: str) -> float:
+        return self.measure_command(*words, str(self._script), str(self._told))
 
 
 WHAT: dict[str, Callable[[Version], float]] = {
@@ -73,6 +100,11 @@ WHAT: dict[str, Callable[[Version], float]] = {
     "run to its script's first line": Version.measure_first_line,
     "the same, 4 tasks with a rendezvous": lambda one: one.measure_first_line(*WORKERS),
     "run to its end": Version.measure_run,
+}
+IN_SLURM: dict[str, Callable[[Version], float]] = {
+    "slurmtf submit": Version.measure_submission,
+    "second submission of a process": Version.measure_second_submission,
+    "batch script to the script's first line": Version.measure_start_in_slurm,
 }
 
 
@@ -103,7 +135,7 @@ def main() -> None:
             for _ in range(RUNS):
                 one.measure_run()
         rows: list[Row] = [("what", commit, "now", "ratio")]
-        for name, action in WHAT.items():
+        for name, action in {**WHAT, **(IN_SLURM if shutil.which("sbatch") else {})}.items():
             found = measure_pairs(before, now, action, rounds)
             ratio = statistics.median(new / old for old, new in found)
             rows.append((name, *(format_ms(statistics.median(column)) for column in zip(*found, strict=True)), f"{ratio:.2f}"))
