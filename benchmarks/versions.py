@@ -3,9 +3,9 @@
     python -m benchmarks.versions [COMMIT] [ROUNDS]
     scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.versions [COMMIT] [ROUNDS]
 
-The default COMMIT is the last one before the house of docs/decisions.md. Ratios are medians over the rounds' pairs. Where there
-is a Slurm (sbatch is in PATH), also: a submission to it by a new process, the second one of a process, and the time from the
-batch script to the first line of the user's script. No job is left running while one of these is measured.
+The default COMMIT is the last one before the house of docs/decisions.md. Ratios are medians over the rounds' pairs. Where a
+Slurm answers, also: a submission to it by a new process, the second one of a process, and the time from the batch script to the
+first line of the user's script. No job is left running while one of these is measured.
 """
 
 from __future__ import annotations
@@ -108,6 +108,12 @@ IN_SLURM: dict[str, Callable[[Version], float]] = {
 }
 
 
+def has_slurm() -> bool:
+    """Tell whether a Slurm answers: its commands may be installed without one."""
+    found = shutil.which("squeue")
+    return found is not None and subprocess.run([found, "--me"], capture_output=True, check=False).returncode == 0
+
+
 def unpack_commit(commit: str, folder: Path) -> Path:
     """Return a folder with the files of the commit."""
     folder.mkdir()
@@ -135,7 +141,7 @@ def main() -> None:
             for _ in range(RUNS):
                 one.measure_run()
         rows: list[Row] = [("what", commit, "now", "ratio")]
-        for name, action in {**WHAT, **(IN_SLURM if shutil.which("sbatch") else {})}.items():
+        for name, action in {**WHAT, **(IN_SLURM if has_slurm() else {})}.items():
             found = measure_pairs(before, now, action, rounds)
             ratio = statistics.median(new / old for old, new in found)
             rows.append((name, *(format_ms(statistics.median(column)) for column in zip(*found, strict=True)), f"{ratio:.2f}"))
