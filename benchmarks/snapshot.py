@@ -79,7 +79,7 @@ def _measure_medians(actions: Mapping[str, Callable[[], object]]) -> dict[str, f
     return {name: statistics.median(turn[name] for turn in taken) for name in actions}
 
 
-def _measure_rows(folder: Path, files: int) -> list[Row]:
+def measure_rows(folder: Path, files: int) -> list[Row]:
     source, numbers = _write_source(folder, files), count()
     known, edited = folder / "known", source / "package0" / "module0.py"
 
@@ -106,7 +106,7 @@ def main() -> None:
     for files in COUNTS:
         with tempfile.TemporaryDirectory(dir=base) as folder:
             heading = ("what", "time", "/ tar", "/ git archive", "/ copytree", "budget")
-            report(f"Snapshot of {files:,} files", [heading, *_measure_rows(Path(folder), files)])
+            report(f"Snapshot of {files:,} files", [heading, *measure_rows(Path(folder), files)])
 
 
 if __name__ == "__main__":

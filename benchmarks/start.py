@@ -1,6 +1,6 @@
 """What the command line and the library cost before they do anything. Rival: a bare Python that ends at once.
 
-python -m benchmarks.start
+python -m benchmarks.start [TIMES]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import tempfile
+from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import format_ms, format_ratio, measure_command, report
@@ -16,6 +17,7 @@ BUDGETS = {"import slurmtf": 0.060, "slurmtf --help": 0.150, "slurmtf status": 0
 
 
 def main() -> None:
+    times = int(sys.argv[1]) if len(sys.argv) > 1 else 7
     with tempfile.TemporaryDirectory() as folder:
         workspace = str(Path(folder, "runs"))
         script = Path(folder, "project", "train.py")
@@ -24,12 +26,13 @@ def main() -> None:
         environ = {**os.environ, "SLURMTF_WORKSPACE": workspace}
         slurmtf = str(Path(sys.executable).parent / "slurmtf")
         measure_command(slurmtf, "run", str(script), "-s", "local", times=1, env=environ)
-        bare = measure_command(sys.executable, "-c", "pass")
+        measure = partial(measure_command, times=times, env=environ)
+        bare = measure(sys.executable, "-c", "pass")
         taken = {
-            "import slurmtf": measure_command(sys.executable, "-c", "import slurmtf") - bare,
-            "slurmtf --help": measure_command(slurmtf, "--help", env=environ),
-            "slurmtf status": measure_command(slurmtf, "status", env=environ),
-            "slurmtf plan": measure_command(slurmtf, "plan", str(script), "-s", "local", env=environ),
+            "import slurmtf": measure(sys.executable, "-c", "import slurmtf") - bare,
+            "slurmtf --help": measure(slurmtf, "--help"),
+            "slurmtf status": measure(slurmtf, "status"),
+            "slurmtf plan": measure(slurmtf, "plan", str(script), "-s", "local"),
         }
         rows = [("what", "time", "bare Python", "ratio", "budget")]
         rows += [

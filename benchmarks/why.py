@@ -48,14 +48,14 @@ def main() -> None:
             )
         ):
             run = Path(folder, "lab", f"lab-20261101-120000-{number:06x}")
-            _write(run, ranks, size, error, line)
+            write_failed_run(run, ranks, size, error, line)
             why = measure_command(slurmtf, "why", str(run), env={**os.environ, "SLURMTF_WORKSPACE": folder})
             grep = measure_command("grep", "-rc", "Error", str(run / "logs"))
             rows.append((name, format_ms(why), format_ms(grep), format_ratio(why, grep), format_ms(BUDGETS[ranks])))
         report("Why", rows)
 
 
-def _write(run: Path, ranks: int, size: int, error: str, line: Line) -> None:
+def write_failed_run(run: Path, ranks: int, size: int, error: str, line: Line) -> None:
     """Write the folder of a run that trained until its first rank raised an error and the others lost it."""
     layout, began = RunLayout(str(run)), time.time() - 7200
     for folder in (layout.journals, layout.logs):
