@@ -9,23 +9,20 @@ from __future__ import annotations
 import base64
 import contextlib
 import copy
-import functools
-import inspect
 import re
-from collections.abc import Collection, Hashable, Iterable, Mapping
-from dataclasses import InitVar, is_dataclass
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, ClassVar, Literal, TypeVar, Union, cast, get_args, get_origin
+from typing import Any, ClassVar, TypeVar
 
 import yaml
 
-from slurmtf.errors import InputError, suggest
+from slurmtf import typed
+from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.paths import read_text
+from slurmtf.typed import KeyPath
 
 T = TypeVar("T")
-KeyPath = tuple[str | int, ...]
 Settings = dict[str, Any]
 """Settings as a user wrote them, before anything has checked them."""
 
@@ -220,76 +217,17 @@ class Document:
 
         Raises the document's error class with one finding for each wrong key or value.
         """
-        import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
-
         raw = self.restore_texts(kind, self.data if data is None else data)
         try:
-            parsed: T = _build_adapter(cast(Hashable, kind)).validate_python(raw)
-        except pydantic.ValidationError as err:
-            raise self._error(*self._describe_errors(kind, err.errors(), raw)) from None
+            parsed = typed.parse(kind, raw)
+        except typed.WrongValuesError as err:
+            raise self._error(*(self._build_finding(*wrong) for wrong in err.wrong)) from None
         return parsed
 
     def restore_texts(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
         """Return ``data``, the document's or overridden, with each number as its text if ``kind`` expects a string there."""
-        found: dict[str, Any] = self._restore_nested(kind, data, ())
+        found: dict[str, Any] = typed.restore_texts(kind, data, self._texts)
         return found
-
-    def _restore_nested(self, hint: object, data: object, path: KeyPath) -> Any:
-        """Return data in which each number is the file's text if ``hint``, the data's type, expects a string there."""
-        hints = _split_union(hint)
-        if isinstance(data, bool) and bool in hints:
-            return data
-        if isinstance(data, int | float) and str in hints:
-            return self._texts.get(path, data if type(data) in hints else str(data))
-        if isinstance(data, Mapping):
-            members = [_get_field_types(cast(Hashable, kind)) for kind in hints if is_dataclass(kind)]
-            values = next((get_args(kind)[1] for kind in hints if get_origin(kind) is dict), None)
-            types = {name: type_ for fields in members for name, type_ in fields.items()}
-            return {key: self._restore_nested(types.get(key, values), item, (*path, str(key))) for key, item in data.items()}
-        if isinstance(data, list):
-            items = next((get_args(kind)[0] for kind in hints if get_origin(kind) is list), None)
-            return [self._restore_nested(items, item, (*path, index)) for index, item in enumerate(data)]
-        return data
-
-    def _describe_error(self, kind: object, detail: Mapping[str, Any], raw: object) -> tuple[KeyPath, Finding]:
-        """Return one of pydantic's errors as a finding, and the path to its place."""
-        context, location = detail.get("ctx", {}), detail["loc"]
-        path = _extract_path(raw, location)
-        if detail["type"] == "unexpected_keyword_argument":
-            keys = sorted(_list_known_keys(kind, location[:-1]))
-            hint = suggest(str(path[-1]), keys) or f"known keys: {', '.join(keys)}"
-            return path, self._build_finding("unknown-key", path, "unknown key", hint)
-        if detail["type"].startswith("union_tag"):
-            path = (*path, context["discriminator"].strip("'"))
-            what = f"says {context['tag']!r}" if "tag" in context else "is missing"
-            known = context.get("expected_tags") or ", ".join(map(repr, _list_known_tags(kind, location)))
-            return path, self._build_finding("unknown-kind", path, what, f"use one of {known}")
-        found = f"(found {_format_value(detail['input'])})"
-        if detail["type"] in ("dataclass_type", "dict_type"):
-            keys = sorted(_list_known_keys(kind, location))
-            remedy = f"its keys: {', '.join(keys)}" if keys else ""
-            return path, self._build_finding("bad-value", path, f"should be a mapping {found}", remedy)
-        return path, self._build_finding("bad-value", path, f"{detail['msg'].removeprefix('Input ')} {found}")
-
-    def _describe_errors(self, kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Finding]:
-        """Return pydantic's errors, one for each place. Each member of a union reports its own; the innermost place counts."""
-        found: dict[KeyPath, Finding] = {}
-        for path, finding in (self._describe_error(kind, detail, raw) for detail in details):
-            found.setdefault(path, finding)
-        return [finding for path, finding in found.items() if not any(path == other[: len(path)] != other for other in found)]
-
-
-def rebuild(hint: object, data: object) -> Any:
-    """Convert plain data (``asdict``) back to the dataclass that is its type. The data must be valid: nothing is checked."""
-    for member in _split_union(hint):
-        if is_dataclass(member) and isinstance(data, Mapping):
-            types = _get_field_types(cast(Hashable, member))
-            return cast(Any, member)(**{name: rebuild(types[name], value) for name, value in data.items()})
-        if get_origin(member) is dict and isinstance(data, Mapping):
-            return {name: rebuild(get_args(member)[1], value) for name, value in data.items()}
-        if get_origin(member) is list and isinstance(data, list):
-            return [rebuild(get_args(member)[0], item) for item in data]
-    return data
 
 
 def _is_canonical(node: yaml.ScalarNode) -> bool:
@@ -299,78 +237,6 @@ def _is_canonical(node: yaml.ScalarNode) -> bool:
             if repr(kind(node.value)) == node.value:
                 return True
     return False
-
-
-@functools.cache
-def _build_adapter(kind: Any) -> Any:
-    import pydantic  # noqa: PLC0415
-
-    return pydantic.TypeAdapter(kind)
-
-
-def _extract_path(data: Any, location: Iterable[str | int]) -> KeyPath:
-    """Return the part of pydantic's location that is a path in the data: the location also names types and unions."""
-    path: KeyPath = ()
-    for part in location:
-        inside = data if isinstance(data, Mapping) else range(len(data)) if isinstance(data, list) else ()
-        if part in inside:
-            data, path = data[part], (*path, part)
-    return path
-
-
-def _format_value(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
-@functools.cache
-def _get_field_types(kind: Any) -> dict[str, Any]:
-    """Return the types of the parameters of a dataclass's constructor, including those that it does not store (InitVar)."""
-    hints: dict[str, Any] = {}
-    for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 supports neither KW_ONLY nor InitVar
-        hints |= inspect.get_annotations(base, eval_str=True)
-    own = {name: hints[name] for name in inspect.signature(kind).parameters}
-    return {name: hint.type if isinstance(hint, InitVar) else hint for name, hint in own.items()}
-
-
-def _list_known_keys(kind: object, location: Iterable[str | int]) -> set[str]:
-    """Return the keys that are possible at pydantic's location in a document of a kind."""
-    return {name for found in _find_kinds(kind, location) for name in _get_field_types(found)}
-
-
-def _list_known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
-    return [tag for found in _find_kinds(kind, location) for tag in _find_tags(found)]
-
-
-def _find_kinds(kind: object, location: Iterable[str | int]) -> list[Any]:
-    """Return the dataclasses that are possible at pydantic's location, which names a union's member by its tag or name."""
-    hints = [kind]
-    for part in location:
-        hints = [inner for hint in hints for inner in _find_inner_types(hint, part)]
-    return [found for hint in hints for found in _split_union(hint) if is_dataclass(found)]
-
-
-def _split_union(hint: object) -> list[Any]:
-    """Return the types in a union, or a list of the single type."""
-    if get_origin(hint) is Annotated:
-        return _split_union(get_args(hint)[0])
-    return [one for arg in get_args(hint) for one in _split_union(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
-
-
-def _find_inner_types(hint: object, part: str | int) -> Iterable[Any]:
-    for member in _split_union(hint):
-        if get_origin(member) in (list, dict):
-            yield get_args(member)[-1]
-        elif is_dataclass(member) and part in (getattr(member, "__name__", None), *_find_tags(member)):
-            yield member
-        elif is_dataclass(member) and part in (types := _get_field_types(cast(Hashable, member))):
-            yield types[str(part)]
-
-
-def _find_tags(kind: object) -> tuple[str, ...]:
-    """Return the value of a Literal with one value, which identifies a member of a union."""
-    literals = [get_args(hint) for hint in _get_field_types(kind).values() if get_origin(hint) is Literal]
-    return next((values for values in literals if len(values) == 1), ())
 
 
 def read_document(path: Path, error: type[InputError], verbatim: Collection[str] = ()) -> Document:

@@ -12,8 +12,9 @@ from dataclasses import asdict
 from typing import Any, TypeVar, cast
 
 from slurmtf.caches import keep, read_stamps, recall
-from slurmtf.documents import Document, rebuild
+from slurmtf.documents import Document
 from slurmtf.sites import model
+from slurmtf.typed import rebuild
 
 T = TypeVar("T")
 ROOM = "profiles"
