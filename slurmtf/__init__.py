@@ -39,7 +39,7 @@ _HOMES = {
     "RunStatus": "slurmtf.runs",
     "SlurmtfError": "slurmtf.errors",
     "Sweep": "slurmtf.tune.sweep",
-    "PrimaryMetricGoal": "slurmtf.tune.sweep",
+    "PrimaryMetricGoal": "slurmtf.tune.goal",
     "HyperDriveConfig": "slurmtf.tune.azureml",
     "HyperDriveRunConfig": "slurmtf.tune.azureml",
     "RandomParameterSampling": "slurmtf.tune.samplers",
@@ -129,6 +129,7 @@ if TYPE_CHECKING:
     from slurmtf.runs import RunStatus
     from slurmtf.sites import Site
     from slurmtf.tune.azureml import HyperDriveConfig, HyperDriveRunConfig
+    from slurmtf.tune.goal import PrimaryMetricGoal
     from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
     from slurmtf.tune.run import SweepRun
     from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
@@ -144,7 +145,7 @@ if TYPE_CHECKING:
         randint,
         uniform,
     )
-    from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
+    from slurmtf.tune.sweep import Sweep
 
 
 def __getattr__(name: str) -> object:

@@ -7,8 +7,10 @@ from typing import Any
 
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
+from slurmtf.tune.checks import LONGEST_MINUTES
+from slurmtf.tune.goal import PrimaryMetricGoal
 from slurmtf.tune.samplers import Sampling
-from slurmtf.tune.sweep import LONGEST_MINUTES, PrimaryMetricGoal, Sweep
+from slurmtf.tune.sweep import Sweep
 
 OF_ESTIMATORS = ("slurmtf runs sweeps of estimators", "pass estimator=")
 NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS}

@@ -17,11 +17,12 @@ from slurmtf.estimator import document as jobs
 from slurmtf.findings import Finding
 from slurmtf.job.contract.sweep.records import SETTINGS
 from slurmtf.schema import Strict, Tagged
+from slurmtf.tune.checks import LONGEST_MINUTES, check_space
 from slurmtf.tune.launches import CHANGES
 from slurmtf.tune.policies import BanditPolicy, MedianStoppingPolicy, NoTerminationPolicy, TruncationSelectionPolicy
 from slurmtf.tune.samplers import SAMPLINGS, Sampling, build_sampling
 from slurmtf.tune.spaces import ARGUMENTS, Expression, parse_expression
-from slurmtf.tune.sweep import LONGEST_MINUTES, Sweep, check_space
+from slurmtf.tune.sweep import Sweep
 
 Policy = Annotated[BanditPolicy | MedianStoppingPolicy | TruncationSelectionPolicy | NoTerminationPolicy, Tagged("type")]
 PARTS = ("estimator", "sampling", "policy")

@@ -17,10 +17,10 @@ from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.scheduler import Array, get_scheduler
 from slurmtf.submit.additions import note_submission
 from slurmtf.submit.record import note
+from slurmtf.tune.checks import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 from slurmtf.tune.run import SweepRun
 from slurmtf.tune.samplers import build_sampling
 from slurmtf.tune.submitting import format_json_lines
-from slurmtf.tune.sweep import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 
 RESUMED = "resumed"
 

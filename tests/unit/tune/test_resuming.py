@@ -8,9 +8,9 @@ import pytest
 
 from slurmtf.errors import SpecError
 from slurmtf.runs.states.state import RunState, RunStatus
+from slurmtf.tune.checks import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 from slurmtf.tune.resuming import resume
 from slurmtf.tune.run import SweepRun
-from slurmtf.tune.sweep import LONGEST_MINUTES, MOST_CONCURRENT, MOST_RUNS
 
 from .stories import POINTS, sweep_folder
 

@@ -13,11 +13,12 @@ from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.sweep.records import Settings, build_arguments, select_variables
 from slurmtf.sites.model import Launcher, Site
 from slurmtf.tune.azureml import NOT_HERE, HyperDriveConfig
+from slurmtf.tune.goal import PrimaryMetricGoal
 from slurmtf.tune.policies import BanditPolicy
 from slurmtf.tune.samplers import BayesianParameterSampling, GridParameterSampling, RandomParameterSampling
 from slurmtf.tune.spaces import choice, uniform
 from slurmtf.tune.submitting import avoid_job_steps
-from slurmtf.tune.sweep import PrimaryMetricGoal, Sweep
+from slurmtf.tune.sweep import Sweep
 
 SPACE = {"--lr": uniform(0, 1), "units": choice(16, 32)}
 
