@@ -259,7 +259,6 @@ def try_memory_exhaustion(machine: Machine) -> str:
     machine.require_module("tensorflow")
     run, _ = machine.submit("exhaust", 1)
     run.wait_for_completion(raise_on_error=False)
-    run.wait_for_completion(raise_on_error=False)
     return require_equal(explain_run(run.layout, run.state).kind.value, "gpu-memory")
 
 

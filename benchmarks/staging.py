@@ -1,6 +1,6 @@
 """`import tensorflow` on all nodes of a job: from the shared file system, and from each node's disk, unpacked and mounted.
 
-scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.staging PYTHON [NODES]
+scripts/cluster start; scripts/cluster exec .venv/bin/python -m benchmarks.staging PYTHON [NODES] [TURNS]
 
 PYTHON is that of a virtual environment with TensorFlow. strace counts the calls, by all processes of the job's tasks, that
 name a file on the shared file system (on a real one, each is a request to its servers). The test Slurm's nodes share one disk,
@@ -9,10 +9,10 @@ so the times show what staging costs, not what it gains.
 
 from __future__ import annotations
 
+import argparse
 import json
 import re
 import statistics
-import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
@@ -35,10 +35,9 @@ MODES = {
     "unpacked": Storage(stage="node-local"),
     "mounted": Storage(stage="node-local", pack="squashfs"),
 }
-TURNS = 3
 
 
-def main(python: str, nodes: int) -> None:
+def main(python: str, nodes: int, turns: int) -> None:
     with tempfile.TemporaryDirectory(dir=Path.home()) as folder:
         root = Path(folder)
         (root / "source").mkdir()
@@ -46,7 +45,7 @@ def main(python: str, nodes: int) -> None:
         counts = {mode: _count_calls(root, python, nodes, mode) for mode in MODES}
         starts: dict[str, list[float]] = {mode: [] for mode in MODES}
         last = {}
-        for _ in range(TURNS):
+        for _ in range(turns):
             for mode in MODES:
                 run = _run(root, python, nodes, mode, ())
                 starts[mode].append(_compute_start_time(run, nodes))
@@ -133,4 +132,8 @@ def _compute_start_time(run: Run, nodes: int) -> float:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]) if sys.argv[2:] else 2)
+    parser = argparse.ArgumentParser(usage="python -m benchmarks.staging PYTHON [NODES] [TURNS]")
+    parser.add_argument("python")
+    parser.add_argument("nodes", nargs="?", type=int, default=2)
+    parser.add_argument("turns", nargs="?", type=int, default=3)
+    main(**vars(parser.parse_args()))
