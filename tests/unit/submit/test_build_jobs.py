@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Literal
 
 import pytest
@@ -13,6 +12,7 @@ from slurmtf.environments import EnvironmentSpec, EnvironmentStore
 from slurmtf.estimator import Environment
 from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.scheduler import JobRef, JobState, Observation, SubmittedJob
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
 from slurmtf.sites import Site
 from slurmtf.sites.model import Environments
 from slurmtf.submit import building
@@ -31,7 +31,7 @@ def test_a_build_job_submitted_while_we_waited_for_the_claim_is_used(
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
     wanted = building.Building(spec, EnvironmentStore(tmp_path), Site(name="here"), tensorflow(source), {})
     queue = {JOB: Observation(JOB.ref, state)} if state else {}
-    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(observe=lambda jobs: queue))
+    monkeypatch.setattr(SlurmScheduler, "observe", lambda scheduler, jobs: queue)
     monkeypatch.setattr(building, "_submit", lambda *_: OURS)
 
     def take(claim: Claim) -> bool:
@@ -56,35 +56,33 @@ def test_build_jobs_are_recorded_for_their_task_and_environment(
         note(OURS)
         return [OURS]
 
-    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(submit=submit))
+    monkeypatch.setattr(SlurmScheduler, "submit", submit)
     assert building._submit(wanted, lambda text: None, (), earlier) == OURS
     found = {name for name in (wanted.task, spec.name) if Path(wanted.store.layout.job(name)).exists()}
     assert found == ({wanted.task} if earlier else {wanted.task, spec.name})
 
 
 @pytest.mark.parametrize(
-    ("of_site", "own", "secrets", "queues", "expected"),
+    ("of_site", "own", "secrets", "scheduler", "expected"),
     [
-        ("job", None, {}, True, True),
-        ("login", "job", {}, True, True),
-        ("job", "login", {}, True, False),
-        ("login", None, {}, True, False),
-        ("job", None, {"PIP_INDEX_URL": "https://me:secret@host"}, True, False),  # it would be in Slurm's accounting
-        ("job", None, {}, False, False),
+        ("job", None, {}, "slurm", True),
+        ("login", "job", {}, "slurm", True),
+        ("job", "login", {}, "slurm", False),
+        ("login", None, {}, "slurm", False),
+        ("job", None, {"PIP_INDEX_URL": "https://me:secret@host"}, "slurm", False),  # it would be in Slurm's accounting
+        ("job", None, {}, "local", False),
     ],
 )
 def test_place_where_an_environment_is_built(
     source: Path,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
     of_site: Literal["login", "job"],
     own: Literal["login", "job"] | None,
     secrets: dict[str, str],
-    queues: bool,
+    scheduler: Literal["slurm", "local"],
     expected: bool,
 ) -> None:
-    monkeypatch.setattr(building, "get_scheduler", lambda *_: SimpleNamespace(queues=queues))
-    site = Site(name="here", environments=Environments(build=of_site))
+    site = Site(name="here", scheduler=scheduler, environments=Environments(build=of_site))
     asked = tensorflow(source, environment_definition=Environment(pip_packages=["numpy"], build=own))
     spec = EnvironmentSpec("pip", "python3", requirements=("numpy",))
     assert building.Building(spec, EnvironmentStore(tmp_path), site, asked, secrets).by_job is expected

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import errno
+from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,11 +12,16 @@ import pytest
 from slurmtf.errors import RefusedError, SlurmError, SlurmtfError, UnreachableError, WorkspaceError
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.plan.model import RunPlace
 from slurmtf.scheduler import JobRef, SubmittedJob
+from slurmtf.scheduler.local import LocalScheduler
+from slurmtf.scheduler.slurm.scheduler import SlurmScheduler
+from slurmtf.snapshot import collect
+from slurmtf.snapshot.identity import Snapshot
 from slurmtf.submit import submission
 from slurmtf.submit.folder import Intent
 from slurmtf.submit.record import note
-from tests.unit.support import tells
+from tests.unit.support import planned, tells
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -33,6 +38,7 @@ FULL = OSError(errno.ENOSPC, "No space left on device")
     ],
 )
 def test_what_is_left(
+    source: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     fault: Exception,
@@ -41,23 +47,22 @@ def test_what_is_left(
     raised: type[SlurmtfError],
     left: bool,
 ) -> None:
-    layout = RunLayout(str(tmp_path / "run"))
-    removed: list[Any] = []
+    plan = replace(planned(source), run=RunPlace(str(tmp_path), "digits", "run"))
+    layout = RunLayout(plan.run.folder)
+    removed: list[Intent] = []
 
     def fail(*_: Any, **__: Any) -> None:
         if noted:
-            Path(layout.folder).mkdir()
+            Path(layout.folder).mkdir(parents=True)
             note(layout, SubmittedJob(JobRef(None, "1"), "local", layout.folder, 1.0))
         raise fault
 
-    scheduler = SimpleNamespace(submit=fail, ends_unnoted=ends_unnoted)
-    plan: Any = SimpleNamespace(run=SimpleNamespace(workspace=str(tmp_path)))
+    scheduler = LocalScheduler() if ends_unnoted else SlurmScheduler()
+    monkeypatch.setattr(scheduler, "submit", fail)
     monkeypatch.setattr(submission, "require_scheduler", lambda plan: scheduler)
     monkeypatch.setattr(submission, "build", lambda *_: layout)
-    monkeypatch.setattr(Intent, "from_plan", lambda plan: SimpleNamespace(folder=tmp_path / "run"))
     monkeypatch.setattr(submission, "_undo", removed.append)
-    source: Any = None
     with pytest.raises(raised) as caught:
-        submission.submit(submission.Submission(plan, "", source, {}))
+        submission.submit(submission.Submission(plan, "", Snapshot(collect(source), {}, {}), {}))
     assert bool(removed) is not left
     assert any(tells(one, "slurmtf status run") for one in caught.value.findings) is (raised is SlurmError)
