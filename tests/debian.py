@@ -86,7 +86,7 @@ def wheels() -> Path:
         command = [sys.executable, "-m", "pip", "download", "-q", "--only-binary=:all:", "--python-version", PYTHON]
         job.run("fetching", *command, *tags, "-d", ".", *names)
 
-    cache.once(folder, "hatchling-*.whl", fetch)
+    cache.build_once(folder, "hatchling-*.whl", fetch)
     return folder
 
 

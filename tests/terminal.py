@@ -11,7 +11,7 @@ from collections.abc import Callable
 from tests.patience import HANG_S
 
 
-def seen_in_a_terminal(words: list[str], on_text: Callable[[str], None] | None = None, **environ: str) -> str:
+def read_terminal(words: list[str], on_text: Callable[[str], None] | None = None, **environ: str) -> str:
     """Return what a program writes to a terminal of 24 lines and 80 columns until it ends.
 
     ``on_text`` is told all of it so far, whenever more has come.

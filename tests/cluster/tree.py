@@ -69,7 +69,7 @@ def build(suite: str) -> Path:
             job.run("apptainer", "sh", "-ec", f'cd "$0"; {APPTAINER}', folder, job.folder, mirror())
 
     try:
-        cache.once(path(suite), PRODUCT, debootstrap)
+        cache.build_once(path(suite), PRODUCT, debootstrap)
     except cache.BuildError as error:
         raise ClusterUnavailable(str(error)) from error
     return path(suite)

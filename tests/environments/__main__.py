@@ -18,10 +18,10 @@ def main() -> int:
     unknown = set(names) - set(ENVIRONMENTS)
     if unknown:
         parser.error(f"no environment {', '.join(sorted(unknown))}; there are {', '.join(ENVIRONMENTS)}")
-    return max([built(name) for name in names])
+    return max([build_environments(name) for name in names])
 
 
-def built(name: str) -> int:
+def build_environments(name: str) -> int:
     try:
         print(build(name), flush=True)
     except (SoftwareError, NoInterpreter) as error:

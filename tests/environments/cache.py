@@ -51,7 +51,7 @@ class Job:
 
     @property
     def log(self) -> Path:
-        return beside(self.folder, "log")
+        return locate_beside(self.folder, "log")
 
     def run(self, title: str, *command: str | Path, environ: Mapping[str, str] | None = None) -> None:
         say(f"{self.folder.name}: {title} ...")
@@ -81,7 +81,7 @@ class Job:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-TAIL:])
 
 
-def beside(folder: Path, suffix: str) -> Path:
+def locate_beside(folder: Path, suffix: str) -> Path:
     return folder.parent / f"{folder.name}.{suffix}"
 
 
@@ -100,11 +100,11 @@ def locked(file: Path) -> Iterator[int]:
         os.close(handle)
 
 
-def once(folder: Path, product: str, fill: Callable[[Job], None]) -> Path:
+def build_once(folder: Path, product: str, fill: Callable[[Job], None]) -> Path:
     """The file that matches `product` in the folder, which `fill` makes unless it is there and whole."""
     found = _finished(folder, product)
     if found is None:
-        with locked(beside(folder, "lock")) as lock:
+        with locked(locate_beside(folder, "lock")) as lock:
             found = _finished(folder, product) or _filled(Job(folder, lock), product, fill)
     return found
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from slurmtf import Run
 from tests.patience import HANG_S
-from tests.terminal import seen_in_a_terminal
+from tests.terminal import read_terminal
 
 from .conftest import Submit
 
@@ -64,7 +64,7 @@ def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:
             if text.rstrip().endswith(f"at {step}"):  # the legend shows the last value and its step
                 (run.folder / f"outputs/shown-{step}").touch()
 
-    text = seen_in_a_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"], on_text=let_go)
+    text = read_terminal([SLURMTF, "metrics", "--follow", "--plot", str(run.folder) + "/"], on_text=let_go)
     frames = text.split("\x1b[J")
     assert len(frames) >= 3
     assert f"{run.id}: 0.2 at 4" in frames[-1]

@@ -64,7 +64,7 @@ def board(run: Run, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     process.wait(HANG_S)
 
 
-def told(board: subprocess.Popen[str]) -> dict[str, str]:
+def read_data(board: subprocess.Popen[str]) -> dict[str, str]:
     assert board.stdout is not None
     line = board.stdout.readline()
     assert line, board.stderr.read() if board.stderr else ""
@@ -74,7 +74,7 @@ def told(board: subprocess.Popen[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
 def test_it_serves_until_it_is_terminated(board: subprocess.Popen[str], run: Run, tmp_path: Path, number: int) -> None:
-    data = told(board)
+    data = read_data(board)
     assert data["ssh"].startswith(f"ssh -N -L 6006:localhost:{data['port']} ")
 
     def runs() -> list[str]:

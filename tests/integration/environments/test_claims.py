@@ -24,7 +24,7 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "claim"
 
 
-def held(path: Path, by: dict[str, object], silent_s: float = 0.0) -> Path:
+def write_claim(path: Path, by: dict[str, object], silent_s: float = 0.0) -> Path:
     path.write_text(json.dumps(by))
     os.utime(path, (time.time() - silent_s,) * 2)
     return path
@@ -43,20 +43,20 @@ def test_only_one_builder_holds_a_claim(path: Path) -> None:
 
 
 def test_the_claim_of_an_ended_process_is_broken(path: Path) -> None:
-    held(path, DEAD)
+    write_claim(path, DEAD)
     assert not Claim(str(path)).is_alive()
     assert Claim(str(path)).take()
 
 
 def test_a_reused_pid_is_another_process(path: Path) -> None:
-    held(path, {**DEAD, "pid": os.getpid(), "started": (read_start(os.getpid()) or 0) - 1})
+    write_claim(path, {**DEAD, "pid": os.getpid(), "started": (read_start(os.getpid()) or 0) - 1})
     assert Claim(str(path)).take()
 
 
 def test_a_silent_builder_on_another_host_is_dead(path: Path) -> None:
-    held(path, ELSEWHERE, silent_s=SILENT_S / 2)
+    write_claim(path, ELSEWHERE, silent_s=SILENT_S / 2)
     assert not Claim(str(path)).take()
-    held(path, ELSEWHERE, silent_s=SILENT_S + 5)
+    write_claim(path, ELSEWHERE, silent_s=SILENT_S + 5)
     assert Claim(str(path)).take()
 
 
@@ -71,18 +71,18 @@ def test_a_heartbeat_keeps_the_claim_alive(path: Path) -> None:
 def test_a_claim_taken_over_by_another_is_not_released(path: Path) -> None:
     claim = Claim(str(path))
     assert claim.take()
-    held(path, ELSEWHERE)
+    write_claim(path, ELSEWHERE)
     claim.release()
     assert path.exists()
 
 
-def told(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
 def test_only_one_of_many_processes_gets_a_dead_claim(tmp_path: Path, path: Path) -> None:
-    held(path, DEAD)
+    write_claim(path, DEAD)
     taker = (
         "import sys; from pathlib import Path; from slurmtf.job.contract.environments.claim import Claim\n"
         "print('here', flush=True)\n"
@@ -96,9 +96,9 @@ def test_only_one_of_many_processes_gets_a_dead_claim(tmp_path: Path, path: Path
         )
         for _ in range(8)
     ]
-    assert [told(process) for process in takers] == ["here"] * 8
+    assert [read_line(process) for process in takers] == ["here"] * 8
     gate.touch()
-    answers = [told(process) for process in takers]  # all of them are still alive
+    answers = [read_line(process) for process in takers]  # all of them are still alive
     for process in takers:
         process.communicate()
     assert answers.count("True") == 1, answers

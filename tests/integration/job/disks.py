@@ -15,12 +15,12 @@ def on(disk: Path, job: Job) -> Job:
     return job
 
 
-def inside(disk: Path) -> list[str]:
+def list_inside(disk: Path) -> list[str]:
     """Return what slurmtf has on the disk, without its own two folders."""
     return sorted(path.name for path in disk.glob("slurmtf-*/*/*"))
 
 
-def facts_of(job: Job) -> dict[str, Any]:
+def read_facts(job: Job) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((job.folder / "outputs" / "facts.json").read_text())
     return found
 

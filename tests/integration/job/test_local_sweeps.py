@@ -25,7 +25,7 @@ from slurmtf import (
 from slurmtf.job.contract.sweep.records import COMPLETED, FAILED
 from slurmtf.tune.run import SweepRun
 from tests.patience import until
-from tests.terminal import seen_in_a_terminal
+from tests.terminal import read_terminal
 from tests.unit.runs.metrics.test_event_files import event, record, simple
 
 COMMAND = Path(sys.executable).with_name("slurmtf")
@@ -118,7 +118,7 @@ def test_child_runs_opened_later_are_followed_and_belong_to_their_trial(tmp_path
         if "_0 score 1" in text or "_1 score 2" in text:
             (run.folder / "go").touch()
 
-    text = seen_in_a_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], let_go)
+    text = read_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], let_go)
     told = [line.split()[1:] for line in text.splitlines()]
     values = {f"{run.id}_0": ("score", 1), f"{run.id}_1": ("score", 2)}
     values |= {f"{run.id}_0_late": ("inner", 10), f"{run.id}_1_late": ("inner", 20)}

@@ -31,7 +31,7 @@ with open("outputs/told-" + rank, "a") as file:
 NOTICE: dict[str, Any] = {"notice": {"before": 60, "signal": "SIGUSR1"}, "max_run_duration_seconds": 66}
 
 
-def told(job: Job, rank: int = 0) -> list[Any]:
+def read_notices(job: Job, rank: int = 0) -> list[Any]:
     return [json.loads(line) for line in (job.folder / f"outputs/told-{rank}").read_text().splitlines()]
 
 
@@ -40,7 +40,7 @@ def test_a_script_that_exits_on_notice_has_not_succeeded(job: NewJob) -> None:
         LISTENS.replace("while not", "assert not run.should_stop()\nwhile not"), **NOTICE | {"max_run_duration_seconds": 75}
     )
     assert one.run() == 1
-    assert told(one) == [[[10], "time-limit", "1"]]
+    assert read_notices(one) == [[[10], "time-limit", "1"]]
     (noticed,) = one.events("noticed")
     assert noticed["cause"] == "time-limit"
     assert 0 < noticed["left_s"] <= 60
@@ -52,7 +52,7 @@ def test_a_script_that_exits_on_notice_continues_in_another_attempt(job: NewJob)
     again = "if os.environ['SLURMTF_ATTEMPT'] == '2':\n    sys.exit()\n"
     one = job("import os, sys\n" + again + LISTENS, restarts={"time-limit": 3}, **NOTICE)
     assert one.run() == 0
-    assert told(one) == [[[10], "time-limit", "1"]]
+    assert read_notices(one) == [[[10], "time-limit", "1"]]
     assert [event["how"] for event in one.events("restart")] == ["launch"]
     assert not (one.folder / "notice/main-0.json").exists()
 
@@ -61,7 +61,7 @@ def test_a_script_that_exits_on_notice_continues_in_another_attempt(job: NewJob)
 def test_only_the_configured_exit_code_asks_to_continue(job: NewJob, code: int, cause: str) -> None:
     one = job(LISTENS + f"sys.exit({code})", **NOTICE | {"notice": {"before": 60, "exit_code": 85}})
     assert one.run() == (code or 0)
-    assert told(one) == [[[], "time-limit", "1"]]
+    assert read_notices(one) == [[[], "time-limit", "1"]]
     assert (one.end["cause"], one.end["exit_code"]) == (cause, code)
 
 
@@ -71,7 +71,7 @@ def test_every_task_gets_the_notice_once(job: NewJob) -> None:
     one.change_plan(launcher="spawn")
     one.launcher = [one.python, "-I", one.layout.agent, "spawn", "3", "--"]
     one.run()
-    assert [told(one, rank) for rank in range(3)] == [[[[10], "time-limit", "1"]]] * 3
+    assert [read_notices(one, rank) for rank in range(3)] == [[[[10], "time-limit", "1"]]] * 3
     assert one.end["cause"] == "time-limit"
 
 
@@ -108,7 +108,7 @@ def test_the_process_that_copies_to_a_nodes_disk_gets_no_notice(job: NewJob, dis
     one.await_file("notice/main-0.json")
     os.kill(stage, signal.SIGCONT)
     one.wait()
-    assert [line[:2] for line in told(one)] == [[[], "time-limit"]], one.log()
+    assert [line[:2] for line in read_notices(one)] == [[[], "time-limit"]], one.log()
 
 
 def fills(pid: int) -> bool:

@@ -20,7 +20,7 @@ from slurmtf.environments.packing import locate_pack
 from slurmtf.sites import load
 
 from .conftest import mounted
-from .disks import errors, facts_of, inside, on
+from .disks import errors, list_inside, on, read_facts
 from .jobs import Job, NewJob, many
 
 TELLS = """
@@ -74,14 +74,14 @@ def packed(venv: Path, job: Job, disk: Path, form: str = "tar") -> Job:
 def test_software_and_source_are_used_from_the_disk_and_removed(job: NewJob, venv: Path, disk: Path, form: str) -> None:
     one = packed(venv, job(TELLS), disk, form)
     assert one.run() == 0, one.log()
-    facts, place = facts_of(one), next(path for path in disk.glob("slurmtf-*/*"))
+    facts, place = read_facts(one), next(path for path in disk.glob("slurmtf-*/*"))
     env = str(place / Path(one.folder).name / "env")
     assert facts["python"] == f"{env}/bin/python"
     assert facts["gift"].startswith(env)
     assert facts["tool"] == env, "a script of the environment runs with the Python of its copy"
     assert facts["venv"] == env
     assert facts["work"] == str(place / Path(one.folder).name / "work")
-    assert inside(disk) == []
+    assert list_inside(disk) == []
     assert not Path(one.layout.work).exists(), "nothing was unpacked on the shared file system"
     (staged,) = one.events("staged")
     assert staged["phases"]["environment"]["bytes"] > 0
@@ -93,11 +93,11 @@ def test_a_node_that_can_not_mount_uses_the_shared_environment(job: NewJob, venv
     one = packed(venv, job(TELLS), disk, "squashfs")
     one.environ["PATH"] = f"{venv}/bin"
     assert one.run(PYTHONDONTWRITEBYTECODE="1") == 0, one.log()
-    assert facts_of(one)["python"] == str(venv / "bin" / "python")
+    assert read_facts(one)["python"] == str(venv / "bin" / "python")
     (staged,) = one.events("staged")
     (warning,) = staged["warnings"]
     assert "squashfuse" in warning
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 @FORMS
@@ -122,18 +122,18 @@ def test_without_a_venv_in_the_shell_virtual_env_stays_unset(job: NewJob, venv: 
 def test_nothing_is_left_however_the_script_ends(job: NewJob, disk: Path, status: int) -> None:
     one = on(disk, job(f"raise SystemExit({status})"))
     assert one.run() == status
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_nothing_is_left_of_a_terminated_job(job: NewJob, disk: Path, number: int) -> None:
     one = on(disk, job(WAITS))
     process = one.start_and_await()
-    assert inside(disk)
+    assert list_inside(disk)
     process.send_signal(number)
     one.wait()
     one.await_nobody()
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_nothing_is_left_when_the_supervisor_is_killed(job: NewJob, disk: Path) -> None:
@@ -143,30 +143,30 @@ def test_nothing_is_left_when_the_supervisor_is_killed(job: NewJob, disk: Path) 
     one.start_and_await().kill()
     one.wait()
     one.await_nobody()
-    killed = inside(disk)
+    killed = list_inside(disk)
     clean = on(disk, job("pass"))
     assert clean.run() == 0
-    assert inside(disk) == [], f"the next job sweeps what was left: {killed}"
+    assert list_inside(disk) == [], f"the next job sweeps what was left: {killed}"
 
 
 def test_the_next_job_removes_what_a_killed_one_left(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     one.start_and_await()
     kill_all(one)
-    left = inside(disk)
+    left = list_inside(disk)
     assert {one.folder.name, f"{one.folder.name}.lock"} == set(left)
     assert other.run() == 0
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_the_files_of_a_running_job_are_not_removed(job: NewJob, disk: Path) -> None:
     one, other = on(disk, job(WAITS)), on(disk, job("pass"))
     process = one.start_and_await()
     assert other.run() == 0
-    assert {one.folder.name, f"{one.folder.name}.lock"} == set(inside(disk))
+    assert {one.folder.name, f"{one.folder.name}.lock"} == set(list_inside(disk))
     process.terminate()
     one.wait()
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_a_second_attempt_finds_nothing_of_the_first(job: NewJob, disk: Path) -> None:
@@ -183,7 +183,7 @@ time.sleep(0 if os.path.exists("outputs/again") else 3600)
     (one.folder / "outputs" / "again").touch()
     assert one.run() == 0, one.log()
     assert (one.folder / "outputs" / "found").read_text() == "False"
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def kill_all(job: Job) -> None:
@@ -205,18 +205,18 @@ def test_the_tasks_of_a_node_share_one_copy(job: NewJob, venv: Path, disk: Path)
     assert one.run() == 0, one.log()
     assert len({(one.folder / "outputs" / str(rank)).read_text() for rank in range(4)}) == 1
     assert len(one.events("staged")) == 1
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_a_disk_that_is_too_small_is_reported_and_not_used(job: NewJob, venv: Path, small_disk: Path) -> None:
     one = packed(venv, job(TELLS), small_disk)
     assert one.run() == 0, one.log()
-    facts = facts_of(one)
+    facts = read_facts(one)
     assert (facts["python"], facts["work"]) == (f"{venv}/bin/python", one.layout.work)
     (staged,) = one.events("staged")
     assert [text.split(":")[0] for text in staged["warnings"]] == ["source", "environment"]
     assert all(text in errors(one) for text in staged["warnings"])
-    assert inside(small_disk) == []
+    assert list_inside(small_disk) == []
 
 
 def test_a_copy_that_fills_the_disk_is_given_up(job: NewJob, venv: Path, few_files: Path, tmp_path: Path) -> None:
@@ -230,7 +230,7 @@ def test_a_copy_that_fills_the_disk_is_given_up(job: NewJob, venv: Path, few_fil
     assert (one.folder / "outputs" / "seen").read_text() == str(data), "the data is used from where it is"
     (staged,) = one.events("staged")
     assert "is full" in staged["warnings"][-1]
-    assert inside(few_files) == []
+    assert list_inside(few_files) == []
 
 
 def test_without_a_usable_pack_the_shared_environment_is_used(job: NewJob, venv: Path, disk: Path, tmp_path: Path) -> None:
@@ -240,10 +240,10 @@ def test_without_a_usable_pack_the_shared_environment_is_used(job: NewJob, venv:
         one = packed(venv, job(TELLS), disk)
         one.change_plan(stage__pack=str(pack))
         assert one.run() == 0, one.log()
-        assert facts_of(one)["python"] == f"{venv}/bin/python"
+        assert read_facts(one)["python"] == f"{venv}/bin/python"
         (staged,) = one.events("staged")
         assert str(pack) in staged["warnings"][0]
-        assert inside(disk) == []
+        assert list_inside(disk) == []
 
 
 def test_staging_works_on_every_python(job: NewJob, disk: Path, interpreter: str, tmp_path: Path) -> None:
@@ -254,7 +254,7 @@ def test_staging_works_on_every_python(job: NewJob, disk: Path, interpreter: str
     one.agent_python = one.python = interpreter
     assert one.run() == 0, (one.log(), errors(one))
     assert (tmp_path / "results" / "ok").exists()
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 # --- several launches
@@ -282,7 +282,7 @@ def test_all_launches_share_one_copy_on_the_disk(job: NewJob, venv: Path, disk: 
         facts = json.loads((one.folder / f"{launch}outputs/facts.json").read_text())
         assert facts["work"] == str(place / work)
         assert facts["gift"].startswith(str(place / "env"))
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 ONE_OF_MANY = """
@@ -303,4 +303,4 @@ def test_the_disk_is_cleared_if_an_expected_launch_does_not_follow(job: NewJob, 
     one.orders = ONE_OF_MANY.format(count=1)
     assert one.run() == 0, one.log()
     assert len(one.events("launched")) == 1
-    assert inside(disk) == []
+    assert list_inside(disk) == []

@@ -14,7 +14,7 @@ import pytest
 from slurmtf import Input
 from tests.patience import until
 
-from .disks import errors, facts_of, inside
+from .disks import errors, list_inside, read_facts
 from .jobs import Job, NewJob
 
 LEAVES = """
@@ -53,7 +53,7 @@ json.dump(facts, open("outputs/facts.json", "w"))
     one.change_plan(stage__local=str(disk))
     one.script = json.loads(Path(one.layout.plan).read_text())["batch"]["command"]
     assert one.run() == 0, errors(one)
-    facts = facts_of(one)
+    facts = read_facts(one)
     assert facts["argv"][0] == str(data)
     assert facts["argv"][1].startswith(str(disk))
     assert facts["argv"][2] == f"{data}/sub"
@@ -61,7 +61,7 @@ json.dump(facts, open("outputs/facts.json", "w"))
     assert one.events("staged")[0]["phases"]["input DATA"]["bytes"] == 14
     assert "input DATA: 14 B in 2 files" in errors(one)
     assert Path(one.layout.work).is_dir(), "without a stage the source lies on the shared file system"
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_missing_data_ends_the_job_before_the_script(job: NewJob, disk: Path, tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_missing_data_ends_the_job_before_the_script(job: NewJob, disk: Path, tm
     assert one.end["cause"] == "staging"
     assert str(data) in one.outcome.tail
     assert not (one.folder / "outputs" / "ran").exists()
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_a_job_ended_while_it_copies_leaves_nothing(job: NewJob, disk: Path, tmp_path: Path) -> None:
@@ -91,7 +91,7 @@ def test_a_job_ended_while_it_copies_leaves_nothing(job: NewJob, disk: Path, tmp
     one.await_nobody()
     assert one.end["cause"] == "canceled"
     assert not (one.folder / "outputs" / "ran").exists()
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 @pytest.mark.parametrize("status", [0, 3])
@@ -106,7 +106,7 @@ def test_results_of_a_failed_script_are_copied_back_as_well(job: NewJob, disk: P
     (returned,) = one.events("returned")
     assert (returned["beside"], returned["failed"]) == ([], [])
     assert returned["phases"]["input RESULTS"]["files"] == 2
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_results_never_replace_existing_files(job: NewJob, disk: Path, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_a_long_copy_back_is_waited_for(job: NewJob, disk: Path, tmp_path: Path)
     os.kill(pid, signal.SIGCONT)
     assert one.wait() == 0, (one.log(), one.events())
     assert len(list(results.iterdir())) == 5000
-    assert inside(disk) == []
+    assert list_inside(disk) == []
 
 
 def test_partly_copied_results_fail_the_run(job: NewJob, disk: Path, tmp_path: Path) -> None:

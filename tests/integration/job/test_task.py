@@ -69,7 +69,7 @@ MORE_ENDINGS: dict[str, tuple[int, int | None, int | None, str]] = {
 LASTING = ("started", "prepared", "launched", "task-started", "task-ended", "finalizing", "ended")
 
 
-def seen(job: Job) -> dict[str, Any]:
+def read_facts(job: Job) -> dict[str, Any]:
     facts: dict[str, Any] = json.loads((job.folder / "outputs" / "facts.json").read_text())
     facts["environ"] = {name: bytes.fromhex(value) for name, value in facts["environ"].items()}
     return facts
@@ -85,7 +85,7 @@ def test_the_script_sees_its_arguments_folders_and_variables(job: NewJob, interp
     one.agent_python = one.python = interpreter
     one.script = [interpreter, "train.py", *WORDS]
     assert one.run(LC_ALL="C", OUTER="kept", PYTHONPATH="/elsewhere") == 0, one.log()
-    facts, work = seen(one), one.layout.work
+    facts, work = read_facts(one), one.layout.work
     assert [bytes.fromhex(word) for word in facts["argv"]] == [b"train.py", *(os.fsencode(word) for word in WORDS)]
     assert facts["cwd"] == work
     assert {bytes.fromhex(name).decode() for name in facts["source"]} >= {"train.py", "dätä ☃.txt", "pkg", "outputs", "logs"}
@@ -105,7 +105,7 @@ def test_the_script_sees_its_arguments_folders_and_variables(job: NewJob, interp
 def test_the_script_knows_its_run_but_not_the_key(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""})
     assert one.run() == 0, one.log()
-    own = {name: value.decode() for name, value in seen(one)["environ"].items() if name.startswith("SLURMTF_")}
+    own = {name: value.decode() for name, value in read_facts(one)["environ"].items() if name.startswith("SLURMTF_")}
     assert "SLURMTF_RENDEZVOUS" not in own
     assert "SLURMTF_RENDEZVOUS_KEY" not in own
     assert not any("KEY" in name for name in own)
@@ -126,7 +126,7 @@ def test_the_private_copy_is_new_and_everything_is_private(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""})
     before = Path(one.layout.plan).stat().st_mtime
     assert one.run() == 0, one.log()
-    assert seen(one)["modified"] >= before - 1, "scratch file systems delete what looks old"
+    assert read_facts(one)["modified"] >= before - 1, "scratch file systems delete what looks old"
     files = [
         Path(one.layout.task_log("main-0", "out")),
         Path(one.layout.task_log("main-0", "err")),
@@ -144,7 +144,7 @@ def test_the_private_copy_is_new_and_everything_is_private(job: NewJob) -> None:
 def test_the_users_pythonpath_does_not_hide_the_source(job: NewJob) -> None:
     one = job(SHOW, {"helper.py": ""}, environment_variables={"PYTHONPATH": "/mine"})
     assert one.run(PYTHONPATH="/inherited") == 0, one.log()
-    assert seen(one)["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{one.layout.work}:/mine".encode()
+    assert read_facts(one)["environ"]["PYTHONPATH"] == f"{one.layout.hook}:{one.layout.work}:/mine".encode()
 
 
 @pytest.mark.parametrize("how", ENDINGS)

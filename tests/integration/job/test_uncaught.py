@@ -22,7 +22,7 @@ THREAD = "import threading\nthread = threading.Thread(target=lambda: 1 / 0)\nthr
 IN_ORDER = f"{SYSTEM_EXIT}\n"
 
 
-def said(one: Job) -> str:
+def read_uncaught(one: Job) -> str:
     return Path(one.layout.uncaught("main-0")).read_text(encoding="utf-8")
 
 
@@ -47,7 +47,7 @@ def said(one: Job) -> str:
 def test_only_an_error_that_leaves_the_script_is_recorded(job: NewJob, script: str, error: str) -> None:
     one = job(script)
     one.run()
-    assert said(one) == error
+    assert read_uncaught(one) == error
     assert Path(one.layout.uncaught("main-0")).stat().st_mode & 0o777 == 0o600
 
 
@@ -72,14 +72,14 @@ def test_an_exit_records_its_line_and_the_error_handled_there(leaves: str, statu
         f"SystemExit: {status}",
         f"    {leaves}",
     )
-    assert "sitecustomize" not in said(one)
+    assert "sitecustomize" not in read_uncaught(one)
 
 
 def test_every_python_records_the_error_and_prints_its_usual_traceback(job: NewJob, interpreter: str) -> None:
     one = job("def f():\n    raise TypeError('odd')\nf()\n")
     one.agent_python = one.python = interpreter
     assert one.run(LC_ALL="C") == 1
-    assert said(one) == "TypeError: odd\n"
+    assert read_uncaught(one) == "TypeError: odd\n"
     shown = Path(one.layout.task_log("main-0", "err")).read_text()
     assert shown.startswith("Traceback (most recent call last):\n")
     assert (shown.count("TypeError: odd"), "sitecustomize" in shown) == (1, False)
@@ -91,4 +91,4 @@ def test_the_error_of_an_earlier_attempt_is_removed(job: NewJob) -> None:
     path.parent.mkdir(exist_ok=True)
     path.write_text("KeyError: 'of the first attempt'\n")
     assert one.run() == 0
-    assert said(one) == IN_ORDER
+    assert read_uncaught(one) == IN_ORDER

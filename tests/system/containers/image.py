@@ -38,7 +38,7 @@ def folder() -> Path:
     python = _python()
     digest = hashlib.sha256(Path(__file__).read_bytes() + str(python).encode()).hexdigest()[:8]
     path = cache.root() / f"image-py{python.minor}-{digest}"
-    cache.once(path, "usr/bin/python3", lambda job: _fill(job.folder, python))
+    cache.build_once(path, "usr/bin/python3", lambda job: _fill(job.folder, python))
     return path
 
 

@@ -27,7 +27,7 @@ def plugin(suite: str) -> Path:
         job.run("headers", "ln", "-s", headers, "slurm")  # only that Slurm's headers: the tree also has those of another libc
         job.run("gcc", "gcc", *FLAGS, "-I", ".", "-o", "pyxis.so", source)
 
-    return cache.once(cache.root() / f"pyxis-{digest}", "pyxis.so", fill)
+    return cache.build_once(cache.root() / f"pyxis-{digest}", "pyxis.so", fill)
 
 
 @contextmanager

@@ -28,9 +28,9 @@ from tests.cluster import Cluster
 from tests.environments import cache
 from tests.patience import until
 from tests.system.distributed.examples import EXAMPLES
-from tests.system.faults.support import nothing_left
-from tests.system.slurm.support import POLITE, call, ended, files, job_of, log
-from tests.system.slurm.support import here as waiting
+from tests.system.faults.support import assert_nothing_left
+from tests.system.slurm.support import POLITE, call, get_job, log, read_files, wait_until_ended
+from tests.system.slurm.support import wait_until_started as waiting
 from tests.unit.support import refusing, tells
 
 from . import image as images
@@ -66,13 +66,13 @@ def seen(run: Run, task: str = "main-0") -> dict[str, Any]:
 
 
 def completed(run: Run) -> Run:
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     return run
 
 
 def end_of(run: Run) -> Outcome:
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.FAILED
     assert state.outcome is not None
     return state.outcome
@@ -159,17 +159,17 @@ def test_a_canceled_script_has_time_to_end(place: Boxes) -> None:
     run = place.submit(POLITE, custom_docker_image=place.image)
     waiting(run)
     run.cancel()
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.CANCELED
     assert (run.folder / "outputs/last-words").read_text() == "saved"
-    nothing_left(run)
+    assert_nothing_left(run)
 
 
 def test_a_killed_supervisor_ends_its_containers(here: Boxes, image: Path) -> None:
     run = here.submit(POLITE, custom_docker_image=image)
     waiting(run)
     os.kill(int(str(run.state.job_id)), signal.SIGKILL)
-    nothing_left(run)
+    assert_nothing_left(run)
 
 
 def test_folders_of_the_site_are_mounted(nodes: Boxes, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -202,7 +202,7 @@ def test_an_image_is_fetched_from_a_registry_once(boxes: Boxes, image: Path, mon
     assert seen(first)["OF_IMAGE"] == seen(second)["OF_IMAGE"] == "yes"
     fetched = Path(first.plan["batch"]["container"]["image"])
     assert first.receipt["lock"] == [f"image.sif sha256:{hashlib.sha256(fetched.read_bytes()).hexdigest()}"]
-    assert not [name for name, data in files(boxes.workspace).items() if LOGIN[1].encode() in data]
+    assert not [name for name, data in read_files(boxes.workspace).items() if LOGIN[1].encode() in data]
 
 
 def meant(printed: str) -> str:
@@ -245,7 +245,7 @@ def test_a_job_fetches_the_image_for_a_waiting_run(
         wish = Environment(image=f"node4:{number}/lab/image:1", build="job")
         run, other = (boxes.submit(script, environment_definition=wish) for script in (LOOK, f"import speck\n{LOOK}"))
         completed(run)
-        (lacking,) = ended(other)
+        (lacking,) = wait_until_ended(other)
     finally:
         call("scancel", job)
     assert seen(run)["OF_IMAGE"] == "yes"
@@ -291,7 +291,7 @@ def test_an_image_removed_while_the_job_waited_is_named(boxes: Boxes, image: Pat
     copy.symlink_to(image)
     run = boxes.submit(LOOK, custom_docker_image=copy, sbatch={"hold": True})
     copy.unlink()
-    call("scontrol", "release", job_of(run))
+    call("scontrol", "release", get_job(run))
     assert str(copy) in end_of(run).tail
 
 

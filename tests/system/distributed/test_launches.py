@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.patience import HANG_S, until
-from tests.system.slurm.support import call, job_of
+from tests.system.slurm.support import call, get_job
 
 from .examples import Examples, Launched
 
@@ -24,7 +24,7 @@ def with_launches(launched: Launched, orders: list[dict[str, Any]]) -> Launched:
     plan = json.loads(path.read_text())
     plan["job"]["launches"] = orders
     path.write_text(json.dumps(plan))
-    subprocess.run(["scontrol", "release", job_of(launched.run)], check=True, timeout=HANG_S)
+    subprocess.run(["scontrol", "release", get_job(launched.run)], check=True, timeout=HANG_S)
     return launched
 
 
@@ -37,7 +37,7 @@ def ends(launched: Launched) -> list[int]:
 
 
 def allocations(launched: Launched) -> list[str]:
-    return call("sacct", "-nXj", job_of(launched.run), "-o", "jobid").split()
+    return call("sacct", "-nXj", get_job(launched.run), "-o", "jobid").split()
 
 
 def test_three_launches_run_in_one_allocation(examples: Examples, tf_classic: Path) -> None:

@@ -18,7 +18,7 @@ from slurmtf.job.contract.attempt.outcome import Outcome
 from slurmtf.job.contract.plan import JobPlan
 from slurmtf.runs import RunState
 from tests.patience import until
-from tests.system.slurm.support import Lab, call, ended, job_of, journal, program
+from tests.system.slurm.support import Lab, call, get_job, read_journal, wait_until_ended, write_program
 
 # The arguments say what a task does, as Python, by role ("--ps") or by task ("--worker-0").
 ACTOR = """
@@ -131,7 +131,7 @@ def _process(pid: int) -> Process | None:
     return Process(pid, words, {name: value for name, _, value in pairs}) if words else None
 
 
-def the(run: Run, mode: str, rank: int | None = None) -> Process:
+def wait_for_process(run: Run, mode: str, rank: int | None = None) -> Process:
     """Wait for a process of that mode and rank, and return it."""
 
     def look() -> list[Process]:
@@ -167,7 +167,7 @@ class Faults:
                 run.cancel()
 
 
-def playing(run: Run, *labels: str) -> None:
+def wait_for_scripts(run: Run, *labels: str) -> None:
     """Wait until the scripts of these tasks run."""
     for label in labels:
         until((run.folder / "outputs" / f"{label}.here").exists, f"{label} of {run.id}")
@@ -175,23 +175,23 @@ def playing(run: Run, *labels: str) -> None:
 
 def end_of(run: Run) -> RunState:
     """Return the run's last state, after checking that it left no process on any node and no allocation."""
-    state = ended(run)[0]
-    nothing_left(run)
+    state = wait_until_ended(run)[0]
+    assert_nothing_left(run)
     return state
 
 
-def nothing_left(run: Run) -> None:
+def assert_nothing_left(run: Run) -> None:
     until(lambda: not processes(run), f"{run.id}: nothing left, but {[p.words for p in processes(run)]}")
     if run.plan["job"]["scheduler"] == "slurm":
-        job = job_of(run)
-        until(lambda: not in_queue(job), f"{run.id}: out of the queue")
+        job = get_job(run)
+        until(lambda: not is_in_queue(job), f"{run.id}: out of the queue")
 
 
-def in_queue(job: str) -> bool:
+def is_in_queue(job: str) -> bool:
     return job in call("squeue", "--noheader", "--format=%i", "--me").split()
 
 
-def outcome_of(state: RunState) -> Outcome:
+def get_outcome(state: RunState) -> Outcome:
     """Return the outcome of a run that has ended."""
     assert state.outcome, state
     return state.outcome
@@ -199,34 +199,36 @@ def outcome_of(state: RunState) -> Outcome:
 
 def label_host(run: Run, label: str) -> str:
     """Return where a task ran, according to the journal."""
-    return next(str(event["host"]) for event in journal(run) if event["event"] == "task-started" and event["task"] == label)
+    return next(
+        str(event["host"]) for event in read_journal(run) if event["event"] == "task-started" and event["task"] == label
+    )
 
 
-def moment(run: Run, event: str, pick: Callable[[dict[str, Any]], bool] = lambda _: True) -> float:
+def find_time(run: Run, event: str, pick: Callable[[dict[str, Any]], bool] = lambda _: True) -> float:
     """Return when an event first happened, according to the journal."""
-    return next(float(entry["time"]) for entry in journal(run) if entry["event"] == event and pick(entry))
+    return next(float(entry["time"]) for entry in read_journal(run) if entry["event"] == event and pick(entry))
 
 
 def seconds_to_end(run: Run, since: float) -> float:
-    return moment(run, "ended") - since
+    return find_time(run, "ended") - since
 
 
-def killed(run: Run) -> set[str]:
+def list_killed(run: Run) -> set[str]:
     """Return the tasks that KILL ended, as at the end of a grace period: if there are none, no grace period ran out."""
-    ends = [event for event in journal(run) if event["event"] == "task-ended"]
+    ends = [event for event in read_journal(run) if event["event"] == "task-ended"]
     return {str(end["task"]) for end in ends if end["signal"] == signal.SIGKILL}
 
 
 def is_told_at_once(run: Run) -> bool:
     """Tell whether the run gave up its failed launch, rather than wait for tasks that never come."""
-    return seconds_to_end(run, moment(run, "launched")) < JobPlan.from_dict(run.plan["job"]).timings.start / 2
+    return seconds_to_end(run, find_time(run, "launched")) < JobPlan.from_dict(run.plan["job"]).timings.start / 2
 
 
 def planned(run: Run) -> list[roles.Role]:
     return roles.assign_roles(JobPlan.from_dict(run.plan["job"]))
 
 
-def completed(state: RunState) -> None:
+def assert_completed(state: RunState) -> None:
     assert (state.status, state.exit_status, state.cause) == (RunStatus.COMPLETED, 0, "script"), state
 
 
@@ -234,4 +236,4 @@ def gated_python(folder: Path) -> str:
     """Return a Python whose agent of rank 1 waits for a file `gate` in the folder."""
     gate = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done"
     held = f'case "$3:${{SLURMTF_TASK:-$SLURM_PROCID}}" in task:1) {gate} ;; esac'
-    return str(program(folder / "python", f'#!/bin/sh\n{held}\nexec {shlex.quote(sys.executable)} "$@"\n'))
+    return str(write_program(folder / "python", f'#!/bin/sh\n{held}\nexec {shlex.quote(sys.executable)} "$@"\n'))

@@ -17,9 +17,9 @@ from slurmtf.job.contract.plan import Timings
 from slurmtf.sites import load
 from slurmtf.sites.model import JobEnvironment
 from tests.patience import until
-from tests.system.slurm.support import journal
+from tests.system.slurm.support import read_journal
 
-from .support import ACTOR, Faults, end_of, gated_python, moment, playing, the
+from .support import ACTOR, Faults, end_of, find_time, gated_python, wait_for_process, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -38,13 +38,13 @@ serve()
 """
 
 
-def canceled(run: Run) -> None:
+def assert_canceled(run: Run) -> None:
     state = end_of(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130), state
 
 
 def events(run: Run) -> set[str]:
-    return {event["event"] for event in journal(run)}
+    return {event["event"] for event in read_journal(run)}
 
 
 def stands_still(pid: int) -> bool:
@@ -55,7 +55,7 @@ def test_a_pending_run_is_canceled(faults: Faults) -> None:
     run = faults.submit(PAIR, {}, node_count=2, sbatch={"hold": True})
     until(lambda: run.state.status is RunStatus.QUEUED, "the run in the queue")
     run.cancel()
-    canceled(run)
+    assert_canceled(run)
     assert not Path(run.layout.journals).exists()
 
 
@@ -69,12 +69,12 @@ def test_a_preparing_run_is_canceled(target: str, faults: Faults, monkeypatch: p
     wish: dict[str, Any] = {"compute_target": site, "node_count": TARGETS[target], "distributed_training": PAIR}
     run = Experiment("lab", faults.lab.workspace).submit(TensorFlow(str(source), **wish))
     faults.runs.append(run)
-    supervisor = the(run, "supervise")
+    supervisor = wait_for_process(run, "supervise")
     until(lambda: stands_still(supervisor.pid), "the supervisor stands still")
     run.cancel()
     assert "launched" not in events(run), "it came too late: more files are needed"
     supervisor.kill(signal.SIGCONT)
-    canceled(run)
+    assert_canceled(run)
     assert "task-started" not in events(run)
 
 
@@ -82,18 +82,18 @@ def test_a_preparing_run_is_canceled(target: str, faults: Faults, monkeypatch: p
 def test_rendezvous(target: str, faults: Faults, tmp_path: Path) -> None:
     python = Environment(python=gated_python(tmp_path))
     run = faults.submit(PAIR, {}, compute_target=target, node_count=TARGETS[target], environment_definition=python)
-    the(run, "task", 0)
+    wait_for_process(run, "task", 0)
     run.cancel()
-    canceled(run)
+    assert_canceled(run)
     assert "task-started" not in events(run)
 
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_running_run_is_canceled(target: str, faults: Faults) -> None:
     run = faults.submit(PAIR, {}, compute_target=target, node_count=TARGETS[target])
-    playing(run, "ps-0", "worker-0")
+    wait_for_scripts(run, "ps-0", "worker-0")
     run.cancel()
-    canceled(run)
+    assert_canceled(run)
 
 
 @pytest.mark.parametrize(("target", "server"), [("slurm", SLOW), ("local", SLOW), ("slurm", "stubborn()")])
@@ -105,13 +105,13 @@ def test_a_run_that_has_succeeded_is_not_canceled_while_ending(
     acts = {"ps": server, "worker": "work(after=('ps-0',))"}
     run = faults.submit(PAIR, acts, compute_target=target, node_count=TARGETS[target])
     until(lambda: "task-ended" in events(run), "the worker's end")
-    decided = moment(run, "task-ended")
+    decided = find_time(run, "task-ended")
     until(lambda: time.time() - decided >= 3, "three seconds")
     run.cancel()
     state = end_of(run)
     assert (state.status, state.exit_status) == (RunStatus.COMPLETED, 0), state
     if server == SLOW:
-        assert [event["exit_code"] for event in journal(run) if event["event"] == "task-ended"] == [0, 0]
+        assert [event["exit_code"] for event in read_journal(run) if event["event"] == "task-ended"] == [0, 0]
     else:
         assert "ended" not in events(run)
     assert run.job.result() == {"run": run.id, "exit_code": 0}

@@ -10,7 +10,16 @@ import pytest
 from slurmtf import RunStatus
 from slurmtf.job.contract.attempt.outcome import Cause
 from tests.patience import until
-from tests.system.slurm.support import Lab, call, ended, here, in_status, job_of, journal, log
+from tests.system.slurm.support import (
+    Lab,
+    call,
+    get_job,
+    log,
+    read_journal,
+    wait_for_status,
+    wait_until_ended,
+    wait_until_started,
+)
 
 pytestmark = [pytest.mark.slurm, pytest.mark.usefixtures("faults")]
 
@@ -73,20 +82,20 @@ def test_clocks_that_are_90_s_off(tmp_path: Path) -> None:
     """The first start of one run seems later than its second; the other run fails in the past."""
     turned = lab_with(tmp_path / "ahead", 90, 0).submit(GATED, script_params=["0"])
     behind = lab_with(tmp_path / "behind", -90, 0).submit(GATED, script_params=["5"], launcher="srun")
-    here(turned, behind)
-    firsts = [next(one["time"] for one in journal(run) if one["event"] == "started") for run in (turned, behind)]
+    wait_until_started(turned, behind)
+    firsts = [next(one["time"] for one in read_journal(run) if one["event"] == "started") for run in (turned, behind)]
     assert firsts[0] - firsts[1] > 150
     assert [run.state.status for run in (turned, behind)] == [RunStatus.RUNNING] * 2
-    call("scontrol", "requeue", job_of(turned))
+    call("scontrol", "requeue", get_job(turned))
     (behind.folder / "outputs/gate").touch()
-    (failed,) = ended(behind)
+    (failed,) = wait_until_ended(behind)
     assert (failed.status, failed.cause, failed.exit_code) == (RunStatus.FAILED, Cause.SCRIPT, 5)
     until((turned.folder / "outputs/here1").exists, "its second start")
-    again = in_status(turned, RunStatus.RUNNING)
+    again = wait_for_status(turned, RunStatus.RUNNING)
     assert again.attempt == 1
     assert turned.state.outcome is None
     (turned.folder / "outputs/gate").touch()
-    (state,) = ended(turned)
+    (state,) = wait_until_ended(turned)
     assert (state.status, state.attempt, log(turned)) == (RunStatus.COMPLETED, 1, "start 1\n")
 
 
@@ -94,11 +103,11 @@ def test_clocks_that_are_hours_off(tmp_path: Path) -> None:
     """Until it ends, a run may show as preparing, but never as ended, and then its outcome is right. (srun itself gives up.)"""
     ahead = lab_with(tmp_path / "ahead", 5 * 3600, 0).submit(GATED, script_params=["0"], launcher="none")
     behind = lab_with(tmp_path / "behind", -5 * 3600, 0).submit(GATED, script_params=["5"], launcher="none")
-    here(ahead, behind)
+    wait_until_started(ahead, behind)
     for run in (ahead, behind):
         assert run.state.status in (RunStatus.PREPARING, RunStatus.RUNNING)
         assert run.state.outcome is None
         (run.folder / "outputs/gate").touch()
-    done, failed = ended(ahead, behind)
+    done, failed = wait_until_ended(ahead, behind)
     assert (done.status, done.cause, done.exit_code) == (RunStatus.COMPLETED, Cause.SCRIPT, 0)
     assert (failed.status, failed.cause, failed.exit_code) == (RunStatus.FAILED, Cause.SCRIPT, 5)

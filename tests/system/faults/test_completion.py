@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import pytest
 
 from slurmtf import MultiWorker, ParameterServer, Run
-from tests.system.slurm.support import journal
+from tests.system.slurm.support import read_journal
 
-from .support import Faults, completed, end_of, killed, moment, seconds_to_end
+from .support import Faults, assert_completed, end_of, find_time, list_killed, seconds_to_end
 
 pytestmark = pytest.mark.slurm
 
@@ -55,12 +55,12 @@ def test_a_run_completes_when_its_deciding_tasks_have_succeeded(
     name: str, target: str, runs: dict[tuple[str, str], Run]
 ) -> None:
     run, case = runs[name, target], CASES[name]
-    completed(end_of(run))
+    assert_completed(end_of(run))
     deciding = "chief-0" if dict(run.plan["job"]["distribution"]["roles"]).get("chief") else "worker-0"
-    decided = moment(run, "task-ended", lambda event: event["task"] == deciding)
+    decided = find_time(run, "task-ended", lambda event: event["task"] == deciding)
     assert seconds_to_end(run, decided) >= case.least_s
-    assert killed(run) == ({"ps-0", "worker-0"} if name == "stubborn" else set())
-    ends = {event["task"]: event for event in journal(run) if event["event"] == "task-ended"}
+    assert list_killed(run) == ({"ps-0", "worker-0"} if name == "stubborn" else set())
+    ends = {event["task"]: event for event in read_journal(run) if event["event"] == "task-ended"}
     assert len(ends) == run.plan["job"]["size"]["tasks"]
     assert ends[deciding]["exit_code"] == 0
     if name == "stubborn":

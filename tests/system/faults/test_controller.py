@@ -21,17 +21,17 @@ from tests.system.slurm.support import (
     POLITE,
     WAIT,
     call,
-    ended,
-    facts,
-    first_in_path,
-    here,
-    job_of,
-    journal,
+    get_job,
     log,
-    program,
+    prepend_to_path,
+    read_facts,
+    read_journal,
+    wait_until_ended,
+    wait_until_started,
+    write_program,
 )
 
-from .support import Faults, label_host, playing, the
+from .support import Faults, label_host, wait_for_process, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -69,7 +69,7 @@ RANKS = "first_time() and stay()"
 
 
 def decided(run: Run) -> list[tuple[str, str]]:
-    return [(one["how"], one["cause"]) for one in journal(run) if one["event"] == "restart"]
+    return [(one["how"], one["cause"]) for one in read_journal(run) if one["event"] == "restart"]
 
 
 def started(*argv: str) -> subprocess.Popen[str]:
@@ -85,7 +85,7 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     # without a step: slurmstepd keeps one for a minute if it can't report its end to the controller
     requeued = lab.submit(GATED, restarts={"node-failure": 1}, launcher="spawn")
     unwanted = lab.submit(WAIT)
-    here(ends, launched, requeued, unwanted)
+    wait_until_started(ends, launched, requeued, unwanted)
     script = str(lab.source(HELLO) / "train.py")
     with slurm.silent_controller():
         began = time.monotonic()
@@ -93,12 +93,16 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
         submits = [started("submit", script, "-s", "slurm", "-x", name) for name in ("late", "later")]
         for run in (ends, launched):
             (run.folder / "outputs/gate").touch()
-        the(requeued, "task").kill()
-        until(lambda: journal(ends)[-1]["event"] == "ended", "its end, of which Slurm hears later")
+        wait_for_process(requeued, "task").kill()
+        until(lambda: read_journal(ends)[-1]["event"] == "ended", "its end, of which Slurm hears later")
         until(lambda: time.monotonic() - began > SILENCE_S, "a while")
     canceled, *submitted = (json.loads(process.communicate(timeout=HANG_S)[0]) for process in (cancels, *submits))
-    states = ended(ends, launched, requeued)
-    assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(launched), journal(requeued))
+    states = wait_until_ended(ends, launched, requeued)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (
+        states,
+        read_journal(launched),
+        read_journal(requeued),
+    )
     assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
@@ -106,13 +110,13 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
         assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
     late, later = ([Run(folder) for folder in (lab.workspace / name).glob("*-*")] for name in ("late", "later"))
     until(lambda: {run.get_status() for run in late} <= {"Completed"}, "the end of what was submitted")
-    assert {state.status for state in ended(*later)} <= {RunStatus.COMPLETED}
+    assert {state.status for state in wait_until_ended(*later)} <= {RunStatus.COMPLETED}
     taken = call("squeue", "-t", "all", "-h", "-o", "%Z").splitlines()
     assert {str(run.folder) for run in (*late, *later)} == {folder for folder in taken if "/late" in folder}
     if not canceled["ok"]:
         assert unwanted.get_status() == "Running"
         unwanted.cancel()
-    assert ended(unwanted)[0].status is RunStatus.CANCELED
+    assert wait_until_ended(unwanted)[0].status is RunStatus.CANCELED
 
 
 def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Faults) -> None:
@@ -121,29 +125,33 @@ def test_nodes_that_are_lost_and_memory_that_grows(slurm: Cluster, faults: Fault
     greedy = lab.submit(GREEDY, memory="400M", restarts={"out-of-memory": {"times": 2, "memory": "x1.5", "at_most": "1G"}})
     alone = {"node_count": 2, "restarts": again, "memory": None, "sbatch": {"no-requeue": True, "exclude": "node4"}}
     lost = faults.submit(Mpi(2), {"rank": RANKS}, **alone)
-    playing(lost, "rank-0", "rank-1")
-    here(dies_twice)
+    wait_for_scripts(lost, "rank-0", "rank-1")
+    wait_until_started(dies_twice)
     gone = label_host(lost, "rank-1")
-    the(lost, "task", 1).kill()
-    the(dies_twice, "task").kill()
-    starts = until(lambda: [one for one in journal(dies_twice) if one["event"] == "started"][1:], "its second start")
+    wait_for_process(lost, "task", 1).kill()
+    wait_for_process(dies_twice, "task").kill()
+    starts = until(lambda: [one for one in read_journal(dies_twice) if one["event"] == "started"][1:], "its second start")
     slurm.start_node("node4")  # reboots it, as after a power cut
-    states = ended(dies_twice, greedy, lost)
-    assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (states, journal(dies_twice), journal(lost))
+    states = wait_until_ended(dies_twice, greedy, lost)
+    assert [state.status for state in states] == [RunStatus.COMPLETED] * 3, (
+        states,
+        read_journal(dies_twice),
+        read_journal(lost),
+    )
     assert decided(dies_twice)[0] == ("requeue", "task-lost")
     assert len(starts) == 1
-    (restart,) = (one for one in journal(lost) if one["event"] == "restart")
+    (restart,) = (one for one in read_journal(lost) if one["event"] == "restart")
     assert (restart["how"], restart["cause"], restart["exclude"], restart["job"]) == (
         "resubmit",
         "task-lost",
         [gone],
-        job_of(lost),
+        get_job(lost),
     )
-    later = facts(job_of(lost))
+    later = read_facts(get_job(lost))
     assert set(call("scontrol", "show", "hostnames", later["ExcNodeList"]).split()) == {gone, "node4"}
     assert gone not in states[2].nodes
     assert decided(greedy) == [("resubmit", "out-of-memory")]
-    assert facts(job_of(greedy))["MinMemoryNode"] == "600M"
+    assert read_facts(get_job(greedy))["MinMemoryNode"] == "600M"
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
@@ -152,29 +160,29 @@ def test_a_run_that_is_canceled_just_as_it_is_requeued(
 ) -> None:
     lab, scontrol = faults.lab, shutil.which("scontrol", path=SYSTEM_PATH)  # a job finds no shims
     cancel = f"SLURMTF_WORKSPACE='{lab.workspace}' '{COMMAND}' cancel \"$2\""
-    program(tmp_path / "meddling/scontrol", MEDDLING.format(scontrol=scontrol, cancel=cancel, when=when))
+    write_program(tmp_path / "meddling/scontrol", MEDDLING.format(scontrol=scontrol, cancel=cancel, when=when))
     with monkeypatch.context() as context:
-        context.setenv("PATH", first_in_path(tmp_path / "meddling"))
+        context.setenv("PATH", prepend_to_path(tmp_path / "meddling"))
         run = lab.submit(GATED, restarts={"node-failure": 3})
-    here(run)
-    the(run, "task").kill()
-    job = job_of(run)
-    until(lambda: facts(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED"), "the end of its job")
-    assert facts(job)["JobState"] == "CANCELLED"
+    wait_until_started(run)
+    wait_for_process(run, "task").kill()
+    job = get_job(run)
+    until(lambda: read_facts(job)["JobState"] in ("CANCELLED", "FAILED", "COMPLETED"), "the end of its job")
+    assert read_facts(job)["JobState"] == "CANCELLED"
     assert (tmp_path / "requeued").exists()
-    assert ended(run)[0].status in (RunStatus.CANCELED, RunStatus.FAILED)
-    assert job_of(run) == job
-    assert len([one for one in journal(run) if one["event"] == "started"]) == 1
+    assert wait_until_ended(run)[0].status in (RunStatus.CANCELED, RunStatus.FAILED)
+    assert get_job(run) == job
+    assert len([one for one in read_journal(run) if one["event"] == "started"]) == 1
 
 
 def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(faults.lab.workspace))
     run, pending = faults.lab.submit(POLITE), faults.lab.submit(HELLO, sbatch={"hold": True})
-    here(run)
+    wait_until_started(run)
     terminals = [started("cancel", run.id, pending.id) for _ in range(4)]
     for told in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
         assert told["ok"], told
-    assert [state.status for state in ended(run, pending)] == [RunStatus.CANCELED] * 2
+    assert [state.status for state in wait_until_ended(run, pending)] == [RunStatus.CANCELED] * 2
     assert run.state.cause is Cause.CANCELED
     assert (run.folder / "outputs/last-words").read_text() == "saved"
 
@@ -182,14 +190,14 @@ def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.Monke
 def test_terminals_that_cancel_at_once_what_is_being_requeued(faults: Faults, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURMTF_WORKSPACE", str(faults.lab.workspace))
     run = faults.lab.submit(WAIT, restarts={"node-failure": 3, "time-limit": 3})
-    here(run)
-    job = job_of(run)
+    wait_until_started(run)
+    job = get_job(run)
     requeue = subprocess.Popen(["scontrol", "requeue", job], stderr=subprocess.DEVNULL)
     terminals = [started("cancel", run.id) for _ in range(2)]
     requeue.wait(timeout=HANG_S)
     for told in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
         assert told["ok"], told
-    (state,) = ended(run)
-    assert (state.status, state.cause, job_of(run)) == (RunStatus.CANCELED, Cause.CANCELED, job)
-    until(lambda: facts(job)["JobState"] == "CANCELLED", "the end of its job")
-    assert len([one for one in journal(run) if one["event"] == "started"]) == 1
+    (state,) = wait_until_ended(run)
+    assert (state.status, state.cause, get_job(run)) == (RunStatus.CANCELED, Cause.CANCELED, job)
+    until(lambda: read_facts(job)["JobState"] == "CANCELLED", "the end of its job")
+    assert len([one for one in read_journal(run) if one["event"] == "started"]) == 1

@@ -10,9 +10,9 @@ import pytest
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
 from slurmtf.job.contract.attempt.outcome import End
-from tests.system.faults.support import outcome_of
+from tests.system.faults.support import get_outcome
 
-from .support import Faults, end_of, killed, label_host
+from .support import Faults, end_of, label_host, list_killed
 
 pytestmark = pytest.mark.slurm
 
@@ -68,8 +68,8 @@ def test_a_failing_task_ends_the_run_with_its_facts(name: str, target: str, runs
     state = end_of(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "script", case.exit_status), state
     label, host = case.failing, label_host(run, case.failing)
-    outcome = outcome_of(state)
+    outcome = get_outcome(state)
     assert (outcome.task, outcome.host, outcome.end) == (label, host, case.end)
     assert (outcome.log, outcome.tail) == (f"logs/{label}.err", f"last words of {label}")
-    assert killed(run) - {case.failing} == ({"worker-0"} if name == "unhurried" else set())
+    assert list_killed(run) - {case.failing} == ({"worker-0"} if name == "unhurried" else set())
     assert f"task={label} host={host}" in str(run.job.exception())

@@ -7,10 +7,10 @@ import signal
 import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
-from tests.system.faults.support import outcome_of
-from tests.system.slurm.support import journal
+from tests.system.faults.support import get_outcome
+from tests.system.slurm.support import read_journal
 
-from .support import Faults, end_of, label_host, planned, playing, the
+from .support import Faults, end_of, label_host, planned, wait_for_process, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -25,7 +25,7 @@ def killed(faults: Faults) -> dict[tuple[str, str], Run]:
         for target, nodes in (("slurm", 2), ("local", 1))
     }
     for run in runs.values():
-        playing(run, "ps-0", "worker-0", "worker-1")
+        wait_for_scripts(run, "ps-0", "worker-0", "worker-1")
     for (victim, _), run in runs.items():
         _kill(run, victim)
     return runs
@@ -35,9 +35,9 @@ def _kill(run: Run, victim: str) -> None:
     launcher = "srun" if run.plan["job"]["scheduler"] == "slurm" else "spawn"
     rank = next(role.rank for role in planned(run) if role.label == "worker-1")
     {
-        "agent": lambda: the(run, "task", rank),
-        "launcher": lambda: the(run, launcher),
-        "supervisor": lambda: the(run, "supervise"),
+        "agent": lambda: wait_for_process(run, "task", rank),
+        "launcher": lambda: wait_for_process(run, launcher),
+        "supervisor": lambda: wait_for_process(run, "supervise"),
     }[victim]().kill()
 
 
@@ -49,15 +49,15 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Run]) ->
     assert state.status is RunStatus.FAILED, state
     if victim == "agent":
         assert (state.cause, state.exit_status) == ("task-lost", 1), state
-        outcome = outcome_of(state)
+        outcome = get_outcome(state)
         assert (outcome.task, outcome.host) == ("worker-1", label_host(run, "worker-1"))
     if victim == "launcher":
         name = "srun" if target == "slurm" else "spawn"
         assert (state.cause, state.exit_status) == ("launcher", 137), state
-        assert (outcome_of(state).detail["launcher"], outcome_of(state).signal) == (name, signal.SIGKILL)
+        assert (get_outcome(state).detail["launcher"], get_outcome(state).signal) == (name, signal.SIGKILL)
         if target == "slurm":  # on this machine, the tasks are killed with the launcher
             over = ("task-ended", "task-lost")  # both the supervisor and Slurm end them: whichever is first
-            told = [event["task"] for event in journal(run) if event["event"] in over]
+            told = [event["task"] for event in read_journal(run) if event["event"] in over]
             assert len(told) == 3, "who only notices that the rendezvous is closed can't tell it any more"
     if victim == "supervisor":
         assert state.cause != "script", state

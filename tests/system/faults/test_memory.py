@@ -7,7 +7,7 @@ import pytest
 from slurmtf import RunStatus
 from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
-from tests.system.slurm.support import ended
+from tests.system.slurm.support import wait_until_ended
 
 from .support import Faults
 
@@ -26,7 +26,7 @@ def test_the_memory_that_was_asked_for_is_used_up(slurm: Cluster, faults: Faults
     """With a step of its own, only the task is killed. Without one, the batch step is, and the supervisor with it."""
     with slurm.killing_for_memory():
         runs = [faults.lab.submit(GREEDY, memory="300M", launcher=launcher) for launcher in ("srun", "none", "spawn")]
-        states = ended(*runs)
+        states = wait_until_ended(*runs)
     assert [(state.status, state.cause) for state in states] == [(RunStatus.FAILED, Cause.OUT_OF_MEMORY)] * 3, states
     for run in runs:
         death = faults.lab.data("why", run.id)["death"]

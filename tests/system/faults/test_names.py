@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Mpi, ParameterServer, RunStatus
 from tests.cluster.config import SUFFIX
 
-from .support import Faults, completed, end_of, is_told_at_once
+from .support import Faults, assert_completed, end_of, is_told_at_once
 
 pytestmark = pytest.mark.slurm
 
@@ -41,7 +41,7 @@ def told(folder: Path) -> list[dict[str, str]]:
 def test_tensorflow_gets_names_with_the_sites_suffix(faults: Faults, tmp_path: Path) -> None:
     site = profile(tmp_path, SUFFIX)
     run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
-    completed(end_of(run))
+    assert_completed(end_of(run))
     for facts in told(run.folder):
         cluster = json.loads(facts["TF_CONFIG"])["cluster"]
         names = {address.partition(":")[0] for addresses in cluster.values() for address in addresses}
@@ -52,7 +52,7 @@ def test_tensorflow_gets_names_with_the_sites_suffix(faults: Faults, tmp_path: P
 def test_horovod_gets_the_name_and_its_interface(faults: Faults, tmp_path: Path) -> None:
     site = profile(tmp_path, SUFFIX)
     run = faults.submit(Mpi(1, transport="gloo"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
-    completed(end_of(run))
+    assert_completed(end_of(run))
     found = {(facts["HOROVOD_GLOO_RENDEZVOUS_ADDR"], facts["HOROVOD_GLOO_IFACE"]) for facts in told(run.folder)}
     assert found == {(NODES[0] + SUFFIX, "eth0")}
 

@@ -10,9 +10,9 @@ import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
 from tests.cluster import Cluster
-from tests.system.faults.support import outcome_of
+from tests.system.faults.support import get_outcome
 
-from .support import Faults, end_of, playing
+from .support import Faults, end_of, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -42,7 +42,7 @@ def lost(faults: Faults, slurm: Cluster) -> Iterator[dict[str, Lost]]:
         layout = ParameterServer(2, 1, layout="original")
         runs[name] = faults.submit(layout, {}, node_count=2, sbatch=sbatch, srun=unkilled)
     for run in runs.values():
-        playing(run, "ps-0", "worker-0", "worker-1")
+        wait_for_scripts(run, "ps-0", "worker-0", "worker-1")
     slurm.cut_link(SILENT)
     slurm.kill_node(DEAD)
     at = time.monotonic()
@@ -56,7 +56,7 @@ def test_a_power_cut_fails_the_run(place: str, lost: dict[str, Lost]) -> None:
     state = end_of(lost[place].run)
     assert state.status is RunStatus.FAILED, state
     if state.cause == "task-lost":  # the kernel had time to close the dead processes' connections
-        assert (outcome_of(state).task, outcome_of(state).host) == ("worker-1", DEAD)
+        assert (get_outcome(state).task, get_outcome(state).host) == ("worker-1", DEAD)
     else:
         assert state.cause == "node-failure", state
 
@@ -69,6 +69,6 @@ def test_a_disconnected_node_fails_the_run(noticed_by: str, lost: dict[str, Lost
     assert time.monotonic() - at < NOTICED_S
     assert state.status is RunStatus.FAILED, state
     if noticed_by == "slurm":
-        assert (state.cause, outcome_of(state).host) == ("node-failure", SILENT), state
+        assert (state.cause, get_outcome(state).host) == ("node-failure", SILENT), state
     else:
-        assert (state.cause, outcome_of(state).task, outcome_of(state).host) == ("task-lost", "worker-1", SILENT), state
+        assert (state.cause, get_outcome(state).task, get_outcome(state).host) == ("task-lost", "worker-1", SILENT), state

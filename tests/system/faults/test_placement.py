@@ -9,9 +9,9 @@ import pytest
 
 from slurmtf import MultiWorker, ParameterServer, Run
 from tests.system.slurm.conftest import lab_at
-from tests.system.slurm.support import call, ended, journal
+from tests.system.slurm.support import call, read_journal, wait_until_ended
 
-from .support import Faults, completed, label_host, planned
+from .support import Faults, assert_completed, label_host, planned
 
 pytestmark = pytest.mark.slurm
 
@@ -33,13 +33,13 @@ def test_tasks_run_on_their_planned_nodes(
 ) -> None:
     faults = Faults(lab_at(request.getfixturevalue(variant), tmp_path, monkeypatch))
     runs = {name: faults.submit(shape, ACTS, node_count=nodes, memory="300M") for name, (nodes, shape) in SHAPES.items()}
-    for state in ended(*runs.values()):
-        completed(state)
+    for state in wait_until_ended(*runs.values()):
+        assert_completed(state)
     placed = {name: _placed(run) for name, run in runs.items()}
     assert {name: real for name, (_, real) in placed.items()} == {name: plan for name, (plan, _) in placed.items()}
 
 
 def _placed(run: Run) -> tuple[dict[str, Any], dict[str, Any]]:
-    nodes = call("scontrol", "show", "hostnames", journal(run)[0]["nodes"]).split()
+    nodes = call("scontrol", "show", "hostnames", read_journal(run)[0]["nodes"]).split()
     plan = {role.label: nodes[role.node] for role in planned(run)}
     return plan, {label: label_host(run, label) for label in plan}

@@ -6,9 +6,9 @@ import pytest
 
 from slurmtf import ParameterServer, Run
 from tests.patience import until
-from tests.system.slurm.support import ended, journal
+from tests.system.slurm.support import read_journal, wait_until_ended
 
-from .support import Faults, completed, label_host, nothing_left
+from .support import Faults, assert_completed, assert_nothing_left, label_host
 
 pytestmark = pytest.mark.slurm
 
@@ -29,7 +29,9 @@ def runs(faults: Faults) -> dict[str, list[Run]]:
 
 def ports(run: Run) -> list[tuple[str, str]]:
     """Wait until a run's tasks hold their ports and its journal has their hosts; return (host, port) for each."""
-    until(lambda: len([event for event in journal(run) if event["event"] == "task-started"]) == 2, f"two tasks of {run.id}")
+    until(
+        lambda: len([event for event in read_journal(run) if event["event"] == "task-started"]) == 2, f"two tasks of {run.id}"
+    )
     files = {label: run.folder / "outputs" / f"{label}.here" for label in ("ps-0", "worker-0")}
     for file in files.values():
         until(lambda file=file: file.exists() and file.read_text(), str(file))  # type: ignore[misc]
@@ -42,7 +44,7 @@ def test_jobs_on_shared_nodes_never_share_a_port(target: str, runs: dict[str, li
     assert len(set(held)) == len(held) == 2 * COUNTS[target]
     for run in runs[target]:
         (run.folder / "outputs/all.here").touch()
-    for state in ended(*runs[target]):
-        completed(state)
+    for state in wait_until_ended(*runs[target]):
+        assert_completed(state)
     for run in runs[target]:
-        nothing_left(run)
+        assert_nothing_left(run)

@@ -8,10 +8,10 @@ import pytest
 
 from slurmtf import ParameterServer, Run, RunStatus
 from tests.patience import until
-from tests.system.faults.support import outcome_of
-from tests.system.slurm.support import journal
+from tests.system.faults.support import get_outcome
+from tests.system.slurm.support import read_journal
 
-from .support import ACTOR, Faults, completed, end_of, planned, playing, the
+from .support import ACTOR, Faults, assert_completed, end_of, planned, wait_for_process, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -55,14 +55,14 @@ def runs(faults: Faults) -> dict[str, dict[str, Run]]:
 
 
 def restarted(run: Run) -> list[str]:
-    return [event["task"] for event in journal(run) if event["event"] == "task-restarted"]
+    return [event["task"] for event in read_journal(run) if event["event"] == "task-restarted"]
 
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.parametrize(("name", "label"), [("worker", "worker-0"), ("ps", "ps-0"), ("worker-of-coordinator", "worker-0")])
 def test_a_task_is_restarted_on_the_same_address(name: str, label: str, target: str, runs: dict[str, dict[str, Run]]) -> None:
     run = runs[name][target]
-    completed(end_of(run))
+    assert_completed(end_of(run))
     assert restarted(run) == [label]
     first, again = (run.folder / "outputs" / f"{label}.seen").read_text().split()
     assert first == again
@@ -75,7 +75,7 @@ def test_a_task_fails_once_its_budget_is_used_up(target: str, runs: dict[str, di
     state = end_of(run)
     assert (state.status, state.exit_status) == (RunStatus.FAILED, 137), state
     assert restarted(run) == ["worker-0", "worker-0"]
-    assert outcome_of(state).task == "worker-0"
+    assert get_outcome(state).task == "worker-0"
 
 
 @pytest.mark.parametrize("target", TARGETS)
@@ -86,7 +86,7 @@ def test_a_task_that_must_not_restart_fails_the_run(
     run = runs[name][target]
     state = end_of(run)
     assert (state.status, state.exit_status) == (RunStatus.FAILED, 137), state
-    assert outcome_of(state).task == label
+    assert get_outcome(state).task == label
     assert restarted(run) == []
 
 
@@ -94,8 +94,8 @@ def test_a_task_that_must_not_restart_fails_the_run(
 def test_a_dead_agent_of_a_restarted_task_fails_the_run(target: str, runs: dict[str, dict[str, Run]]) -> None:
     """The task's first end must not hide its second."""
     run = runs["agent-after"][target]
-    playing(run, "worker-0")
+    wait_for_scripts(run, "worker-0")
     until(lambda: restarted(run), "the restart in the journal")
-    the(run, "task", next(role.rank for role in planned(run) if role.label == "worker-0")).kill()
+    wait_for_process(run, "task", next(role.rank for role in planned(run) if role.label == "worker-0")).kill()
     state = end_of(run)
-    assert (state.status, state.cause, outcome_of(state).task) == (RunStatus.FAILED, "task-lost", "worker-0")
+    assert (state.status, state.cause, get_outcome(state).task) == (RunStatus.FAILED, "task-lost", "worker-0")

@@ -15,10 +15,10 @@ from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.integration.job.jobs import many, new_job
 from tests.patience import until
-from tests.system.faults.support import outcome_of
-from tests.system.slurm.support import journal, program
+from tests.system.faults.support import get_outcome
+from tests.system.slurm.support import read_journal, write_program
 
-from .support import ACTOR, Faults, completed, end_of, gated_python, is_told_at_once, the
+from .support import ACTOR, Faults, assert_completed, end_of, gated_python, is_told_at_once, wait_for_process
 
 pytestmark = pytest.mark.slurm
 
@@ -33,11 +33,11 @@ def test_a_late_task_is_waited_for(target: str, faults: Faults, tmp_path: Path) 
     nodes = 2 if target == "slurm" else 1
     acts = {"worker": "work(after=('ps-0',))"}
     run = faults.submit(distribution, acts, compute_target=target, node_count=nodes, environment_definition=python)
-    the(run, "task", 0)
+    wait_for_process(run, "task", 0)
     time.sleep(LATE_S)
-    assert "task-started" not in {event["event"] for event in journal(run)}
+    assert "task-started" not in {event["event"] for event in read_journal(run)}
     (tmp_path / "gate").touch()
-    completed(end_of(run))
+    assert_completed(end_of(run))
 
 
 @pytest.mark.parametrize("target", ["slurm", "local"])
@@ -46,12 +46,12 @@ def test_an_agent_may_stall_for_seconds(target: str, faults: Faults) -> None:
     nodes = 2 if target == "slurm" else 1
     acts = {"worker": "work(after=('ps-0', 'stopped'))", "ps": "serve()"}
     run = faults.submit(ParameterServer(2, 1, layout="original"), acts, compute_target=target, node_count=nodes)
-    agent = the(run, "task", 2)
+    agent = wait_for_process(run, "task", 2)
     agent.kill(signal.SIGSTOP)
     (run.folder / "outputs/stopped.here").touch()
     time.sleep(LATE_S)
     agent.kill(signal.SIGCONT)
-    completed(end_of(run))
+    assert_completed(end_of(run))
     until(lambda: not Path(f"/proc/{agent.pid}").exists(), "the agent's end")
 
 
@@ -62,7 +62,7 @@ def test_an_interpreter_missing_on_one_node_is_reported(
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
     folder = tmp_path / "bin"
-    python = program(folder / "python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
+    python = write_program(folder / "python", f'#!/bin/sh\nexec {shlex.quote(sys.executable)} "$@"\n')
     slurm.hide("node2", folder)
     try:
         variables = {"node_count": 2, "sbatch": {"nodelist": "node1,node2"}, "launcher": launcher}
@@ -72,7 +72,7 @@ def test_an_interpreter_missing_on_one_node_is_reported(
     finally:
         slurm.show("node2", folder)
     assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
-    outcome = outcome_of(state)
+    outcome = get_outcome(state)
     assert (outcome.detail["launcher"], outcome.log) == (launcher, "logs/job.log")
     assert "worker-0" in outcome.detail["missing"], "the other had no time to report, perhaps"
     told = (run.folder / "logs/job.log").read_text()
@@ -87,7 +87,7 @@ def test_an_agent_that_can_not_start_on_this_machine_is_reported(here: Faults, t
     run = here.submit(ParameterServer(2, 1, layout="original"), {}, environment_definition=Environment(python=python))
     state = end_of(run)
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "launcher", 9), state
-    outcome = outcome_of(state)
+    outcome = get_outcome(state)
     assert (outcome.detail["launcher"], outcome.exit_code) == ("spawn", 9)
     assert "worker-0" in outcome.detail["missing"], "the others had no time to report, perhaps"
     assert is_told_at_once(run)

@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from tests.cluster import Cluster
 from tests.patience import until
-from tests.system.slurm.support import HELLO, Lab, ended, journal, log
+from tests.system.slurm.support import HELLO, Lab, log, read_journal, wait_until_ended
 
 from .support import Faults
 
@@ -43,11 +43,11 @@ def starting(faults: Faults, folder: Path, gate: Path) -> list[Run]:
     return runs
 
 
-def once(runs: list[Run]) -> None:
+def assert_started_once(runs: list[Run]) -> None:
     """Check that each run completes, and was started once."""
-    assert [state.status for state in ended(*runs)] == [RunStatus.COMPLETED] * len(runs)
+    assert [state.status for state in wait_until_ended(*runs)] == [RunStatus.COMPLETED] * len(runs)
     for run in runs:
-        assert [one["event"] for one in journal(run)].count("started") == 1
+        assert [one["event"] for one in read_journal(run)].count("started") == 1
         assert log(run) == "hello\n"
 
 
@@ -57,7 +57,7 @@ def test_it_is_silent(slurm: Cluster, faults: Faults, tmp_path: Path, gate: Path
         began = time.monotonic()
         gate.touch()
         until(lambda: time.monotonic() - began > SILENCE_S, "a while")
-    once(runs)
+    assert_started_once(runs)
 
 
 def test_it_is_killed(slurm: Cluster, faults: Faults, tmp_path: Path, gate: Path) -> None:
@@ -66,4 +66,4 @@ def test_it_is_killed(slurm: Cluster, faults: Faults, tmp_path: Path, gate: Path
     slurm.wait_until_saved(began)
     gate.touch()
     slurm.restart_controller()
-    once(runs)
+    assert_started_once(runs)

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import pytest
 
 from slurmtf import Mpi, MultiWorker, ParameterServer, Run, RunStatus
-from tests.system.faults.support import outcome_of
+from tests.system.faults.support import get_outcome
 
-from .support import Faults, end_of, killed, moment, seconds_to_end
+from .support import Faults, end_of, find_time, list_killed, seconds_to_end
 
 pytestmark = pytest.mark.slurm
 
@@ -45,7 +45,7 @@ def test_stragglers_are_ended_after_their_grace_time(name: str, target: str, run
     expected = (RunStatus.COMPLETED, 0) if name == "ps" else (RunStatus.FAILED, 1)
     assert (state.status, state.exit_status) == expected, state
     assert state.cause == ("script" if name == "ps" else "straggler"), state
-    assert outcome_of(state).detail == {"late": late.split(", "), "grace_s": GRACE_S}
-    succeeded = moment(run, "task-ended", lambda event: event["task"] == first)
+    assert get_outcome(state).detail == {"late": late.split(", "), "grace_s": GRACE_S}
+    succeeded = find_time(run, "task-ended", lambda event: event["task"] == first)
     assert seconds_to_end(run, succeeded) >= GRACE_S
-    assert killed(run) == set()
+    assert list_killed(run) == set()

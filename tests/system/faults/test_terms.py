@@ -7,7 +7,7 @@ import pytest
 from slurmtf import ParameterServer, Run
 from tests.patience import until
 
-from .support import Faults, end_of, planned, playing, the
+from .support import Faults, end_of, planned, wait_for_process, wait_for_scripts
 
 pytestmark = pytest.mark.slurm
 
@@ -37,13 +37,13 @@ FIRST = {"failure": f"{OTHERS}; work(3)", "success": f"{OTHERS}; work()"}
 
 
 def end(how: str, run: Run) -> None:
-    playing(run, "ps-0", "worker-1", *(() if how in FIRST else ("worker-0",)))
+    wait_for_scripts(run, "ps-0", "worker-1", *(() if how in FIRST else ("worker-0",)))
     rank = next(role.rank for role in planned(run) if role.label == "worker-0")
     if how == "cancel":
         run.cancel()
     elif how not in FIRST:
         mode = {"supervisor": "supervise", "agent": "task", "launcher": "srun"}[how]
-        the(run, mode, rank if how == "agent" else None).kill()
+        wait_for_process(run, mode, rank if how == "agent" else None).kill()
 
 
 @pytest.fixture(scope="module")

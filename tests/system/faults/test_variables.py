@@ -9,7 +9,7 @@ import pytest
 
 from slurmtf import ParameterServer
 
-from .support import Faults, completed, end_of
+from .support import Faults, assert_completed, end_of
 
 SHOW = """
 import json, os, pathlib, sys, time
@@ -54,7 +54,7 @@ VARIABLES = {
 def shown(here: Faults) -> dict[str, dict[str, Any]]:
     distribution = ParameterServer(2, 1, layout="original")
     run = here.submit(distribution, {}, script=SHOW, script_params=ARGUMENTS, environment_variables=VARIABLES)
-    completed(end_of(run))
+    assert_completed(end_of(run))
     return {
         name: json.loads((run.folder / "outputs" / f"{name}.json").read_text()) for name in ("ps-0", "worker-0", "worker-1")
     }

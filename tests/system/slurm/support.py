@@ -128,36 +128,36 @@ def findings(done: subprocess.CompletedProcess[str], code: int = 2) -> list[dict
     return listed
 
 
-def states(*runs: Run) -> list[RunState]:
+def list_states(*runs: Run) -> list[RunState]:
     return read_states([run.folder for run in runs])
 
 
-def ended(*runs: Run) -> list[RunState]:
+def wait_until_ended(*runs: Run) -> list[RunState]:
     """Wait until all runs have ended, and return their last states."""
 
     def all_ended() -> list[RunState]:
-        found = states(*runs)
+        found = list_states(*runs)
         return found if all(state.status.final for state in found) else []
 
     return until(all_ended, f"the end of {', '.join(run.id for run in runs)}")
 
 
-def known_canceler(*runs: Run) -> None:
+def wait_for_canceler(*runs: Run) -> None:
     """Wait until it is known who canceled the runs: Slurm's accounting has it some seconds after the end."""
 
     def all_known() -> bool:
-        return all(state.outcome is not None and "by" in state.outcome.detail for state in states(*runs))
+        return all(state.outcome is not None and "by" in state.outcome.detail for state in list_states(*runs))
 
     until(all_known, f"who canceled {', '.join(run.id for run in runs)}")
 
 
-def in_status(run: Run, status: RunStatus) -> RunState:
+def wait_for_status(run: Run, status: RunStatus) -> RunState:
     """Wait until the run has a status, and return its state."""
     until(lambda: run.state.status is status, f"{run.id} {status.value}")
     return run.state
 
 
-def here(*runs: Run) -> None:
+def wait_until_started(*runs: Run) -> None:
     """Wait until the runs' scripts have created outputs/here."""
     for run in runs:
         until(lambda run=run: (run.folder / "outputs/here").exists(), f"the script of {run.id}")  # type: ignore[misc]
@@ -167,13 +167,13 @@ def log(run: Run, name: str = "main-0.out") -> str:
     return (run.folder / "logs" / name).read_text()
 
 
-def journal(run: Run) -> list[dict[str, Any]]:
+def read_journal(run: Run) -> list[dict[str, Any]]:
     return journals.events(run.folder)
 
 
-def staged(run: Run) -> dict[str, dict[str, Any]]:
+def read_staged(run: Run) -> dict[str, dict[str, Any]]:
     """Return the journal's ``staged`` events, by host."""
-    return {event["host"]: event for event in journal(run) if event["event"] == "staged"}
+    return {event["host"]: event for event in read_journal(run) if event["event"] == "staged"}
 
 
 def call(*argv: str | Path, **options: Any) -> str:
@@ -193,19 +193,19 @@ def end_jobs(cluster: Cluster, folder: Path) -> None:
         cluster.run("scancel", *jobs)
 
 
-def job_of(run: Run) -> str:
+def get_job(run: Run) -> str:
     job_id = run.state.job_id
     assert job_id
     return job_id
 
 
-def facts(job_id: str) -> dict[str, str]:
+def read_facts(job_id: str) -> dict[str, str]:
     """Return the fields of `scontrol show job`."""
     words = (word.partition("=") for word in call("scontrol", "--oneliner", "show", "job", job_id).split(" "))
     return {name: value for name, equals, value in words if equals}
 
 
-def files(folder: Path) -> dict[str, bytes]:
+def read_files(folder: Path) -> dict[str, bytes]:
     """Return everything in a folder by path: the content of files, the targets of links, nothing for folders."""
     return {str(path.relative_to(folder)): _content(path) for path in sorted(folder.rglob("*"))}
 
@@ -216,12 +216,12 @@ def _content(path: Path) -> bytes:
     return b"" if path.is_dir() else path.read_bytes()
 
 
-def program(path: Path, text: str) -> Path:
+def write_program(path: Path, text: str) -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     path.chmod(0o755)
     return path
 
 
-def first_in_path(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
+def prepend_to_path(folder: Path, environ: Mapping[str, str] = os.environ) -> str:
     return f"{folder}{os.pathsep}{environ['PATH']}"

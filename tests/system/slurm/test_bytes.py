@@ -15,7 +15,7 @@ from slurmtf.errors import WorkspaceError
 from tests.patience import until
 from tests.unit.support import refusing
 
-from .support import HELLO, Lab, call, ended, files, job_of, log
+from .support import HELLO, Lab, call, get_job, log, read_files, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -86,12 +86,12 @@ def test_arguments_variables_and_the_job_name_are_preserved(
 ) -> None:
     variables = {f"ODD_{number}": value for number, value in enumerate(values)}
     run = lab.submit(ECHO, script_params=arguments, environment_variables=variables, job_name=name)
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     seen = json.loads((run.folder / "outputs/seen.json").read_text())
     assert seen["argv"] == [as_hex(word) for word in arguments]
     assert seen["variables"] == {key: as_hex(value) for key, value in variables.items()}
-    job_id = job_of(run)
+    job_id = get_job(run)
     assert seen["job"] == name
     assert call("squeue", "--noheader", "--states=all", f"--jobs={job_id}", "--format=%j") == name
     if name.isascii():  # slurmdbd's tables are Latin-1, and slurmctld sends it no double quotes
@@ -124,12 +124,12 @@ def test_odd_folder_and_file_names_work(lab: Lab, tmp_path: Path) -> None:
     lab.folder = tmp_path / 'work space\'s "$none" `id` #1 ü 東 *'
     for target in ("local", "slurm"):
         run = lab.submit_source(source, compute_target=target, entry_script=entry)
-        (state,) = ended(run)
+        (state,) = wait_until_ended(run)
         assert state.status is RunStatus.COMPLETED, state.message
         assert str(run.folder).startswith(str(lab.folder))
-        found = {name: data for name, data in files(run.folder / "work").items() if "__pycache__" not in name}
+        found = {name: data for name, data in read_files(run.folder / "work").items() if "__pycache__" not in name}
         del found["outputs"], found["logs"]
-        assert found == files(source)
+        assert found == read_files(source)
         assert Path(log(run).rstrip("\n")).name == entry
 
 
@@ -148,11 +148,11 @@ def test_a_job_is_found_in_the_queue_by_an_odd_folder(lab: Lab, tmp_path: Path) 
     for folder in (lab.folder, tmp_path / "way in"):
         lab.folder = folder
         run = lab.submit(HELLO, sbatch={"hold": True})
-        job_id = job_of(run)
+        job_id = get_job(run)
         Path(run.layout.jobs).unlink()
-        assert job_of(run) == job_id
+        assert get_job(run) == job_id
         run.cancel()
-        assert ended(run)[0].status is RunStatus.CANCELED
+        assert wait_until_ended(run)[0].status is RunStatus.CANCELED
 
 
 def test_another_job_in_an_undecodable_folder_does_no_harm(lab: Lab, tmp_path: Path) -> None:
@@ -161,5 +161,5 @@ def test_another_job_in_an_undecodable_folder_does_no_harm(lab: Lab, tmp_path: P
     latin.mkdir()
     other = call("sbatch", "--parsable", "--hold", f"--chdir={latin}", "--output=/dev/null", "--wrap=true")
     run = lab.submit(HELLO)
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
     call("scancel", other)

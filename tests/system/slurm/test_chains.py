@@ -16,7 +16,7 @@ from slurmtf.runs.states.state import RunStatus
 from slurmtf.submit.submission import Submission, submit
 from tests.cluster import Cluster
 
-from .support import HELLO, Lab, call, ended, facts, findings, first_in_path, job_of, program
+from .support import HELLO, Lab, call, findings, get_job, prepend_to_path, read_facts, wait_until_ended, write_program
 
 pytestmark = pytest.mark.slurm
 
@@ -27,7 +27,7 @@ SBATCH = '#!/bin/sh\ncat {more} >>{jobs}\n{real} "$@"\n{then}\n'
 SCONTROL = '#!/bin/sh\ncase "$*" in *update*) kill -9 $PPID; exit 1 ;; esac\nexec {real} "$@"\n'
 
 
-def after(lab: Lab, script: str, *names: str) -> Run:
+def submit_after(lab: Lab, script: str, *names: str) -> Run:
     flags = [word for name in names for word in ("--after", name)]
     done = lab.slurmtf("submit", str(lab.source(script) / "train.py"), "-s", "slurm", "-x", "lab", *flags)
     assert done.returncode == 0, done.stderr
@@ -50,7 +50,7 @@ def in_another_job(run: Run) -> None:
 
 def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     first = lab.submit(HELLO, sbatch={"hold": True})
-    was = job_of(first)
+    was = get_job(first)
 
     def just_before(submission: Submission) -> RunLayout:
         in_another_job(first)
@@ -59,14 +59,14 @@ def test_a_run_that_follows_others(lab: Lab, monkeypatch: pytest.MonkeyPatch) ->
     with monkeypatch.context() as patched:
         patched.setattr("slurmtf.experiments.experiment.submit", just_before)
         second = lab.submit(HELLO, after=[first])
-    assert job_of(first) != was
+    assert get_job(first) != was
     call("scancel", was)
-    third = after(lab, FAILS, f"{second.id}:any", "last")
-    last = after(lab, HELLO, f"{third.id}:notok")
-    assert facts(job_of(second))["Dependency"].startswith(f"afterok:{job_of(first)}")
+    third = submit_after(lab, FAILS, f"{second.id}:any", "last")
+    last = submit_after(lab, HELLO, f"{third.id}:notok")
+    assert read_facts(get_job(second))["Dependency"].startswith(f"afterok:{get_job(first)}")
     assert lab.data("why", last.id)["waiting"]["after"] == [third.id]
-    call("scontrol", "release", job_of(first))
-    states = ended(first, second, third, last)
+    call("scontrol", "release", get_job(first))
+    states = wait_until_ended(first, second, third, last)
     assert [state.status for state in states] == [
         RunStatus.COMPLETED, RunStatus.COMPLETED, RunStatus.FAILED, RunStatus.COMPLETED,
     ]  # fmt: skip
@@ -79,21 +79,21 @@ def test_a_client_that_is_killed_before_its_second_look(
     lab: Lab, slurm: Cluster, tmp_path: Path, then: str, command: str
 ) -> None:
     first = lab.submit(HELLO, sbatch={"hold": True})
-    was, line = job_of(first), tmp_path / "line"
+    was, line = get_job(first), tmp_path / "line"
     line.write_text(another_job(first))
     real, jobs = slurm.directory / "bin", shlex.quote(first.layout.jobs)
-    program(tmp_path / "bin/sbatch", SBATCH.format(more=line, jobs=jobs, real=real / "sbatch", then=then))
-    program(tmp_path / "bin/scontrol", SCONTROL.format(real=real / "scontrol"))
+    write_program(tmp_path / "bin/sbatch", SBATCH.format(more=line, jobs=jobs, real=real / "sbatch", then=then))
+    write_program(tmp_path / "bin/scontrol", SCONTROL.format(real=real / "scontrol"))
     argv = ["submit", str(lab.source(HELLO) / "train.py"), "-s", "slurm", "-x", "lab", "--after", first.id]
-    done = lab.slurmtf(*argv, env={"PATH": first_in_path(tmp_path / "bin")})
+    done = lab.slurmtf(*argv, env={"PATH": prepend_to_path(tmp_path / "bin")})
     assert done.returncode == -signal.SIGKILL, done.stderr
     (second,) = (run for run in Experiment("lab", lab.workspace).get_runs() if run.id != first.id)
     lab.data(*([command] if command == "ls" else [command, second.id]))
-    assert job_of(first) != was
-    assert facts(job_of(second))["Dependency"].startswith(f"afterok:{job_of(first)}")
+    assert get_job(first) != was
+    assert read_facts(get_job(second))["Dependency"].startswith(f"afterok:{get_job(first)}")
     call("scancel", was)
-    call("scontrol", "release", job_of(first))
-    states = ended(first, second)
+    call("scontrol", "release", get_job(first))
+    states = wait_until_ended(first, second)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert call("squeue", "--noheader", "--states=all", "--format=%i|%Z").count(f"|{second.folder}") == 1
     assert not Path(second.layout.follows).exists()
@@ -101,10 +101,10 @@ def test_a_client_that_is_killed_before_its_second_look(
 
 def test_a_run_that_can_no_longer_follow_is_canceled(lab: Lab) -> None:
     held = lab.submit(FAILS, sbatch={"hold": True})
-    follower = after(lab, HELLO, held.id)
-    call("scontrol", "release", job_of(held))
-    ended(held)
-    (state,) = ended(follower)
+    follower = submit_after(lab, HELLO, held.id)
+    call("scontrol", "release", get_job(held))
+    wait_until_ended(held)
+    (state,) = wait_until_ended(follower)
     assert (state.status, state.cause) == (RunStatus.CANCELED, Cause.DEPENDENCY)
     assert held.id in state.message
     death = lab.data("why", follower.id)["death"]

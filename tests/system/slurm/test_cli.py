@@ -29,16 +29,16 @@ from .support import (
     WAIT,
     Lab,
     call,
-    ended,
     envelope,
-    files,
     findings,
-    here,
-    in_status,
-    job_of,
+    get_job,
+    list_states,
     log,
+    read_files,
     slurmtf,
-    states,
+    wait_for_status,
+    wait_until_ended,
+    wait_until_started,
 )
 
 pytestmark = pytest.mark.slurm
@@ -90,7 +90,7 @@ def test_run_follows_the_run_and_exits_with_its_status(lab: Lab, site: str) -> N
     assert [good.returncode, bad.returncode] == [0, 5]
     assert sorted(good.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
     runs = [Run(folder) for folder in (lab.workspace / "train").iterdir()]
-    assert sorted(state.status.value for state in states(*runs)) == ["Completed", "Failed"]
+    assert sorted(state.status.value for state in list_states(*runs)) == ["Completed", "Failed"]
     failed = next(run for run in runs if run.get_status() == "Failed")
     assert f"run {failed.id} in {failed.folder}" in bad.stderr
     assert "main-0 ended with exit code 5" in bad.stderr
@@ -110,7 +110,7 @@ def test_plan_render_and_dry_run_change_nothing(lab: Lab, tmp_path: Path) -> Non
     script = lab.source(HELLO) / "train.py"
     lab.workspace.mkdir()
     (lab.workspace / "there").write_text("before")
-    before = files(tmp_path)
+    before = read_files(tmp_path)
     options: list[str | Path] = ["--site", "slurm", "-G", "2", "-t", "10", script, "--", "--lr", "0.1"]
     texts = [lab.slurmtf(*words, *options) for words in (["plan"], ["render"], ["run", "--dry-run"], ["submit", "--dry-run"])]
     assert [done.returncode for done in texts] == [0, 0, 0, 0], [done.stderr for done in texts]
@@ -127,7 +127,7 @@ def test_plan_render_and_dry_run_change_nothing(lab: Lab, tmp_path: Path) -> Non
     assert decided["data"]["batch"]["command"][-3:] == ["train.py", "--lr", "0.1"]
     assert envelope(lab.slurmtf("render", *options))["data"]["script"] == rendered
     assert envelope(lab.slurmtf("run", "--dry-run", *options))["data"]["script"] == rendered
-    assert files(tmp_path) == before
+    assert read_files(tmp_path) == before
     assert str(tmp_path) not in call("squeue", "--states=all", "--format=%Z")
 
 
@@ -137,8 +137,8 @@ def test_commands_follow_the_life_of_a_run(lab: Lab) -> None:
     assert submitted.returncode == 0, submitted.stderr
     name = submitted.stdout.strip()
     run = Run.find(name, lab.workspace)
-    here(run)
-    job_id = job_of(run)
+    wait_until_started(run)
+    job_id = get_job(run)
 
     for way in (name, name[-6:], job_id, "last", str(run.folder)):
         assert lab.data("status", way)["id"] == name
@@ -174,7 +174,7 @@ def test_logs(lab: Lab) -> None:
     followed = lab.slurmtf("logs", "-f", run.id)
     assert followed.returncode == 0
     assert sorted(followed.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
-    ended(run)
+    wait_until_ended(run)
     whole = lab.slurmtf("logs", run.id)
     assert sorted(whole.stdout.splitlines()) == ["first", "second", "third, without an end", "trouble"]
     assert lab.slurmtf("logs", run.id, "--role", "main").stdout == whole.stdout
@@ -204,8 +204,8 @@ def test_sites_are_listed_and_shown(lab: Lab, tmp_path: Path) -> None:
     assert envelope(lab.slurmtf("sites", "validate", "slurm", "local", "--json"))["command"] == "sites validate"
     (tmp_path / "mine.yaml").write_text("extends: slurm\ndefaults: {partition: low, time: 9}\n")
     run = lab.submit(HELLO, compute_target=str(tmp_path / "mine.yaml"))
-    assert call("squeue", "--noheader", "--states=all", f"--jobs={job_of(run)}", "--format=%P %l") == "low 9:00"
-    ended(run)
+    assert call("squeue", "--noheader", "--states=all", f"--jobs={get_job(run)}", "--format=%P %l") == "low 9:00"
+    wait_until_ended(run)
     (tmp_path / "wrong.yaml").write_text("extends: slurm\nlaunchre: {default: srun}\n")
     (finding,) = findings(lab.slurmtf("sites", "validate", str(tmp_path / "wrong.yaml"), "--json"))
     assert finding["code"] == "unknown-key"
@@ -265,7 +265,7 @@ def test_tags_are_set_and_filtered(lab: Lab) -> None:
     assert lab.data("ls", "--tag", "stage=", "--tag", "good") == []
     (finding,) = findings(lab.slurmtf("submit", script, "--tag", "=x", "--json"))
     assert finding["where"] == "tags"
-    ended(*(Run.find(name, lab.workspace) for name in (plain, tagged, other.id)))
+    wait_until_ended(*(Run.find(name, lab.workspace) for name in (plain, tagged, other.id)))
 
 
 def test_overrides_apply_to_one_submission(lab: Lab) -> None:
@@ -276,7 +276,7 @@ def test_overrides_apply_to_one_submission(lab: Lab) -> None:
     run = Experiment("lab", lab.workspace).submit(
         estimator, script_params={"--b": 3}, source_directory_data_store=str(elsewhere)
     )
-    ended(run)
+    wait_until_ended(run)
     assert (log(run), run.folder.parents[1]) == ("--a 1 --b 3\n", elsewhere)
     assert estimator.arguments == ("--a", "1", "--b", "2")
     with refusing(SpecError, "not-overridable"):
@@ -301,7 +301,7 @@ def test_logs_that_do_not_exist_yet_are_explained(lab: Lab) -> None:
     assert f"slurmtf logs -f {run.id}" in lab.slurmtf("logs", run.id).stderr
     assert f"slurmtf logs -f --job {run.id}" in lab.slurmtf("logs", "--job", run.id).stderr
     run.cancel()
-    ended(run)
+    wait_until_ended(run)
     assert f"'slurmtf status {run.id}'" in lab.slurmtf("logs", run.id).stderr
     assert f"'slurmtf status {run.id}'" in lab.slurmtf("logs", "--job", run.id).stderr
 
@@ -310,14 +310,14 @@ def test_a_workspace_without_runs_is_reported(lab: Lab) -> None:
     assert str(lab.workspace) in lab.slurmtf("ls").stdout
     (finding,) = findings(lab.slurmtf("status", "--json"))
     assert (finding["code"], str(lab.workspace) in finding["what"]) == ("no-runs", True)
-    ended(lab.submit(HELLO, compute_target="local"))
+    wait_until_ended(lab.submit(HELLO, compute_target="local"))
     assert envelope(lab.slurmtf("ls", "-x", "other", "--json"))["data"] == []
     assert findings(lab.slurmtf("status", "zzz", "--json"))[0]["code"] == "unknown-run"
 
 
 def test_the_removal_of_a_followed_run_is_reported(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
-    job_id = job_of(run)
+    job_id = get_job(run)
     following = subprocess.Popen([COMMAND, "logs", "-f", run.folder], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert following.stderr
     assert "JobHeldUser" in following.stderr.readline()
@@ -390,7 +390,7 @@ def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
     time.sleep(1)
     assert run.get_status() == "Running"
     run.cancel()
-    in_status(run, RunStatus.CANCELED)
+    wait_for_status(run, RunStatus.CANCELED)
 
 
 def test_ctrl_c_detaches_from_a_queued_run(lab: Lab) -> None:
@@ -402,13 +402,13 @@ def test_ctrl_c_detaches_from_a_queued_run(lab: Lab) -> None:
         assert process.wait(HANG_S) == 130
     run = Run.find("last", lab.workspace)
     assert run.get_status() == "Queued"
-    call("scontrol", "release", job_of(run))
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    call("scontrol", "release", get_job(run))
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
 
 
 def test_a_closed_pipe_causes_no_traceback(lab: Lab) -> None:
     run = lab.submit("for number in range(100_000): print(number)")
-    ended(run)
+    wait_until_ended(run)
     argv = ["sh", "-c", f'"{COMMAND}" logs "{run.folder}" | head -n 1']
     done = subprocess.run(argv, capture_output=True, text=True, timeout=HANG_S, check=True)
     assert done.stdout == "0\n"

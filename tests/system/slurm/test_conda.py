@@ -14,7 +14,7 @@ from slurmtf.sites.model import Defaults, Environments, Storage
 from tests.conda.channel import MINOR
 from tests.conda.fixtures import Conda
 
-from .support import Lab, ended, log, staged
+from .support import Lab, log, read_staged, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -51,7 +51,7 @@ def expected(place: str, installed: str, seen: str) -> dict[str, Any]:
 
 def test_an_environment_is_built_for_a_run_and_activated(lab: Lab, conda: Conda) -> None:
     run = lab.submit(TELLS, environment_definition=wish(conda))
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     place = run.plan["batch"]["shell"]["activation"]["prefix"]
     assert facts(run) == expected(place, os.path.realpath(place), place)
     assert f"{conda.channel}/noarch/speck-1.0-0.tar.bz2" in [line.partition("#")[0] for line in run.receipt["lock"]]
@@ -79,8 +79,8 @@ def test_an_environment_is_staged_to_two_nodes(lab: Lab, conda: Conda, disks: Pa
     definition = wish(conda) if made else Environment(conda=str(there))
     two = {"node_count": 2, "distributed_backend": "mpi", "process_count_per_node": 1, "sbatch": {"nodelist": "node1,node2"}}
     run = lab.submit(TELLS, compute_target=site_of(disks), environment_definition=definition, **two)
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    assert [node["warnings"] for node in staged(run).values()] == [[], []]
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert [node["warnings"] for node in read_staged(run).values()] == [[], []]
     for rank, node in enumerate(("node1", "node2")):
         place = place_on(disks, node, run)
         assert facts(run, f"rank-{rank}") == expected(place, place, place)
@@ -90,8 +90,8 @@ def test_an_environment_is_staged_to_two_nodes(lab: Lab, conda: Conda, disks: Pa
 def test_an_environment_is_built_and_packed_by_a_job(lab: Lab, conda: Conda, disks: Path) -> None:
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit(TELLS, compute_target=by_job, environment_definition=wish(conda))
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    ((node, told),) = staged(run).items()
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    ((node, told),) = read_staged(run).items()
     place = place_on(disks, node, run)
     assert facts(run) == expected(place, place, place)
     assert told["warnings"] == []

@@ -11,7 +11,7 @@ import pytest
 from slurmtf import Environment, RunStatus
 from slurmtf.estimator.document import from_yaml
 
-from .support import Lab, ended, log
+from .support import Lab, log, wait_until_ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -33,7 +33,7 @@ def test_a_training_is_the_same_here_and_on_slurm(lab: Lab, tf_newest: Path, tmp
         )
         for target in ("local", "slurm")
     ]
-    states = ended(*runs)
+    states = wait_until_ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2, [state.message for state in states]
     outputs = [sorted(path.name for path in (run.folder / "outputs").iterdir()) for run in runs]
     assert outputs == [["digits.keras", "result.json"]] * 2

@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Run, RunStatus
 from tests.unit.cli.documents import FILES, PROFILES, documented
 
-from .support import Lab, ended, envelope, findings
+from .support import Lab, envelope, findings, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -41,7 +41,7 @@ def test_each_documented_command_runs_as_shown(words: str, desk: Lab) -> None:
     if words == TOO_BIG:
         assert [found["code"] for found in findings(desk.slurmtf(*command))] == ["refused"]
         return
-    (state,) = ended(Run(Path(envelope(desk.slurmtf(*command))["data"]["folder"])))
+    (state,) = wait_until_ended(Run(Path(envelope(desk.slurmtf(*command))["data"]["folder"])))
     assert state.status is RunStatus.COMPLETED, state.message
 
 

@@ -14,7 +14,7 @@ from slurmtf import Run, RunStatus
 from tests.terminals import CODES, Terminal
 from tests.unit.cli.documents import FILES, documented
 
-from .support import COMMAND, HELLO, POLITE, Lab, call, ended, here, job_of
+from .support import COMMAND, HELLO, POLITE, Lab, call, get_job, wait_until_ended, wait_until_started
 
 pytestmark = pytest.mark.slurm
 
@@ -36,17 +36,17 @@ def waits(lab: Lab) -> Run:
 
 def died(lab: Lab) -> Run:
     run = lab.submit(DIES, memory="8G", distributed_backend="multiworker", worker_count=2)
-    ended(run)
+    wait_until_ended(run)
     return run
 
 
 def preempted(lab: Lab) -> Run:
     run = lab.submit(POLITE, partition="low", exclusive=True, sbatch={"nodelist": "node2", "no-requeue": True})
-    here(run)
+    wait_until_started(run)
     job = call(
         "sbatch", "--parsable", "--partition=high", "--exclusive", "--nodelist=node2", "--wrap=sleep 3600", "--output=/dev/null"
     )
-    ended(run)
+    wait_until_ended(run)
     call("scancel", job)
     return run
 
@@ -116,10 +116,10 @@ def test_the_commands_of_a_page_work_on_such_a_run(document: str, desk: Lab) -> 
     assert shown == list(answers)
     run = prepared(desk)
     for words in shown:
-        said = answer(NAMED.sub(run.id, NUMBERED.sub(job_of(run), words)), desk, run)
-        wanted = [text.format(run=run.id, job=job_of(run)) for text in answers[words]]
+        said = answer(NAMED.sub(run.id, NUMBERED.sub(get_job(run), words)), desk, run)
+        wanted = [text.format(run=run.id, job=get_job(run)) for text in answers[words]]
         assert [text for text in wanted if text not in said] == [], (words, said)
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is status
     last = Run.find("last", desk.workspace)
     assert last.id != run.id

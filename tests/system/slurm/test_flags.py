@@ -9,7 +9,7 @@ import pytest
 from slurmtf import MultiWorker
 from slurmtf.runs import RunStatus
 
-from .support import Lab, call, ended, job_of
+from .support import Lab, call, get_job, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -37,8 +37,8 @@ def test_sbatch_accepts_flags_that_exclude_a_default(lab: Lab, flags: dict[str, 
     profile.write_text(PROFILE)
     run = lab.submit(HELLO, compute_target=str(profile), sbatch={**flags, "hold": "time" in flags})
     if "time" not in flags:  # no partition of the test Slurm runs jobs without a limit
-        assert ended(run)[0].status is RunStatus.COMPLETED
-    shown = call("scontrol", "show", "job", job_of(run))
+        assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
+    shown = call("scontrol", "show", "job", get_job(run))
     run.cancel()
     assert [text for text in told if text not in shown] == []
 
@@ -73,5 +73,5 @@ def test_workers_get_gpus_on_two_releases(
 ) -> None:
     lab: Lab = request.getfixturevalue(variant)
     run = lab.submit(VISIBLE, distributed_training=MultiWorker(2), cpus_per_task=1, sbatch=sbatch, srun=srun)
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
     assert [file.read_text() for file in sorted((run.folder / "outputs").glob("*.gpus"))] == expected

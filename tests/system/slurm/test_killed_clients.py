@@ -21,7 +21,18 @@ from tests.integration.job.jobs import age
 from tests.patience import HANG_S, until
 
 from . import killing
-from .support import COMMAND, HELLO, Lab, call, ended, files, first_in_path, job_of, journal, program
+from .support import (
+    COMMAND,
+    HELLO,
+    Lab,
+    call,
+    get_job,
+    prepend_to_path,
+    read_files,
+    read_journal,
+    wait_until_ended,
+    write_program,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -45,8 +56,8 @@ def slow_sbatch(cluster: Cluster, folder: Path, seconds: float, gated: bool = Fa
     before = f"while [ ! -e '{folder}/gate' ]; do sleep 0.1; done" if gated else f"sleep {seconds}"
     real = cluster.directory / "bin/sbatch"
     text = SLOW_SBATCH.format(notes=folder / "notes", sbatch=real, seconds=seconds, before=before)
-    program(folder / "slow/sbatch", text)
-    return {**os.environ, "PATH": first_in_path(folder / "slow"), "SLURMTF_WORKSPACE": str(folder / "workspace")}
+    write_program(folder / "slow/sbatch", text)
+    return {**os.environ, "PATH": prepend_to_path(folder / "slow"), "SLURMTF_WORKSPACE": str(folder / "workspace")}
 
 
 def begun(folder: Path) -> int:
@@ -84,15 +95,15 @@ def jobs_by_folder(workspaces: Path) -> dict[str, list[str]]:
 
 def jobs_in_journals(folder: Path) -> dict[str, list[str]]:
     found = [Run(path.parent) for path in folder.glob("*/lab/*/journal")]
-    return {str(run.folder): [event["job_id"] for event in journal(run) if event["event"] == "started"] for run in found}
+    return {str(run.folder): [event["job_id"] for event in read_journal(run) if event["event"] == "started"] for run in found}
 
 
 def is_in_order(workspace: Path, jobs: dict[str, list[str]]) -> list[Run]:
     """Check that each run has its job, each job its run, and nothing else is left. Returns the runs."""
     runs = [Run(folder) for folder in list_run_folders([workspace])]
     own = {folder: ids for folder, ids in jobs.items() if folder.startswith(f"{workspace}/")}
-    assert {str(run.folder): [job_of(run)] for run in runs} == own
-    others = [name for name in files(workspace) if not any(run.id in name for run in runs)]
+    assert {str(run.folder): [get_job(run)] for run in runs} == own
+    others = [name for name in read_files(workspace) if not any(run.id in name for run in runs)]
     kept = {".slurmtf", ".slurmtf/intents", ".slurmtf/staging", ".slurmtf/snapshots", "lab", "train"}
     assert [name for name in others if name not in kept and not name.startswith(".slurmtf/snapshots/")] == []
     assert not [name for name in others if ".partial" in name]
@@ -117,7 +128,7 @@ def test_killed_at_every_step(lab: Lab, target: str) -> None:
     assert len(runs[-1]) == 1
     submitted = [run for found in runs for run in found]
     assert len(submitted) > 3  # the last ones were killed after the job's start
-    assert {state.status for state in ended(*submitted)} == {RunStatus.COMPLETED}
+    assert {state.status for state in wait_until_ended(*submitted)} == {RunStatus.COMPLETED}
 
 
 def test_killed_at_any_moment(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
@@ -139,7 +150,7 @@ def test_killed_at_any_moment(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
     tidy(lab.workspace)
     runs = is_in_order(lab.workspace, jobs_by_folder(lab.workspace))
     assert runs
-    assert {state.status for state in ended(*runs)} == {RunStatus.COMPLETED}
+    assert {state.status for state in wait_until_ended(*runs)} == {RunStatus.COMPLETED}
 
 
 def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
@@ -156,7 +167,7 @@ def test_an_sbatch_that_outlives_its_client_is_waited_for(lab: Lab, slurm: Clust
     until(lambda: none_is_left(tmp_path), "the end of sbatch")
     tidy(lab.workspace)
     (run,) = is_in_order(lab.workspace, jobs_by_folder(lab.workspace))
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
 
 
 def test_a_submission_settles_earlier_ones(lab: Lab, slurm: Cluster, tmp_path: Path) -> None:
@@ -169,4 +180,4 @@ def test_a_submission_settles_earlier_ones(lab: Lab, slurm: Cluster, tmp_path: P
     two_hours_later(lab.workspace)
     run = lab.submit(HELLO)
     assert [found.id for found in is_in_order(lab.workspace, jobs_by_folder(lab.workspace))] == [run.id]
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED

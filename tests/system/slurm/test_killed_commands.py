@@ -21,7 +21,7 @@ from slurmtf.submit.tools import Toolbox
 from tests.patience import HANG_S
 
 from . import killed
-from .support import HELLO, Lab, call, ended
+from .support import HELLO, Lab, call, wait_until_ended
 from .test_killed_clients import two_hours_later
 from .test_sweeps import QUICK, finished, sweep
 
@@ -77,7 +77,7 @@ def test_a_submission(lab: Lab, name: str) -> None:
     tidy(lab.workspace)
     runs = [Run(folder) for folder in list_run_folders([lab.workspace]) if folder not in before]
     assert len(runs) == step > 1
-    assert {state.status for state in ended(*runs)} == {RunStatus.COMPLETED}
+    assert {state.status for state in wait_until_ended(*runs)} == {RunStatus.COMPLETED}
     for run in runs:
         assert len(recorded(run)) == 1
         assert recorded(run) == jobs_in(run.folder)

@@ -14,7 +14,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit.record import note
 from tests.patience import until
 
-from .support import Lab, call, first_in_path
+from .support import Lab, call, prepend_to_path
 from .test_watching import counted
 
 pytestmark = pytest.mark.slurm
@@ -47,7 +47,7 @@ def test_each_is_known_at_once(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> Non
     ids = jobs_of(folders)
     until(lambda: call("squeue", "--noheader", "--states=R", f"--jobs={','.join(ids)}"), "a job that runs")
     asked = counted(lab.folder)
-    monkeypatch.setenv("PATH", first_in_path(lab.folder / "bin"))
+    monkeypatch.setenv("PATH", prepend_to_path(lab.folder / "bin"))
 
     def statuses() -> dict[str, str]:
         return {data["id"]: data["status"] for data in lab.data("ls", "-n", "0")}

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 
 from slurmtf import Environment, Run, RunStatus
-from tests.terminal import seen_in_a_terminal
+from tests.terminal import read_terminal
 
-from .support import COMMAND, Lab, ended, log
+from .support import COMMAND, Lab, log, wait_until_ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -60,8 +60,8 @@ def test_the_curve_of_two_workers_is_shown_during_and_after_training(lab: Lab, r
             (run.folder / "outputs/go").touch()
 
     words = [str(COMMAND), "metrics", str(run.folder), "--name", "loss", "--plot"]
-    frames = seen_in_a_terminal([*words, "--follow"], let_go).split("\x1b[J")
-    (state,) = ended(run)
+    frames = read_terminal([*words, "--follow"], let_go).split("\x1b[J")
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED, log(run)
     assert (run.folder / "outputs/go").exists(), frames
     assert frames[-1].rstrip().endswith("at 3")

@@ -20,7 +20,7 @@ from tests.environments.cache import root
 from tests.patience import HANG_S, until
 from tests.system.models.support import provide
 
-from .support import COMMAND, Lab, call, ended
+from .support import COMMAND, Lab, call, wait_until_ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -140,5 +140,5 @@ def test_a_model_is_served_by_a_node_until_it_is_canceled(lab: Lab, pytestconfig
         assert found["ssh"].startswith(f"ssh -N -L 8000:{host}:{port} ")
     finally:
         lab.slurmtf("cancel", service.run.id)
-    (state,) = ended(service.run)
+    (state,) = wait_until_ended(service.run)
     assert state.status is RunStatus.CANCELED

@@ -10,7 +10,7 @@ from slurmtf import Run, RunStatus
 from tests.cluster import Cluster
 from tests.patience import until
 
-from .support import HELLO, Lab, call, job_of, states
+from .support import HELLO, Lab, call, get_job, list_states
 
 pytestmark = pytest.mark.slurm
 
@@ -31,7 +31,7 @@ def is_free(number: str) -> bool:
 
 def freed(run: Run) -> str:
     """Cancel the run's job by hand, wait until Slurm has forgotten it, and return its id. slurmtf has not looked meanwhile."""
-    number = job_of(run)
+    number = get_job(run)
     call("scancel", number)
     until(lambda: is_free(number), "the end of the first job")
     return number
@@ -52,8 +52,8 @@ def test_another_run_has_the_number(lab_fewids: Lab) -> None:
     number = freed(first)
     until_given(number, lab_fewids.folder)
     second = held(lab_fewids)
-    assert job_of(second) == number
-    before, after = states(first, second)
+    assert get_job(second) == number
+    before, after = list_states(first, second)
     assert (before.status, before.cause, before.job_id) == (RunStatus.CANCELED, "canceled", number)
     assert (after.status, after.reason) == (RunStatus.QUEUED, "JobHeldUser")
 
@@ -64,7 +64,7 @@ def test_another_run_has_the_number(lab_fewids: Lab) -> None:
     assert second.state.status is RunStatus.QUEUED
     assert [run.job.get_info()["State"] for run in (first, second)] == ["CANCELLED", "PENDING"]
     second.cancel()
-    assert states(first, second)[1].status is RunStatus.CANCELED
+    assert list_states(first, second)[1].status is RunStatus.CANCELED
 
 
 def test_a_cancel_does_not_reach_a_run_with_the_reused_id(lab_fewids: Lab) -> None:

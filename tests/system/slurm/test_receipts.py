@@ -5,22 +5,22 @@ from __future__ import annotations
 import pytest
 
 from slurmtf.files import read_json
-from tests.system.faults.support import the
+from tests.system.faults.support import wait_for_process
 
-from .support import WAIT, Lab, ended, findings, here, job_of
+from .support import WAIT, Lab, findings, get_job, wait_until_ended, wait_until_started
 
 pytestmark = pytest.mark.slurm
 
 
 def test_an_incomplete_receipt_shows_what_is_known_otherwise(lab: Lab) -> None:
     waits, killed = lab.submit(WAIT, sbatch={"hold": True}), lab.submit(WAIT)
-    here(killed)
+    wait_until_started(killed)
     waits.cancel()
-    the(killed, "supervise").kill()
-    canceled, lost = ended(waits, killed)
+    wait_for_process(killed, "supervise").kill()
+    canceled, lost = wait_until_ended(waits, killed)
     assert (waits.receipt["attempts"], waits.receipt["outcome"]["cause"]) == ([], "canceled")
     (attempt,) = killed.receipt["attempts"]
-    assert (attempt["job"], attempt["outcome"]["cause"]) == (job_of(killed), lost.cause)
+    assert (attempt["job"], attempt["outcome"]["cause"]) == (get_job(killed), lost.cause)
     assert killed.receipt["outcome"] == {"status": lost.status.value, **attempt["outcome"]}
     for run in (waits, killed):
         assert read_json(run.layout.receipt) == run.receipt

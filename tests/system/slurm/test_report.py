@@ -13,7 +13,7 @@ from slurmtf import Run
 from slurmtf.scheduler.slurm.accounting import JOBSTATS, parse_size, parse_usage
 from tests.patience import until
 
-from .support import Lab, call, ended, here, job_of
+from .support import Lab, call, get_job, wait_until_ended, wait_until_started
 
 pytestmark = pytest.mark.slurm
 
@@ -41,18 +41,18 @@ SUMMARY = {
 
 
 def books(run: Run, field: str) -> list[str]:
-    return call("sacct", "-n", "-P", "-o", field, "-j", job_of(run)).splitlines()
+    return call("sacct", "-n", "-P", "-o", field, "-j", get_job(run)).splitlines()
 
 
 def test_usage_is_read_from_accounting_and_jobstats(lab: Lab) -> None:
     plain = lab.submit(WORKS, memory="2G", cpus_per_task=2)
     watched = lab.submit(WORKS, gpus_per_node=1)
-    here(plain, watched)
+    wait_until_started(plain, watched)
     comment = JOBSTATS + base64.b64encode(gzip.compress(json.dumps(SUMMARY).encode())).decode()
-    call("scontrol", "update", f"jobid={job_of(watched)}", f"admincomment={comment}")
+    call("scontrol", "update", f"jobid={get_job(watched)}", f"admincomment={comment}")
     for run in (plain, watched):
         (run.folder / "outputs/gate").touch()
-    ended(plain, watched)
+    wait_until_ended(plain, watched)
     for run in (plain, watched):
         until(lambda run=run: books(run, "state,workdir")[:1] == [f"COMPLETED|{run.folder}"], "all of it")  # type: ignore[misc]
         shutil.rmtree(run.layout.samples)

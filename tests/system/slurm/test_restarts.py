@@ -13,7 +13,19 @@ from slurmtf.job.contract.attempt.outcome import Cause
 from tests.cluster import Cluster
 from tests.patience import until
 
-from .support import HELLO, Lab, call, ended, files, first_in_path, here, job_of, journal, log, program
+from .support import (
+    HELLO,
+    Lab,
+    call,
+    get_job,
+    log,
+    prepend_to_path,
+    read_files,
+    read_journal,
+    wait_until_ended,
+    wait_until_started,
+    write_program,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -55,7 +67,7 @@ PREEMPTIBLE: dict[str, Any] = {"partition": "low", "exclusive": True, "restarts"
 
 
 def decided(run: Run) -> list[tuple[str, str, int, Any]]:
-    return [(one["how"], one["why"], one["number"], one["at_most"]) for one in journal(run) if one["event"] == "restart"]
+    return [(one["how"], one["why"], one["number"], one["at_most"]) for one in read_journal(run) if one["event"] == "restart"]
 
 
 def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -65,10 +77,10 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     told = [lab.submit(ASKS, launcher=launcher, **TOLD, **LIMITED) for launcher in ("srun", "mpirun")]
     returning = lab.submit(COUNTS, sbatch={"nodelist": "node2"}, **PREEMPTIBLE)
     thrown_out = lab.submit(COUNTS, sbatch={"nodelist": "node3", "no-requeue": True}, **PREEMPTIBLE)
-    here(*limited, returning, thrown_out)
+    wait_until_started(*limited, returning, thrown_out)
     followers = [lab.submit(HELLO, after=[run]) for run in limited]
     never = lab.submit(HELLO, after=[f"{limited[1].id}:notok"])
-    first = {run.id: job_of(run) for run in (*limited, returning, thrown_out)}
+    first = {run.id: get_job(run) for run in (*limited, returning, thrown_out)}
     urgent = [lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": node}) for node in ("node2", "node3")]
     for run, how in ((returning, "return"), (thrown_out, "resubmit")):
         until(lambda run=run: decided(run), "a decision")  # type: ignore[misc]
@@ -76,43 +88,43 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not returning.state.status.final
     assert "attempt    2" in lab.slurmtf("status", returning.id).stdout
 
-    ended(*urgent)
-    for run, state in zip((*limited, returning, thrown_out), ended(*limited, returning, thrown_out), strict=True):
-        assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
+    wait_until_ended(*urgent)
+    for run, state in zip((*limited, returning, thrown_out), wait_until_ended(*limited, returning, thrown_out), strict=True):
+        assert state.status is RunStatus.COMPLETED, (run.id, read_journal(run), Path(run.layout.job_log).read_text())
         assert log(run) == "attempt 1 finds []\nattempt 2 finds ['of-1']\n"
-    for run, state in zip(told, ended(*told), strict=True):
-        assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
+    for run, state in zip(told, wait_until_ended(*told), strict=True):
+        assert state.status is RunStatus.COMPLETED, (run.id, read_journal(run), Path(run.layout.job_log).read_text())
         assert decided(run) == [("requeue", "time-limit", 2, 3)]
-        ((cause, left),) = ((one["cause"], one["left_s"]) for one in journal(run) if one["event"] == "noticed")
+        ((cause, left),) = ((one["cause"], one["left_s"]) for one in read_journal(run) if one["event"] == "noticed")
         assert (cause, left <= TOLD["notice"]["before"]) == ("time-limit", True)  # until slurmtf's own end, not Slurm's limit
-        assert [one["detail"] for one in journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
+        assert [one["detail"] for one in read_journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
         assert [log(run, f"rank-{rank}.out") for rank in range(2)] == ["attempt 1\nattempt 2\n"] * 2
     by_requeue, by_job = limited
     assert decided(by_requeue) == [("requeue", "time-limit", 2, 3)]
     assert decided(by_job) == [("resubmit", "time-limit", 2, 3)]
-    assert [job_of(run) == first[run.id] for run in (by_requeue, by_job, returning, thrown_out)] == [True, False, True, False]
+    assert [get_job(run) == first[run.id] for run in (by_requeue, by_job, returning, thrown_out)] == [True, False, True, False]
     for run in (by_job, thrown_out):
         was, now = (json.loads(line) for line in Path(run.layout.jobs).read_text().splitlines())
-        assert (now["ref"]["job_id"], now["why"]) == (job_of(run), "restart")
+        assert (now["ref"]["job_id"], now["why"]) == (get_job(run), "restart")
         assert {**now, "ref": was["ref"], "submitted": 0, "why": ""} == {**was, "submitted": 0, "why": ""}
         assert run.job.done(force_check=True)
         assert run.job.result()["exit_code"] == 0
-    for run, follower in zip(limited, ended(*followers), strict=True):
+    for run, follower in zip(limited, wait_until_ended(*followers), strict=True):
         assert follower.status is RunStatus.COMPLETED
         assert (follower.started or 0) >= (run.state.ended or 0) > 0
-    assert ended(never)[0].cause is Cause.DEPENDENCY
-    partitions = ("sacct", "-n", "-X", "-P", "-o", "Partition,Timelimit", "-j", job_of(by_job))
+    assert wait_until_ended(never)[0].cause is Cause.DEPENDENCY
+    partitions = ("sacct", "-n", "-X", "-P", "-o", "Partition,Timelimit", "-j", get_job(by_job))
     assert set(until(lambda: call(*partitions), "the second job in sacct").splitlines()) == {"short|00:01:00"}
     assert lab.data("status", by_job.id)["again"]["why"] == "time-limit"
 
 
 def test_a_canceled_run_does_not_start_again(lab: Lab) -> None:
     run = lab.submit(COUNTS, **PREEMPTIBLE)
-    here(run)
+    wait_until_started(run)
     run.cancel()
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.again, decided(run)) == (RunStatus.CANCELED, None, [])
-    assert "outputs/of-2" not in files(run.folder)
+    assert "outputs/of-2" not in read_files(run.folder)
 
 
 def test_every_launcher_tells_of_a_preemption_once(
@@ -120,8 +132,8 @@ def test_every_launcher_tells_of_a_preemption_once(
 ) -> None:
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
-    program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in for TACC's
-    monkeypatch.setenv("PATH", first_in_path(tmp_path / "tacc"))
+    write_program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in for TACC's
+    monkeypatch.setenv("PATH", prepend_to_path(tmp_path / "tacc"))
     low: dict[str, Any] = {"partition": "low", "notice": TOLD["notice"], "restarts": {"preempted": "unlimited"}}
     with slurm.telling_of_preemption(grace_s=60):
         runs = {}
@@ -134,10 +146,12 @@ def test_every_launcher_tells_of_a_preemption_once(
                 until((run.folder / f"outputs/here-{rank}").exists, f"rank {rank} of {launcher}")
         for node in ("node1", "node2"):
             lab.submit(HELLO, partition="high", exclusive=True, sbatch={"nodelist": node})
-        for run, state in zip(runs.values(), ended(*runs.values()), strict=True):
-            assert state.status is RunStatus.COMPLETED, (run.id, journal(run), Path(run.layout.job_log).read_text())
+        for run, state in zip(runs.values(), wait_until_ended(*runs.values()), strict=True):
+            assert state.status is RunStatus.COMPLETED, (run.id, read_journal(run), Path(run.layout.job_log).read_text())
     for launcher, run in runs.items():
-        assert [(one["cause"], one["left_s"]) for one in journal(run) if one["event"] == "noticed"] == [("preempted", None)]
+        assert [(one["cause"], one["left_s"]) for one in read_journal(run) if one["event"] == "noticed"] == [
+            ("preempted", None)
+        ]
         assert decided(run) == [("requeue", "preempted", 2, None)]
         names = [f"rank-{rank}.out" for rank in range(2)] if LAUNCHERS[launcher] > 1 else ["main-0.out"]
         assert [log(run, name) for name in names] == ["attempt 1 [10]\nattempt 2 []\n"] * len(names)

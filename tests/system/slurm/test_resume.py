@@ -18,7 +18,7 @@ from tests.patience import until
 from tests.system.faults.support import processes
 
 from .conftest import lab_at
-from .support import HELLO, Lab, ended, journal
+from .support import HELLO, Lab, read_journal, wait_until_ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -51,7 +51,7 @@ def same_curve(disturbed: Run, plain: Run, example: str, steps: range) -> None:
 
 
 def reasons(run: Run) -> list[str]:
-    return [one["cause"] for one in journal(run) if one["event"] == "restart"]
+    return [one["cause"] for one in read_journal(run) if one["event"] == "restart"]
 
 
 def after(run: Run, example: str, step: int) -> None:
@@ -98,17 +98,17 @@ def test_a_killed_script_resumes_with_the_same_curve(lab: Lab, example: str, req
     plain = submitted(lab, example, python, compute_target="local", script_params=steps)
     after(disturbed, example, 23)
     kill_script(disturbed)
-    states = ended(plain, disturbed)
+    states = wait_until_ended(plain, disturbed)
     assert [(state.status, state.message) for state in states] == [(RunStatus.COMPLETED, "")] * 2
     assert reasons(disturbed) == ["script"]
     same_curve(disturbed, plain, example, range(1, STEPS + 1))
 
 
 def test_a_preemption_a_dead_node_and_a_time_limit(on_slurm: dict[str, Run]) -> None:
-    states = ended(*on_slurm.values())
+    states = wait_until_ended(*on_slurm.values())
     assert [(state.status, state.message) for state in states] == [(RunStatus.COMPLETED, "")] * 4
     assert set(reasons(on_slurm["limited"])) == {"time-limit"}
     assert reasons(on_slurm["preempted"]) == ["preempted"]
-    assert [one["attempt"] for one in journal(on_slurm["lost"]) if one["event"] == "started"] == [0, 1]
+    assert [one["attempt"] for one in read_journal(on_slurm["lost"]) if one["event"] == "started"] == [0, 1]
     for disturbed in ("limited", "preempted", "lost"):
         same_curve(on_slurm[disturbed], on_slurm["plain"], "resume", range(EPOCHS))

@@ -15,7 +15,19 @@ from slurmtf.submit.record import read_jobs, read_last_job
 from tests.cluster import Cluster
 from tests.patience import until
 
-from .support import HELLO, WAIT, Lab, call, ended, findings, first_in_path, here, in_status, job_of, program
+from .support import (
+    HELLO,
+    WAIT,
+    Lab,
+    call,
+    findings,
+    get_job,
+    prepend_to_path,
+    wait_for_status,
+    wait_until_ended,
+    wait_until_started,
+    write_program,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -52,8 +64,8 @@ exit 1
 
 def wrap(cluster: Cluster, folder: Path, body: str) -> str:
     """Write a site's own sbatch, and return a PATH that begins with it."""
-    program(folder / "wrapped" / "sbatch", f"#!/bin/bash\nreal={cluster.directory}/bin/sbatch\n{body}\n")
-    return first_in_path(folder / "wrapped")
+    write_program(folder / "wrapped" / "sbatch", f"#!/bin/bash\nreal={cluster.directory}/bin/sbatch\n{body}\n")
+    return prepend_to_path(folder / "wrapped")
 
 
 @pytest.mark.parametrize("kind", WRAPPERS)
@@ -62,11 +74,11 @@ def test_the_job_id_is_read_from_a_wrapped_sbatch(
 ) -> None:
     monkeypatch.setenv("PATH", wrap(slurm, tmp_path, WRAPPERS[kind]))
     run = lab.submit(HELLO)
-    assert call("squeue", "--states=all", "-h", "-o", "%Z", "-j", job_of(run)) == str(run.folder)
+    assert call("squeue", "--states=all", "-h", "-o", "%Z", "-j", get_job(run)) == str(run.folder)
     record = read_last_job(run.layout)
     assert record is not None
     assert record.ref.cluster == ("lab" if "cluster" in kind else None)
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
     assert run.job.result()["exit_code"] == 0
 
 
@@ -107,14 +119,14 @@ def test_a_machine_without_a_cluster_is_reported(
 @pytest.mark.parametrize("flag", ["clusters", "-M"])
 def test_a_cluster_named_by_flag_is_used(lab: Lab, flag: str) -> None:
     held, running = lab.submit(HELLO, sbatch={flag: "lab", "hold": True}), lab.submit(WAIT, sbatch={flag: "lab"})
-    here(running)
+    wait_until_started(running)
     records = [read_last_job(run.layout) for run in (held, running)]
     assert [record and record.ref.cluster for record in records] == ["lab", "lab"]
     assert [run.state.status for run in (held, running)] == [RunStatus.QUEUED, RunStatus.RUNNING]
     assert running.job.get_info()["State"] == "RUNNING"
     for run in (held, running):
         assert lab.slurmtf("cancel", run.id).returncode == 0
-        in_status(run, RunStatus.CANCELED)
+        wait_for_status(run, RunStatus.CANCELED)
 
 
 def test_a_cluster_named_by_the_shell_is_used(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,7 +138,7 @@ def test_a_cluster_named_by_the_shell_is_used(lab: Lab, monkeypatch: pytest.Monk
     assert record.ref.cluster == "lab"
     assert run.state.status is RunStatus.QUEUED
     run.cancel()
-    in_status(run, RunStatus.CANCELED)
+    wait_for_status(run, RunStatus.CANCELED)
 
 
 # --- arrays
@@ -176,5 +188,5 @@ def test_an_array_can_be_canceled(lab_tinyarray: Lab) -> None:
 def test_the_jobs_of_a_run_are_listed(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
     (job,) = read_jobs(run.layout)
-    assert (job.ref.job_id, job.scheduler, job.why, job.folder) == (job_of(run), "slurm", "submitted", str(run.folder))
+    assert (job.ref.job_id, job.scheduler, job.why, job.folder) == (get_job(run), "slurm", "submitted", str(run.folder))
     run.cancel()

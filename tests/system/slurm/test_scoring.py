@@ -21,7 +21,7 @@ from tests.environments.cache import root
 from tests.patience import HANG_S, until
 from tests.system.models.support import provide
 
-from .support import COMMAND, Lab, call, ended
+from .support import COMMAND, Lab, call, wait_until_ended
 
 pytestmark = [pytest.mark.slurm, pytest.mark.tensorflow]
 
@@ -47,7 +47,7 @@ def trained(lab: Lab, tf_newest: Path, target: str, source: Path) -> Run:
         cpus_per_task=settings.cpus_per_task,
         environment_definition=Environment(python=str(tf_newest)),
     )
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     return run
 

@@ -24,7 +24,7 @@ from tests.integration.environments.support import Lab as BuildLab
 from tests.integration.environments.support import write_wheel
 from tests.patience import until
 
-from .support import HELLO, Lab, call, ended, files, findings, in_status, job_of, log, program
+from .support import HELLO, Lab, call, findings, get_job, log, read_files, wait_for_status, wait_until_ended, write_program
 
 pytestmark = pytest.mark.slurm
 
@@ -50,14 +50,14 @@ def test_an_environment_built_on_the_login_node_is_used_on_a_node(
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", "/nowhere/of/the/shell")
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED
     (name,) = store_of(lab).list_names()
     prefix = str(store_of(lab).folder(name))
     assert log(run).split() == ["1.0", prefix, prefix, f"{run.layout.hook}:{run.layout.work}"]
     assert "speck==1.0" in run.receipt["lock"]
     again = lab.submit(TELLS, pip_packages=packages(wheels, "speck"))
-    assert ended(again)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(again)[0].status is RunStatus.COMPLETED
     assert store_of(lab).list_names() == [name]
 
 
@@ -67,14 +67,14 @@ def test_runs_wait_for_the_job_that_builds_their_environment(lab: Lab, wheels: P
     builders = {builder_of(run) for run in runs}
     assert len(builders) == 1, "one job builds it for both"
     call("scontrol", "release", *builders)
-    states = ended(*runs)
+    states = wait_until_ended(*runs)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2
     assert [log(run).split()[0] for run in runs] == ["1.0"] * 2
     query = ("sacct", "-X", "-n", "-P", "-o", "JobName,State", "-j", builders.pop())
     until(lambda: call(*query).endswith("|COMPLETED"), "the build job's end in sacct")
     third = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     assert directive(third, "dependency") is None
-    ended(third)
+    wait_until_ended(third)
 
 
 def test_a_job_checks_the_imports_of_each_script_before_its_run(lab: Lab, wheels: Path) -> None:
@@ -86,7 +86,7 @@ def test_a_job_checks_the_imports_of_each_script_before_its_run(lab: Lab, wheels
     assert [run.state.status for run in (bad, good)] == [RunStatus.QUEUED] * 2
     for run in (bad, good):
         call("scontrol", "release", builder_of(run))
-    failed, completed = ended(bad, good)
+    failed, completed = wait_until_ended(bad, good)
     assert (failed.status, failed.cause) == (RunStatus.FAILED, "software")
     (name,) = store_of(lab).list_names()
     assert failed.outcome
@@ -106,7 +106,7 @@ def test_a_job_builds_an_environment_without_a_network(lab: Lab, wheels: Path) -
     run = lab.submit(TELLS, compute_target=offline, pip_packages=packages(wheels, "more"))
     shutil.rmtree(wheels)
     call("scontrol", "release", builder_of(run))
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.COMPLETED, state.message
     assert log(run).split()[0] == "1.0"
 
@@ -122,24 +122,24 @@ def builder_of(run: Run) -> str:
 
 def test_the_users_own_dependency_is_kept(lab: Lab, wheels: Path) -> None:
     first = lab.submit(HELLO)
-    own = {"sbatch": {"dependency": f"afterany:{job_of(first)}"}}
+    own = {"sbatch": {"dependency": f"afterany:{get_job(first)}"}}
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"), **own)
-    assert str(directive(run, "dependency")).endswith(f",afterany:{job_of(first)}")
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert str(directive(run, "dependency")).endswith(f",afterany:{get_job(first)}")
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
 
 
 def test_the_users_failed_dependency_is_not_blamed_on_the_software(lab: Lab, wheels: Path) -> None:
     first = lab.submit("import sys; sys.exit(3)", sbatch={"hold": True})
-    own = {"dependency": f"afterok:{job_of(first)}", "kill-on-invalid-dep": "yes"}
+    own = {"dependency": f"afterok:{get_job(first)}", "kill-on-invalid-dep": "yes"}
     run = lab.submit(TELLS, pip_packages=packages(wheels, "speck"), sbatch=own)
-    call("scontrol", "release", job_of(first))
-    (state,) = ended(run)
+    call("scontrol", "release", get_job(first))
+    (state,) = wait_until_ended(run)
     assert (state.status, state.cause) == (RunStatus.CANCELED, "canceled")
 
 
 def test_a_failed_build_job_fails_the_run_with_the_reason(lab: Lab, wheels: Path) -> None:
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "specck"))
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert state.outcome
     assert "specck" in state.outcome.detail["error"]
@@ -149,12 +149,12 @@ def test_a_failed_build_job_fails_the_run_with_the_reason(lab: Lab, wheels: Path
 def test_an_interrupted_build_job_fails_the_run_with_the_reason(
     lab: Lab, wheels: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slow = program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
+    slow = write_program(lab.folder / "bin" / "uv", "#!/bin/sh\nsleep 300\n")
     monkeypatch.setenv("PATH", str(slow.parent), prepend=os.pathsep)
     run = lab.submit(TELLS, compute_target=BY_JOB, pip_packages=packages(wheels, "speck"))
     until(lambda: list(Path(store_of(lab).layout.claims).iterdir()), "the build")
     call("scancel", builder_of(run))
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.cause) == (RunStatus.FAILED, "software")
     assert state.outcome
     assert state.outcome.detail["error"]
@@ -195,8 +195,8 @@ def test_an_environment_removed_before_the_job_starts_is_reported(lab: Lab, whee
     assert lab.slurmtf("env", "remove", "--unused").returncode == 0
     assert len(store_of(lab).list_names()) == 1
     assert lab.slurmtf("env", "remove", "pip", "--force").returncode == 0
-    call("scontrol", "release", job_of(run))
-    (state,) = ended(run)
+    call("scontrol", "release", get_job(run))
+    (state,) = wait_until_ended(run)
     assert state.status is RunStatus.FAILED
     assert f" {store_of(lab).root}" in state.message
     assert f"slurmtf env rebuild {run.folder}" in state.message
@@ -227,8 +227,8 @@ def test_the_script_that_builds_an_environment_can_be_submitted_by_hand(lab: Lab
     until(store.list_names, "the environment")
     (name,) = store.list_names()
     script = Path(store.layout.build_job(run.plan["provenance"]["build_task"]), "job.sh")
-    before = files(store.folder(name))
+    before = read_files(store.folder(name))
     call("bash", script, env={**os.environ, "SLURM_JOB_ID": ""})
-    assert files(store.folder(name)) == before
-    in_status(run, RunStatus.QUEUED)
+    assert read_files(store.folder(name)) == before
+    wait_for_status(run, RunStatus.QUEUED)
     run.cancel()

@@ -23,7 +23,7 @@ from tests.integration.environments.support import write_wheel
 from tests.patience import until
 from tests.system.faults.support import processes
 
-from .support import WAIT, Lab, call, ended, here, job_of, journal, log, staged
+from .support import WAIT, Lab, call, get_job, log, read_journal, read_staged, wait_until_ended, wait_until_started
 
 pytestmark = pytest.mark.slurm
 
@@ -99,7 +99,7 @@ def test_two_nodes_of_two_tasks_use_their_own_disks(
     (data / "a.txt").write_text("content")
     inputs = [Input(data, mode="download"), Input(results, mode="upload")]
     run = lab.submit(TELLS, compute_target=site_of(disks, pack), pip_packages=wheels, inputs=inputs, **TWO_BY_TWO)
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     told = [json.loads(log(run, f"rank-{rank}.out")) for rank in range(4)]
     assert [facts["node"] for facts in told] == ["node1", "node1", "node2", "node2"]
     for facts in told:
@@ -107,14 +107,14 @@ def test_two_nodes_of_two_tasks_use_their_own_disks(
         assert facts["python"] == f"{own}/env"
         assert facts["speck"].startswith(f"{own}/env/lib/")
         assert (facts["work"], facts["data"], facts["text"]) == (f"{own}/work", f"{own}/inputs/DATA", "content")
-    nodes = staged(run)
+    nodes = read_staged(run)
     assert sorted(nodes) == ["node1", "node2"]
     assert all(set(node["phases"]) == {"source", "environment", "input DATA"} for node in nodes.values())
     assert not (run.folder / "work").exists()
     assert {path.name for path in results.iterdir()} >= {"0", "1", "2", "3", "alike", "differs"}
     (beside,) = (path for path in results.iterdir() if path.name.startswith("differs."))
     assert {(results / "differs").read_text(), beside.read_text()} == {"node1", "node2"}
-    assert sorted(event["host"] for event in journal(run) if event["event"] == "returned") == ["node1", "node2"]
+    assert sorted(event["host"] for event in read_journal(run) if event["event"] == "returned") == ["node1", "node2"]
     assert inside(disks) == []
 
 
@@ -126,11 +126,11 @@ def test_an_outdated_pack_is_removed_with_the_last_run_that_needs_it(lab: Lab, d
     (module := next(venv.glob("lib/python*/site-packages")) / "more.py").write_text("")
     second = lab.submit("import more; print(2)", **own)
     packs = [Path(run.plan["job"]["stage"]["pack"]) for run in (waiting, second)]
-    assert ended(second)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(second)[0].status is RunStatus.COMPLETED
     assert lab.data("gc")["items"] == []
     assert [pack.exists() for pack in packs] == [True, True], "a run waits that was submitted with it"
     waiting.cancel()
-    ended(waiting)
+    wait_until_ended(waiting)
     assert lab.slurmtf("gc", "--dry-run").stdout.splitlines()[1].split()[::3] == ["pack", str(packs[0])]
     module.unlink()
     shutil.rmtree(venv)
@@ -147,7 +147,7 @@ def test_a_mount_outlives_the_task_that_mounted_it(lab: Lab, disks: Path, wheels
         distributed_backend="mpi",
         process_count_per_node=2,
     )
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     assert sorted(log(run, f"rank-{rank}.out").strip() for rank in range(2)) == ["1.0", "left"]
     assert inside(disks) == []
     assert str(disks) not in Path("/proc/mounts").read_text()
@@ -156,9 +156,9 @@ def test_a_mount_outlives_the_task_that_mounted_it(lab: Lab, disks: Path, wheels
 def test_a_job_packs_the_environment_that_it_builds(lab: Lab, disks: Path, wheels: list[str]) -> None:
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit("import speck, sys; print(sys.prefix)", compute_target=by_job, pip_packages=wheels)
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     assert log(run).startswith(str(disks))
-    assert [node["warnings"] for node in staged(run).values()] == [[]]
+    assert [node["warnings"] for node in read_staged(run).values()] == [[]]
 
 
 @pytest.fixture
@@ -178,22 +178,22 @@ def full_node(slurm: Cluster, disks: Path) -> Iterator[None]:
 def test_a_node_without_room_uses_shared_files(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     script = "import os, speck, sys; print(os.environ['SLURMD_NODENAME'], sys.prefix, os.getcwd())"
     run = lab.submit(script, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
-    assert ended(run)[0].status is RunStatus.COMPLETED, run.state.message
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
     told = [log(run, f"rank-{rank}.out").split() for rank in range(4)]
     assert all(prefix.startswith(str(disks)) and work.startswith(str(disks)) for _, prefix, work in told[:2])
     assert all(work == run.layout.work and not prefix.startswith(str(disks)) for _, prefix, work in told[2:])
-    warnings = staged(run)["node2"]["warnings"]
+    warnings = read_staged(run)["node2"]["warnings"]
     assert len(warnings) == 2
-    assert staged(run)["node1"]["warnings"] == []
+    assert read_staged(run)["node1"]["warnings"] == []
     assert any("warning: environment" in log(run, f"rank-{rank}.err") for rank in (2, 3))
 
 
 def test_nothing_is_left_of_a_canceled_run(lab: Lab, site: Site, disks: Path, wheels: list[str]) -> None:
     run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
-    here(run)
+    wait_until_started(run)
     assert inside(disks)
-    call("scancel", job_of(run))
-    assert ended(run)[0].status is RunStatus.CANCELED
+    call("scancel", get_job(run))
+    assert wait_until_ended(run)[0].status is RunStatus.CANCELED
     until(lambda: not inside(disks), "clean disks")
 
 
@@ -207,9 +207,9 @@ def test_a_run_canceled_while_it_copies_leaves_nothing(lab: Lab, site: Site, dis
     until(lambda: list(disks.glob("*/*/*/*/inputs/DATA/big")), "a copy that has begun")
     signal_all(run, signal.SIGSTOP)
     assert "Starting (staging: 0 of 1 nodes ready)" in lab.slurmtf("status", run.id).stdout
-    call("scancel", job_of(run))
+    call("scancel", get_job(run))
     signal_all(run, signal.SIGCONT)
-    assert ended(run)[0].status is RunStatus.CANCELED
+    assert wait_until_ended(run)[0].status is RunStatus.CANCELED
     until(lambda: not inside(disks), "a clean disk")
     assert "ran" not in log(run)
 
@@ -220,7 +220,7 @@ def test_a_failed_run_leaves_nothing_and_its_results_are_copied_back(
     results = lab.folder / "results"
     script = "import os, sys; open(os.environ['SLURMTF_INPUT_RESULTS'] + '/log', 'w').close(); sys.exit(3)"
     run = lab.submit(script, compute_target=site, pip_packages=wheels, inputs=[Input(results, mode="upload")])
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.exit_code) == (RunStatus.FAILED, 3)
     assert [path.name for path in results.iterdir()] == ["log"]
     assert inside(disks) == []
@@ -232,13 +232,13 @@ def test_the_next_job_removes_what_a_killed_node_left(
 ) -> None:
     site = site_of(disks, pack)
     run = lab.submit(WAIT, compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1", "no-requeue": True})
-    here(run)
-    kill_on_nodes(run, job_of(run))
+    wait_until_started(run)
+    kill_on_nodes(run, get_job(run))
     left = inside(disks)
     assert [Path(path).name for path in left] == [run.id, f"{run.id}.lock"]
-    call("scancel", job_of(run))
+    call("scancel", get_job(run))
     following = lab.submit("print('ran')", compute_target=site, pip_packages=wheels, sbatch={"nodelist": "node1"})
-    assert ended(following)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(following)[0].status is RunStatus.COMPLETED
     assert inside(disks) == []
 
 

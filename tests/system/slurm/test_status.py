@@ -29,15 +29,15 @@ from .support import (
     WAIT,
     Lab,
     call,
-    ended,
     findings,
-    first_in_path,
-    here,
-    in_status,
-    job_of,
-    known_canceler,
-    program,
-    states,
+    get_job,
+    list_states,
+    prepend_to_path,
+    wait_for_canceler,
+    wait_for_status,
+    wait_until_ended,
+    wait_until_started,
+    write_program,
 )
 
 pytestmark = pytest.mark.slurm
@@ -53,8 +53,8 @@ class Counter:
         for name in ASKING:
             note = f'[ "$1" = --version ] || echo {name} >>"{self._notes}"'  # --version, for a run's receipt, asks no daemon
             text = f'#!/bin/sh\n{note}\nexec "{cluster.directory}/bin/{name}" "$@"\n'
-            program(folder / "counting" / name, text)
-        monkeypatch.setenv("PATH", first_in_path(folder / "counting"))
+            write_program(folder / "counting" / name, text)
+        monkeypatch.setenv("PATH", prepend_to_path(folder / "counting"))
         self.taken()
 
     def taken(self) -> list[str]:
@@ -71,10 +71,10 @@ def counter(slurm: Cluster, lab: Lab, tmp_path: Path, monkeypatch: pytest.Monkey
 
 def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: Counter) -> None:
     done = lab.submit(HELLO)
-    ended(done)
+    wait_until_ended(done)
     running, local = lab.submit(WAIT), lab.submit(WAIT, compute_target="local")
     held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3)]
-    here(running, local)
+    wait_until_started(running, local)
     runs = [running, *held, done, local]
     counter.taken()
     names = [run.id for run in (*runs, running)]
@@ -86,7 +86,7 @@ def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: C
         {"id": local.id, **asked, "was": "Running"},
     ]
     assert counter.taken() == ["squeue", "squeue", "scancel"]  # for their states, and for whether the jobs are still ours
-    final = [state.status for state in ended(*runs)]
+    final = [state.status for state in wait_until_ended(*runs)]
     assert final == [RunStatus.CANCELED] * 4 + [RunStatus.COMPLETED, RunStatus.CANCELED]
     counter.taken()
     assert [state.status for state in cancel_runs(runs)] == final
@@ -96,19 +96,19 @@ def test_many_are_canceled_with_two_questions_and_one_order(lab: Lab, counter: C
 def test_a_failed_cancellation_is_reported_as_such(lab: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]
     local = lab.submit(WAIT, compute_target="local")
-    here(local)
-    program(tmp_path / "broken/scancel", "#!/bin/sh\necho 'scancel: error: no way' >&2\nexit 1\n")
+    wait_until_started(local)
+    write_program(tmp_path / "broken/scancel", "#!/bin/sh\necho 'scancel: error: no way' >&2\nexit 1\n")
     with monkeypatch.context() as context:
-        context.setenv("PATH", first_in_path(tmp_path / "broken"))
+        context.setenv("PATH", prepend_to_path(tmp_path / "broken"))
         with pytest.raises(SlurmError) as caught:
             cancel_runs([*held, local])
     failed, untouched = caught.value.findings
     assert (failed.code, "no way" in failed.what) == ("slurm-failed", True)
     assert (untouched.code, untouched.where) == ("not-canceled", ", ".join(run.id for run in held))
-    in_status(local, RunStatus.CANCELED)
-    assert [state.status for state in states(*held)] == [RunStatus.QUEUED] * 2
+    wait_for_status(local, RunStatus.CANCELED)
+    assert [state.status for state in list_states(*held)] == [RunStatus.QUEUED] * 2
     cancel_runs(held)
-    assert [state.status for state in ended(*held)] == [RunStatus.CANCELED] * 2
+    assert [state.status for state in wait_until_ended(*held)] == [RunStatus.CANCELED] * 2
 
 
 def forgotten(run: Run) -> Run:
@@ -128,8 +128,8 @@ def renumber(run: Run, submitted: float) -> None:
 def test_another_process_sees_the_same_status(lab: Lab) -> None:
     done, failed, running = (lab.submit(script) for script in (HELLO, "raise SystemExit(3)", WAIT))
     held = lab.submit(HELLO, sbatch={"hold": True})
-    ended(done, failed)
-    here(running)
+    wait_until_ended(done, failed)
+    wait_until_started(running)
     runs = (done, failed, running, held)
     code = "import sys, slurmtf; print([slurmtf.Run(folder).get_status() for folder in sys.argv[1:]])"
     argv = [sys.executable, "-c", code, *(str(run.folder) for run in runs)]
@@ -142,30 +142,30 @@ def test_another_process_sees_the_same_status(lab: Lab) -> None:
         ("Running", None),
         ("Queued", None),
     ]
-    assert [data["job_id"] for data in found] == [job_of(run) for run in runs]
+    assert [data["job_id"] for data in found] == [get_job(run) for run in runs]
     assert found[0]["submitted"] <= found[0]["started"] <= found[0]["ended"]
     assert re.fullmatch(r"node\d", found[2]["nodes"])
     assert found[3]["reason"] == "JobHeldUser"
     assert running.get_details()["status"] == "Running"
     assert failed.get_details()["error"]["exitCode"] == 3
-    call("scancel", job_of(running), job_of(held))
+    call("scancel", get_job(running), get_job(held))
 
 
 def test_without_accounting(lab_noaccounting: Lab) -> None:
     lab = lab_noaccounting
     running, stubborn, done, failed = (lab.submit(script) for script in (WAIT, STUBBORN, HELLO, "raise SystemExit(3)"))
     pending, gone, gone_at_our_wish = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(3))
-    assert [state.status for state in ended(done, failed)] == [RunStatus.COMPLETED, RunStatus.FAILED]
-    here(running, stubborn)
-    assert [state.status for state in states(running, pending)] == [RunStatus.RUNNING, RunStatus.QUEUED]
-    jobs = [job_of(gone), job_of(gone_at_our_wish)]
+    assert [state.status for state in wait_until_ended(done, failed)] == [RunStatus.COMPLETED, RunStatus.FAILED]
+    wait_until_started(running, stubborn)
+    assert [state.status for state in list_states(running, pending)] == [RunStatus.RUNNING, RunStatus.QUEUED]
+    jobs = [get_job(gone), get_job(gone_at_our_wish)]
     gone_at_our_wish.cancel()
     for run in (running, stubborn, pending):
         run.cancel()
-    for state in ended(running, stubborn, pending):
+    for state in wait_until_ended(running, stubborn, pending):
         assert (state.status, state.cause, state.exit_status) == (RunStatus.CANCELED, "canceled", 130)
     call("scancel", *jobs)
-    (lost,) = ended(forgotten(gone))
+    (lost,) = wait_until_ended(forgotten(gone))
     assert (lost.status, lost.cause, lost.exit_status) == (RunStatus.FAILED, "lost", 1)
     assert lost.outcome is not None
     assert lost.outcome.detail["by"] == "slurm"
@@ -177,36 +177,36 @@ def test_while_slurmdbd_is_down(lab: Lab, slurm: Cluster) -> None:
         lab.submit(HELLO, sbatch={"hold": True}),
         lab.submit(HELLO, sbatch={"hold": True}),
     )
-    here(running)
-    call("scancel", job_of(gone))
+    wait_until_started(running)
+    call("scancel", get_job(gone))
     lost = forgotten(gone)
     with slurm.without_slurmdbd():
         done = lab.submit(HELLO)
-        assert ended(done)[0].status is RunStatus.COMPLETED
-        found = states(running, pending, lost)
+        assert wait_until_ended(done)[0].status is RunStatus.COMPLETED
+        found = list_states(running, pending, lost)
         assert [state.status for state in found] == [RunStatus.RUNNING, RunStatus.QUEUED, RunStatus.QUEUED]
         assert [state.doubt.kind if state.doubt else None for state in found] == [None, None, DoubtKind.UNREACHABLE]
         running.cancel()
         pending.cancel()
-        assert [state.status for state in ended(running, pending)] == [RunStatus.CANCELED] * 2
-    assert ended(lost)[0].cause == "lost"
+        assert [state.status for state in wait_until_ended(running, pending)] == [RunStatus.CANCELED] * 2
+    assert wait_until_ended(lost)[0].cause == "lost"
 
 
 def test_a_job_that_slurm_does_not_list_yet(lab: Lab) -> None:
     run = lab.submit(HELLO, sbatch={"hold": True})
-    call("scancel", job_of(run))
+    call("scancel", get_job(run))
     renumber(run, time.time())
     assert (run.state.status, run.state.doubt) == (RunStatus.QUEUED, Doubt(DoubtKind.NOT_LISTED))
 
 
 def test_an_end_that_only_slurm_knew_is_remembered(lab: Lab, counter: Counter) -> None:
     lost, canceled = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
-    call("scancel", job_of(lost), job_of(canceled))
-    ended(forgotten(lost), canceled)
-    known_canceler(canceled)
-    found = states(lost, canceled)
+    call("scancel", get_job(lost), get_job(canceled))
+    wait_until_ended(forgotten(lost), canceled)
+    wait_for_canceler(canceled)
+    found = list_states(lost, canceled)
     assert [state.cause for state in found] == ["lost", "canceled"]
-    assert found == states(lost, canceled)
+    assert found == list_states(lost, canceled)
     counter.taken()
     assert [lab.data("status", run.id)["outcome"]["cause"] for run in (lost, canceled)] == ["lost", "canceled"]
     assert [lab.slurmtf("wait", run.id).returncode for run in (lost, canceled)] == [1, 130]
@@ -217,10 +217,10 @@ def test_slurm_is_queried_at_most_twice(lab: Lab, counter: Counter) -> None:
     done = [lab.submit(HELLO) for _ in range(4)]
     held = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(4)]
     lost = [lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2)]
-    call("scancel", *map(job_of, lost))
+    call("scancel", *map(get_job, lost))
     for run in lost:
         forgotten(run)
-    ended(*done)
+    wait_until_ended(*done)
 
     counter.taken()
     listed = lab.data("ls", "-n", "0")
@@ -232,9 +232,9 @@ def test_slurm_is_queried_at_most_twice(lab: Lab, counter: Counter) -> None:
     }
     assert [data["id"] for data in listed] == sorted((data["id"] for data in listed), key=lambda name: name[-22:], reverse=True)
 
-    call("scancel", *map(job_of, held))
-    ended(*held)
-    known_canceler(*held)
+    call("scancel", *map(get_job, held))
+    wait_until_ended(*held)
+    wait_for_canceler(*held)
     counter.taken()
     assert {data["status"] for data in lab.data("ls")} == {"Completed", "Canceled", "Failed"}
     assert "Canceled" in lab.slurmtf("status", held[0].id).stdout
@@ -244,9 +244,9 @@ def test_slurm_is_queried_at_most_twice(lab: Lab, counter: Counter) -> None:
 def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     running, done = lab.submit(WAIT), lab.submit(HELLO)
     held, unwanted = (lab.submit(HELLO, sbatch={"hold": True}) for _ in range(2))
-    here(running)
-    ended(done)
-    jobs = [job_of(run) for run in (running, held, unwanted)]
+    wait_until_started(running)
+    wait_until_ended(done)
+    jobs = [get_job(run) for run in (running, held, unwanted)]
     conf = (slurm.directory / "etc/slurm.conf").read_text()
     conf = re.sub("MessageTimeout=.*", "MessageTimeout=7", conf)  # Slurm's commands retry for so long, and slurmtf with them
     (tmp_path / "slurm.conf").write_text(re.sub("SlurmctldHost=", "SlurmctldPort=1\nSlurmctldHost=", conf))
@@ -273,10 +273,10 @@ def test_while_slurm_does_not_answer(lab: Lab, slurm: Cluster, tmp_path: Path, m
 
     # Slurm answers again, and nothing has changed.
     queued = RunStatus.QUEUED
-    assert [state.status for state in states(running, held, unwanted)] == [RunStatus.RUNNING, queued, queued]
-    assert not any(state.doubt for state in states(running, held, unwanted, done))
+    assert [state.status for state in list_states(running, held, unwanted)] == [RunStatus.RUNNING, queued, queued]
+    assert not any(state.doubt for state in list_states(running, held, unwanted, done))
     call("scancel", *jobs)
-    in_status(running, RunStatus.CANCELED)
+    wait_for_status(running, RunStatus.CANCELED)
 
 
 def finished(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:

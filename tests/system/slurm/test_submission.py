@@ -14,7 +14,21 @@ from slurmtf.errors import RefusedError, UnreachableError
 from tests.patience import until
 from tests.unit.support import refusing
 
-from .support import COMMAND, HELLO, WAIT, Lab, call, ended, facts, files, findings, here, in_status, job_of, log
+from .support import (
+    COMMAND,
+    HELLO,
+    WAIT,
+    Lab,
+    call,
+    findings,
+    get_job,
+    log,
+    read_facts,
+    read_files,
+    wait_for_status,
+    wait_until_ended,
+    wait_until_started,
+)
 
 pytestmark = pytest.mark.slurm
 
@@ -86,8 +100,8 @@ def test_refusals_of_slurm_are_reported(lab: Lab) -> None:
     with refusing(RefusedError, "refused", "nowhere"):
         lab.submit(HELLO, partition="nowhere")
     # The source stays stored, for later runs. Nothing else is left, and no job.
-    assert {name.split("/")[0] for name in files(lab.workspace)} <= {".slurmtf", "train", "lab"}
-    assert not [name for name in files(lab.workspace) if name.count("/") and not name.startswith(".slurmtf/")]
+    assert {name.split("/")[0] for name in read_files(lab.workspace)} <= {".slurmtf", "train", "lab"}
+    assert not [name for name in read_files(lab.workspace) if name.count("/") and not name.startswith(".slurmtf/")]
     assert not list((lab.workspace / ".slurmtf/intents").iterdir())
     assert not list((lab.workspace / ".slurmtf/staging").iterdir())
     assert str(lab.workspace) not in call("squeue", "--format=%Z")
@@ -110,7 +124,7 @@ def test_a_run_can_be_submitted_from_inside_a_job(lab: Lab) -> None:
     target = lab.source(ENVIRONMENT) / "train.py"
     settings = {"partition": "low", "cpus_per_task": 3, "gpus_per_node": 2, "memory": "1G", "job_name": "outer"}
     outer = lab.submit(NESTED, script_params=[COMMAND, target, lab.workspace], **settings)
-    (state,) = ended(outer)
+    (state,) = wait_until_ended(outer)
     assert state.status is RunStatus.COMPLETED, state.message
     (folder,) = (lab.workspace / "inner").iterdir()
     assert folder.name == log(outer).strip()
@@ -140,10 +154,10 @@ def test_a_run_can_be_submitted_from_inside_a_run(lab: Lab, monkeypatch: pytest.
     settings = {"distributed_backend": "ps", "cpus_per_task": 2}
     for number, site in enumerate(("local", "slurm"), 1):
         outer = lab.submit(NESTED_IN_A_CLUSTER, script_params=[COMMAND, target, lab.workspace], compute_target=site, **settings)
-        (state,) = ended(outer)
+        (state,) = wait_until_ended(outer)
         assert state.status is RunStatus.COMPLETED, state.message
         inner = Run.find(log(outer, "worker-0.out").strip(), lab.workspace)
-        assert ended(inner)[0].status is RunStatus.COMPLETED
+        assert wait_until_ended(inner)[0].status is RunStatus.COMPLETED
         seen = json.loads((inner.folder / "outputs/environ.json").read_text())
         assert seen["PYTHONPATH"].split(os.pathsep) == [inner.layout.hook, inner.layout.work, "/of/the/user"]
         assert seen["SLURMTF_ROLE"] == "main"
@@ -170,34 +184,34 @@ def test_the_users_own_defaults_apply(lab: Lab, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(name, value)
     silent = lab.submit(HELLO)
     outspoken = lab.submit(HELLO, partition="high", account="physics", time=9, memory="700M", gpus_per_node=2, job_name="ours")
-    found = [facts(job_of(run)) for run in (silent, outspoken)]
+    found = [read_facts(get_job(run)) for run in (silent, outspoken)]
     names = ("Partition", "Account", "TimeLimit", "JobName")
     assert [found[0][name] for name in names] == ["low", "chemistry", "00:07:00", "lab"]
     assert [found[1][name] for name in names] == ["high", "physics", "00:09:00", "ours"]
     assert ["mem=300M" in found[0]["TRES"], "gres/gpu=3" in found[0]["TRES"]] == [True, True]
     assert ["mem=700M" in found[1]["TRES"], "gres/gpu=2" in found[1]["TRES"]] == [True, True]
-    assert [state.status for state in ended(silent, outspoken)] == [RunStatus.COMPLETED] * 2
+    assert [state.status for state in wait_until_ended(silent, outspoken)] == [RunStatus.COMPLETED] * 2
     assert log(silent) == "hello\n"
     assert Path(silent.layout.job_log).exists()
 
 
 def test_the_script_can_be_submitted_by_hand(lab: Lab) -> None:
     run = lab.submit(TIMES)
-    first = job_of(run)
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    first = get_job(run)
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
 
     second = by_hand(run.folder)
     until((run.folder / "outputs/started-1").exists, "the second time")
-    assert (run.get_status(), job_of(run), run.job.job_id) == ("Running", second, second)
+    assert (run.get_status(), get_job(run), run.job.job_id) == ("Running", second, second)
     assert not run.job.done(force_check=True)
     assert lab.slurmtf("status", second).returncode == 0
     run.cancel()
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.cause, state.job_id) == (RunStatus.CANCELED, "canceled", second)
 
     third = by_hand(run.folder)
     until((run.folder / "outputs/started-2").exists, "the third time")
-    (state,) = ended(run)
+    (state,) = wait_until_ended(run)
     assert (state.status, state.exit_status, state.job_id) == (RunStatus.FAILED, 5, third)
     assert "exit_code=5" in str(run.job.exception())
     assert len({first, second, third}) == 3
@@ -206,13 +220,13 @@ def test_the_script_can_be_submitted_by_hand(lab: Lab) -> None:
 def test_the_script_can_be_submitted_by_hand_after_a_cancellation(lab: Lab) -> None:
     run = lab.submit(WAIT, sbatch={"hold": True})
     run.cancel()
-    assert ended(run)[0].status is RunStatus.CANCELED
+    assert wait_until_ended(run)[0].status is RunStatus.CANCELED
     job_id = by_hand(run.folder)
     call("scontrol", "release", job_id)
-    here(run)
-    assert (run.get_status(), job_of(run)) == ("Running", job_id)
+    wait_until_started(run)
+    assert (run.get_status(), get_job(run)) == ("Running", job_id)
     call("scancel", job_id)
-    in_status(run, RunStatus.CANCELED)
+    wait_for_status(run, RunStatus.CANCELED)
 
 
 def by_hand(folder: Path) -> str:
@@ -221,10 +235,10 @@ def by_hand(folder: Path) -> str:
 
 def test_the_script_can_be_run_by_hand_on_this_machine(lab: Lab) -> None:
     run = lab.submit(TIMES, compute_target="local")
-    assert ended(run)[0].status is RunStatus.COMPLETED
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
     call("sh", "-c", "setsid bash job.sh </dev/null >>logs/job.log 2>&1 &", cwd=run.folder)
     until((run.folder / "outputs/started-1").exists, "the second time")
-    in_status(run, RunStatus.RUNNING)
+    wait_for_status(run, RunStatus.RUNNING)
     assert not run.job.done()
     run.cancel()
-    assert ended(run)[0].status is RunStatus.CANCELED
+    assert wait_until_ended(run)[0].status is RunStatus.CANCELED

@@ -16,7 +16,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.scheduler.slurm.executor import JobWatcher
 from tests.patience import HANG_S, until
 
-from .support import HELLO, WAIT, Lab, call, ended, here, job_of
+from .support import HELLO, WAIT, Lab, call, get_job, wait_until_ended, wait_until_started
 
 pytestmark = pytest.mark.slurm
 
@@ -63,18 +63,18 @@ def finished_as(target: str) -> list[str]:
 
 def test_waiting_running_and_canceled_are_seen_through_submitit(lab: Lab) -> None:
     pending, running = lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
-    here(running)
+    wait_until_started(running)
     assert [run.job.get_info()["State"] for run in (pending, running)] == ["PENDING", "RUNNING"]
     assert not any(run.job.done(force_check=True) for run in (pending, running))
     running.job.cancel()
-    ended(running)
+    wait_until_ended(running)
     assert running.job.done()
     assert isinstance(running.job.exception(), FailedJobError)
     assert "cause=canceled" in str(running.job.exception())
 
     job: Any = pending.job
     job._results_timeout_s = 1
-    call("scancel", job_of(pending))
+    call("scancel", get_job(pending))
     until(lambda: job.done(force_check=True), "the canceled job's end")
     with pytest.raises(UncompletedJobError, match="has not produced any output"):
         job.result()
@@ -84,9 +84,9 @@ def test_the_watcher_ends_without_accounting(lab_noaccounting: Lab) -> None:
     """submitit's own watcher would wait for ever for a job that sacct does not list."""
     lab = lab_noaccounting
     done, pending, running = lab.submit(HELLO), lab.submit(HELLO, sbatch={"hold": True}), lab.submit(WAIT)
-    here(running)
+    wait_until_started(running)
     watcher = JobWatcher(delay_s=1)
-    jobs = {job_of(run): str(run.folder) for run in (done, pending, running)}
+    jobs = {get_job(run): str(run.folder) for run in (done, pending, running)}
     for job_id, folder in {**jobs, "999999": "/nowhere"}.items():
         watcher.register(SubmittedJob(JobRef(None, job_id), "slurm", folder, time.time()))
     ids = list(jobs)
@@ -113,4 +113,4 @@ def test_all_jobs_are_queried_together(lab: Lab) -> None:
     jobs[0].get_info()
     assert [job.watcher.get_state(job.job_id, mode="cache") for job in jobs] == ["PENDING"] * 3
     assert jobs[0].watcher.num_calls == before + 1
-    call("scancel", *map(job_of, runs))
+    call("scancel", *map(get_job, runs))

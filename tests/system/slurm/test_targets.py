@@ -10,7 +10,7 @@ import pytest
 
 from slurmtf import Run, RunStatus
 
-from .support import Lab, ended, files, log
+from .support import Lab, log, read_files, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -65,14 +65,14 @@ def named(run: Run) -> list[str]:
 
 def test_an_estimator_runs_the_same_here_and_on_slurm(lab: Lab) -> None:
     local, slurm, local_failure, slurm_failure = (probe(lab, target, code) for code in (0, 3) for target in ("local", "slurm"))
-    states = ended(local, slurm, local_failure, slurm_failure)
+    states = wait_until_ended(local, slurm, local_failure, slurm_failure)
     assert [state.status for state in states] == [RunStatus.COMPLETED] * 2 + [RunStatus.FAILED] * 2
     assert [state.exit_status for state in states] == [0, 0, 3, 3]
     assert states[2].outcome == states[3].outcome
     assert states[2].outcome
     assert states[2].outcome.tail == "to the error log"
     for one, other in ((local, slurm), (local_failure, slurm_failure)):
-        assert files(one.folder / "outputs") == files(other.folder / "outputs")
+        assert read_files(one.folder / "outputs") == read_files(other.folder / "outputs")
         assert named(one) == named(other)
         assert one.tasks == other.tasks
         assert {"logs/job.log", "logs/main-0.err", "logs/main-0.out"} < {*one.get_file_names()}
@@ -82,7 +82,7 @@ def test_an_estimator_runs_the_same_here_and_on_slurm(lab: Lab) -> None:
 
 def test_the_script_sees_the_requested_resources(lab: Lab) -> None:
     run = probe(lab, "slurm", 0)
-    ended(run)
+    wait_until_ended(run)
     seen = json.loads((run.folder / "outputs/seen.json").read_text())
     assert seen["argv"][1:] == ["--batch-size", "50", "--names", "a", "b c", "--flag", "--code", "0"]
     assert seen["folder"] == "work"
@@ -91,7 +91,7 @@ def test_the_script_sees_the_requested_resources(lab: Lab) -> None:
     assert seen["path"] == ["True", True]
     assert seen["variables"]["GREETING"] == "hi there"
     assert seen["stdin"] == ""
-    assert files(run.folder / "outputs")["models/weights.bin"] == bytes(range(256))
+    assert read_files(run.folder / "outputs")["models/weights.bin"] == bytes(range(256))
 
 
 def test_gpus(lab: Lab) -> None:
@@ -105,7 +105,7 @@ def test_gpus(lab: Lab) -> None:
         {"compute_target": "local"},
     ]
     runs = [lab.submit(VISIBLE, **wish) for wish in wishes]
-    states = ended(*runs)
+    states = wait_until_ended(*runs)
     assert all(state.status is RunStatus.COMPLETED for state in states)
     visible = [log(run).strip() for run in runs]
     none, one, two, typed, local_one, local_two, local_none = visible
@@ -120,6 +120,6 @@ def test_gpus(lab: Lab) -> None:
 def test_requested_cpus_reach_the_step(where: str, request: pytest.FixtureRequest) -> None:
     lab: Lab = request.getfixturevalue(where)
     run = lab.submit(STEP, cpus_per_task=3)
-    assert ended(run)[0].status is RunStatus.COMPLETED, log(run, "main-0.err")
+    assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, log(run, "main-0.err")
     assert log(run).startswith("3\n")
     assert "CPUs=3 " in log(run)

@@ -12,7 +12,7 @@ import pytest
 
 from tests.terminals import Terminal
 
-from .support import COMMAND, WAIT, Lab, first_in_path, here, program
+from .support import COMMAND, WAIT, Lab, prepend_to_path, wait_until_started, write_program
 
 pytestmark = pytest.mark.slurm
 
@@ -29,7 +29,7 @@ def counted(folder: Path) -> Path:
     for command in COMMANDS:
         real = shutil.which(command)
         assert real
-        program(
+        write_program(
             folder / "bin" / command, f'#!/bin/sh\necho {command} >> {shlex.quote(str(asked))}\nexec {shlex.quote(real)} "$@"\n'
         )
     return asked
@@ -37,9 +37,9 @@ def counted(folder: Path) -> Path:
 
 def test_twenty_terminals_query_the_controller_once_a_minute(lab: Lab) -> None:
     run = lab.submit(WAIT)
-    here(run)
+    wait_until_started(run)
     asked = counted(lab.folder)
-    path = first_in_path(lab.folder / "bin")
+    path = prepend_to_path(lab.folder / "bin")
     environ = {**os.environ, "SLURMTF_WORKSPACE": str(lab.workspace), "XDG_CACHE_HOME": str(lab.folder / "cache"), "PATH": path}
     began = time.monotonic()
     terminals = [Terminal(str(COMMAND), "watch", environ=environ) for _ in range(20)]

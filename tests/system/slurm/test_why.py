@@ -13,7 +13,7 @@ from slurmtf.job.contract.system import trust
 from slurmtf.runs.states.state import RunStatus
 from tests.patience import until
 
-from .support import HELLO, WAIT, Lab, ended, in_status, job_of
+from .support import HELLO, WAIT, Lab, get_job, wait_for_status, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -35,7 +35,7 @@ DEATHS = {
 }
 
 
-def why(lab: Lab, run: Any) -> dict[str, Any]:
+def explain_run(lab: Lab, run: Any) -> dict[str, Any]:
     told: dict[str, Any] = json.loads(lab.slurmtf("why", run.id, "--json").stdout)["data"]
     return told
 
@@ -43,8 +43,8 @@ def why(lab: Lab, run: Any) -> dict[str, Any]:
 def test_why_explains_what_ended_a_script(lab: Lab) -> None:
     runs = {kind: lab.submit(script, compute_target="local") for kind, (script, _) in DEATHS.items()}
     for kind, run in runs.items():
-        ended(run)
-        death = why(lab, run)["death"]
+        wait_until_ended(run)
+        death = explain_run(lab, run)["death"]
         assert death["class"] == kind, (kind, death)
         assert death["task"] == "main-0"
         shown = "\n".join(one["text"] for one in death["evidence"])
@@ -57,20 +57,20 @@ def test_why_explains_what_ended_a_script(lab: Lab) -> None:
 def test_why_explains_what_slurm_ended(lab: Lab) -> None:
     canceled, other, waits = lab.submit(WAIT), lab.submit(WAIT), lab.submit(HELLO, sbatch={"hold": True})
     refused = lab.submit(HELLO, distributed_backend="mpi", process_count_per_node=2, srun={"mpi": "pmix_v9"})
-    in_status(canceled, RunStatus.RUNNING)
-    in_status(other, RunStatus.RUNNING)
+    wait_for_status(canceled, RunStatus.RUNNING)
+    wait_for_status(other, RunStatus.RUNNING)
     canceled.cancel()
-    subprocess.run(["scancel", job_of(other), job_of(waits)], check=True)
-    ended(canceled)
-    ended(refused)
-    death = why(lab, canceled)["death"]
+    subprocess.run(["scancel", get_job(other), get_job(waits)], check=True)
+    wait_until_ended(canceled)
+    wait_until_ended(refused)
+    death = explain_run(lab, canceled)["death"]
     assert (death["class"], death["canceled"]["by"], death["canceled"]["uid"]) == ("canceled", "slurmtf", os.getuid())
     for run in (other, waits):
-        until(lambda run=run: why(lab, run)["death"]["canceled"].get("by"), "the accounting's word")  # type: ignore[misc]
+        until(lambda run=run: explain_run(lab, run)["death"]["canceled"].get("by"), "the accounting's word")  # type: ignore[misc]
         told = {"by": "owner", "user": trust.get_user_name(os.getuid()), "uid": os.getuid()}
-        assert why(lab, run)["death"]["canceled"] == told
+        assert explain_run(lab, run)["death"]["canceled"] == told
         assert json.loads((run.folder / "ended.json").read_text())["outcome"]["detail"] == told
-    death = why(lab, refused)["death"]
+    death = explain_run(lab, refused)["death"]
     assert (death["class"], death["rule"]) == ("mpi", "mpi-plugin")
     assert "--launcher mpirun" in death["remedy"]
 
@@ -79,14 +79,14 @@ def test_why_explains_what_a_run_waits_for(lab: Lab) -> None:
     held = lab.submit(HELLO, sbatch={"hold": True})
     never = lab.submit(HELLO, partition="short", time="0:05:00")
     try:
-        waiting = why(lab, held)["waiting"]
+        waiting = explain_run(lab, held)["waiting"]
         assert (waiting["class"], waiting["reason"]) == ("when somebody acts", "JobHeldUser")
         assert waiting["ahead"]["jobs"] >= 0
         assert " in debug " in lab.slurmtf("why", held.id).stdout
-        assert waiting["remedy"] == f"release it: scontrol release {job_of(held)}"
-        waiting = why(lab, never)["waiting"]
+        assert waiting["remedy"] == f"release it: scontrol release {get_job(held)}"
+        waiting = explain_run(lab, never)["waiting"]
         assert waiting["class"] == "never"  # at first, Slurm's reason is PartitionConfig
-        until(lambda: why(lab, never)["waiting"]["reason"] == "PartitionTimeLimit", "the reason")
+        until(lambda: explain_run(lab, never)["waiting"]["reason"] == "PartitionTimeLimit", "the reason")
         assert "PartitionTimeLimit" in lab.slurmtf("why", never.id).stdout
     finally:
         held.cancel()
@@ -95,7 +95,7 @@ def test_why_explains_what_a_run_waits_for(lab: Lab) -> None:
 
 def test_why_finds_nothing_wrong_with_a_good_run(lab: Lab) -> None:
     run = lab.submit(HELLO, compute_target="local")
-    ended(run)
+    wait_until_ended(run)
     told = {"waiting": None, "death": None, "hung": None, "doubt": None}
-    assert why(lab, run) == {"id": run.id, "status": "Completed", **told}
+    assert explain_run(lab, run) == {"id": run.id, "status": "Completed", **told}
     assert lab.data("why")["id"] == run.id

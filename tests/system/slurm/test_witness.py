@@ -11,7 +11,7 @@ from slurmtf import RunStatus, Site
 from slurmtf.sites.model import JobEnvironment
 from tests.patience import until
 
-from .support import HELLO, Lab, ended, facts, job_of
+from .support import HELLO, Lab, get_job, read_facts, wait_until_ended
 
 pytestmark = pytest.mark.slurm
 
@@ -41,7 +41,7 @@ def never_completed(lab: Lab, profile: Path) -> None:
         until(lambda name=name: runs[name].state.status.final, name)  # type: ignore[misc]
     for (name, run), (_, _, told) in zip(runs.items(), CASES.values(), strict=True):
         state = run.state
-        assert facts(job_of(run))["ExitCode"] == "0:0", name
+        assert read_facts(get_job(run))["ExitCode"] == "0:0", name
         assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1), (name, state)
         assert told in state.message, (name, state.message)
         waited = lab.slurmtf("wait", run.id)
@@ -61,6 +61,6 @@ def test_exit_0_is_no_success_without_accounting_either(lab_noaccounting: Lab, p
 
 def test_exit_0_is_no_success_on_this_machine_either(lab: Lab) -> None:
     here = Site(name="here", scheduler="local", environment=JobEnvironment(prologue=["true", "exit 0"]))
-    (state,) = ended(lab.submit(HELLO, compute_target=here))
+    (state,) = wait_until_ended(lab.submit(HELLO, compute_target=here))
     assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1)
     assert state.message.endswith(": exit 0")
