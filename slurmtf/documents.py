@@ -23,7 +23,7 @@ from slurmtf.paths import read_text
 from slurmtf.typed import KeyPath
 
 T = TypeVar("T")
-Settings = dict[str, Any]
+GivenSettings = dict[str, Any]
 """Settings as a user wrote them, before anything has checked them."""
 
 _BaseLoader: type[Any] = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -46,17 +46,17 @@ MOST_VALUES = 200_000
 
 
 class _Loader(_BaseLoader):  # type: ignore[misc]
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, object]] = {}
 
 
 class _Dumper(_BaseDumper):  # type: ignore[misc]
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: ClassVar[dict[str, object]] = {}
 
     def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002
         return True
 
 
-def _construct_integer(loader: Any, node: yaml.ScalarNode) -> int:
+def _construct_integer(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> int:
     text = loader.construct_scalar(node)
     return int(text, {"0x": 16, "0o": 8}.get(text[:2], 10))
 
@@ -66,7 +66,7 @@ def _represent_float(_: object, value: float) -> yaml.ScalarNode:
     return yaml.ScalarNode("tag:yaml.org,2002:float", text)
 
 
-def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
+def _represent_text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
     """Write a file name or an argument that is not UTF-8 (surrogateescape, PEP 383) as YAML's !!binary."""
     try:
         value.encode()
@@ -77,7 +77,7 @@ def _represent_text(dumper: Any, value: str) -> yaml.ScalarNode:
     return node
 
 
-def _construct_binary(loader: Any, node: yaml.ScalarNode) -> str:
+def _construct_binary(loader: yaml.SafeLoader, node: yaml.ScalarNode) -> str:
     data: bytes = loader.construct_yaml_binary(node)
     return data.decode("utf-8", "surrogateescape")
 
@@ -111,7 +111,7 @@ class Document:
         self._values = 0
         self.data = self._load(text)
 
-    def _load(self, text: str) -> dict[str, Any]:
+    def _load(self, text: str) -> GivenSettings:
         loader = _Loader(text)
         try:
             node = loader.get_single_node()
@@ -224,9 +224,9 @@ class Document:
             raise self._error(*(self._build_finding(*wrong) for wrong in err.wrong)) from None
         return parsed
 
-    def restore_texts(self, kind: type[Any], data: Mapping[str, object]) -> dict[str, Any]:
+    def restore_texts(self, kind: type[object], data: Mapping[str, object]) -> dict[str, object]:
         """Return ``data``, the document's or overridden, with each number as its text if ``kind`` expects a string there."""
-        found: dict[str, Any] = typed.restore_texts(kind, data, self._texts)
+        found: dict[str, object] = typed.restore_texts(kind, data, self._texts)
         return found
 
 

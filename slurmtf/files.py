@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 from slurmtf.errors import WorkspaceError
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.system import private
 from slurmtf.paths import to_absolute
 
@@ -37,7 +37,7 @@ def write_json(path: str | Path, data: object) -> None:
     write_private(path, json.dumps(data, indent=1) + "\n")
 
 
-def read_json(path: str | Path) -> dict[str, Any]:
+def read_json(path: str | Path) -> JsonObject:
     """Return the JSON object in a file; an empty one if there is no such file. Raises OSError or ValueError."""
     try:
         return load_json(path)
@@ -45,7 +45,7 @@ def read_json(path: str | Path) -> dict[str, Any]:
         return {}
 
 
-def load_json(path: str | Path) -> dict[str, Any]:
+def load_json(path: str | Path) -> JsonObject:
     """Return the JSON object in a file. Raises OSError or ValueError."""
     try:
         found = json.loads(Path(path).read_text(encoding="utf-8"))

@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.spelling import spell
 
 Severity = Literal["error", "warning"]
@@ -49,7 +50,7 @@ class Finding:
         return {**asdict(self), "what": spell(self.what), "remedy": spell(self.remedy)}
 
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Finding:
+    def from_dict(cls, data: JsonView) -> Finding:
         """Return a finding that :meth:`to_dict` wrote; unknown keys are ignored."""
         return cls(**{name: data[name] for name in cls.__dataclass_fields__ if name in data})
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.system.proc import read_start
 
 
@@ -29,6 +29,6 @@ def identify(pid: int) -> ProcessId:
     return ProcessId(os.uname().nodename, pid, read_start(pid) or 0)
 
 
-def recognize(facts: Any) -> ProcessId | None:
+def recognize(facts: JsonView | None) -> ProcessId | None:
     """Return the identity that was stored as a mapping; None if there is none."""
     return ProcessId(str(facts["host"]), int(facts["pid"]), int(facts["started"])) if facts else None

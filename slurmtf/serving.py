@@ -29,6 +29,7 @@ from slurmtf.experiments.failures import describe_failure
 from slurmtf.experiments.run import Run
 from slurmtf.files import read_json, write_json
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
 from slurmtf.models.scoring import Scorer, choose_scorer
@@ -101,9 +102,9 @@ class Service:
         """Return the response to ``{"data": data}``. Raises ServiceError with the service's message otherwise."""
         return self._send_request("/score", json.dumps({"data": data}).encode())
 
-    def fetch_schema(self) -> dict[str, Any]:
+    def fetch_schema(self) -> JsonObject:
         """Return the schema of its requests and responses, as OpenAPI 2.0."""
-        found: dict[str, Any] = self._send_request("/swagger.json", None)
+        found: dict[str, object] = self._send_request("/swagger.json", None)
         return found
 
     def _send_request(self, path: str, body: bytes | None) -> Any:
@@ -180,7 +181,7 @@ def serve(
     return _wait_until_ready(run, tell)
 
 
-def _build_request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, Any]:
+def _build_request(scorer: Scorer, site: Site, script: str | Path | None) -> dict[str, object]:
     """Return the server's configuration."""
     return {
         "name": scorer.name,

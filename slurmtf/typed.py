@@ -7,9 +7,13 @@ import inspect
 from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import InitVar, is_dataclass
 from types import UnionType
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, Literal, NamedTuple, TypeVar, Union, cast, get_args, get_origin
 
 from slurmtf.errors import suggest
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+    from pydantic_core import ErrorDetails
 
 T = TypeVar("T")
 KeyPath = tuple[str | int, ...]
@@ -75,7 +79,7 @@ def restore_texts(hint: object, data: object, texts: Mapping[KeyPath, str], path
     return data
 
 
-def _describe_errors(kind: object, details: Iterable[Mapping[str, Any]], raw: object) -> list[Wrong]:
+def _describe_errors(kind: object, details: Iterable[ErrorDetails], raw: object) -> list[Wrong]:
     """Return pydantic's errors, one for each place. Each member of a union reports its own; the innermost place counts."""
     found: dict[KeyPath, Wrong] = {}
     for wrong in (_describe_error(kind, detail, raw) for detail in details):
@@ -83,7 +87,7 @@ def _describe_errors(kind: object, details: Iterable[Mapping[str, Any]], raw: ob
     return [wrong for path, wrong in found.items() if not any(path == other[: len(path)] != other for other in found)]
 
 
-def _describe_error(kind: object, detail: Mapping[str, Any], raw: object) -> Wrong:
+def _describe_error(kind: object, detail: ErrorDetails, raw: object) -> Wrong:
     """Return one of pydantic's errors."""
     context, location = detail.get("ctx", {}), detail["loc"]
     path = _extract_path(raw, location)
@@ -105,7 +109,7 @@ def _describe_error(kind: object, detail: Mapping[str, Any], raw: object) -> Wro
 
 
 @functools.cache
-def _build_adapter(kind: Any) -> Any:
+def _build_adapter(kind: Any) -> TypeAdapter[Any]:
     import pydantic  # noqa: PLC0415
 
     return pydantic.TypeAdapter(kind)
@@ -127,9 +131,9 @@ def _format_value(value: object) -> str:
 
 
 @functools.cache
-def _get_field_types(kind: Any) -> dict[str, Any]:
+def _get_field_types(kind: Any) -> dict[str, object]:
     """Return the types of the parameters of a dataclass's constructor, including those that it does not store (InitVar)."""
-    hints: dict[str, Any] = {}
+    hints: dict[str, object] = {}
     for base in reversed(kind.__mro__):  # typing.get_type_hints of Python 3.10 supports neither KW_ONLY nor InitVar
         hints |= inspect.get_annotations(base, eval_str=True)
     own = {name: hints[name] for name in inspect.signature(kind).parameters}
@@ -145,7 +149,7 @@ def _list_known_tags(kind: object, location: Iterable[str | int]) -> list[str]:
     return [tag for found in _find_kinds(kind, location) for tag in _find_tags(found)]
 
 
-def _find_kinds(kind: object, location: Iterable[str | int]) -> list[Any]:
+def _find_kinds(kind: object, location: Iterable[str | int]) -> list[object]:
     """Return the dataclasses that are possible at pydantic's location, which names a union's member by its tag or name."""
     hints = [kind]
     for part in location:
@@ -153,14 +157,14 @@ def _find_kinds(kind: object, location: Iterable[str | int]) -> list[Any]:
     return [found for hint in hints for found in _split_union(hint) if is_dataclass(found)]
 
 
-def _split_union(hint: object) -> list[Any]:
+def _split_union(hint: object) -> list[object]:
     """Return the types in a union, or a list of the single type."""
     if get_origin(hint) is Annotated:
         return _split_union(get_args(hint)[0])
     return [one for arg in get_args(hint) for one in _split_union(arg)] if get_origin(hint) in (Union, UnionType) else [hint]
 
 
-def _find_inner_types(hint: object, part: str | int) -> Iterable[Any]:
+def _find_inner_types(hint: object, part: str | int) -> Iterable[object]:
     for member in _split_union(hint):
         if get_origin(member) in (list, dict):
             yield get_args(member)[-1]

@@ -14,7 +14,7 @@ from slurmtf.cli.callbacks import Callback, add_options
 from slurmtf.cli.flags import FILE, FLAG_OF, FLAGS, OPTIONS, PLACE, SOFTWARE, Option
 from slurmtf.cli.output import json_option
 from slurmtf.collecting import Findings
-from slurmtf.documents import Document, Settings
+from slurmtf.documents import Document, GivenSettings
 from slurmtf.environments.images import is_image_path
 from slurmtf.errors import InputError, SpecError
 from slurmtf.estimator import Environment, Estimator, TensorFlow
@@ -75,7 +75,7 @@ class JobRequest:
     after: tuple[str, ...] = ()
 
 
-def _build_request(target: str, arguments: tuple[str, ...], options: Settings) -> JobRequest:
+def _build_request(target: str, arguments: tuple[str, ...], options: GivenSettings) -> JobRequest:
     """Return the training job of a script or a job file, with options overriding the job file."""
     findings = Findings(FLAGS)
     options = _drop_empty(options, findings)
@@ -93,14 +93,14 @@ def _build_request(target: str, arguments: tuple[str, ...], options: Settings) -
     return JobRequest(estimator, experiment, tags, options["after"] or ())
 
 
-def _drop_empty(options: Settings, findings: Findings) -> Settings:
+def _drop_empty(options: GivenSettings, findings: Findings) -> GivenSettings:
     """Return the options without the empty ones (from an unset shell variable, say); each of those is a finding."""
     empty = [name for name, value in options.items() if value == "" or (isinstance(value, tuple) and "" in value)]
     findings.add(one for name in empty for one in check_given(FLAG_OF[name], ""))
     return {**options, **{name: () if isinstance(options[name], tuple) else None for name in empty}}
 
 
-def _build(target: str, overrides: Settings, experiment: Experiment | None, findings: Findings) -> Estimator | None:
+def _build(target: str, overrides: GivenSettings, experiment: Experiment | None, findings: Findings) -> Estimator | None:
     """Return the estimator; None if there can't be one, and then everything that is wrong with the training job has been
     found."""
     with tempfile.TemporaryDirectory(prefix="slurmtf-") as folder:
@@ -121,7 +121,7 @@ def _build(target: str, overrides: Settings, experiment: Experiment | None, find
         return None
 
 
-def _load_estimator_without(wrong: Collection[str], target: str, overrides: Settings, folder: Path) -> Estimator:
+def _load_estimator_without(wrong: Collection[str], target: str, overrides: GivenSettings, folder: Path) -> Estimator:
     """Return the estimator without some parameters. An empty script, in ``folder``, stands in for a missing one."""
     right = {name: value for name, value in overrides.items() if name not in wrong}
     if {*SOURCE} & {*wrong}:
@@ -150,7 +150,7 @@ def _is_job_file(target: str) -> bool:
     return target.endswith((".yaml", ".yml"))
 
 
-def _load_estimator(target: str, overrides: Settings, wrong: Collection[str] = ()) -> Estimator:
+def _load_estimator(target: str, overrides: GivenSettings, wrong: Collection[str] = ()) -> Estimator:
     flags = {**FLAGS, "entry_script": target}
     if _is_job_file(target):
         document = read_job_file(target).drop_keys(wrong)
@@ -165,7 +165,7 @@ def _load_estimator(target: str, overrides: Settings, wrong: Collection[str] = (
     return estimator
 
 
-def _merge(document: Document, overrides: Settings) -> Settings:
+def _merge(document: Document, overrides: GivenSettings) -> GivenSettings:
     """Merge what is given name by name (--env, --sbatch, --srun) into the job file's, replacing the same names."""
     if "environment_definition" in overrides:
         overrides = _merge_software(document, overrides)
@@ -175,7 +175,7 @@ def _merge(document: Document, overrides: Settings) -> Settings:
     return {**overrides, **{name: {**old, **overrides[name]} for name, old in known.items() if isinstance(old, dict)}}
 
 
-def _merge_software(document: Document, overrides: Settings) -> Settings:
+def _merge_software(document: Document, overrides: GivenSettings) -> GivenSettings:
     """Merge the job file's software parameters into those of the options: they become one object."""
     single = {name: document.data[name] for name in PACKAGES if document.data.get(name)}
     image = document.data.get("custom_docker_image")
@@ -195,7 +195,7 @@ def _merge_inputs(document: Document, given: list[dict[str, str]]) -> list[objec
     return [*(resolve_input(item, base) for item in kept), *given]
 
 
-def _resolve_script(target: str, overrides: Settings) -> Settings:
+def _resolve_script(target: str, overrides: GivenSettings) -> GivenSettings:
     """Return the overrides with entry script and source directory: by default the script's folder."""
     source = Path(to_absolute(overrides.get("source_directory") or "."))
     if parse_module_name(target) and not is_there(target):
@@ -206,8 +206,8 @@ def _resolve_script(target: str, overrides: Settings) -> Settings:
     return {**overrides, "source_directory": str(source), "entry_script": entry}
 
 
-def _build_overrides(options: Settings, findings: Findings) -> Settings:
-    found: Settings = {}
+def _build_overrides(options: GivenSettings, findings: Findings) -> GivenSettings:
+    found: GivenSettings = {}
     for option in OPTIONS:
         value = options[option.parameter]
         if value not in (None, ()):
@@ -251,14 +251,14 @@ def _parse_restart(text: str) -> tuple[str, object]:
     return cause, {"times": count, **dict(zip(("memory", "at_most"), memory, strict=False))} if memory else count
 
 
-def _parse_notice(text: str) -> Settings:
+def _parse_notice(text: str) -> GivenSettings:
     """Parse a notice in the form of sbatch's --signal."""
     name, _, before = text.rpartition("@")
     seconds = {"before": int(before) if before.isdigit() else before}
     return {**seconds, "signal": name if name.startswith("SIG") else f"SIG{name}"} if name else seconds
 
 
-def _parse_stall(text: str) -> Settings:
+def _parse_stall(text: str) -> GivenSettings:
     minutes, given, action = text.partition(":")
     number = float(minutes) if minutes.replace(".", "", 1).isdigit() else minutes
     return {"minutes": number, **({"action": action} if given else {})}

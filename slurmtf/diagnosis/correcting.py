@@ -7,12 +7,13 @@ import math
 import re
 import shlex
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.estimator.quantities import format_slurm_time
 from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.spelling import parse_values
@@ -79,7 +80,7 @@ def follow_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
     )
 
 
-def choose_changes(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, Any]:
+def choose_changes(death: Explanation, settings: Mapping[str, object], asked: Resources) -> dict[str, object]:
     """Return the settings to change, with their values."""
     if death.kind is Kind.HOST_MEMORY and asked.memory_mb:
         return _increase_memory(asked.memory_mb, max((_read_wanted_mb(one.text) for one in death.evidence), default=0.0))
@@ -92,7 +93,7 @@ def choose_changes(death: Explanation, settings: Mapping[str, object], asked: Re
     return _choose_settings(death.remedy, settings)
 
 
-def _increase_memory(asked_mb: int, wanted_mb: float) -> dict[str, Any]:
+def _increase_memory(asked_mb: int, wanted_mb: float) -> dict[str, object]:
     """Return the memory to request, including what the script wanted at once; empty if that is so much that it is a mistake."""
     enough = max(asked_mb * MORE_MEMORY, asked_mb + wanted_mb)
     return {"memory": f"{math.ceil(enough / 1024)}G"} if wanted_mb <= asked_mb * MOST_AT_ONCE else {}
@@ -104,7 +105,7 @@ def _read_wanted_mb(text: str) -> float:
     return float(found[1]) * 1024.0 ** (UNITS.index(found[2]) - UNITS.index("MiB")) if found else 0.0
 
 
-def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, Any]:
+def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, object]:
     """Return the first setting in a remedy that has a value and that the run did not already have; empty if none."""
     for name, key, value in parse_values(remedy):
         given = _as_dict(settings.get(name)).get(key) if key else settings.get(name)
@@ -114,5 +115,5 @@ def _choose_settings(remedy: str, settings: Mapping[str, object]) -> dict[str, A
     return {}
 
 
-def _as_dict(value: object) -> dict[str, Any]:
+def _as_dict(value: object) -> JsonObject:
     return dict(value) if isinstance(value, Mapping) else {}

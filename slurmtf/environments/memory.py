@@ -11,23 +11,24 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable
 from pathlib import Path
-from typing import Any
+
+from slurmtf.job.contract.interchange import JsonView
 
 Stamp = tuple[int, ...] | None
 YOUNG_NS = 2_000_000_000
 
-_known: dict[Hashable, tuple[dict[str, Stamp], dict[str, Any]]] = {}
+_known: dict[Hashable, tuple[dict[str, Stamp], dict[str, object]]] = {}
 
 
-def recall(key: Hashable) -> dict[str, Any] | None:
+def recall(key: Hashable) -> dict[str, object] | None:
     """Return the earlier answer to the same question; None if there is none, or something has changed."""
     stamps, facts = _known.get(key, ({}, None))
     return facts if all(_read_stamp(path) == stamp for path, stamp in stamps.items()) else None
 
 
-def remember(key: Hashable, facts: Mapping[str, Any], folders: Iterable[str], began_ns: int | None = None) -> None:
+def remember(key: Hashable, facts: JsonView, folders: Iterable[str], began_ns: int | None = None) -> None:
     """Keep an answer if it is reliable. ``began_ns`` is when the question was asked (time.time_ns)."""
     executable, searched = str(facts["executable"]), [*facts["path"], *folders]
     if facts["hooked"] or not executable or not all(map(os.path.isabs, searched)):

@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slurmtf.environments.images import build_exec_prefix
 from slurmtf.environments.memory import recall, remember
@@ -22,6 +21,7 @@ from slurmtf.environments.software import HorovodBuild, Software
 from slurmtf.estimator import Estimator
 from slurmtf.findings import Finding, locate
 from slurmtf.job.contract.environments import question
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.paths import is_file
 from slurmtf.sites import Site
 
@@ -113,7 +113,9 @@ def _merge_variables(estimator: Estimator, site: Site, software: Software) -> di
     return {**site.environment.variables, **software.variables, **own}
 
 
-def describe_later_check(estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]) -> dict[str, Any]:
+def describe_later_check(
+    estimator: Estimator, site: Site, software: Software, needs: Mapping[str, Finding]
+) -> dict[str, object]:
     """Return what the builder must check once the software has been built: the modules, each with the finding if it is missing.
 
     Of the job's variables, only those that affect its Python are included.
@@ -163,7 +165,7 @@ def _stop(process: subprocess.Popen[str] | None) -> None:
     process.wait()
 
 
-def _apply_answer(software: Software, facts: dict[str, Any] | None) -> Software:
+def _apply_answer(software: Software, facts: JsonObject | None) -> Software:
     if facts is None:
         return software
     horovod = facts["horovod"]

@@ -13,7 +13,6 @@ import sysconfig
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
-from typing import Any
 
 from slurmtf.collecting import Findings
 from slurmtf.environments import versions
@@ -24,6 +23,7 @@ from slurmtf.errors import SpecError
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
 from slurmtf.job.contract.environments.horovod import compute_build_digest
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.paths import is_file, is_folder, read_text
 from slurmtf.sites import Site
 
@@ -51,7 +51,7 @@ class EnvironmentSpec:
     constraints: tuple[str, ...] = ()
     bare: tuple[str, ...] = ()
     horovod: str = ""
-    conda: dict[str, Any] = field(default_factory=dict)
+    conda: JsonObject = field(default_factory=dict)
     image: str = ""
     variables: dict[str, str] = field(default_factory=dict)
     identity: tuple[str, ...] = ()
@@ -83,7 +83,7 @@ class EnvironmentSpec:
         parts += [self.horovod] if self.horovod else []
         return CREDENTIALS.sub("//", self.image or ", ".join(parts))
 
-    def to_dict(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, Any]:
+    def to_dict(self, root: Path, lock: Iterable[str] = (), wheelhouse: str = "") -> dict[str, object]:
         """Return the spec as the builder reads it; ``lock`` holds the versions of an earlier build."""
         explicit: list[str] = []
         pinned: list[str] = []
@@ -103,7 +103,7 @@ class EnvironmentSpec:
     def from_dict(cls, facts: Mapping[str, object]) -> EnvironmentSpec:
         """Return the spec that was written as a mapping, for example in a plan."""
         known = {f.name for f in fields(cls)}
-        own: dict[str, Any] = {name: facts[name] for name in known & facts.keys()}
+        own: JsonObject = {name: facts[name] for name in known & facts.keys()}
         own.update({name: tuple(value) for name, value in own.items() if isinstance(value, list)})
         return cls(**own)
 
@@ -137,7 +137,7 @@ def build_package_spec(wish: Environment, site: Site, source: Path) -> Environme
     )
 
 
-def _build_conda_settings(wish: Environment, site: Site, source: Path) -> dict[str, Any]:
+def _build_conda_settings(wish: Environment, site: Site, source: Path) -> dict[str, object]:
     if not (wish.conda_packages or wish.conda_dependencies_file):
         return {}
     text = _read_conda_file(source / wish.conda_dependencies_file) if wish.conda_dependencies_file else ""

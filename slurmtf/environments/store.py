@@ -5,10 +5,9 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slurmtf.errors import InputError, suggest
 from slurmtf.files import expand, read_json
@@ -16,6 +15,7 @@ from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.environments.store import StoreLayout
+from slurmtf.job.contract.interchange import JsonObject, JsonView
 from slurmtf.paths import is_folder
 from slurmtf.sites import Site
 from slurmtf.trusted import check_shared, locate_own_folder
@@ -51,7 +51,7 @@ def get_workspace_store(workspace: Path) -> EnvironmentStore:
     return EnvironmentStore(locate_own_folder(workspace, FOLDER))
 
 
-def find_environment(plan: Mapping[str, Any]) -> Path | None:
+def find_environment(plan: JsonView) -> Path | None:
     """Return the folder of the environment that was built for a run, by its plan; None if none was."""
     if not plan.get("provenance", {}).get("environment_spec"):
         return None
@@ -73,7 +73,7 @@ class EnvironmentStore:
     def image(self, name: str) -> Path:
         return Path(self.layout.image(name))
 
-    def record(self, name: str) -> dict[str, Any]:
+    def record(self, name: str) -> JsonObject:
         """Return the content of an environment and how it was built; empty if it has not been built, or is no longer
         complete."""
         return read_json(self.layout.record(name)) if self.layout.is_whole(name) else {}
@@ -152,7 +152,7 @@ class EnvironmentStore:
         return any(left.startswith(f"{claim.name}-") and Claim(str(claim)).is_alive() for claim in claims)
 
 
-def describe_build_failure(plan: Mapping[str, Any]) -> str:
+def describe_build_failure(plan: JsonView) -> str:
     """Return why the environment for a run could not be built, by the run's plan; empty if nothing is known."""
     folder = find_environment(plan)
     if folder is None:

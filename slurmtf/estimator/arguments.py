@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
 from slurmtf.estimator.inputs import Input
 from slurmtf.findings import Finding
@@ -13,7 +12,7 @@ from slurmtf.findings import Finding
 LONGEST_ARGUMENT = 128 * 1024 - 1
 """The most bytes of one argument or environment string (Linux, MAX_ARG_STRLEN, which includes the final NUL: execve(2))."""
 
-ScriptParams = Mapping[str, Any] | Sequence[Any]
+ScriptParams = Mapping[str, object] | Sequence[object]
 
 
 def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
@@ -29,7 +28,7 @@ def to_argv(params: ScriptParams | None) -> tuple[str, ...]:
     return tuple(_to_text(word) for key, value in params.items() for word in (key, *_list_values(value)))
 
 
-def _list_values(value: object) -> Sequence[Any]:
+def _list_values(value: object) -> Sequence[object]:
     if value is None or (isinstance(value, str) and not value):
         return ()
     return value if isinstance(value, list | tuple) else (value,)
@@ -39,18 +38,18 @@ def _to_text(value: object) -> str:
     return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
 
 
-def to_plain_params(params: object) -> Any:
+def to_plain_params(params: object) -> object:
     """Return ``script_params`` as plain data that YAML and JSON can hold; invalid values are left to the checks."""
     if isinstance(params, Mapping):
         return {_to_plain_key(key): _to_plain(value) for key, value in params.items()}
     return [_to_plain(value) for value in params] if isinstance(params, list | tuple) else params
 
 
-def _to_plain_key(key: object) -> Any:
+def _to_plain_key(key: object) -> object:
     return _to_text(key) if isinstance(key, int | float | os.PathLike) and not isinstance(key, bool) else key
 
 
-def _to_plain(value: object) -> Any:
+def _to_plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_to_plain(item) for item in value]
     if isinstance(value, Input):
@@ -76,7 +75,7 @@ def check_params(params: object) -> Iterable[Finding]:
             yield from check_text(f"script_params[{key!r}]", word)
 
 
-def _check_keys(params: Mapping[Any, Any]) -> Iterable[Finding]:
+def _check_keys(params: Mapping[object, object]) -> Iterable[Finding]:
     for key in params:
         if isinstance(key, str):
             yield from check_text("script_params", key)

@@ -43,7 +43,7 @@ class TensorflowConfiguration:
 Configuration = MpiConfiguration | TensorflowConfiguration
 
 
-def resolve_training(given: object, node_count: object) -> tuple[Any, Any]:
+def resolve_training(given: object, node_count: object) -> tuple[Any, object]:
     """Return the distribution and the number of nodes of a configuration object; other values are returned unchanged."""
     if not isinstance(given, Configuration):
         return given, node_count
@@ -102,9 +102,9 @@ ALLOWED = ("script_params", "inputs", "source_directory_data_store")
 
 class _Overridable(Protocol):
     @property
-    def script_params(self) -> Any: ...
+    def script_params(self) -> object: ...
     @property
-    def inputs(self) -> Any: ...
+    def inputs(self) -> object: ...
     @property
     def sources(self) -> Mapping[str, str]: ...
     def note_sources(self, sources: Mapping[str, str]) -> None: ...
@@ -137,7 +137,7 @@ def _describe_not_overridable(name: str) -> Finding:
     return Finding("not-overridable", name, "can't be changed by a submission", remedy)
 
 
-def _merge(known: object, given: object) -> Any:
+def _merge(known: object, given: object) -> object:
     if not isinstance(given, Mapping) or known is None:
         return given
     if isinstance(known, Mapping):

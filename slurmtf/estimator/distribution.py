@@ -128,11 +128,11 @@ class Asked:
 
     kind: str
     backends: tuple[str, ...]
-    backend: Any
-    training: Any
+    backend: object
+    training: object
     counts: dict[str, int]
-    node_count: Any
-    gpus_per_node: Any
+    node_count: object
+    gpus_per_node: object
 
 
 def check_distribution(asked: Asked) -> Iterable[Finding]:

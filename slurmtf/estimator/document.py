@@ -20,6 +20,7 @@ from slurmtf.estimator.estimator import Estimator, TensorFlow
 from slurmtf.estimator.inputs import Input
 from slurmtf.estimator.life import Notice, Restart
 from slurmtf.findings import Finding, locate
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.schema import Strict
 
 ESTIMATORS: dict[str, type[Estimator]] = {"TensorFlow": TensorFlow, "Estimator": Estimator}
@@ -47,7 +48,7 @@ def from_yaml(path: str | Path) -> Estimator:
 
 
 def from_document(
-    document: Document, base: Path, overrides: dict[str, Any] | None = None, flags: Mapping[str, str] | None = None
+    document: Document, base: Path, overrides: dict[str, object] | None = None, flags: Mapping[str, str] | None = None
 ) -> Estimator:
     """Return the estimator of a document, with ``overrides`` (parameter to value) instead of the document's values.
 
@@ -89,7 +90,7 @@ def drop_wrong_parameters(
             wrong |= {*also, *(SOURCE if also & {*SOURCE} else ())}
 
 
-def _build_estimator(document: Document, base: Path, overrides: dict[str, Any], flags: Mapping[str, str]) -> Estimator:
+def _build_estimator(document: Document, base: Path, overrides: dict[str, object], flags: Mapping[str, str]) -> Estimator:
     data = {**document.data, **overrides}
     kind = _get_estimator_class(document, data.pop("estimator", "TensorFlow"))
     if "source_directory" not in overrides:
@@ -108,7 +109,7 @@ def _build_estimator(document: Document, base: Path, overrides: dict[str, Any], 
     return estimator
 
 
-def parse_setting(name: str, text: str) -> Any:
+def parse_setting(name: str, text: str) -> object:
     """Return the value that a job file with ``name: text`` gives a setting; the text itself if that is not YAML."""
     try:
         document = Document(f"{name}: {text}", name, SpecError, VERBATIM)
@@ -118,7 +119,7 @@ def parse_setting(name: str, text: str) -> Any:
     return found[name] if [*found] == [name] else text
 
 
-def _resolve_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, Any]:
+def _resolve_inputs(document: Document, base: Path, data: Mapping[str, object]) -> dict[str, object]:
     """Return the inputs of a document with their paths relative to ``base``; nothing if they were overridden."""
     own = document.data.get("inputs")
     if not isinstance(own, list) or data["inputs"] is not own:
@@ -126,10 +127,11 @@ def _resolve_inputs(document: Document, base: Path, data: Mapping[str, object]) 
     return {"inputs": [resolve_input(item, base) for item in own]}
 
 
-def resolve_input(item: Any, base: Path) -> Any:
+def resolve_input(item: object, base: Path) -> object:
     """Return an input of a job file with its path relative to ``base``."""
-    known = isinstance(item, dict) and isinstance(item.get("path"), str)
-    return {**item, "path": str(base / Path(item["path"]).expanduser())} if known else item
+    if not isinstance(item, dict) or not isinstance(item.get("path"), str):
+        return item
+    return {**item, "path": str(base / Path(item["path"]).expanduser())}
 
 
 def _get_estimator_class(document: Document, name: object) -> type[Estimator]:
@@ -172,7 +174,7 @@ def _use_docstrings() -> Iterator[None]:
             del kind.__pydantic_config__
 
 
-def build_job_schema() -> dict[str, Any]:
+def build_job_schema() -> JsonObject:
     """Return the JSON Schema of a job file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415
 

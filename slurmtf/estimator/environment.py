@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from slurmtf.errors import SpecError
 from slurmtf.estimator import variables
@@ -152,7 +152,7 @@ def _check_files(wish: Environment, where: str, source_directory: str | Path) ->
             yield Finding("file-missing", f"{where}{name}", f"{value} is not a file in {source_directory}", remedy)
 
 
-def _copy(value: object) -> Any:
+def _copy(value: object) -> object:
     """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
         return dict(value)

@@ -9,6 +9,7 @@ from dataclasses import KW_ONLY, MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
+from slurmtf.documents import GivenSettings
 from slurmtf.errors import SpecError
 from slurmtf.estimator import (
     distribution,
@@ -38,7 +39,7 @@ from slurmtf.schema import Tagged
 NAMES = ("compute_target", "framework_version", "template", "resume_from", "source_directory_data_store")
 """String settings that must not be empty if they are given."""
 Flag = str | int | float | bool | list[str | int | float] | None
-ScriptParams = dict[str, Any] | list[Any]
+ScriptParams = GivenSettings | list[Any]
 if TYPE_CHECKING:
     Training = Distribution | Configuration
 else:
@@ -56,7 +57,7 @@ class Estimator(OlderNames):
     source_directory: str | Path = "."
     """The script's folder. Each run gets a private copy of it as its working directory."""
     _: KW_ONLY
-    compute_target: Any = None
+    compute_target: object = None
     """The site: a name, the path of a profile, or a Site. Default: your default site, else 'local', this machine."""
     vm_size: str | None = None
     """One of the site's presets, which combine a partition, GPUs and the like under a name."""
@@ -286,16 +287,16 @@ class Estimator(OlderNames):
         resume = ("--resume-from", self.resume_from) if self.resume_from else ()
         return (*to_argv(self.script_params), *resume)
 
-    def to_document(self) -> dict[str, Any]:
+    def to_document(self) -> GivenSettings:
         """Return all settings that differ from the default, as plain data. :func:`from_document` reads them back."""
-        document: dict[str, Any] = {"estimator": type(self).__name__}
+        document: dict[str, object] = {"estimator": type(self).__name__}
         for f in fields(self):
             value = getattr(self, f.name)
             if value is not None and value != (f.default if f.default_factory is MISSING else f.default_factory()):
                 document[f.name] = _to_plain(value)
         return document
 
-    def to_record(self) -> dict[str, Any]:
+    def to_record(self) -> GivenSettings:
         """Return the document without registry credentials, for records."""
         document = self.to_document()
         details = document.pop("image_registry_details", {})
@@ -324,7 +325,7 @@ class TensorFlow(Estimator):
     COUNTS: ClassVar[tuple[str, ...]] = ("process_count_per_node", "worker_count", "parameter_server_count")
 
 
-def _copy(value: object) -> Any:
+def _copy(value: object) -> object:
     """Return a copy of a list or mapping, so that the caller can't change it later; a path as text."""
     if isinstance(value, Mapping):
         return {key: _copy(item) for key, item in value.items()}
@@ -333,13 +334,13 @@ def _copy(value: object) -> Any:
     return os.fspath(value) if isinstance(value, os.PathLike) else value
 
 
-def _to_folder(given: object) -> Any:
+def _to_folder(given: object) -> object:
     """Return a run's outputs; other values unchanged."""
     layout = getattr(given, "layout", None)
     return given if layout is None else layout.outputs
 
 
-def _to_plain(value: Any) -> Any:
+def _to_plain(value: Any) -> object:
     if isinstance(value, list):
         return [_to_plain(item) for item in value]
     if isinstance(value, dict):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from slurmtf.documents import GivenSettings
 from slurmtf.estimator.quantities import get_flag_name, normalize_flag
 
 FAMILIES = (
@@ -42,13 +43,13 @@ def add_excluded(flags: Mapping[str, object]) -> set[str]:
     return {member for flag, value in flags.items() if list_values(value) for member in find_family(flag, value)}
 
 
-def drop_flags(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, Any]:
+def drop_flags(flags: Mapping[str, object], excluded: Iterable[str]) -> dict[str, object]:
     """Return the flags without the excluded ones, in any spelling."""
     names = set(excluded)
     return {flag: value for flag, value in flags.items() if normalize_flag(flag) not in names}
 
 
-def override_flags(flags: Mapping[str, object], layer: Mapping[str, object]) -> dict[str, Any]:
+def override_flags(flags: Mapping[str, object], layer: Mapping[str, object]) -> GivenSettings:
     """Return flags overridden by a layer, which replaces what it excludes; the others keep their order."""
     new = {get_flag_name(flag): value for flag, value in layer.items()}
     old = {get_flag_name(flag): value for flag, value in flags.items()}

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from slurmtf.errors import suggest
 from slurmtf.findings import Finding
@@ -52,7 +52,7 @@ class Input(Strict):
         return f"${self.variable}"
 
 
-def resolve_inputs(inputs: object, params: object) -> Any:
+def resolve_inputs(inputs: object, params: object) -> object:
     """Return the inputs as objects, including those in ``script_params``; invalid values are left to the checks."""
     listed = [_build(item) for item in inputs] if isinstance(inputs, list) else inputs
     used = [item for item in _iterate_values(params) if isinstance(item, Input)]
@@ -61,12 +61,13 @@ def resolve_inputs(inputs: object, params: object) -> Any:
     return [*(listed or []), *(item for item in dict.fromkeys(used) if item not in (listed or []))] or None
 
 
-def _build(item: Any) -> Any:
-    known = isinstance(item, Mapping) and "path" in item and set(item) <= {"path", "name", "mode"}
-    return Input(**item) if known and isinstance(item["path"], str | os.PathLike) else item
+def _build(item: object) -> object:
+    if not isinstance(item, Mapping) or "path" not in item or not set(item) <= {"path", "name", "mode"}:
+        return item
+    return Input(**item) if isinstance(item["path"], str | os.PathLike) else item
 
 
-def _iterate_values(params: object) -> Iterable[Any]:
+def _iterate_values(params: object) -> Iterable[object]:
     for value in params.values() if isinstance(params, Mapping) else params if isinstance(params, list | tuple) else ():
         yield from value if isinstance(value, list | tuple) else [value]
 

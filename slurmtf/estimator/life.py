@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from slurmtf.errors import suggest
 from slurmtf.estimator.quantities import check_count, check_memory, check_printable, parse_memory
 from slurmtf.findings import Finding
 from slurmtf.job.contract import life as contract
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.life import Budget
 from slurmtf.schema import Strict
 
@@ -66,53 +67,53 @@ class Stall(Strict):
 Restarts = dict[Cause, int | Literal["unlimited"] | Restart]
 
 
-def resolve_restarts(given: object) -> Any:
+def resolve_restarts(given: object) -> object:
     """Return the restarts with an object for each mapping; invalid values are left to the checks."""
-    return {cause: _resolve(value) for cause, value in given.items()} if isinstance(given, Mapping) else given
+    return {cause: _build_known(Restart, value) for cause, value in given.items()} if isinstance(given, Mapping) else given
 
 
-def resolve_notice(given: Any) -> Any:
+def resolve_notice(given: object) -> object:
     """Return the notice as an object; an invalid value is left to the checks."""
-    known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Notice)}
-    return Notice(**given) if known else given
+    return _build_known(Notice, given)
 
 
-def resolve_stall(given: Any) -> Any:
+def resolve_stall(given: object) -> object:
     """Return the stall as an object; an invalid value is left to the checks."""
-    known = isinstance(given, Mapping) and given.keys() <= {one.name for one in fields(Stall)}
-    return Stall(**given) if known else given
+    return _build_known(Stall, given)
 
 
-def _resolve(value: Any) -> Any:
-    known = isinstance(value, Mapping) and value.keys() <= {one.name for one in fields(Restart)}
-    return Restart(**value) if known else value
+def _build_known(kind: type[Notice] | type[Restart] | type[Stall], given: object) -> object:
+    """Return the object of a mapping of its fields; other values unchanged."""
+    if not isinstance(given, Mapping) or not given.keys() <= {one.name for one in fields(kind)}:
+        return given
+    return kind(**given)
 
 
-def as_budgets(restarts: Any) -> tuple[Budget, ...]:
+def as_budgets(restarts: Restarts | None) -> tuple[Budget, ...]:
     """Return an estimator's restarts as the job reads them."""
     return tuple(_build_budget(cause, value) for cause, value in (restarts or {}).items())
 
 
-def as_notice(notice: Any) -> contract.Notice:
+def as_notice(notice: Notice | None) -> contract.Notice:
     """Return an estimator's notice as the job reads it; 0 seconds mean that there is none."""
     if notice is None:
         return contract.Notice()
     return contract.Notice(notice.before, notice.signal or "", notice.exit_code, notice.keras or "")
 
 
-def as_stall(stall: Any) -> contract.Stall:
+def as_stall(stall: Stall | None) -> contract.Stall:
     """Return an estimator's stall as the job reads it; 0 minutes mean that the run never counts as stalled."""
     return contract.Stall() if stall is None else contract.Stall(stall.minutes, stall.action == "end", stall.cpu)
 
 
-def _build_budget(cause: str, given: Any) -> Budget:
+def _build_budget(cause: str, given: int | Literal["unlimited"] | Restart) -> Budget:
     value = given if isinstance(given, Restart) else Restart(given)
     factor = float(value.memory[1:]) if value.memory else 1.0
     at_most = 0 if value.at_most is None else int(parse_memory(value.at_most))
     return Budget(cause, None if isinstance(value.times, str) else value.times, factor, at_most)
 
 
-def check_life(given: Mapping[str, Any]) -> Iterable[Finding]:
+def check_life(given: JsonView) -> Iterable[Finding]:
     """Yield what is wrong with the user's parameters for a run's life, given by name."""
     yield from _check_restarts(given.get("restarts"))
     yield from _check_notice(given.get("notice"))

@@ -17,6 +17,7 @@ from slurmtf.experiments.following import follow, read_followed, update_dependen
 from slurmtf.experiments.preparation import Prepared, prepare
 from slurmtf.experiments.resuming import resolve_resume_folder
 from slurmtf.experiments.run import Run
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
 from slurmtf.runs.chains.dependencies import Earlier
@@ -36,7 +37,7 @@ class Submittable(Protocol):
 
     def submit_to(
         self, experiment: Experiment, tags: Mapping[str, object] | None, tell: Callable[[str], None], **overrides: object
-    ) -> Any: ...
+    ) -> Run: ...
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,7 @@ class Experiment:
         answer.
         """
         if not isinstance(estimator, Estimator):
-            run: Run = estimator.submit_to(self, tags, tell or _ignore_step, after=after, **overrides)
-            return run
+            return estimator.submit_to(self, tags, tell or _ignore_step, after=after, **overrides)
         here = replace(self, workspace=overrides.get("source_directory_data_store") or self.workspace)
         return here.submit_shaped(override(estimator, overrides), tags, tell or _ignore_step, leave_unchanged, after)
 
@@ -138,7 +138,7 @@ class Experiment:
         resuming.note_sources(estimator.sources)
         return resuming
 
-    def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+    def build(self, estimator: Estimator, *, tell: Callable[[str], None] | None = None) -> JsonObject:
         """Build the environment of an estimator, and return its name, its folder, and its build job.
 
         Raises an InputError if it can't be built; SlurmError if Slurm does not answer.

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.collecting import Findings
@@ -61,7 +60,7 @@ class Source:
     facts: ScriptFacts
     contents: Contents
     snapshot: Snapshot
-    git: dict[str, Any] | None
+    git: dict[str, object] | None
 
 
 @dataclass(frozen=True)
@@ -260,7 +259,7 @@ def _render_batch_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 
-def _build_receipt(prepared: Prepared) -> dict[str, Any]:
+def _build_receipt(prepared: Prepared) -> dict[str, object]:
     """Return what is needed to repeat or cite the run, in addition to its plan and its source."""
     site, software = prepared.target.site, prepared.software
     spec, snapshot = software.spec, prepared.source.snapshot.ref
@@ -278,7 +277,7 @@ def _build_receipt(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def _build_software_record(software: Software) -> dict[str, Any]:
+def _build_software_record(software: Software) -> dict[str, object]:
     """Return what is known about the software before the job; packages only for an existing environment."""
     horovod = software.horovod
     return {

@@ -13,10 +13,12 @@ from typing import Any
 from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SnapshotError, SpecError
 from slurmtf.estimator import Estimator
+from slurmtf.estimator.arguments import ScriptParams
 from slurmtf.estimator.document import from_document, parse_setting
 from slurmtf.experiments.experiment import Experiment
 from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.snapshot import is_whole
 from slurmtf.runs.receipts.receipt import read_receipt
@@ -60,7 +62,7 @@ WAITING = ("dependency", "kill-on-invalid-dep")
 """Flags that tell Slurm which runs a run follows."""
 
 
-def collect_settings(plan: Mapping[str, Any]) -> dict[str, Any]:
+def collect_settings(plan: JsonView) -> dict[str, object]:
     """Return a run's settings, including those taken from where it was submitted: the default site, and slurmtf's Python."""
     settings = {"compute_target": plan["site"], **plan["provenance"]["estimator"]}
     batch = plan["batch"]
@@ -72,7 +74,7 @@ def collect_settings(plan: Mapping[str, Any]) -> dict[str, Any]:
     return settings
 
 
-def _build_shape(run: Run, plan: Mapping[str, Any], receipt: Mapping[str, Any]) -> Callable[[Submission], Submission]:
+def _build_shape(run: Run, plan: JsonView, receipt: JsonView) -> Callable[[Submission], Submission]:
     """Make the new run record where its source is from, instead of the folder into which it was unpacked."""
 
     def record_origin(submission: Submission) -> Submission:
@@ -102,7 +104,7 @@ def unpack_source(layout: RunLayout, snapshot: str) -> Iterator[Path]:
         yield Path(folder)
 
 
-def apply_changes(settings: Mapping[str, object], changes: Mapping[str, object], source: Path) -> Estimator:
+def apply_changes(settings: JsonView, changes: Mapping[str, object], source: Path) -> Estimator:
     """Return the estimator of a run's settings with changes. Raises SpecError with everything that is wrong."""
     own = {name: value for name, value in changes.items() if not name.startswith("-")}
     arguments = {name: value for name, value in changes.items() if name.startswith("-")}
@@ -114,7 +116,7 @@ def apply_changes(settings: Mapping[str, object], changes: Mapping[str, object],
     return from_document(document, source, {**own, "source_directory": str(source)}, flags)
 
 
-def replace_arguments(params: Any, changes: Mapping[str, object]) -> Any:
+def replace_arguments(params: Any, changes: Mapping[str, object]) -> ScriptParams:
     """Return a script's arguments, a mapping or a list of words, with those of the same name replaced."""
     if isinstance(params, Sequence) and not isinstance(params, str):
         words = [str(word) for word in params]

@@ -11,12 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from slurmtf.errors import SlurmtfError
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.runs.workspaces.workspace import check_ours, is_run, is_unreadable
 from slurmtf.scheduler import SubmittedJob, get_scheduler
 
 if TYPE_CHECKING:
+    from slurmtf.job.script.context import Run as ScriptRun
     from slurmtf.models.registry import Model
     from slurmtf.runs.waiting import Growing
 
@@ -30,7 +32,7 @@ class Run(RunFolder):
         self._last_job: SubmittedJob | None = None
 
     @staticmethod
-    def get_context() -> Any:
+    def get_context() -> ScriptRun:
         """Return the run whose script this process is, with ``log(name, value, step=None)`` and the like. Outside a run it
         prints what it would log."""
         from slurmtf.job.script.context import Run as ScriptRun  # noqa: PLC0415 - only scripts need it
@@ -75,7 +77,7 @@ class Run(RunFolder):
         """Return the run's status: NotStarted, Queued, Preparing, Running, Completed, Failed, Canceled ..."""
         return self.state.status.value
 
-    def get_details(self) -> dict[str, Any]:
+    def get_details(self) -> JsonObject:
         """Return what is known about the run, under Azure ML's names."""
         from slurmtf.runs.details import build_details  # noqa: PLC0415
 
@@ -88,7 +90,7 @@ class Run(RunFolder):
         *,
         output: TextIO | None = None,
         on_state: Callable[[RunState], None] | None = None,
-    ) -> dict[str, Any]:
+    ) -> JsonObject:
         """Wait until the run has ended and return its details.
 
         ``show_output`` prints the log as it grows; in a notebook it shows state, metrics and the end of the log instead, and
@@ -154,7 +156,7 @@ class Run(RunFolder):
 
         return download_all(self.layout, prefix, Path(output_directory))
 
-    def export_onnx(self, model: str | None = None, **options: Any) -> dict[str, Any]:
+    def export_onnx(self, model: str | None = None, **options: Any) -> JsonObject:
         """Export a model in the run's outputs to ONNX, verify it, and return the record of the export.
 
         See :func:`slurmtf.models.exporting.export` for the options. ``model`` chooses one of several. Raises SlurmtfError if no
@@ -179,8 +181,7 @@ class Run(RunFolder):
         """
         from slurmtf.models.registry import register  # noqa: PLC0415 - a room above
 
-        facts = {"tags": tags, "properties": properties, "description": description}
-        return register(self, model_name, model_path, **facts)
+        return register(self, model_name, model_path, tags, properties, description)
 
     def __repr__(self) -> str:
         return f"Run({self.id!r})"

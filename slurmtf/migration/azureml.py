@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slurmtf.documents import Document, dump_yaml
 from slurmtf.errors import InputError, SpecError
@@ -103,7 +102,7 @@ def _choose_file_names(things: list[Thing], kind: str) -> list[str]:
     return names
 
 
-def _render_file(path: Path, settings: dict[str, Any]) -> str:
+def _render_file(path: Path, settings: dict[str, object]) -> str:
     return f"# from {path.name}, by slurmtf import-azureml\n{dump_yaml(settings)}"
 
 
@@ -115,7 +114,7 @@ def _fill(draft: Draft, thing: Thing, seen: Interpreter, path: Path, folder: Pat
         draft.notes.add_undecided(thing.line, f"slurmtf refuses {finding.where}: {finding.what}. {finding.remedy}".strip())
 
 
-def _find_submitted(call: Thing) -> Any:
+def _find_submitted(call: Thing) -> object:
     return call.argument("config", ("config",))
 
 
@@ -154,7 +153,7 @@ def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
         draft.notes.add_mapped(thing.line, f"{entry.name} imports azureml -> azureml: true, which serves its Run")
 
 
-def _find_refused(settings: dict[str, Any], folder: Path) -> Iterable[Finding]:
+def _find_refused(settings: dict[str, object], folder: Path) -> Iterable[Finding]:
     """Return what slurmtf finds wrong with the settings as they are now."""
     try:
         from_document(Document(dump_yaml(settings), "job file", SpecError, VERBATIM), folder)

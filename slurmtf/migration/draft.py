@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 from typing import Any
 
+from slurmtf.documents import GivenSettings
 from slurmtf.migration.notes import Notes
 from slurmtf.migration.values import Symbol, Thing, Unknown, UnknownPartError, to_plain
 
@@ -22,7 +23,7 @@ class Draft:
 
     notes: Notes
     doubtful: set[str] = field(default_factory=set)
-    settings: dict[str, Any] = field(default_factory=dict)
+    settings: GivenSettings = field(default_factory=dict)
 
     def take(self, name: str, value: object, line: int, new_name: str = "") -> bool:
         """Import a known value, under a new name if it has one; report a value that is not known."""
@@ -55,7 +56,7 @@ class Draft:
             self.settings["script_params"] = taken
             self.notes.add_mapped(line, f"{name} -> script_params: {len(taken)} of {len(value)}")
 
-    def _take_argument(self, taken: Any, key: Any, value: Any, line: int) -> None:
+    def _take_argument(self, taken: Any, key: object, value: object, line: int) -> None:
         reference = self.add_input(value, line)
         try:
             known = reference or to_plain(value)

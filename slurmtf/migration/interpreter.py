@@ -23,7 +23,7 @@ class Interpreter:
     """What is known at the end of the file: ``things`` are all objects in the order of their construction."""
 
     def __init__(self, tree: ast.Module) -> None:
-        self.names: dict[str, Any] = {}
+        self.names: dict[str, object] = {}
         self.things: list[Thing] = []
         self.doubtful: set[str] = set()
         """Names that are given a value under a condition or in a loop."""
@@ -157,22 +157,22 @@ class Interpreter:
         finally:
             self._depth -= 1
 
-    def _evaluate_constant(self, node: ast.Constant) -> Any:
+    def _evaluate_constant(self, node: ast.Constant) -> object:
         return node.value if isinstance(node.value, str | int | float | bool | None) else Unknown(_format_node(node))
 
-    def _evaluate_name(self, node: ast.Name) -> Any:
+    def _evaluate_name(self, node: ast.Name) -> object:
         if node.id in self.names:
             return self.names[node.id]
         from_star = self._star and not hasattr(builtins, node.id)
         return Symbol(f"azureml.{node.id}") if from_star else Unknown(node.id)
 
-    def _evaluate_list(self, node: ast.List | ast.Tuple | ast.Set) -> Any:
+    def _evaluate_list(self, node: ast.List | ast.Tuple | ast.Set) -> object:
         return [self.evaluate(item) for item in node.elts]
 
     _evaluate_tuple = _evaluate_set = _evaluate_list
 
-    def _evaluate_dict(self, node: ast.Dict) -> Any:
-        found: dict[Any, Any] = {}
+    def _evaluate_dict(self, node: ast.Dict) -> object:
+        found: dict[object, object] = {}
         for key, item in zip(node.keys, node.values, strict=True):
             value = self.evaluate(item)
             name = self.evaluate(key) if key is not None else None
@@ -184,39 +184,39 @@ class Interpreter:
                 return Unknown(_format_node(node))
         return found
 
-    def _evaluate_joinedstr(self, node: ast.JoinedStr) -> Any:
+    def _evaluate_joinedstr(self, node: ast.JoinedStr) -> object:
         parts = [self.evaluate(part.value if isinstance(part, ast.FormattedValue) else part) for part in node.values]
         formatted = any(isinstance(part, ast.FormattedValue) and part.format_spec for part in node.values)
         known = all(isinstance(part, str | int | float) for part in parts) and not formatted
         return "".join(map(str, parts)) if known else Unknown(_format_node(node))
 
-    def _evaluate_unaryop(self, node: ast.UnaryOp) -> Any:
+    def _evaluate_unaryop(self, node: ast.UnaryOp) -> object:
         value = self.evaluate(node.operand)
         if isinstance(node.op, ast.USub) and isinstance(value, int | float):
             return -value
         return not value if isinstance(node.op, ast.Not) and isinstance(value, bool) else Unknown(_format_node(node))
 
-    def _evaluate_binop(self, node: ast.BinOp) -> Any:
+    def _evaluate_binop(self, node: ast.BinOp) -> object:
         left, right = self.evaluate(node.left), self.evaluate(node.right)
         try:
             return compute(type(node.op).__name__, left, right)
         except ValueError:
             return Unknown(_format_node(node))
 
-    def _evaluate_attribute(self, node: ast.Attribute) -> Any:
+    def _evaluate_attribute(self, node: ast.Attribute) -> object:
         owner = self.evaluate(node.value)
         if isinstance(owner, Symbol):
             return Symbol(f"{owner.path}.{node.attr}")
         return owner.get_attribute(node.attr, node.lineno) if isinstance(owner, Thing) else Unknown(_format_node(node))
 
-    def _evaluate_subscript(self, node: ast.Subscript) -> Any:
+    def _evaluate_subscript(self, node: ast.Subscript) -> object:
         holder, key = self.evaluate(node.value), self.evaluate(node.slice)
         try:
             return holder[key] if isinstance(holder, dict | list) else Unknown(_format_node(node))
         except (LookupError, TypeError):
             return Unknown(_format_node(node))
 
-    def _evaluate_call(self, node: ast.Call) -> Any:
+    def _evaluate_call(self, node: ast.Call) -> object:
         function = self.evaluate(node.func)
         args = [self.evaluate(argument) for argument in node.args]
         kwargs = dict(self._evaluate_keywords(node))
@@ -231,7 +231,7 @@ class Interpreter:
             return _expand_range(args, node)
         return self._build_thing(node, function, args, kwargs)
 
-    def _evaluate_keywords(self, node: ast.Call) -> Iterator[tuple[str, Any]]:
+    def _evaluate_keywords(self, node: ast.Call) -> Iterator[tuple[str, object]]:
         for keyword in node.keywords:
             value = self.evaluate(keyword.value)
             if keyword.arg is not None:
@@ -241,7 +241,7 @@ class Interpreter:
             else:
                 yield "**", Unknown(_format_node(keyword.value))
 
-    def _build_thing(self, node: ast.Call, function: object, args: list[Any], kwargs: dict[str, Any]) -> Any:
+    def _build_thing(self, node: ast.Call, function: object, args: list[object], kwargs: dict[str, object]) -> object:
         """Return the object that a call constructs: of something imported, or a method of an earlier object."""
         owner: Thing | None = None
         if isinstance(function, Thing):
@@ -258,18 +258,18 @@ class Interpreter:
         self.things.append(thing)
         return thing
 
-    def _evaluate_await(self, node: ast.Await) -> Any:
+    def _evaluate_await(self, node: ast.Await) -> object:
         return self.evaluate(node.value)
 
 
-def _convert(name: str, value: object, node: ast.expr) -> Any:
+def _convert(name: str, value: object, node: ast.expr) -> object:
     try:
         return PLAIN_CALLS[name](value)
     except (ValueError, OverflowError, TypeError):
         return Unknown(_format_node(node))
 
 
-def _expand_range(bounds: list[int], node: ast.expr) -> Any:
+def _expand_range(bounds: list[int], node: ast.expr) -> object:
     try:
         numbers = range(*bounds)
     except ValueError:

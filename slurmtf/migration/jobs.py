@@ -106,7 +106,7 @@ def _take_distribution(draft: Draft, name: str, value: object, line: int) -> Non
         return
     backend = DISTRIBUTIONS[value.name]
     order = ("process_count_per_node", "node_count") if backend == "mpi" else ("worker_count", "parameter_server_count")
-    counts: dict[str, Any] = {}
+    counts: dict[str, object] = {}
     for key, count, at in (
         *value.iterate_arguments(order),
         *((k, v, value.lines.get(k, line)) for k, v in value.attributes.items()),

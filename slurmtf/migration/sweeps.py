@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from slurmtf.migration.draft import Draft, spell
 from slurmtf.migration.values import Symbol, Thing, UnknownPartError, to_plain
 
@@ -39,7 +37,7 @@ EXPRESSIONS = (
 PARTS = ("primary_metric_name", "max_total_runs", "max_concurrent_runs", "max_duration_minutes")
 
 
-def get_job(thing: Thing) -> Any:
+def get_job(thing: Thing) -> object:
     """Return the estimator or ScriptRunConfig of a sweep."""
     names = ORDER[thing.name]
     return thing.argument("estimator", names) or thing.argument("run_config", names)
@@ -84,7 +82,7 @@ def _take_sampling(draft: Draft, value: object, line: int) -> None:
     draft.notes.add_mapped(value.line, f"{value.name} of {', '.join(space) or 'nothing'} -> sampling: {SAMPLINGS[value.name]}")
 
 
-def _convert_expression(draft: Draft, name: str, value: object, line: int) -> Any:
+def _convert_expression(draft: Draft, name: str, value: object, line: int) -> object:
     """Return ``{uniform: [0, 1]}``; None, with a note, where it is not known."""
     at = value.line if isinstance(value, Thing) else line
     if not isinstance(value, Thing) or value.name not in EXPRESSIONS:
@@ -110,7 +108,7 @@ def _take_policy(draft: Draft, value: object, line: int) -> None:
         )
         return
     kind, names = POLICIES[value.name]
-    settings: dict[str, Any] = {"type": kind}
+    settings: dict[str, object] = {"type": kind}
     for name, item, at in value.iterate_arguments(names):
         if isinstance(item, int | float):
             settings[name] = item

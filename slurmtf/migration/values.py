@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from slurmtf.documents import GivenSettings
+
 MOST_TEXT = 100_000
 
 
@@ -42,10 +44,10 @@ class Thing:
     symbol: Symbol
     line: int
     text: str
-    args: list[Any] = field(default_factory=list)
-    kwargs: dict[str, Any] = field(default_factory=dict)
+    args: list[object] = field(default_factory=list)
+    kwargs: dict[str, object] = field(default_factory=dict)
     owner: Thing | None = None
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: GivenSettings = field(default_factory=dict)
     lines: dict[str, int] = field(default_factory=dict)
     calls: list[Thing] = field(default_factory=list)
     variable: str = ""
@@ -59,18 +61,18 @@ class Thing:
         """Whether it comes from Azure ML: by its own name, or by that of the object it belongs to."""
         return self.symbol.is_azure or (self.owner is not None and self.owner.is_azure)
 
-    def iterate_arguments(self, names: tuple[str, ...]) -> Iterator[tuple[str, Any, int]]:
+    def iterate_arguments(self, names: tuple[str, ...]) -> Iterator[tuple[str, object, int]]:
         """Yield name, value and line of each argument; ``names`` are those of the ones without a name, in order."""
         for name, value in zip(names, self.args, strict=False):
             yield name, value, self.line
         for name, value in self.kwargs.items():
             yield name, value, self.lines.get(name, self.line)
 
-    def argument(self, name: str, names: tuple[str, ...] = ()) -> Any:
+    def argument(self, name: str, names: tuple[str, ...] = ()) -> object:
         """Return an argument; None when it was not given."""
         return next((value for known, value, _ in self.iterate_arguments(names) if known == name), None)
 
-    def get_attribute(self, name: str, line: int) -> Any:
+    def get_attribute(self, name: str, line: int) -> object:
         """Return what was set as an attribute, or an object that stands for it."""
         if name not in self.attributes:
             self.attributes[name] = Thing(
@@ -106,7 +108,7 @@ OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def compute(name: str, left: object, right: object) -> Any:
+def compute(name: str, left: object, right: object) -> object:
     """Return the result of an operation on constants. Raises ValueError if they are none, or the result is very long."""
     numbers = all(isinstance(value, int | float) for value in (left, right))
     joined = name == "Add" and type(left) is type(right) and isinstance(left, str | list)

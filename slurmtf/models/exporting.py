@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.environments.building import Tell
@@ -18,6 +17,7 @@ from slurmtf.environments.store import resolve_store
 from slurmtf.errors import InputError, SlurmtfError, suggest
 from slurmtf.files import compute_age, convert_write_errors, read_json, write_json
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject, JsonView
 from slurmtf.models.hashes import compute_digest
 from slurmtf.models.sources import KINDS, Source, choose_source, choose_tool_environment, list_sources
 from slurmtf.runs.folder import RunFolder
@@ -62,7 +62,7 @@ class Wanted:
     tolerance: float = TOLERANCE
     environment: str = ""
 
-    def build_request(self, output: Path) -> dict[str, Any]:
+    def build_request(self, output: Path) -> dict[str, object]:
         """Return the request for the program in the tool environment."""
         return {
             "kind": self.source.kind,
@@ -93,7 +93,7 @@ def export(
     site: str | None = None,
     workspace: str | Path | None = None,
     tell: Tell | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Export a model to ONNX, verify the file, and return its record, which is stored beside it as ``NAME.onnx.export.json``.
 
     ``what`` is a run, in whose outputs the model is looked for, or the path of a model or of a folder with one; ``model``
@@ -178,13 +178,13 @@ def _is_ours(file: Path) -> bool:
     return compute_digest([file]) in (record.get("sha256"), record.get("replaces"))
 
 
-def read_record(file: Path) -> dict[str, Any]:
+def read_record(file: Path) -> JsonObject:
     """Return the record of an exported file; empty if there is none, or the file has changed since."""
     record = read_json(file.with_name(file.name + RECORD))
     return record if record and record.get("sha256") == compute_digest([file]) else {}
 
 
-def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, Any]:
+def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, object]:
     python = toolbox.provide_python(wanted.environment)
     with convert_write_errors(wanted.target.parent, ANOTHER_FOLDER):
         _remove_leftovers(wanted.target.parent, toolbox)
@@ -211,7 +211,7 @@ def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None
     return record
 
 
-def _build_identity(wanted: Wanted, source: str) -> dict[str, Any]:
+def _build_identity(wanted: Wanted, source: str) -> dict[str, object]:
     """Return what distinguishes a request from a similar one: the output path and the content of the inputs. Raises OSError."""
     samples = compute_digest([wanted.samples]) if wanted.samples else None
     return {
@@ -279,7 +279,7 @@ def _remove_leftovers(folder: Path, toolbox: Toolbox) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, Any]:
+def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, object]:
     known = ("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds")
     return {
         "file": str(wanted.target),
@@ -295,7 +295,7 @@ def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, ru
     }
 
 
-def _explain_refusal(wanted: Wanted, result: Mapping[str, Any], log: Path) -> Finding:
+def _explain_refusal(wanted: Wanted, result: JsonView, log: Path) -> Finding:
     """Return why there is no file, from the program's message or its log."""
     where = str(wanted.source.path)
     if not result:

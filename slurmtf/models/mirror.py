@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.runs.mlflow import tracking
 from slurmtf.runs.mlflow.tracking import ensure_experiment, get_registry_uri, hide_passwords, translate_errors
 
@@ -19,7 +19,7 @@ def has_registry() -> bool:
     return bool(get_registry_uri()) and tracking.is_installed()
 
 
-def register(name: str, version: int, folder: Path, record: Mapping[str, object]) -> dict[str, Any]:
+def register(name: str, version: int, folder: Path, record: Mapping[str, object]) -> dict[str, object]:
     """Register the files of a version, ``files/`` and ``onnx/`` in its folder, and return MLflow's name of it.
 
     Its files are copied into MLflow's store, as artifacts of a run of the experiment ``slurmtf-models``, which gets the
@@ -30,7 +30,7 @@ def register(name: str, version: int, folder: Path, record: Mapping[str, object]
         return _register(name, version, folder, record)
 
 
-def _register(name: str, version: int, folder: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+def _register(name: str, version: int, folder: Path, record: JsonView) -> dict[str, object]:
     from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
     from mlflow.exceptions import MlflowException  # noqa: PLC0415
 
@@ -59,7 +59,7 @@ def _register(name: str, version: int, folder: Path, record: Mapping[str, Any]) 
     return {"name": found.name, "version": str(found.version), "run_id": run_id, "registry": hide_passwords(get_registry_uri())}
 
 
-def _build_tags(version: int, record: Mapping[str, Any]) -> dict[str, str]:
+def _build_tags(version: int, record: JsonView) -> dict[str, str]:
     run = record.get("run") or {}
     own = {"version": str(version), "sha256": record["sha256"], "run": run.get("id", ""), "kind": record["kind"]}
     return {**record["tags"], **record["properties"], **{f"slurmtf.{key}": value for key, value in own.items() if value}}

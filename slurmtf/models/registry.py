@@ -23,12 +23,13 @@ import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from slurmtf.errors import InputError, SlurmtfError, suggest
 from slurmtf.files import convert_write_errors, expand, make_private, read_json, write_json
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.models import mirror
 from slurmtf.models.exporting import RECORD, read_record
 from slurmtf.models.hashes import compute_digest, compute_sha256
@@ -79,7 +80,7 @@ class Model:
     name: str
     version: int
     folder: Path
-    record: Mapping[str, Any] = field(repr=False)
+    record: JsonView = field(repr=False)
 
     @classmethod
     def register(
@@ -170,7 +171,7 @@ class Model:
         return next(iter(sorted((self.folder / "onnx").glob("*.onnx"))), None)
 
     @property
-    def mlflow(self) -> dict[str, Any]:
+    def mlflow(self) -> dict[str, object]:
         """The identity in MLflow's registry: name, version, run_id; empty if it is not registered there."""
         return read_json(self.folder / "mlflow.json")
 
@@ -214,22 +215,34 @@ class Model:
             for part in ("files", "onnx"):
                 shutil.rmtree(self.folder / part, ignore_errors=True)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         own = {"version": self.version, "folder": str(self.folder), "path": str(self.path)}
         return {**self.record, **own, "mlflow": self.mlflow or None}
 
 
-def register(run: RunFolder, model_name: str, model_path: str | None = None, **facts: Any) -> Model:
+def register(
+    run: RunFolder,
+    model_name: str,
+    model_path: str | None = None,
+    tags: Mapping[str, object] | None = None,
+    properties: Mapping[str, object] | None = None,
+    description: str = "",
+    *,
+    workspace: str | Path | None = None,
+) -> Model:
     """Register a model of a run: ``model_path`` in its folder or its outputs, by default the only one in its outputs."""
     outputs = Path(run.layout.outputs)
-    if model_path is None:
-        return Model.register(choose_source(outputs).path, model_name, run=run, **facts)
+    found = choose_source(outputs).path if model_path is None else _find_in_run(run, outputs, model_path)
+    return Model.register(found, model_name, tags, properties, description, run=run, workspace=workspace)
+
+
+def _find_in_run(run: RunFolder, outputs: Path, model_path: str) -> Path:
     places = [run.folder / model_path, outputs / model_path]
     found = next((path for path in places if path.exists() and run.folder in path.resolve().parents), None)
     if found is None:
         what, remedy = "is not a file of the run", "pass a path in its outputs; get_file_names() lists them"
         raise InputError(Finding("no-model", model_path, what, remedy))
-    return Model.register(found, model_name, run=run, **facts)
+    return found
 
 
 def _has_tag(model: Model, name: str, value: str | None) -> bool:
@@ -263,7 +276,7 @@ def _load_version(place: Path, number: int) -> Model | None:
     return Model(place.name, number, folder, record) if known and not (folder / "deleted.json").exists() else None
 
 
-def _build_origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
+def _build_origin(path: Path, run: RunFolder | None) -> dict[str, object]:
     source = find_source(path)
     kind = source.kind if source else "onnx" if path.suffix == ".onnx" else "folder" if path.is_dir() else "file"
     own = {"kind": kind, "source": str(path), "created": time.time(), "user": getpass.getuser()}
@@ -278,7 +291,7 @@ def _build_origin(path: Path, run: RunFolder | None) -> dict[str, Any]:
     }
 
 
-def _read_last_metrics(run: RunFolder) -> dict[str, Any]:
+def _read_last_metrics(run: RunFolder) -> dict[str, object]:
     """Return the last value of each of the run's metrics."""
     found = run.get_metrics()
     values = {name: value[-1] if isinstance(value, list) and value else value for name, value in found.items()}

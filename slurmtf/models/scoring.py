@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slurmtf.environments.building import Tell
 from slurmtf.environments.store import resolve_store
@@ -18,6 +17,7 @@ from slurmtf.environments.tools import SCORING
 from slurmtf.errors import InputError, SlurmtfError
 from slurmtf.files import convert_write_errors, load_json, make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject, JsonView
 from slurmtf.models.hashes import compute_sha256
 from slurmtf.models.needs import Needs
 from slurmtf.models.registry import Model
@@ -95,7 +95,7 @@ def score(
     gpu: bool = False,
     packages: Sequence[str] = (),
     tell: Tell | None = None,
-) -> dict[str, Any]:
+) -> JsonObject:
     """Score the rows of files with a model; return the folder of the scores, and figures.
 
     ``inputs`` are files or patterns; rows are in the order of the files' paths. ``script`` has Azure ML's ``init()`` and
@@ -186,7 +186,7 @@ def _check_folder(folder: Path) -> Path:
 
 def _build_plan(
     scorer: Scorer, files: Sequence[Path], folder: Path, script: str | Path | None, batch: int | None, rejects: bool
-) -> dict[str, Any]:
+) -> dict[str, object]:
     """Return everything that affects the scores, which excludes the number of shards."""
     return {
         "model": str(scorer.path),
@@ -206,7 +206,7 @@ def _build_plan(
     }
 
 
-def _count_rows(toolbox: Toolbox, python: str, plan: Mapping[str, Any], folder: Path, shards: int) -> dict[str, Any]:
+def _count_rows(toolbox: Toolbox, python: str, plan: JsonView, folder: Path, shards: int) -> JsonObject:
     """Return the plan with the rows of each file and the number of shards: the existing one, or a new one.
 
     Raises InputError if a different plan exists, or a file can't be read.
@@ -252,7 +252,7 @@ def _remove_progress(folder: Path, shards: Sequence[int]) -> None:
         (folder / "shards" / f"{shard:05d}.at").unlink(missing_ok=True)
 
 
-def _check_done(folder: Path, plan: Mapping[str, Any], ends: Mapping[int, Ended]) -> None:
+def _check_done(folder: Path, plan: JsonView, ends: Mapping[int, Ended]) -> None:
     """Raise ScoringFailedError unless every shard is done."""
     missing = [shard for shard in range(plan["shards"]) if not _is_done(folder, shard)]
     if not missing:
@@ -297,7 +297,7 @@ def _format_log_end(log: Path) -> str:
     return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"
 
 
-def _build_summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dict[str, Any]:
+def _build_summary(folder: Path, plan: JsonView, seconds: float) -> dict[str, object]:
     if not (folder / RESULT).is_file():
         raise SlurmtfError(
             Finding("scoring-failed", str(folder), "the shards could not be merged", f"see {folder / 'tool.log'}")
@@ -322,7 +322,7 @@ def _build_summary(folder: Path, plan: Mapping[str, Any], seconds: float) -> dic
 class _Progress:
     """Reports progress every few seconds, if there is any. Time in the queue does not count."""
 
-    def __init__(self, folder: Path, plan: Mapping[str, Any], tell: Tell) -> None:
+    def __init__(self, folder: Path, plan: JsonView, tell: Tell) -> None:
         self._folder, self._shards, self._total, self._tell = folder, plan["shards"], sum(plan["counts"]), tell
         self._began = self._told = time.monotonic()
         self._first = self._known = read_progress(folder, self._shards)

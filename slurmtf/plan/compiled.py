@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import jinja2
 from jinja2.bccache import Bucket
 
@@ -26,5 +24,5 @@ class Compiled(jinja2.BytecodeCache):
     def dump_bytecode(self, bucket: Bucket) -> None:
         keep(ROOM, self._build_key(bucket), bucket.bytecode_to_string())
 
-    def _build_key(self, bucket: Bucket) -> list[Any]:
+    def _build_key(self, bucket: Bucket) -> list[object]:
         return [self._rules, bucket.key, bucket.checksum]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
 from slurmtf.estimator import Estimator, families
 from slurmtf.estimator.flags import PARAMETER_OF
@@ -35,7 +34,7 @@ def build_run_directives(
     Later layers replace what they exclude in earlier ones: computed flags, the profile's directives (unless a parameter of the
     user says the same), those for GPU jobs, the user's own flags. ``after`` is a job that must have succeeded first.
     """
-    computed: dict[str, Any] = {}
+    computed: dict[str, list[object]] = {}
     for flag, value in _compute_flags(estimator, site, resources, folder, time_warning_s, gpu_form):
         computed.setdefault(flag, []).append(value)
     of_site = families.drop_flags(
@@ -56,7 +55,7 @@ def build_run_directives(
 def build_builder_directives(estimator: Estimator, site: Site, name: str, own: Mapping[str, str]) -> Directives:
     """Return the flags of a job that builds an environment: one process, no GPU, what the site requires, and ``own`` last."""
     partition = site.defaults.partition or estimator.partition
-    found: dict[str, Any] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
+    found: dict[str, object] = {"job-name": f"slurmtf-{name}", "clusters": site.cluster,
                              "account": estimator.account or site.defaults.account, "partition": partition,
                              "qos": site.defaults.qos, "nodes": 1, "ntasks-per-node": 1, "cpus-per-task": BUILD_CPUS,
                              "time": format_slurm_time(BUILD_TIME_S)}  # fmt: skip
@@ -77,7 +76,7 @@ def _find_requested_flags(estimator: Estimator, site: Site, requeue: bool) -> di
     return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.list_values(value)}
 
 
-def _keep_one_gpu_request(*layers: Mapping[str, object]) -> Iterable[Mapping[str, Any]]:
+def _keep_one_gpu_request(*layers: Mapping[str, object]) -> Iterable[Mapping[str, object]]:
     """Yield the layers, with GPUs requested in only one of them: the user's, that of GPU jobs, the computed one, or the
     profile's."""
     computed, of_site, of_gpus, of_user = layers

@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from slurmtf.estimator.families import OF_GPUS, list_values
 from slurmtf.estimator.quantities import normalize_flag
@@ -82,7 +81,7 @@ def has_gpu_flags(flags: Mapping[str, object]) -> bool:
     return any(_is_about_gpus(flag, value) for flag, value in flags.items())
 
 
-def drop_gpu_flags(flags: Mapping[str, object]) -> dict[str, Any]:
+def drop_gpu_flags(flags: Mapping[str, object]) -> dict[str, object]:
     """Return the flags without those for GPUs; the other resources in --gres stay."""
     kept = {flag: value for flag, value in flags.items() if not _is_about_gpus(flag, value)}
     rest = {

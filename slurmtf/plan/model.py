@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from slurmtf.estimator.quantities import parse_memory
 from slurmtf.findings import Finding
@@ -134,8 +134,8 @@ class Provenance:
     """
 
     snapshot: SnapshotRef
-    estimator: dict[str, Any]
-    environment_spec: dict[str, Any] | None = None
+    estimator: dict[str, object]
+    environment_spec: dict[str, object] | None = None
     build_task: str = ""
     profile: str = ""
     templates: tuple[str, ...] = ()
@@ -167,7 +167,7 @@ class LaunchPlan:
         """The paths in the run folder."""
         return RunLayout(self.run.folder)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the plan as data for JSON. The job reads its own part of it."""
         own = asdict(self)
         return {"schema": SCHEMA, **own, "job": self.job.to_dict(), "run": {**own["run"], "folder": self.run.folder}}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Iterable
 
 _BARE = re.compile(r"[A-Za-z0-9_@%+=:,./-]+")
 _ESCAPES = {"\\": "\\\\", "'": "\\'", "\n": "\\n", "\r": "\\r", "\t": "\\t"}
@@ -59,6 +59,6 @@ def quote_directive(flag: str, value: object) -> Raw:
     return Raw(f'--{flag}="' + re.sub(r'["\\#]', r"\\\g<0>", text) + '"')
 
 
-def quote_words(values: Any) -> Raw:
+def quote_words(values: Iterable[object]) -> Raw:
     """Quote a list of values as bash words."""
     return Raw(" ".join(map(quote, values)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import NamedTuple, TypeVar
 
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.life import as_budgets, as_notice
@@ -17,6 +17,7 @@ from slurmtf.plan.directives import Directives, apply_header, build_run_directiv
 from slurmtf.plan.model import Resources
 from slurmtf.sites.model import Partition, Preset, Site
 
+T = TypeVar("T")
 ENDS_OF_JOBS = ("time-limit", "preempted", "node-failure")
 """Causes that end the allocation."""
 
@@ -51,8 +52,8 @@ def get_preset(estimator: Estimator, site: Site) -> Preset:
     return site.presets.get(estimator.vm_size or "", Preset())
 
 
-def _get_first(*values: object) -> Any:
-    return next((value for value in values if value is not None), None)
+def _get_first(*values: T) -> T:
+    return next((value for value in values if value is not None), values[-1])
 
 
 def check_request(estimator: Estimator, site: Site, tasks: Distribution, resources: Resources) -> Iterable[Finding]:
@@ -82,7 +83,7 @@ def _resolve_resources(estimator: Estimator, site: Site, preset: Preset, tasks: 
     partition = _resolve_partition(estimator, site, preset, count)
     known = site.partitions.get(partition or "", Partition())
     lowpriority = estimator.vm_priority == "lowpriority"
-    time = _get_first(estimator.time, preset.time, site.defaults.time)
+    time: str | int | None = _get_first(estimator.time, preset.time, site.defaults.time)
     return Resources(
         nodes=estimator.node_count,
         tasks=tasks.world_size,
@@ -119,11 +120,12 @@ def _resolve_gpus_per_node(estimator: Estimator, site: Site, preset: Preset, use
         gpus.compute_allocation(flags, estimator.node_count, slots) if site.can.takes_flags else None
         for flags in (estimator.sbatch, site.directives)
     )
-    asked = _get_first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
+    asked: int | None = _get_first(estimator.gpus_per_node, preset.gpus_per_node, users if estimator.use_gpu else None)
     is_left_out = own is not None and not own.flag  # the partition may provide what was requested
     if own is not None and not (is_left_out and asked):
         return own.per_node
-    return int(_get_first(asked, of_site and of_site.per_node, 0))
+    count: int | None = _get_first(asked, of_site.per_node if of_site else None)
+    return count or 0
 
 
 def _resolve_partition(estimator: Estimator, site: Site, preset: Preset, gpu_count: int) -> str | None:

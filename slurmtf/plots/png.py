@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
 from slurmtf.plots.chart import Chart, escape_unprintable
 from slurmtf.plots.svg import COLOURS, MOST_POINTS
 from slurmtf.plots.terminal import describe_hidden
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def to_png(charts: Sequence[Chart]) -> bytes:
@@ -29,7 +32,7 @@ def to_png(charts: Sequence[Chart]) -> bytes:
     return image.getvalue()
 
 
-def _draw(chart: Chart, plot: Any) -> None:
+def _draw(chart: Chart, plot: Axes) -> None:
     plot.set_title(_escape_text(chart.title))
     plot.set_xlabel(_escape_text(chart.x_label))
     plot.set_ylabel(_escape_text(chart.y_label))

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
-from typing import Any
 
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState, RunStatus
 
 
-def build_details(run: RunFolder, state: RunState) -> dict[str, Any]:
+def build_details(run: RunFolder, state: RunState) -> JsonObject:
     """Return what is known about a run in this state."""
     plan = run.plan
-    details: dict[str, Any] = {
+    details: JsonObject = {
         "runId": run.id,
         "target": plan["site"],
         "status": state.status.value,

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from slurmtf.errors import InputError, RunNotFoundError
 from slurmtf.files import load_json
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.workspaces.tags import read_tags
 from slurmtf.runs.workspaces.workspace import find_run, is_run, list_workspaces
@@ -49,12 +50,12 @@ class RunFolder:
         return self.folder.parent.name
 
     @property
-    def plan(self) -> dict[str, Any]:
+    def plan(self) -> JsonObject:
         """The resolved plan."""
         return load_json(self.layout.plan)
 
     @property
-    def receipt(self) -> dict[str, Any]:
+    def receipt(self) -> JsonObject:
         """What is needed to repeat or cite the run, in addition to its plan and its source."""
         from slurmtf.runs.receipts.receipt import read_receipt  # noqa: PLC0415 - here and below: not needed to read a run's state
 
@@ -89,7 +90,7 @@ class RunFolder:
             raise InputError(Finding("unknown-rank", "rank", f"{rank} is not one of the {len(roles)} ranks of {self.id}"))
         return roles[rank].label
 
-    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> JsonObject:
         """Return the metrics that the script has logged, in Azure ML's shapes.
 
         A number that was logged once is returned as it is, one logged several times as a list; a list is a list; rows and

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 from slurmtf.files import load_json
 from slurmtf.job.contract.attempt import events, journal, samples
 from slurmtf.job.contract.attempt.samples import Gpu, Sample
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState
@@ -126,7 +126,7 @@ def _convert_jobstats(node: NodeBooks) -> tuple[GpuUsage, ...]:
     return tuple(GpuUsage(node.node, number, busy, busy, *memory) for number, (busy, *memory) in enumerate(node.gpus))
 
 
-def parse_resources(plan: Mapping[str, Any]) -> Resources:
+def parse_resources(plan: JsonView) -> Resources:
     """Return the resources of a plan. Raises LookupError or TypeError if they are missing or invalid."""
     facts = plan["resources"]
     return Resources(**{name: facts[name] for name in Resources.__dataclass_fields__ if name in facts})
@@ -182,7 +182,7 @@ def compute_times(attempts: Sequence[journal.Attempt], state: RunState, now: flo
 
 def _compute_attempt_times(attempt: journal.Attempt, end: float) -> tuple[float, float, float]:
     """Return the seconds of staging, start-up and training of one attempt."""
-    times: dict[type[Any], list[float]] = {}
+    times: dict[type[object], list[float]] = {}
     for record in attempt.records:
         times.setdefault(type(record.event), []).append(record.time)
     over = times.get(events.Ended, [end])[0]

@@ -8,10 +8,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.processes import ProcessId, recognize
 from slurmtf.scheduler.books import Ahead, JobUsage
+
+if TYPE_CHECKING:
+    from submitit.core import core
+
 
 SUBMIT_SLACK_S = 300
 """Seconds by which the clocks of the submitting machine and the scheduler may differ."""
@@ -89,11 +94,11 @@ class JobRef:
             raise ValueError(f"{text!r} is not the number of a job")
         return cls(found[3], found[1], None if found[2] is None else int(found[2]))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return asdict(self)
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> JobRef:
+    def from_dict(cls, facts: JsonView) -> JobRef:
         """Return what :meth:`to_dict` wrote; unknown keys are ignored. Raises KeyError."""
         return cls(facts.get("cluster"), str(facts["job_id"]), facts.get("element"))
 
@@ -123,11 +128,11 @@ class SubmittedJob:
             return [self]
         return [replace(self, ref=replace(self.ref, element=element)) for element in range(self.elements)]
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return {**asdict(self), "ref": self.ref.to_dict()}
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> SubmittedJob:
+    def from_dict(cls, facts: JsonView) -> SubmittedJob:
         """Return what :meth:`to_dict` wrote; unknown keys are ignored. Raises KeyError, TypeError or ValueError."""
         return cls(
             JobRef.from_dict(facts["ref"]),
@@ -279,7 +284,7 @@ class Scheduler(Protocol):
         """Return the resources that jobs have used, according to accounting; jobs that it does not know are left out, and
         without accounting all are."""
 
-    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> core.Job[object]:
         """Return the submitit job: ``done()``, ``result()``, ``exception()`` ...; ``folder`` is where its folder is now."""
 
 

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slurmtf.job.contract.layout import SUBMITIT
 from slurmtf.job.contract.schedulers import LOCAL
 from slurmtf.scheduler import local_processes
 from slurmtf.scheduler.base import Array, Note, Observation, SubmittedJob
 from slurmtf.scheduler.books import Ahead, JobUsage
+
+if TYPE_CHECKING:
+    from submitit.core import core
 
 
 class LocalScheduler:
@@ -67,7 +70,7 @@ class LocalScheduler:
         """Return nothing: there is no accounting."""
         return {}
 
-    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> core.Job[object]:
         from slurmtf.scheduler.local_executor import LocalRunJob  # noqa: PLC0415
 
         return LocalRunJob(folder / SUBMITIT, job.ref.name, submitted=job)

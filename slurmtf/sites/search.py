@@ -14,7 +14,6 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slurmtf.documents import Document, read_document
 from slurmtf.errors import SiteError, suggest
@@ -31,6 +30,7 @@ from slurmtf.estimator.quantities import (
 from slurmtf.files import get_config_folder
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.paths import get_working_directory
 from slurmtf.schema import Strict
 from slurmtf.sites.cache import parse
@@ -140,7 +140,7 @@ def _parse_key_path(where: str) -> tuple[str, ...]:
     return tuple(part for part in re.split(r"[.\[\]']+", where) if part)
 
 
-def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, Any]]:
+def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, object]]:
     """Return a profile's document, and its data on top of what it extends."""
     document = read_document(path, SiteError)
     own = dict(document.data)
@@ -163,7 +163,7 @@ def _gather(path: Path, chain: tuple[Path, ...]) -> tuple[Document, dict[str, An
     return document, _merge(inherited, own)
 
 
-def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+def _merge(base: JsonView, over: JsonView) -> dict[str, object]:
     """Return ``base`` with the keys of ``over``; mappings are merged key by key, everything else is replaced."""
     both = {key: _merge(base[key], over[key]) for key in base.keys() & over.keys()
             if isinstance(base[key], Mapping) and isinstance(over[key], Mapping)}  # fmt: skip

@@ -7,7 +7,8 @@ import os
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+
+from slurmtf.job.contract.interchange import JsonObject
 
 QUIET = ("--no-optional-locks", "-c", "core.fsmonitor=false")
 """Without these, git-status(1) writes the index, and starts the monitor that the repository names (git-config(1))."""
@@ -39,7 +40,7 @@ USAGE = 129
 
 
 @contextlib.contextmanager
-def ask_git(folder: Path) -> Iterator[Callable[[], dict[str, Any] | None]]:
+def ask_git(folder: Path) -> Iterator[Callable[[], JsonObject | None]]:
     """Ask git for commit, branch and whether there are uncommitted changes. It works while the source is read.
 
     Yields a function that waits for the answer, which is None outside of a git work tree. The answer for a clean one has the id
@@ -90,7 +91,7 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 
-def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> dict[str, Any] | None:
+def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> JsonObject | None:
     said = _read_answer(git)
     if said is None:
         return _describe_unanswered(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")
@@ -101,7 +102,7 @@ def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) 
     return told if dirty is not False else {**told, "tree": _find_tree(folder, f"{commit}:./")}
 
 
-def _describe_unanswered(folder: Path, why: str) -> dict[str, Any] | None:
+def _describe_unanswered(folder: Path, why: str) -> dict[str, object] | None:
     """Return what is known of a work tree if git does not answer; None if the folder is not in one."""
     inside = any((one / ".git").exists() for one in (folder.absolute(), *folder.absolute().parents))
     return {"commit": None, "branch": None, "dirty": None, "untold": why} if inside else None

@@ -8,9 +8,9 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from slurmtf.files import make_private, write_private
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.snapshot.entries import Contents
 from slurmtf.snapshot.reading import Blob
 
@@ -59,8 +59,8 @@ class Index:
             make_private(self.path.parent)
             write_private(self.path, json.dumps({"form": FORM, "source": str(contents.root.resolve()), "files": settled}))
 
-    def _read_facts(self) -> dict[str, Any]:
-        facts: dict[str, Any] = json.loads(self.path.read_bytes())
+    def _read_facts(self) -> JsonObject:
+        facts: dict[str, object] = json.loads(self.path.read_bytes())
         if facts["form"] != FORM:
             raise ValueError(self.path)
         return facts

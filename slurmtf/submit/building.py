@@ -15,7 +15,6 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from slurmtf._version import __version__
 from slurmtf.environments.building import ANOTHER_STORE, DIGEST_DIGITS, Tell, build, fetch, install_builder, write_spec
@@ -52,7 +51,7 @@ class Building:
     estimator: Estimator
     secrets: Mapping[str, str]
     pack: Pack | None = None
-    request: Mapping[str, Any] = field(default_factory=dict)
+    request: Mapping[str, object] = field(default_factory=dict)
     """What the script needs from it: see :func:`slurmtf.environments.probe.describe_later_check`."""
 
     @property

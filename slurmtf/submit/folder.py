@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slurmtf.archives import HOOK, build_job_archive
 from slurmtf.errors import WorkspaceError
 from slurmtf.files import PRIVATE_FOLDER, convert_write_errors, make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
 from slurmtf.processes import ProcessId, identify, recognize
@@ -110,7 +110,7 @@ def build(
     script: str,
     source: Snapshot,
     intent: Intent,
-    receipt: dict[str, Any],
+    receipt: JsonObject,
     more: Iterable[Fill] = (),
 ) -> RunLayout:
     """Build the run folder of a plan; ``more`` are functions that write more into it.
@@ -130,13 +130,13 @@ def build(
     return plan.layout
 
 
-def _add_source(receipt: dict[str, Any], taken: Snapshot) -> dict[str, Any]:
+def _add_source(receipt: JsonObject, taken: Snapshot) -> dict[str, object]:
     """Return the receipt with the facts of the snapshot."""
     source = {**receipt["source"], "snapshot": taken.ref.id, "left_out": list(taken.contents.left_out)}
     return {**receipt, "source": source}
 
 
-def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, Any]) -> None:
+def _fill(layout: RunLayout, plan: LaunchPlan, script: str, receipt: dict[str, object]) -> None:
     for folder in (layout.logs, layout.outputs, layout.metrics, layout.submitit, Path(layout.hook, COMPILED)):
         make_private(folder)
     write_private(layout.plan, plan.to_json())

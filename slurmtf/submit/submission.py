@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from slurmtf.errors import RefusedError, SlurmError, UnreachableError, WorkspaceError
 from slurmtf.files import compute_age, convert_write_errors, restrict_access
@@ -32,7 +31,7 @@ class Submission:
     plan: LaunchPlan
     script: str
     source: Snapshot
-    receipt: dict[str, Any]
+    receipt: dict[str, object]
     array: Array | None = None
     more: tuple[Fill, ...] = ()
     """Functions that write more into the run folder before it gets its name."""

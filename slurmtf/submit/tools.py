@@ -6,10 +6,10 @@ import contextlib
 import os
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from slurmtf._version import __version__
 from slurmtf.archives import build_tool_archive
@@ -23,6 +23,7 @@ from slurmtf.estimator import Estimator
 from slurmtf.files import make_private, read_json, write_json, write_private
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_builder_directives
@@ -101,7 +102,7 @@ class Toolbox:
         return _run_here([command], folder, _do_nothing)
 
     def run_each(
-        self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: Mapping[str, Any], tick: Tick
+        self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: JsonView, tick: Tick
     ) -> list[Ended]:
         """Run our program on each of several elements, and return how each ended.
 
@@ -145,7 +146,7 @@ class Toolbox:
             wait_for_end(left, self.scheduler, tell=self.tell)
 
     def _run_in_job(
-        self, command: Sequence[str], folder: Path, name: str, own: Mapping[str, Any], elements: int | None, tick: Tick
+        self, command: Sequence[str], folder: Path, name: str, own: JsonView, elements: int | None, tick: Tick
     ) -> Seen:
         """Run a command in jobs, and return each of their elements, in order, with its last known state."""
         directives = build_builder_directives(_build_empty_estimator(self.site), self.site, name, own)

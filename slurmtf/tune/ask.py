@@ -13,6 +13,9 @@ import json
 import sys
 from typing import Any
 
+Values = dict[str, Any]
+"""A point of the space, by the names of its parameters. This file stands alone: it imports nothing of slurmtf."""
+
 
 def main() -> None:
     answers, sys.stdout = sys.stdout, sys.stderr  # libraries may print something that is no answer
@@ -30,14 +33,14 @@ def main() -> None:
 class Study:
     """The trials of a sweep, as an Optuna study."""
 
-    def __init__(self, optuna: Any, space: dict[str, Any], goal: str) -> None:
+    def __init__(self, optuna: Any, space: dict[str, list[Any]], goal: str) -> None:
         self._optuna = optuna
         self._space = space
         self._known = {name: _build_distribution(optuna, *one) for name, one in space.items()}
         self._study = optuna.create_study(direction=goal)
         self._numbers: dict[int, int] = {}
 
-    def tell(self, number: int, values: dict[str, Any], value: float | None, runs: bool) -> None:
+    def tell(self, number: int, values: Values, value: float | None, runs: bool) -> None:
         """Record a trial that has started, or that has ended with its best ``value``."""
         states = self._optuna.trial.TrialState
         state = states.RUNNING if runs else states.FAIL if value is None else states.COMPLETE
@@ -51,7 +54,7 @@ class Study:
         self._study.add_trial(build(state=state, params=params, distributions=self._known, value=value))
         self._numbers[number] = len(self._study.get_trials(deepcopy=False)) - 1
 
-    def ask(self, seed: int) -> dict[str, Any]:
+    def ask(self, seed: int) -> Values:
         """Return a point of the space, chosen with regard to running trials and the results of ended ones."""
         self._study.sampler = self._optuna.samplers.TPESampler(seed=seed, constant_liar=True)
         asked = self._study.ask(self._known)
@@ -59,19 +62,19 @@ class Study:
         return {name: _round_value(self._space[name], asked.params[name]) for name in self._space}
 
 
-def _build_distribution(optuna: Any, name: str, args: list[Any]) -> Any:
+def _build_distribution(optuna: Any, name: str, args: list[object]) -> object:
     if name == "choice":
         return optuna.distributions.CategoricalDistribution(args[0])
     return optuna.distributions.FloatDistribution(args[0], args[1])
 
 
-def _clamp(distribution: Any, value: Any) -> Any:
+def _clamp(distribution: Any, value: Any) -> object:
     """Return a value within the bounds of its distribution: rounding may have moved it outside."""
     low = getattr(distribution, "low", None)
     return value if low is None else min(max(float(value), low), distribution.high)
 
 
-def _round_value(expression: list[Any], value: object) -> Any:
+def _round_value(expression: list[Any], value: object) -> object:
     name, args = expression
     return round(value / args[2]) * args[2] if name == "quniform" else value
 

@@ -33,10 +33,10 @@ class HyperDriveConfig:
     max_duration_minutes: int = LONGEST_MINUTES
     policy: Any = None
     estimator: Any = None
-    run_config: Any = None
+    run_config: object = None
     resume_from: Any = None
     resume_child_runs: Any = None
-    pipeline: Any = None
+    pipeline: object = None
 
     def __post_init__(self) -> None:
         findings = [
@@ -66,12 +66,12 @@ class HyperDriveConfig:
         sweep: Sweep = self.__dict__["_settled"]
         return sweep
 
-    def submit_to(self, *args: Any, **overrides: Any) -> Any:
+    def submit_to(self, *args: Any, **overrides: Any) -> object:
         """Submit the sweep that it describes: see ``Experiment.submit``, which calls this."""
         return self.settled.submit_to(*args, **overrides)
 
 
-def _to_tuple(given: object) -> tuple[Any, ...]:
+def _to_tuple(given: object) -> tuple[object, ...]:
     """Return runs given as a list, or as a single run."""
     return tuple(given) if isinstance(given, list | tuple) else () if given is None else (given,)
 

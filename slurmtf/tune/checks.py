@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
 
+from slurmtf.documents import GivenSettings
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.arguments import check_text
 from slurmtf.findings import Finding, build_warning
@@ -13,7 +13,7 @@ from slurmtf.plan.launchers import list_agent_launchers
 from slurmtf.tune import launches
 from slurmtf.tune.goal import PrimaryMetricGoal, normalize_goal
 from slurmtf.tune.policies import POLICIES, NoTerminationPolicy
-from slurmtf.tune.samplers import BayesianParameterSampling, Sampling
+from slurmtf.tune.samplers import BayesianParameterSampling, Sampling, Space
 
 LONGEST_MINUTES = 10080
 """Azure ML's limit, a week."""
@@ -22,7 +22,7 @@ RUNS_FOR_EACH_PARAMETER, MOST_CONCURRENT_BAYESIAN = 20, 20
 """Azure ML's advice for Bayesian sampling."""
 
 
-def check_types(given: Mapping[str, Any]) -> Iterable[Finding]:
+def check_types(given: GivenSettings) -> Iterable[Finding]:
     if not isinstance(given["estimator"], Estimator):
         yield Finding(
             "no-estimator", "estimator", f"{given['estimator']!r} is not an estimator", "pass a TensorFlow or an Estimator"
@@ -46,7 +46,7 @@ def check_types(given: Mapping[str, Any]) -> Iterable[Finding]:
         yield Finding("not-a-switch", "resume_trials", f"{given['resume_trials']!r} is neither true nor false", "set one")
 
 
-def check_counts(given: Mapping[str, Any]) -> Iterable[Finding]:
+def check_counts(given: GivenSettings) -> Iterable[Finding]:
     yield from _check_count("max_total_runs", given["max_total_runs"], 1, MOST_RUNS)
     yield from _check_count("max_concurrent_runs", given["max_concurrent_runs"], 1, MOST_CONCURRENT)
     yield from _check_count("max_duration_minutes", given["max_duration_minutes"], 1, None)
@@ -116,7 +116,7 @@ def _check_count(name: str, value: object, least: int, most: int | None) -> Iter
         yield Finding("out-of-range", name, what, "set one within these bounds")
 
 
-def check_space(space: Mapping[str, Any]) -> Iterable[Finding]:
+def check_space(space: Space) -> Iterable[Finding]:
     """Yield what is wrong with the parameters' names, and with values that can't be passed to the script."""
     known: dict[str, str] = {}
     for name, expression in space.items():

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from slurmtf.collecting import Findings
-from slurmtf.documents import Document, read_document
+from slurmtf.documents import Document, GivenSettings, read_document
 from slurmtf.errors import SpecError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator import document as jobs
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.sweep.records import SETTINGS
 from slurmtf.schema import Strict, Tagged
 from slurmtf.tune.checks import LONGEST_MINUTES, check_space
@@ -34,7 +35,7 @@ REQUIRED = ("primary_metric_name", "primary_metric_goal", "max_total_runs")
 class SamplingPart(Strict):
     """How the points to try are chosen."""
 
-    parameter_space: dict[str, Any]
+    parameter_space: GivenSettings
     """Parameter to expression: {learning-rate: {loguniform: [-6, -1]}}. 'environment_variables.NAME' is an environment
     variable, 'estimator.NAME' a setting of the estimator."""
     type: Literal["random", "grid", "bayesian"] = "random"
@@ -47,7 +48,7 @@ class SamplingPart(Strict):
 class SweepFile(Strict):
     """The keys of a sweep file."""
 
-    estimator: str | dict[str, Any]
+    estimator: str | GivenSettings
     """What each trial runs: the settings of an estimator, or the path of a job file, relative to the sweep file."""
     sampling: SamplingPart
     """The space, and how its points are chosen."""
@@ -156,9 +157,9 @@ def _try_parse_expression(given: object) -> Expression | None:
     return None
 
 
-def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[str], findings: Findings) -> Sweep | None:
+def _build(estimator: Any, sampling: Any, settings: GivenSettings, told: set[str], findings: Findings) -> Sweep | None:
     """Return the sweep; None if it is wrong, after adding the findings, except for those about places in ``told``."""
-    missing: dict[str, Any] = {name: None for name in REQUIRED if name not in settings}
+    missing: GivenSettings = {name: None for name in REQUIRED if name not in settings}
     try:
         return Sweep(estimator, sampling, **missing, **settings)
     except SpecError as err:
@@ -167,7 +168,7 @@ def _build(estimator: Any, sampling: Any, settings: dict[str, Any], told: set[st
         return None
 
 
-def _read_estimator(document: Document, path: Path, overrides: dict[str, Any]) -> Estimator:
+def _read_estimator(document: Document, path: Path, overrides: dict[str, object]) -> Estimator:
     job = document.data["estimator"]
     if isinstance(job, str):
         beside = path.parent / Path(job).expanduser()
@@ -177,7 +178,7 @@ def _read_estimator(document: Document, path: Path, overrides: dict[str, Any]) -
     return jobs.from_document(document.extract_part("estimator", jobs.VERBATIM), path.parent, overrides)
 
 
-def build_sweep_schema() -> dict[str, Any]:
+def build_sweep_schema() -> JsonObject:
     """Return the JSON Schema of a sweep file (https://json-schema.org/draft/2020-12)."""
     import pydantic  # noqa: PLC0415 - 40 ms that only reading YAML needs
 
@@ -210,7 +211,7 @@ def build_sweep_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema, "title": "slurmtf sweep"}
 
 
-def _build_expression_schema() -> dict[str, Any]:
+def _build_expression_schema() -> dict[str, object]:
     """Return the schema of one expression: an object with one key."""
     numbers = {
         name: {"type": "array", "items": {"type": "number"}, "minItems": len(names), "maxItems": len(names)}
@@ -221,10 +222,10 @@ def _build_expression_schema() -> dict[str, Any]:
     return _build_single_key_schema({**_build_options_schema()["properties"], **numbers})
 
 
-def _build_options_schema() -> dict[str, Any]:
+def _build_options_schema() -> JsonObject:
     """Return the schema of an expression whose values can be listed, for a setting of the estimator."""
     return _build_single_key_schema({"choice": {"type": "array", "minItems": 1}})
 
 
-def _build_single_key_schema(properties: Mapping[str, object]) -> dict[str, Any]:
+def _build_single_key_schema(properties: Mapping[str, object]) -> dict[str, object]:
     return {"type": "object", "properties": properties, "minProperties": 1, "maxProperties": 1, "additionalProperties": False}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from slurmtf.collecting import Findings
 from slurmtf.errors import SlurmtfError
@@ -15,6 +15,7 @@ from slurmtf.job.contract.sweep.records import Earlier, Point, Settings
 from slurmtf.tune.described import Described
 from slurmtf.tune.run import SweepRun, TrialRun
 
+T = TypeVar("T")
 MOST_PARENTS = 5
 """Azure ML's limit on the number of sweeps to start from."""
 
@@ -48,8 +49,8 @@ def resolve_start(sweep: Described, workspace: str | Path | None) -> Start:
     )
 
 
-def _find(given: Sequence[object], find: Callable[[Any], Any], where: str, findings: Findings) -> list[Any]:
-    found = []
+def _find(given: Sequence[object], find: Callable[[object], T], where: str, findings: Findings) -> list[T]:
+    found: list[T] = []
     for one in given:
         try:
             found.append(find(one))

@@ -6,14 +6,15 @@ import itertools
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import fields, replace
-from typing import Any
 
 from slurmtf.collecting import Findings
+from slurmtf.documents import GivenSettings
 from slurmtf.errors import InputError, SpecError, suggest
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.distribution import KINDS
 from slurmtf.estimator.document import list_parameters
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.plan import LaunchOrder
 from slurmtf.job.contract.sweep.records import SETTINGS, Point, build_key, select_settings
 from slurmtf.plan import LaunchPlan
@@ -74,7 +75,7 @@ def _describe_remedy(setting: str) -> str:
     return suggest(setting, CHANGES) or f"use one of {', '.join(CHANGES)}"
 
 
-def list_combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[dict[str, Any]]:
+def list_combinations(space: Mapping[str, Expression], points: Iterable[Point]) -> list[GivenSettings]:
     """Return the settings that trials have: all combinations of the space, and those of ``points``. The list is empty for a
     sweep over arguments and variables alone. Raises SpecError if there are too many."""
     listed = {name: one.args for name, one in space.items() if name.startswith(SETTINGS)}
@@ -88,7 +89,7 @@ def list_combinations(space: Mapping[str, Expression], points: Iterable[Point]) 
     return list({build_key(one): one for one in found}.values())
 
 
-def vary(estimator: Estimator, settings: Mapping[str, Any], base: LaunchPlan) -> Estimator:
+def vary(estimator: Estimator, settings: JsonView, base: LaunchPlan) -> Estimator:
     """Return the estimator with these settings, for the allocation of ``base``, with its GPUs and its launcher.
 
     Counts that have no effect with a backend are left out. Raises SpecError.
@@ -136,7 +137,7 @@ def _format_shape(plan: LaunchPlan) -> str:
 
 
 def plan_launches(
-    settings: Sequence[dict[str, Any]], estimator: Estimator, base: LaunchPlan, planned: Callable[[Estimator], LaunchPlan]
+    settings: Sequence[GivenSettings], estimator: Estimator, base: LaunchPlan, planned: Callable[[Estimator], LaunchPlan]
 ) -> dict[str, LaunchOrder]:
     """Return the launch for each of these settings, by its key. ``planned`` returns the plan of an estimator.
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 from slurmtf.errors import RunNotFoundError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.sweep.records import CANCELED, FAILED, SweepLayout, get_trial_folder
 from slurmtf.runs import RunStatus
@@ -33,10 +33,10 @@ class SweepRun(Run):
         return read_sweep(self.layout)
 
     @property
-    def space(self) -> dict[str, Any]:
+    def space(self) -> dict[str, object]:
         """The space that is searched: parameter to expression, in Azure ML's form."""
         with open(SweepLayout(self.layout.folder).settings, encoding="utf-8") as file:
-            found: dict[str, Any] = json.load(file).get("space", {})
+            found: dict[str, object] = json.load(file).get("space", {})
         return found
 
     def get_children(self) -> list[TrialRun]:
@@ -73,7 +73,7 @@ class SweepRun(Run):
 
     def get_children_sorted_by_primary_metric(
         self, top: int = 0, reverse: bool = False, discard_no_metric: bool = False
-    ) -> list[dict[str, Any]]:
+    ) -> list[dict[str, object]]:
         """Return the trials as Azure ML does, the best one first, those without the metric last. ``top`` so many; 0: all.
         ``reverse``: the worst one first."""
         found = self._sort_trials()
@@ -90,7 +90,7 @@ class SweepRun(Run):
         """Return the parameters of each trial that has started, as JSON: a mapping from the trial's id to text."""
         return {child.id: json.dumps(child.trial.point.values) for child in self.get_children()}
 
-    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> JsonObject:
         """Return the metrics of each trial that has started: trial's id to metric to value, or to a list of values.
         ``recursive``: also those of the trials' child runs, and those in the sweep's own folder."""
         if recursive:
@@ -121,10 +121,10 @@ class TrialRun:
     def get_status(self) -> str:
         return self._status.value
 
-    def get_hyperparameters(self) -> dict[str, Any]:
+    def get_hyperparameters(self) -> JsonObject:
         return dict(self.trial.point.values)
 
-    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> dict[str, Any]:
+    def get_metrics(self, name: str | None = None, recursive: bool = False, all_ranks: bool = False) -> JsonObject:
         """Return the metrics that the trial has logged: see :meth:`slurmtf.Run.get_metrics`."""
         owners = Owners(self.parent.layout, self.trial.point.values)
         own = read_metrics(self.layout, owners, name, all_ranks)
@@ -151,7 +151,7 @@ class TrialRun:
         """Copy the trial's files whose names begin with ``prefix`` into a folder."""
         return download_all(self.layout, prefix, Path(output_directory))
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the trial's facts under Azure ML's names."""
         return {
             "run_id": self.id,

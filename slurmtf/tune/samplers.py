@@ -12,9 +12,12 @@ from typing import Any, ClassVar
 from slurmtf.collecting import Findings
 from slurmtf.errors import SpecError
 from slurmtf.findings import Finding
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.tune.spaces import Expression, parse_expression
 
-Point = dict[str, Any]
+Point = JsonObject
+Space = Mapping[str, Any]
+"""Expressions by the names of parameters; whatever a user gave, until a Sampling has checked it."""
 BAYESIAN = ("choice", "uniform", "quniform")
 """The expressions that Bayesian sampling supports (Azure ML's list)."""
 SCALARS = (int, float, str)
@@ -28,9 +31,9 @@ class Sampling:
     everything that is wrong.
     """
 
-    parameter_space: Mapping[str, Any]
+    parameter_space: Space
     seed: int | None = None
-    properties: Mapping[str, Any] | None = field(default=None, kw_only=True)
+    properties: Mapping[str, object] | None = field(default=None, kw_only=True)
     """Azure ML's keyword; only its ``seed`` is supported."""
 
     kind: ClassVar[str] = ""

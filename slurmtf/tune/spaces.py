@@ -16,7 +16,7 @@ from typing import Any
 from slurmtf.errors import SpecError, suggest
 from slurmtf.findings import Finding
 
-Value = Any
+Value = object
 """A value that JSON can hold: a string, a number, a boolean, or a list of these."""
 
 
@@ -39,7 +39,7 @@ class Expression:
         options = self.options
         return _DRAWS[self.name](source, *self.args) if options is None else options[source.randrange(len(options))]
 
-    def to_list(self) -> list[Any]:
+    def to_list(self) -> list[object]:
         """Return the expression in Azure ML's form: ``["choice", [[16, 32]]]``, ``["uniform", [0, 1]]``."""
         return [self.name, [list(self.args)] if self.name == "choice" else list(self.args)]
 
@@ -142,7 +142,7 @@ def parse_expression(data: object, where: str = "") -> Expression:
     return _build_expression(str(name), tuple(args[0]) if single else args, where)
 
 
-def _build_expression(name: str, args: tuple[Any, ...], where: str = "") -> Expression:
+def _build_expression(name: str, args: tuple[object, ...], where: str = "") -> Expression:
     findings = list(check_expression(name, args, where or name))
     if findings:
         raise SpecError(*findings)

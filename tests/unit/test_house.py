@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import statistics
 from collections.abc import Iterator, Mapping
 from graphlib import CycleError, TopologicalSorter
@@ -166,3 +167,78 @@ def test_a_function_begins_with_a_verb() -> None:
     ]
     assert len(named) > 2000
     assert [f"{path.relative_to(ROOT)}:{name}" for path, name in named if not begins_with_a_verb(name)] == []
+
+
+ANY_AT_EDGES: Mapping[str, tuple[int, str]] = {
+    "the names for JSON, settings and arrays that nothing has checked yet": (
+        15,
+        "documents.py job/contract/interchange.py models/tool/interchange.py typed.py",
+    ),
+    "a program of one file, which can't import these names": (9, "job/contract/environments/question.py tune/ask.py"),
+    "values from click or a caller, passed on to a function that names them": (
+        20,
+        "cli/commands/export.py cli/commands/score.py cli/commands/serve.py experiments/experiment.py experiments/run.py"
+        " runs/states/reduce.py tune/azureml.py tune/submitting.py tune/sweep.py",
+    ),
+    "what a user gave, looked at before it is checked": (
+        30,
+        "estimator/azureml.py estimator/document.py estimator/estimator.py estimator/families.py experiments/rerunning.py"
+        " migration/draft.py migration/interpreter.py migration/jobs.py migration/source.py migration/values.py tune/charts.py"
+        " tune/document.py tune/policies.py tune/samplers.py tune/spaces.py",
+    ),
+    "what a script logs, or a score script answers": (
+        14,
+        "job/contract/metrics/entries.py job/script/azureml.py job/script/context.py job/script/files.py job/script/values.py"
+        " serving.py",
+    ),
+    "types built by the names of their fields, or known only when it runs": (
+        19,
+        "estimator/distribution.py job/common/gpus.py job/contract/attempt/events.py job/contract/attempt/journal.py"
+        " job/contract/metrics/event_files.py job/contract/plan.py job/contract/sweep/records.py loading.py"
+        " runs/states/history.py sites/cache.py",
+    ),
+    "objects of the interpreter, Horovod and Keras, whose functions are replaced": (
+        31,
+        "job/script/autolog.py job/script/sitecustomize.py",
+    ),
+    "objects of submitit, MLflow and IPython": (
+        6,
+        "runs/mlflow/mirroring.py runs/mlflow/tracking.py runs/notebook.py scheduler/local_executor.py",
+    ),
+    "arrays, models and tensors": (
+        50,
+        "models/tool/answering.py models/tool/batches.py models/tool/checking.py models/tool/drawing.py"
+        " models/tool/examples.py models/tool/feeding.py models/tool/loading.py models/tool/readers.py models/tool/results.py"
+        " models/tool/scorers.py models/tool/serving.py",
+    ),
+}
+"""Why Any is the honest type, how often it may occur for that reason, and in which files."""
+UNCHECKED_JSON = re.compile(r"(dict|Dict|Mapping)\[str, Any\]")
+
+
+def find_any(tree: ast.AST) -> list[int]:
+    return [node.lineno for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == "Any"]
+
+
+def find_unnamed_json(module: ast.Module) -> list[int]:
+    """Return where an annotation spells out what has a name (JsonObject, JsonView, GivenSettings, Arrays), or deserves one."""
+    inside = (node for one in module.body if not isinstance(one, ast.Assign) for node in ast.walk(one))
+    return [node.lineno for node in inside if isinstance(node, ast.Subscript) and UNCHECKED_JSON.fullmatch(ast.unparse(node))]
+
+
+def test_any_is_only_at_the_edges() -> None:
+    """If this fails: object for what is only passed on, JsonObject for JSON that is read by its keys, or the type itself."""
+    uses = {str(path.relative_to(ROOT / "slurmtf")): find_any(tree) for path, tree in TREES.items()}
+    uses = {file: lines for file, lines in uses.items() if lines}
+    edges = {why: files.split() for why, (_, files) in ANY_AT_EDGES.items()}
+    assert {file: lines for file, lines in uses.items() if file not in {one for files in edges.values() for one in files}} == {}
+    assert [file for files in edges.values() for file in files if file not in uses] == []
+    counted = {why: sum(len(uses[file]) for file in files) for why, files in edges.items()}
+    assert {why: number for why, number in counted.items() if number > ANY_AT_EDGES[why][0]} == {}
+
+
+def test_unchecked_json_has_a_name() -> None:
+    spelled_out = ast.parse("Facts = dict[str, Any]\ndef read(facts: Mapping[str, Any]) -> list[dict[str, Any]]: ...")
+    assert find_unnamed_json(spelled_out) == [2, 2] and len(find_any(spelled_out)) == 3
+    found = {str(path.relative_to(ROOT / "slurmtf")): find_unnamed_json(tree) for path, tree in TREES.items()}
+    assert {file: lines for file, lines in found.items() if lines} == {}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import click
 
 from slurmtf.cli import completing
@@ -103,12 +101,20 @@ def _format_pairs(values: dict[str, object]) -> str:
 @click.option("--description", default="", help="Description of the model.")
 @workspace_option
 @json_option
-def register_(name: str, what: str, model_path: str | None, workspace: str | None, **facts: Any) -> None:
+def register_(
+    name: str,
+    what: str,
+    model_path: str | None,
+    tags: tuple[str, ...],
+    properties: tuple[str, ...],
+    description: str,
+    workspace: str | None,
+) -> None:
     """Register the model of a run, or a file or folder, as the next version of NAME."""
     found = find(what, workspace)
-    facts.update({marks: parse(facts[marks]) for marks in ("tags", "properties")})
+    marks, more = parse(tags), parse(properties)
     if isinstance(found, RunFolder):
-        model = register(found, name, model_path, workspace=workspace, **facts)
+        model = register(found, name, model_path, marks, more, description, workspace=workspace)
     elif model_path is not None:
         what, remedy = (
             "--model says which model of a run, and this is a path",
@@ -116,7 +122,7 @@ def register_(name: str, what: str, model_path: str | None, workspace: str | Non
         )
         raise InputError(Finding("not-of-a-run", str(found), what, remedy))
     else:
-        model = Model.register(found, name, workspace=workspace, **facts)
+        model = Model.register(found, name, marks, more, description, workspace=workspace)
     emit(model.to_dict(), f"{model.name}:{model.version}  {model.path}", _check_mlflow())
 
 

@@ -13,11 +13,12 @@ import re
 import shutil
 import subprocess
 import sysconfig
-from typing import Any, Dict, List
+from typing import Dict, List
 
 from ..contract import variables as var
 from ..contract.environments.claim import Claim
 from ..contract.environments.horovod import OPTIONS, RELEASE, TOOLS, compute_build_digest
+from ..contract.interchange import JsonObject
 from ..contract.system.private import make_private
 from .horovod_source import patch
 from .installer import Installer, find_wheels
@@ -45,7 +46,7 @@ def list_requirements(spec: Spec) -> List[str]:
     return [*NEEDS] if spec["horovod"] else []
 
 
-def install(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
+def install(work: Work, spec: Spec, installer: Installer) -> JsonObject:
     """Install Horovod into the environment; the wheel is built if none fits. Returns what it was built for."""
     found = provide_wheel(work, spec, installer)
     title = "installing Horovod {version} for TensorFlow {tensorflow}".format(**found)
@@ -53,7 +54,7 @@ def install(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
     return {"horovod": found}
 
 
-def provide_wheel(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
+def provide_wheel(work: Work, spec: Spec, installer: Installer) -> JsonObject:
     """Return the wheel for the TensorFlow of an environment and the MPI of this machine, and what it goes with."""
     there = installer.list_contents("looking for TensorFlow")
     tensorflow = next((there["packages"][name] for name in TENSORFLOWS if name in there["packages"]), "")

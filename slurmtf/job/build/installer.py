@@ -4,8 +4,9 @@ import json
 import os
 import pkgutil
 import re
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Dict, List, Sequence, Tuple
 
+from ..contract.interchange import JsonObject
 from .work import BuildError, Spec, StepError, Work, find, list_wheels
 
 MEANINGS = (
@@ -58,7 +59,7 @@ class Installer:
             command = [self.python, "-m", "pip", "install", "--no-warn-script-location"]
         self._run("{} ({})".format(title, self.tool), [*command, *offline, *arguments])
 
-    def list_contents(self, title: str) -> Dict[str, Any]:
+    def list_contents(self, title: str) -> JsonObject:
         """Return what the environment holds: see :mod:`inventory`."""
         program = (pkgutil.get_data(str(__package__), "inventory.py") or b"").decode("utf-8")
         text = self._work.run(title, [self.python, "-c", program])

@@ -11,11 +11,12 @@ import socket
 import subprocess
 import sys
 import time
-from typing import Any, Dict, List
+from typing import Dict, List
 
 from ..contract import variables as var
 from ..contract.environments.claim import Claim
 from ..contract.environments.store import RECORD, StoreLayout
+from ..contract.interchange import JsonObject
 from . import conda, horovod, image, pack, pip
 from .check import check
 from .installer import Installer
@@ -52,7 +53,7 @@ def main(argv: List[str]) -> int:
     return 0
 
 
-def _read(path: str) -> Dict[str, Any]:
+def _read(path: str) -> JsonObject:
     with open(path, encoding="utf-8") as file:
         found: Dict[str, object] = json.load(file)
     return found

@@ -1,8 +1,9 @@
 """An environment of pip packages."""
 
 import os
-from typing import Any, Dict, List
+from typing import Dict, List
 
+from ..contract.interchange import JsonObject
 from . import horovod
 from .installer import Installer, explain_failure, find_wheels
 from .work import BuildError, Spec, StepError, Work, find
@@ -24,7 +25,7 @@ def _find_python(spec: Spec) -> str:
     return base
 
 
-def fill(work: Work, spec: Spec, installer: Installer) -> Dict[str, Any]:
+def fill(work: Work, spec: Spec, installer: Installer) -> JsonObject:
     """Install the packages of a spec, Horovod last: it is compiled against the TensorFlow that is there then."""
     if spec["wheelhouse"]:
         wheels = find_wheels(spec["wheelhouse"])

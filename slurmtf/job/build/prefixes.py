@@ -9,14 +9,16 @@ import glob
 import json
 import os
 import re
-from typing import Any, Dict, Iterable, Iterator, List, Set, Tuple
+from typing import Iterable, Iterator, List, Set, Tuple
+
+from ..contract.interchange import JsonObject
 
 SCRIPT_BYTES = 1 << 18
 INTERPRETER = re.compile(rb"""^(?:#!|'''exec' "?) *(/[^"\n]*)/bin/python""", re.MULTILINE)
 """Of the first line, or of the second, where the kernel would find the first too long (pip's and conda's scripts)."""
 
 
-def find_mentions(prefix: str) -> Dict[str, Any]:
+def find_mentions(prefix: str) -> JsonObject:
     """Return the names that an environment goes by, its texts in which one of them stands, and its programs with their room."""
     root = os.path.realpath(prefix)
     noted = dict(_iterate_conda_files(root))

@@ -10,15 +10,16 @@ import signal
 import subprocess
 import sys
 import time
-from typing import IO, Any, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
+from typing import IO, Callable, Dict, Iterator, List, NamedTuple, Optional, Sequence, Tuple
 
 from ..common.process import end_with_parent
 from ..contract import variables as var
 from ..contract.environments.claim import Claim
 from ..contract.environments.store import StoreLayout
+from ..contract.interchange import JsonObject
 from ..contract.system.private import write_private
 
-Spec = Dict[str, Any]
+Spec = JsonObject
 """An environment spec, as JSON has it: what it holds depends on what it is of."""
 
 POLL_S = 0.1

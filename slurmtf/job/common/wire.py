@@ -5,9 +5,10 @@ import hmac
 import json
 import os
 import socket
-from typing import Any, Dict, Iterator, List, Tuple
+from typing import Iterator, List, Tuple
 
 from ..contract import variables as var
+from ..contract.interchange import JsonObject
 
 ADDRESS = var.SLURMTF_RENDEZVOUS
 KEY = var.SLURMTF_RENDEZVOUS_KEY
@@ -18,7 +19,7 @@ TASKS = var.SLURMTF_LAUNCH_TASKS
 LONGEST_LINE = 1 << 26
 LONGEST_HELLO = 1 << 14
 
-Message = Dict[str, Any]
+Message = JsonObject
 
 
 def generate_key() -> str:

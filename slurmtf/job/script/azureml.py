@@ -52,7 +52,7 @@ class Run(context.Run):
     def log_list(self, name: str, value: object, description: str = "") -> None:
         super().log_list(name, value)
 
-    def log_row(self, name: str, description: Optional[str] = None, **columns: Any) -> None:
+    def log_row(self, name: str, description: Optional[str] = None, **columns: object) -> None:
         super().log_row(name, **columns)
 
     def log_table(self, name: str, value: object, description: str = "") -> None:

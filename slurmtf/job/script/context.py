@@ -7,6 +7,7 @@ import time
 import uuid
 from typing import IO, Any, Callable, Dict, Iterator, Optional, Type, Union
 
+from ..contract.interchange import JsonObject
 from ..contract.layout import IMAGES, RunLayout
 from ..contract.metrics import entries
 from ..contract.metrics.entries import Entry
@@ -118,7 +119,7 @@ class Run:
         """Log a row of a table: numbers and texts by column."""
         self._put(name, values.to_row(name, columns), entries.ROW)
 
-    def log_table(self, name: str, value: Any) -> None:
+    def log_table(self, name: str, value: object) -> None:
         """Log a table: a dict of lists, one for each column."""
         self._put(name, values.to_table(name, value), entries.TABLE)
 
@@ -164,7 +165,7 @@ class Run:
         below = parts if parts[0] in UPLOADED else ["outputs", *parts]
         self._recorder.keep("/".join(below), copy_into(path_or_stream))
 
-    def get_metrics(self, name: Optional[str] = None) -> Dict[str, Any]:
+    def get_metrics(self, name: Optional[str] = None) -> JsonObject:
         """Return what this process's task has logged, in Azure ML's shapes; ``name``: only that metric."""
         return to_azure_shape(entry for entry in self._recorder.read_entries() if name in (None, entry.name))
 

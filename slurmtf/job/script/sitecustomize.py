@@ -73,7 +73,7 @@ def load_horovod(load: Load, module: Any) -> None:
     load(module)
     init = module.HorovodBasics.init
 
-    def init_and_check(self: Any, *args: Any, **kwargs: Any) -> Any:
+    def init_and_check(self: Any, *args: object, **kwargs: object) -> object:
         result = init(self, *args, **kwargs)
         check("Horovod", self.size(), NO_MPI)
         return result
@@ -138,7 +138,7 @@ def load_bridge(load: Load, module: Any) -> None:
     load(module)
     backends = module.backends
 
-    def open_and_check() -> Any:
+    def open_and_check() -> object:
         check("JAX", module.distributed.global_state.num_processes, NOT_JOINED)
         return backends()
 
@@ -314,7 +314,7 @@ def watch_exits(note: Callable[[object], None]) -> None:
         note(status[0] if status else None)
         return leave(*status)
 
-    def note_and_quit(self: Any, code: Any = None) -> Any:
+    def note_and_quit(self: object, code: object = None) -> object:
         note(code)
         return quits(self, code)
 
@@ -323,7 +323,7 @@ def watch_exits(note: Callable[[object], None]) -> None:
         quitter.__call__ = note_and_quit
 
 
-def write_error(path: str, kind: Any, error: Any) -> None:
+def write_error(path: str, kind: object, error: Any) -> None:
     from traceback import format_exception_only
 
     line = next(line for line in format_exception_only(kind, error) if not line.startswith(" "))

@@ -7,8 +7,9 @@ import contextlib
 import json
 import platform
 import sys
-from typing import Any, Dict
+from typing import Dict
 
+from ..contract.interchange import JsonObject
 from ..contract.layout import RunLayout
 from ..contract.system.private import write_private
 
@@ -46,14 +47,14 @@ def note(folder: str) -> None:
         write_private(path, json.dumps(facts, indent=1).encode("utf-8"))
 
 
-def list_loaded() -> Dict[str, Any]:
+def list_loaded() -> JsonObject:
     modules = {name: sys.modules[name] for name in PACKAGES if name in sys.modules}
     versions = {name: getattr(module, "__version__", None) for name, module in modules.items()}
     packages = {name: version[:LONGEST] for name, version in versions.items() if isinstance(version, str)}
     return {"python": platform.python_version(), "packages": packages, "builds": _inspect_builds()}
 
 
-def _inspect_builds() -> Dict[str, Any]:
+def _inspect_builds() -> Dict[str, object]:
     found = {}
     for name, ask in (("tensorflow", _inspect_tensorflow), ("horovod", _inspect_horovod), ("mpi", _inspect_mpi)):
         with contextlib.suppress(Exception):  # older ones have no such function
@@ -89,7 +90,7 @@ def _to_plain(value: object) -> object:
     return str(value)[:LONGEST]
 
 
-def _read(path: str) -> Dict[str, Any]:
+def _read(path: str) -> JsonObject:
     try:
         with open(path, encoding="utf-8") as file:
             found = json.load(file)

@@ -2,10 +2,11 @@
 
 import sys
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Callable, Dict, List, Mapping, Optional, Tuple
 
 from ..common import identity, wire
 from ..common.process import Child
+from ..contract.interchange import JsonObject
 from ..contract.layout import RunLayout, to_native
 from ..contract.plan import JobPlan
 from . import staging, workdir
@@ -39,7 +40,7 @@ class OnNode:
         self._wait = wait
         self._report = report
         self._folder: Optional[NodeFolder] = None
-        self.note: Dict[str, Any] = {}
+        self.note: JsonObject = {}
 
     def stage(self, hold: Callable[[Optional[Child]], None], given_up: Callable[[], bool]) -> bool:
         """Stage everything that the job needs here; return whether that succeeded, and tell the supervisor if not.

@@ -3,8 +3,9 @@
 import mmap
 import os
 import re
-from typing import Any, Dict, Iterable, Mapping, Pattern
+from typing import Dict, Iterable, Pattern
 
+from ..contract.interchange import JsonView
 from ..contract.layout import to_native
 
 
@@ -19,7 +20,7 @@ def relocate_text(text: str, names: Iterable[str], place: str) -> str:
     return os.fsdecode(compile_pattern(names).sub(lambda _: os.fsencode(place), os.fsencode(text)))
 
 
-def check_room(note: Mapping[str, Any], place: str) -> None:
+def check_room(note: JsonView, place: str) -> None:
     """Raise OSError if a program of the environment has no room for the path of its new place."""
     programs: Dict[str, int] = note["programs"]
     tightest = min(programs, key=lambda path: programs[path], default="")
@@ -29,7 +30,7 @@ def check_room(note: Mapping[str, Any], place: str) -> None:
         raise OSError("{} has room for a folder's name of {} bytes; {} has {}".format(*words))
 
 
-def relocate(folder: str, note: Mapping[str, Any], place: str) -> None:
+def relocate(folder: str, note: JsonView, place: str) -> None:
     """Replace the old path in the files of ``folder``. Raises OSError.
 
     Changed files get a new time, because the bytecode of a module among them was compiled from the old text.

@@ -12,10 +12,11 @@ import shutil
 import signal
 import tarfile
 import time
-from typing import Any, Callable, Dict, List, Mapping, Optional
+from typing import Callable, Dict, List, Mapping, Optional
 
 from ..common import identity
 from ..contract.environments import packs
+from ..contract.interchange import JsonObject
 from ..contract.layout import RunLayout, to_native
 from ..contract.plan import DataInput, JobPlan
 from ..contract.system.private import make_private, write_private
@@ -226,7 +227,7 @@ def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: AR
     """Copy back what the script has left in inputs of mode upload, and record the result. Returns the exit code."""
     _ignore_stop_signals()
     suffix = ".{}-{}".format(plan.run.run_id, identity.get_host(os.environ))
-    note: Dict[str, Any] = {"phases": {}, "beside": [], "failed": []}
+    note: JsonObject = {"phases": {}, "beside": [], "failed": []}
     for item in plan.inputs:
         source = os.path.join(folder, "inputs", item.name)
         if item.mode == "upload" and os.path.isdir(source):

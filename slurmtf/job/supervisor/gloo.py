@@ -7,9 +7,10 @@ process sets. It knows no passwords: requests are taken from the nodes of the jo
 
 import selectors
 import socket
-from typing import Any, Collection, Dict, Mapping, NamedTuple, Optional, Set, Tuple
+from typing import Collection, Dict, Mapping, NamedTuple, Optional, Set, Tuple
 
 from ..contract import variables as var
+from ..contract.interchange import JsonView
 from .listener import Guest, Listener
 
 TIMEOUT_S = 300
@@ -127,7 +128,7 @@ class Store:
         return _Client(connection, self._scopes) if ours else None
 
 
-def compute_scope_sizes(ranks: Mapping[int, Mapping[str, Any]]) -> Dict[str, int]:
+def compute_scope_sizes(ranks: Mapping[int, JsonView]) -> Dict[str, int]:
     """Return the number of ranks of each scope that Horovod starts with, from the variables of all ranks."""
     sizes = {"global": len(ranks)}
     for own in ranks.values():

@@ -1,9 +1,10 @@
 """What each task is told once all have connected: the cluster, its place on its node, its CPUs and GPUs. Pure."""
 
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
+from typing import Dict, List, Mapping, NamedTuple, Optional, Sequence, Set, Tuple
 
 from ..common import gpus, wire
 from ..contract import variables as var
+from ..contract.interchange import JsonView
 from ..contract.layout import to_native
 from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
@@ -140,9 +141,7 @@ def may_be_dealt(masks: List[str]) -> bool:
     return len(masks) > 1 and len(set(masks)) == 1 and bin(int(masks[0] or "0", 16)).count("1") >= len(masks)
 
 
-def build_horovod_variables(
-    roles: Sequence[Role], hellos: Mapping[int, Hello], shared: Mapping[str, Any]
-) -> Dict[int, Dict[str, str]]:
+def build_horovod_variables(roles: Sequence[Role], hellos: Mapping[int, Hello], shared: JsonView) -> Dict[int, Dict[str, str]]:
     """Return Horovod's variables for each rank; ``shared`` are those for all ranks.
 
     Gloo uses the address of the node's own name unless an interface is set (gloo, transport/tcp/device.cc).

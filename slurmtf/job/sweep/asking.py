@@ -11,10 +11,11 @@ import os
 import socket
 import subprocess
 import tempfile
-from typing import Any, Dict, List, Mapping, Optional
+from typing import Dict, List, Mapping, Optional
 
 from ..common import process
 from ..contract import variables as var
+from ..contract.interchange import JsonObject
 from ..contract.sweep.ledger import Ledger
 from ..contract.sweep.records import Point
 
@@ -47,7 +48,7 @@ class Helper:
         """Send a line that needs no answer. Raises OSError."""
         self._socket.sendall(json.dumps(facts).encode("utf-8") + b"\n")
 
-    def ask(self, question: Mapping[str, object]) -> Dict[str, Any]:
+    def ask(self, question: Mapping[str, object]) -> JsonObject:
         """Return the answer. Raises OSError or ValueError if there is none."""
         self.tell(question)
         answer = b""
@@ -122,7 +123,7 @@ class Asker:
         self._told.clear()
         return helper.close() if helper else ""
 
-    def _collect_news(self, asking: int) -> List[Dict[str, Any]]:
+    def _collect_news(self, asking: int) -> List[Dict[str, object]]:
         """Return the facts about the other trials, and those of other sweeps, that the helper does not have yet."""
         done, earlier = self._ledger.list_done(), len(self._ledger.earlier)
         ended = dict.fromkeys(range(-earlier, 0), True)
@@ -135,7 +136,7 @@ class Asker:
                 news.append(facts)
         return news
 
-    def _build_facts(self, number: int, ended: bool) -> Optional[Dict[str, Any]]:
+    def _build_facts(self, number: int, ended: bool) -> Optional[Dict[str, object]]:
         """Return the facts about a trial; None if its point or its result is still being written."""
         if number < 0:
             earlier = self._ledger.earlier[-number - 1]

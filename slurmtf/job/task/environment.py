@@ -2,10 +2,11 @@
 
 import os
 import re
-from typing import Any, Dict, List, Mapping
+from typing import Dict, List, Mapping
 
 from ..common import addresses
 from ..contract import variables as var
+from ..contract.interchange import JsonView
 from ..contract.layout import RunLayout, to_native
 from ..contract.plan import JobPlan, LaunchOrder, Run
 from ..contract.roles import Role, choose_chief
@@ -25,8 +26,8 @@ class TaskEnvironment:
         plan: JobPlan,
         layout: RunLayout,
         role: Role,
-        start: Mapping[str, Any],
-        staged: Mapping[str, Any],
+        start: JsonView,
+        staged: JsonView,
         order: LaunchOrder = AS_PLANNED,
     ) -> None:
         """``staged`` describes what is on the node's own disk (empty: nothing); ``order`` is the launch's."""

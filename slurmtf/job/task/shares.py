@@ -1,9 +1,10 @@
 """A task's share of its node, as variables: how many threads its libraries start, and which GPUs it sees."""
 
-from typing import Any, Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from ..common import gpus
 from ..contract import variables as var
+from ..contract.interchange import JsonView
 from ..contract.plan import JobPlan
 from ..contract.roles import SERVES, Role
 
@@ -11,7 +12,7 @@ SERVER_THREADS = 4
 """The fewest inter-op threads for a TensorFlow server: with fewer, a waiting thread can block the one that it waits for."""
 
 
-def build_thread_counts(plan: JobPlan, start: Mapping[str, Any], inherited: Mapping[str, str], allowed: int) -> Dict[str, str]:
+def build_thread_counts(plan: JobPlan, start: JsonView, inherited: Mapping[str, str], allowed: int) -> Dict[str, str]:
     """Return the thread counts, which are the number of the task's CPUs, except those that the user has set. ``start`` is the
     supervisor's start message, ``allowed`` the number of CPUs that the kernel allows."""
     cpus = count_cpus(plan.size.cpus_per_task, allowed, bool(start.get("bind")), start.get("sharers", 1))
@@ -34,7 +35,7 @@ def count_cpus(asked: Optional[int], allowed: int, bound: bool, sharers: int) ->
     return max(1, allowed // sharers) if sharers > 1 else None
 
 
-def build_gpu_variables(plan: JobPlan, role: Role, start: Mapping[str, Any], inherited: Mapping[str, str]) -> Dict[str, str]:
+def build_gpu_variables(plan: JobPlan, role: Role, start: JsonView, inherited: Mapping[str, str]) -> Dict[str, str]:
     """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
     vendor = plan.gpu_vendor
     told = "gpus" in start

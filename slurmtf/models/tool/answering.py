@@ -17,6 +17,7 @@ import numpy as np
 from .batches import Scorer, to_storable
 from .drawing import Spec
 from .feeding import cast, feed_arrays, feed_records
+from .interchange import JsonObject
 from .scorers import ModelChangedError, ScriptError, load_scorer
 
 HEAD = struct.Struct("<HI")
@@ -84,7 +85,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
         return refuse(500, f"can't be scored: {type(err).__name__}: {_summarize_error(err)}")
 
 
-def _convert_request(scorer: Scorer, given: object) -> Any:
+def _convert_request(scorer: Scorer, given: object) -> object:
     """Return the content of a request in the scorer's form, or the error. Raises ValueError and the like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
         return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
@@ -101,13 +102,13 @@ def _convert_request(scorer: Scorer, given: object) -> Any:
     return feed_arrays({"": _to_array(data, spec)}, specs)
 
 
-def _feed_script(data: Any) -> Any:
+def _feed_script(data: Any) -> object:
     if isinstance(data, Mapping):
         return {name: np.asarray(values) for name, values in data.items()}
     return data if any(isinstance(row, Mapping) for row in data) else np.asarray(data)
 
 
-def _to_array(values: object, spec: Spec | None) -> Any:
+def _to_array(values: object, spec: Spec | None) -> object:
     """Return nested lists as an array. Raises ValueError if rows differ in length."""
     found = np.asarray(values)
     if spec is not None and spec.dtype != "str":
@@ -117,7 +118,7 @@ def _to_array(values: object, spec: Spec | None) -> Any:
     return found
 
 
-def _to_plain(value: object) -> Any:
+def _to_plain(value: object) -> object:
     """Return a result as JSON: numbers that are not finite become null."""
     if isinstance(value, Mapping):
         return {str(name): _to_plain(own) for name, own in value.items()}
@@ -132,7 +133,7 @@ def _to_plain(value: object) -> Any:
     return _replace_nonfinite(found.tolist()) if found.dtype.kind == "f" else found.tolist()
 
 
-def _replace_nonfinite(value: Any) -> Any:
+def _replace_nonfinite(value: Any) -> object:
     if isinstance(value, list):
         return [_replace_nonfinite(one) for one in value]
     return value if math.isfinite(value) else None
@@ -151,7 +152,7 @@ def _summarize_error(err: BaseException) -> str:
     return next((line.strip() for line in str(err).splitlines() if line.strip()), type(err).__name__)[:300]
 
 
-def build_schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+def build_schema(name: str, specs: Mapping[str, Spec] | None) -> JsonObject:
     """Return the OpenAPI 2.0 description, as Azure ML's services have it (Azure ML's documentation, "Generate a Swagger schema"
     in "How to deploy and where", 2019): the paths, operations and definitions have the same names."""
     failed = _build_response("what was wrong", "ErrorResponse")
@@ -192,15 +193,15 @@ def build_schema(name: str, specs: Mapping[str, Spec] | None) -> dict[str, Any]:
     }
 
 
-def _build_reference(name: str) -> dict[str, Any]:
+def _build_reference(name: str) -> dict[str, object]:
     return {"schema": {"$ref": f"#/definitions/{name}"}}
 
 
-def _build_response(text: str, name: str) -> dict[str, Any]:
+def _build_response(text: str, name: str) -> dict[str, object]:
     return {"description": text, **_build_reference(name)}
 
 
-def _build_example(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+def _build_example(specs: Mapping[str, Spec] | None) -> dict[str, object]:
     """Return a request with one row, if the model's inputs are known."""
     if specs is None:
         return {}
@@ -208,7 +209,7 @@ def _build_example(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
     return {"example": {"data": next(iter(rows.values())) if len(rows) == 1 else rows}}
 
 
-def _build_data_schema(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
+def _build_data_schema(specs: Mapping[str, Spec] | None) -> dict[str, object]:
     if specs is None:
         return {"description": "what run(data) takes: rows, or arrays by name"}
     if len(specs) == 1:
@@ -220,8 +221,8 @@ def _build_data_schema(specs: Mapping[str, Spec] | None) -> dict[str, Any]:
     }
 
 
-def _build_rows_schema(spec: Spec) -> dict[str, Any]:
-    found: dict[str, Any] = {"type": "string" if spec.dtype == "str" else TYPES.get(np.dtype(spec.dtype).kind, "number")}
+def _build_rows_schema(spec: Spec) -> dict[str, object]:
+    found: dict[str, object] = {"type": "string" if spec.dtype == "str" else TYPES.get(np.dtype(spec.dtype).kind, "number")}
     for size in reversed(spec.shape[1:]):
         found = {"type": "array", "items": found, **({} if size is None else {"minItems": size, "maxItems": size})}
     return {"type": "array", "items": found}

@@ -11,7 +11,7 @@ import zipfile
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import numpy as np
 
@@ -50,7 +50,7 @@ class Column:
         if not self._by_column:
             self._file.seek(rows * self._row, os.SEEK_CUR)
 
-    def take(self, rows: int) -> Any:
+    def take(self, rows: int) -> object:
         """Return the next rows. Raises ValueError if the file ends too early."""
         start, self._place = self._place, self._place + rows
         if self._by_column:
@@ -59,7 +59,7 @@ class Column:
         _check_length(len(data), rows * self._row)
         return np.frombuffer(data, self.dtype).reshape((rows, *self.shape))
 
-    def _gather_rows(self, start: int, rows: int) -> Any:
+    def _gather_rows(self, start: int, rows: int) -> object:
         """Return rows of an array stored column by column (Fortran order): a part of each column is read."""
         file, begin = self._seekable
         found = np.empty((self._values, rows), self.dtype)
@@ -79,7 +79,7 @@ class Column:
         copy.flush()
         return copy, 0
 
-    def iterate_blocks(self, size: int) -> Iterator[Any]:
+    def iterate_blocks(self, size: int) -> Iterator[object]:
         """Yield all rows in blocks of so many bytes. Raises ValueError if the file ends too early."""
         rows = max(1, size // max(1, self._row))
         for start in range(0, self.length, rows):

@@ -11,6 +11,7 @@ import numpy as np
 
 from .drawing import Spec
 from .feeding import feed_arrays, feed_records, join
+from .interchange import Arrays, JsonObject
 from .readers import UNREADABLE, BadRow, Take, UnreadableError, get_format
 
 BATCH_BYTES = 4 * 1024 * 1024
@@ -59,7 +60,7 @@ class Scorer(NamedTuple):
     ``raw``: a script whose ``run(raw_data)`` gets the text of a request, as in Azure ML; None: there is none.
     """
 
-    call: Callable[[Any], Mapping[str, Any]]
+    call: Callable[[Any], Arrays]
     specs: Mapping[str, Spec] | None
     raw: Callable[[str], Any] | None = None
 
@@ -133,7 +134,7 @@ def _check(part: Part) -> None:
 
 def score_block(
     parts: Sequence[Part], scorer: Scorer, batch: int, tell: Callable[[int], None]
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+) -> tuple[list[JsonObject], list[JsonObject]]:
     """Return the scores of a block, with the numbers of their rows, and its bad rows.
 
     ``tell`` gets the number of rows of each finished batch. A batch that fails is tried row by row: the bad ones are
@@ -142,8 +143,8 @@ def score_block(
     total = sum(part.rows for part in parts)
     numbers = _number_rows(parts[0].piece.number, total)
     at_once = None if _estimate_row_bytes(parts) * batch > AT_ONCE_BYTES else _join_block(parts, scorer.specs)
-    good: list[dict[str, Any]] = []
-    bad: list[dict[str, Any]] = []
+    good: list[dict[str, object]] = []
+    bad: list[dict[str, object]] = []
     for start in range(0, total, batch):
         stop = min(total, start + batch)
         try:
@@ -169,7 +170,7 @@ def cut_parts(parts: Sequence[Part], start: int, stop: int) -> list[Part]:
     return found
 
 
-def cut_rows(data: Any, start: int, stop: int) -> Any:
+def cut_rows(data: Any, start: int, stop: int) -> object:
     if isinstance(data, dict):
         return {name: values[start:stop] for name, values in data.items()}
     return data[start:stop]
@@ -179,7 +180,7 @@ def _estimate_row_bytes(parts: Sequence[Part]) -> int:
     return estimate_size(parts[0].cut(0, 1).data)
 
 
-def _join_block(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+def _join_block(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> object:
     """Return a block as a whole, whose slices equal its batches; None if they would not, or a row is bad."""
     if specs is None and len({_get_layout(part.data) for part in parts}) > 1:
         return None  # together they would get a type that they do not have alone
@@ -189,7 +190,7 @@ def _join_block(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
         return None
 
 
-def _get_layout(data: object) -> Any:
+def _get_layout(data: object) -> object:
     if not isinstance(data, Mapping):
         return None
     return tuple((name, str(values.dtype), values.shape[1:]) for name, values in data.items())
@@ -200,7 +201,7 @@ def _number_rows(first: int, rows: int) -> Any:
     return np.arange(first, first + rows, dtype=np.int32 if first + rows <= FEW else np.int64)
 
 
-def _score_each_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad: list[dict[str, Any]]) -> None:
+def _score_each_row(part: Part, scorer: Scorer, good: list[dict[str, object]], bad: list[dict[str, object]]) -> None:
     for place in range(part.rows):
         own = part.cut(place, place + 1)
         try:
@@ -210,7 +211,7 @@ def _score_each_row(part: Part, scorer: Scorer, good: list[dict[str, Any]], bad:
             bad.append({"file": part.piece.file, "row": own.piece.start, "why": why})
 
 
-def _join_parts(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
+def _join_parts(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> object:
     """Return the rows of parts as one, for the model or for a script."""
     data = [part.data for part in parts]
     if specs is not None:
@@ -228,7 +229,7 @@ def _join_parts(parts: Sequence[Part], specs: Mapping[str, Spec] | None) -> Any:
     return records
 
 
-def _answer(scorer: Scorer, data: Any, numbers: Any) -> dict[str, Any]:
+def _answer(scorer: Scorer, data: object, numbers: Any) -> dict[str, object]:
     answer = {name: to_storable(values) for name, values in scorer.call(data).items()}
     lengths = {name: len(values) if values.ndim else "one value" for name, values in answer.items()}
     wrong = {name: length for name, length in lengths.items() if length != len(numbers)}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .drawing import BATCHES, Spec, draw_inputs, take_samples
+from .interchange import Arrays
 
 TYPES = {
     "tensor(float)": "float32",
@@ -18,7 +19,6 @@ TYPES = {
     "tensor(bool)": "bool",
 }
 """onnxruntime's names of types where they are not numpy's."""
-Answer = Mapping[str, Any]
 
 
 class RejectedError(Exception):
@@ -33,11 +33,11 @@ class Model(NamedTuple):
     """A model to compare with: its inputs, and its results. ``known`` are its constants, see :func:`draw_inputs`."""
 
     inputs: Mapping[str, Spec]
-    call: Callable[[Answer], Answer]
-    known: Mapping[str, Sequence[Any]]
+    call: Callable[[Arrays], Arrays]
+    known: Mapping[str, Sequence[object]]
 
 
-def verify(path: str, model: Model, tolerance: float, samples: Answer | None = None) -> dict[str, Any]:
+def verify(path: str, model: Model, tolerance: float, samples: Arrays | None = None) -> dict[str, object]:
     """Compare a file with its model, and return the figures. Raises RejectedError, or UnverifiableError.
 
     ``tolerance``: the largest difference between two results, relative to 1 + their magnitude. Integers, texts and booleans
@@ -60,7 +60,7 @@ def verify(path: str, model: Model, tolerance: float, samples: Answer | None = N
     }
 
 
-def _open_session(path: str) -> Any:
+def _open_session(path: str) -> object:
     import onnxruntime  # noqa: PLC0415 - a file that is not run is never called good
 
     onnxruntime.set_default_logger_severity(4)
@@ -79,7 +79,7 @@ def _check_inputs(session: Any, inputs: Mapping[str, Spec]) -> None:
         raise RejectedError(f"it takes {', '.join(wrong)}")
 
 
-def _try_inputs(model: Model, batch: int, samples: Answer | None) -> tuple[Answer, Answer]:
+def _try_inputs(model: Model, batch: int, samples: Arrays | None) -> tuple[Arrays, Arrays]:
     """Return inputs that the model accepts, and its results. Raises UnverifiableError."""
     tries = (
         [take_samples(model.inputs, batch, samples)] if samples is not None else draw_inputs(model.inputs, batch, model.known)
@@ -103,7 +103,7 @@ def _is_equal(one: Any, other: Any) -> bool:
     return bool(np.array_equal(one, other, equal_nan=one.dtype.kind == "f"))
 
 
-def _compare(session: Any, inputs: Answer, expected: Answer, tolerance: float, batch: int) -> dict[str, float]:
+def _compare(session: Any, inputs: Arrays, expected: Arrays, tolerance: float, batch: int) -> dict[str, float]:
     names = [one.name for one in session.get_outputs()]
     try:
         answers = dict(zip(names, session.run(None, dict(inputs)), strict=True))
@@ -136,11 +136,11 @@ def compute_difference(found: Any, expected: Any, tolerance: float, where: str) 
     return float(apart.max(initial=0.0))
 
 
-def _test_both(test: Callable[[Any], Any], one: object, other: object) -> Any:
+def _test_both(test: Callable[[Any], Any], one: object, other: object) -> object:
     return test(one) & test(other)
 
 
-def _decode_texts(values: Any) -> list[Any]:
+def _decode_texts(values: Any) -> list[object]:
     return [one.decode("utf-8", "replace") if isinstance(one, bytes) else one for one in values.ravel().tolist()]
 
 

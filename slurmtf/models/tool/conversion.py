@@ -9,9 +9,8 @@ import shutil
 import tempfile
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +18,7 @@ import tensorflow as tf
 from .checking import Model, RejectedError, UnverifiableError, verify
 from .command import Asked, Command
 from .files import write_json
+from .interchange import JsonView
 from .loading import LoadError, Served, compute_weights_size, list_versions, load
 from .refusal import build_refusal, check_size
 
@@ -34,7 +34,7 @@ def convert_all(paths: Sequence[str]) -> int:
     return 0 if all(result["ok"] for result in results) else 1
 
 
-def convert_request(path: str, routes: Routes) -> dict[str, Any]:
+def convert_request(path: str, routes: Routes) -> dict[str, object]:
     """Convert one request by the first route that produces a good file, and write ``REQUEST.result.json``.
 
     Nothing else is left but the requested file.
@@ -56,7 +56,7 @@ def convert_request(path: str, routes: Routes) -> dict[str, Any]:
     return result
 
 
-def _try_routes(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[str, Any]:
+def _try_routes(request: JsonView, work: Path, routes: Routes) -> dict[str, object]:
     try:
         served = load(request, work)
     except LoadError as err:
@@ -95,7 +95,7 @@ def _try_routes(request: Mapping[str, Any], work: Path, routes: Routes) -> dict[
     return {"ok": False, **build_refusal(served.layers, served.nodes, logs), "tried": tried}
 
 
-def _build_interface(served: Served) -> dict[str, Any]:
+def _build_interface(served: Served) -> dict[str, object]:
     return {"inputs": {name: spec.to_dict() for name, spec in served.inputs.items()}, "outputs": list(served.outputs)}
 
 
@@ -138,7 +138,7 @@ def _convert_by_function(served: Served, file: str, opset: int) -> str:
     return ""
 
 
-def _to_dtype(name: str) -> Any:
+def _to_dtype(name: str) -> object:
     return tf.string if name == "str" else tf.as_dtype(name)
 
 

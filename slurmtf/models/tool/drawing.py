@@ -7,6 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .interchange import Arrays
+
 SEED = 1
 BATCHES = (1, 3, 64)
 SIZES = ((5, 7, 6), (32, 40, 36), (224, 240, 232))
@@ -25,11 +27,11 @@ class Spec(NamedTuple):
         """Whether it accepts only one batch size."""
         return not self.shape or self.shape[0] is not None
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         return {"shape": list(self.shape), "dtype": self.dtype}
 
 
-def draw_inputs(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+def draw_inputs(specs: Mapping[str, Spec], batch: int, known: Mapping[str, Sequence[Any]]) -> Iterator[Arrays]:
     """Yield inputs for a batch, the most demanding first: if the model does not accept one, the next is tried.
 
     ``known`` are constants of the model, by dtype ('str', 'int'): texts and integers that its tables may hold.
@@ -51,7 +53,7 @@ def _choose_shape(spec: Spec, batch: int, size: int) -> tuple[int, ...]:
     return (first, *(size if one is None else one for one in spec.shape[1:]))
 
 
-def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[int], texts: Sequence[str]) -> Any:
+def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[int], texts: Sequence[str]) -> object:
     if dtype == "str":
         return random.choice(np.array([*texts, *WORDS], dtype=object), shape)
     kind = np.dtype(dtype).kind
@@ -64,7 +66,7 @@ def _draw(random: Any, shape: tuple[int, ...], dtype: str, integers: Sequence[in
     return random.standard_normal(shape).astype(dtype)
 
 
-def take_samples(specs: Mapping[str, Spec], batch: int, samples: Mapping[str, Any]) -> dict[str, Any]:
+def take_samples(specs: Mapping[str, Spec], batch: int, samples: Arrays) -> Arrays:
     """Return so many rows of the user's samples, repeating them if they are too few. Raises ValueError."""
     missing = [name for name in specs if name not in samples]
     if missing:

@@ -43,10 +43,10 @@ def _iterate_lengths(file: IO[bytes]) -> Iterator[int]:
         file.seek(length + TAIL, os.SEEK_CUR)
 
 
-def decode_features(data: bytes) -> dict[str, list[Any]] | None:
+def decode_features(data: bytes) -> dict[str, list[object]] | None:
     """Return the features of a ``tf.train.Example``, each as a list; None if the record is not one."""
     try:
-        found: dict[str, list[Any]] = {}
+        found: dict[str, list[object]] = {}
         for every in _decode_field(data, 1):
             for entry in _decode_field(every, 1):
                 (name,), feature = _decode_field(entry, 1), b"".join(_decode_field(entry, 2))

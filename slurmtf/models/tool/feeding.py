@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from .drawing import Spec
+from .interchange import Arrays
 from .readers import BadRow
 
 
-def feed_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> Arrays:
     """Return arrays under the names of a model's inputs, in their dtypes. Raises ValueError if one is missing."""
     if len(specs) == 1 and len(arrays) == 1:
         arrays = dict(zip(specs, arrays.values(), strict=True))
@@ -21,7 +22,7 @@ def feed_arrays(arrays: Mapping[str, object], specs: Mapping[str, Spec]) -> dict
     return {name: _fit(arrays[name], spec, name) for name, spec in specs.items()}
 
 
-def _fit(values: Any, spec: Spec, name: str) -> Any:
+def _fit(values: Any, spec: Spec, name: str) -> object:
     given, wanted = tuple(values.shape[1:]), spec.shape[1:]
     if len(given) == len(wanted) - 1 and wanted[-1] == 1:  # grey images, single columns
         values, given = values[..., None], (*given, 1)
@@ -46,7 +47,7 @@ def cast(values: Any, dtype: str) -> Any:
     return found
 
 
-def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> Arrays:
     """Return records as a batch. Raises ValueError if one is wrong."""
     try:
         return _feed_table(records, specs)
@@ -54,7 +55,7 @@ def feed_records(records: Sequence[object], specs: Mapping[str, Spec]) -> dict[s
         return join([feed_record(record, specs) for record in records])
 
 
-def _feed_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+def _feed_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> Arrays:
     """Return records of plain values, all with the same names, column by column. Raises any error if they are no such table."""
     names = list(records[0])
     if any(getattr(value, "ndim", 0) for value in records[0].values()):
@@ -76,7 +77,7 @@ def _feed_table(records: Sequence[Any], specs: Mapping[str, Spec]) -> dict[str, 
     return feed_arrays(found, specs)
 
 
-def feed_record(record: Any, specs: Mapping[str, Spec]) -> dict[str, Any]:
+def feed_record(record: Any, specs: Mapping[str, Spec]) -> Arrays:
     """Return a record as a batch of one. Raises ValueError if it is wrong."""
     if isinstance(record, BadRow):
         raise ValueError(record.why)
@@ -116,6 +117,6 @@ def _to_numbers(value: object, dtype: str) -> Any:
         raise
 
 
-def join(batches: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def join(batches: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """Concatenate batches."""
     return {name: np.concatenate([batch[name] for batch in batches]) for name in batches[0]}

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from .drawing import Spec
+from .interchange import Arrays, JsonView
 from .refusal import build_refusal
 
 CONSTANTS = 1000
@@ -45,12 +46,12 @@ class Served(NamedTuple):
 
     inputs: Mapping[str, Spec]
     outputs: Sequence[str]
-    call: Callable[[Mapping[str, Any]], dict[str, Any]]
+    call: Callable[[Arrays], Arrays]
     source: Sequence[str]
     function: Any
     layers: Sequence[tuple[str, str]]
     nodes: Sequence[tuple[str, str]]
-    known: Mapping[str, Sequence[Any]]
+    known: Mapping[str, Sequence[object]]
 
 
 def build_spec(tensor: Any) -> Spec:
@@ -62,7 +63,7 @@ def build_spec(tensor: Any) -> Spec:
     return Spec(sizes, "str" if dtype == tf.string else dtype.name)
 
 
-def load(request: Mapping[str, Any], work: Path) -> Served:
+def load(request: JsonView, work: Path) -> Served:
     """Return the model of a request; ``work`` is a folder for temporary files. Raises LoadError."""
     kind, path = request["kind"], request["model"]
     if kind == "saved-model":
@@ -97,9 +98,14 @@ def load_saved_model(path: str, name: str | None) -> Served:
 
 
 def _build_served(
-    signature: Any, inputs: Mapping[str, Spec], source: Sequence[str], layers: Sequence[tuple[str, str]], path: str, owner: Any
+    signature: Any,
+    inputs: Mapping[str, Spec],
+    source: Sequence[str],
+    layers: Sequence[tuple[str, str]],
+    path: str,
+    owner: object,
 ) -> Served:
-    def call(values: Mapping[str, object]) -> dict[str, Any]:
+    def call(values: Mapping[str, object]) -> dict[str, object]:
         found = signature(**{key: _to_tensor(values[key], spec) for key, spec in inputs.items()})
         return {key: found[key].numpy() for key in sorted(found)}
 
@@ -109,7 +115,7 @@ def _build_served(
     return Served(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
 
 
-def _to_tensor(value: object, spec: Spec) -> Any:
+def _to_tensor(value: object, spec: Spec) -> object:
     if spec.dtype == "str":
         return tf.constant(np.asarray(value, dtype=object), tf.string)
     return tf.constant(value, tf.as_dtype(spec.dtype))
@@ -128,14 +134,14 @@ def compute_weights_size(source: Sequence[str]) -> int:
     return sum(size for name, size in sizes.items() if not NO_WEIGHT.search(name))
 
 
-def read_graph(path: str) -> tuple[list[tuple[str, str]], dict[str, list[Any]]]:
+def read_graph(path: str) -> tuple[list[tuple[str, str]], dict[str, list[object]]]:
     """Return the nodes of a SavedModel, and the constants that may belong to tables: texts and integers."""
     from tensorflow.core.protobuf import saved_model_pb2  # noqa: PLC0415
 
     proto = saved_model_pb2.SavedModel()
     proto.ParseFromString(Path(path, "saved_model.pb").read_bytes())
     nodes: list[tuple[str, str]] = []
-    known: dict[str, dict[Any, None]] = {"str": {}, "int": {}}
+    known: dict[str, dict[object, None]] = {"str": {}, "int": {}}
     for node in _iterate_nodes(proto):
         nodes.append((node.name, node.op))
         if node.op == "Const":
@@ -152,7 +158,7 @@ def _iterate_nodes(proto: Any) -> Iterator[Any]:
             yield from function.node_def
 
 
-def _add_constants(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
+def _add_constants(tensor: Any, known: dict[str, dict[object, None]]) -> None:
     kind = {tf.string.as_datatype_enum: "str", tf.int64.as_datatype_enum: "int", tf.int32.as_datatype_enum: "int"}.get(
         tensor.dtype
     )
@@ -162,7 +168,7 @@ def _add_constants(tensor: Any, known: dict[str, dict[Any, None]]) -> None:
     known[kind].update(dict.fromkeys(one.decode("utf-8", "replace") if isinstance(one, bytes) else int(one) for one in values))
 
 
-def read_keras_model(kind: str, path: str, weights: str | None) -> Any:
+def read_keras_model(kind: str, path: str, weights: str | None) -> object:
     """Return the model of a Keras file. Raises LoadError."""
     import keras  # noqa: PLC0415 - a SavedModel needs none
 
@@ -195,7 +201,7 @@ def load_keras(model: Any, work: Path) -> Served:
     known = (getattr(model, name, None) for name in ("_inputs_struct", "_nested_inputs"))  # of Keras 3, of Keras 2
     structure = next((one for one in known if one is not None), None)
 
-    def answer(*tensors: Any) -> dict[str, Any]:
+    def answer(*tensors: object) -> dict[str, object]:
         packed = tensors[0] if structure is None else tf.nest.pack_sequence_as(structure, list(tensors))
         return _name_outputs(model, model(packed, training=False))
 
@@ -227,7 +233,7 @@ def _to_unique_names(names: Sequence[str]) -> list[str]:
     return [name if clean.count(name) == 1 else f"{name}_{number}" for number, name in enumerate(clean)]
 
 
-def _name_outputs(model: object, answer: object) -> dict[str, Any]:
+def _name_outputs(model: object, answer: object) -> dict[str, object]:
     if isinstance(answer, Mapping):
         return {str(name): value for name, value in answer.items()}
     flat = tf.nest.flatten(answer)
@@ -256,7 +262,7 @@ def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) ->
         saver.restore(session, path.removesuffix(".meta"))
     specs = {name: build_spec(tensors[name]) for name in inputs}
 
-    def call(values: Mapping[str, object]) -> dict[str, Any]:
+    def call(values: Mapping[str, object]) -> dict[str, object]:
         fetched = session.run([tensors[name] for name in outputs], {tensors[name]: values[name] for name in inputs})
         return {name: np.asarray(value) for name, value in zip(outputs, fetched, strict=True)}
 
@@ -265,7 +271,7 @@ def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) ->
     return Served(specs, outputs, call, source, None, (), nodes, {})
 
 
-def _get_tensor(graph: Any, name: str, candidates: Mapping[str, object]) -> Any:
+def _get_tensor(graph: Any, name: str, candidates: Mapping[str, object]) -> object:
     try:
         return graph.get_tensor_by_name(name)
     except (KeyError, ValueError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import itertools
 import zipfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,10 +13,11 @@ import numpy as np
 
 from . import examples
 from .arrays import open_columns
+from .interchange import Arrays
 
-Records = list[Any]
+Records = list[object]
 """Of each row a mapping from name to value, or a :class:`BadRow`."""
-Take = Callable[[int], "Mapping[str, Any] | Records"]
+Take = Callable[[int], "Arrays | Records"]
 """Returns the next rows, so many."""
 
 
@@ -67,7 +68,7 @@ def _open_array_rows(path: str, start: int) -> Take:
     return lambda rows: {name: column.take(rows) for name, column in held.items()}
 
 
-def _read_csv(path: str) -> Iterator[Any]:
+def _read_csv(path: str) -> Iterator[object]:
     with open(path, newline="", encoding="utf-8-sig") as file:
         reader = csv.reader(file)
         names = next(reader, [])
@@ -92,7 +93,7 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _parse_csv_row(names: Sequence[str], row: Sequence[str]) -> Any:
+def _parse_csv_row(names: Sequence[str], row: Sequence[str]) -> object:
     if len(row) != len(names):
         return BadRow(f"has {len(row)} fields, not {len(names)}")
     return dict(zip(names, row, strict=True))
@@ -116,12 +117,12 @@ def _open_parquet_rows(path: str, start: int) -> Take:
     return _take(itertools.islice(rows, start - passed, None))
 
 
-def _decode_example(data: bytes) -> Any:
+def _decode_example(data: bytes) -> object:
     found = examples.decode_features(data)
     return BadRow("is not a tf.train.Example") if found is None else found
 
 
-def _read_image(path: str) -> Iterator[Any]:
+def _read_image(path: str) -> Iterator[object]:
     try:
         from PIL import Image  # noqa: PLC0415 - of this format alone
 
@@ -132,7 +133,7 @@ def _read_image(path: str) -> Iterator[Any]:
         yield BadRow(f"can't be read as an image: {err}")
 
 
-def _to_pixels(image: Any) -> Any:
+def _to_pixels(image: Any) -> object:
     return np.asarray(image if image.mode in AS_IT_IS else image.convert("RGB"))
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from typing import Any
+
+from .interchange import JsonObject
 
 LARGEST = 2**31 - 1
 """Bytes of an ONNX file: it is one message of protocol buffers (protobuf.dev, "Proto Limits"). Weights in files of their own
@@ -49,7 +50,7 @@ def find_unsupported(log: str) -> list[tuple[str, str]]:
     return list(dict.fromkeys((found["node"], found["op"]) for found in UNSUPPORTED.finditer(log)))
 
 
-def build_refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> dict[str, Any]:
+def build_refusal(layers: Iterable[Sequence[str]], nodes: Iterable[Sequence[str]], log: str) -> JsonObject:
     """Return the refusal of a model that no route could convert.
 
     ``layers`` are the names and classes of the model's layers, ``nodes`` the names and operations of its graph, ``log`` what
@@ -93,7 +94,7 @@ def parse_layer_name(node: str) -> str:
     return parts[-2] if len(parts) > 1 else parts[-1] if parts else node
 
 
-def check_size(weights: int) -> dict[str, Any] | None:
+def check_size(weights: int) -> JsonObject | None:
     """Return why a model with so many bytes of weights is not converted; None if it can be."""
     if weights < LARGEST:
         return None

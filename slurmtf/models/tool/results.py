@@ -13,13 +13,14 @@ import numpy as np
 
 from .arrays import END, Column, open_columns
 from .files import open_whole
+from .interchange import Arrays
 
 HELD_BYTES = 64 * 1024 * 1024
 """How much of the scores is held in memory before it is written to a part, and while parts are joined."""
 WRITTEN_BYTES = 1024 * 1024
 ROW = "row"
 """The name of the array with the rows' numbers."""
-Scores = Mapping[str, Any]
+Scores = Arrays
 
 
 class Array(NamedTuple):
@@ -28,7 +29,7 @@ class Array(NamedTuple):
     dtypes: frozenset[Any]
     shapes: frozenset[tuple[int, ...]]
     length: int
-    blocks: Iterable[Any]
+    blocks: Iterable[object]
 
 
 class Results:
@@ -118,7 +119,7 @@ def _write(file: IO[bytes], arrays: Mapping[str, Array]) -> None:
                     member.write(np.ascontiguousarray(values, dtype).reshape(-1).view(np.uint8).data)
 
 
-def _gather(blocks: Iterable[Any]) -> Iterator[Any]:
+def _gather(blocks: Iterable[Any]) -> Iterator[object]:
     """Yield blocks joined to larger ones: each write to a zip file costs time."""
     held, size = list[Any](), 0
     for values in blocks:

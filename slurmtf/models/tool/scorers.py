@@ -20,6 +20,7 @@ from .batches import Scorer
 from .checking import TYPES
 from .drawing import Spec
 from .files import compute_sha256
+from .interchange import JsonView
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
 CUDA = "CUDAExecutionProvider"
@@ -48,7 +49,7 @@ def infer_failure_kind(err: BaseException | None) -> str:
     return "module" if isinstance(err, ModuleNotFoundError) else "model" if isinstance(err, ModelChangedError) else ""
 
 
-def load_scorer(plan: Mapping[str, Any]) -> Scorer:
+def load_scorer(plan: JsonView) -> Scorer:
     """Return the scorer of a plan, with so many CPUs. Raises ModelChangedError, and errors of the script or the runtime."""
     changed = [path for path, known in plan["hashes"].items() if compute_sha256(path) != known]
     if changed:
@@ -106,7 +107,7 @@ def _load_script(path: str, model: str, called: str) -> Scorer:
     with _translate_errors(path, called):
         module.init()
 
-    def call(data: object) -> Mapping[str, Any]:
+    def call(data: object) -> Mapping[str, object]:
         answer = _parse_answer(module.run(json.dumps({"data": _to_list(data)}))) if takes_text else module.run(data)
         return answer if isinstance(answer, Mapping) else {"score": answer}
 
@@ -142,12 +143,12 @@ def _inspect_signature(module: object, name: str, called: str, *arguments: str) 
     return found
 
 
-def _parse_answer(answer: object) -> Any:
+def _parse_answer(answer: object) -> object:
     """Return the result of a script that takes JSON; it may be JSON as well."""
     return json.loads(answer) if isinstance(answer, str) else answer
 
 
-def _to_list(data: Any) -> Any:
+def _to_list(data: Any) -> object:
     if isinstance(data, Mapping):
         return {name: np.asarray(values).tolist() for name, values in data.items()}
     return [_to_list(row) for row in data] if isinstance(data, list) else data.tolist()

@@ -8,7 +8,6 @@ import time
 import traceback
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from .batches import (
     Scorer,
@@ -22,6 +21,7 @@ from .batches import (
 )
 from .drawing import Spec
 from .files import write_json, write_whole
+from .interchange import JsonObject, JsonView
 from .readers import UNREADABLE, get_format
 from .results import Results, concatenate
 from .scorers import ScriptError, infer_failure_kind, load_scorer
@@ -58,7 +58,7 @@ def count(path: str) -> int:
     return 1 if unreadable else 0
 
 
-def _compute_sizes(plan: Mapping[str, Any], counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
+def _compute_sizes(plan: JsonView, counts: Sequence[int], unreadable: dict[str, str]) -> dict[str, int]:
     """Return the size of a row and the rows of a batch; a file whose first row can't be read is added to ``unreadable``."""
     first = next((file for file, rows in zip(plan["files"], counts, strict=True) if rows), None)
     try:
@@ -87,7 +87,7 @@ def score(path: str, given: Sequence[str]) -> int:
     return _score_all({**plan, "cpus": cpus}, [shard for shard in shards if not _get_shard_path(plan, shard, ".json").exists()])
 
 
-def _score_all(plan: Mapping[str, Any], shards: Sequence[int]) -> int:
+def _score_all(plan: JsonView, shards: Sequence[int]) -> int:
     for shard in shards:
         _get_shard_path(plan, shard, ".failed").unlink(missing_ok=True)
     try:
@@ -110,7 +110,7 @@ def check_batch(specs: Mapping[str, Spec] | None, batch: int) -> None:
         raise BatchError(f"the model takes {sizes} rows at a time, not {batch}: pass --batch {sizes}, and another --output")
 
 
-def _get_shard_path(plan: Mapping[str, Any], shard: int, end: str) -> Path:
+def _get_shard_path(plan: JsonView, shard: int, end: str) -> Path:
     return Path(plan["folder"], "shards", f"{shard:05d}{end}")
 
 
@@ -159,11 +159,11 @@ class _Progress:
             write_json(self._path, {"rows": self.rows, "seconds": self.seconds}, lasting=False)
 
 
-def _write_shard(plan: Mapping[str, Any], shard: int, scorer: Scorer, place: Path) -> None:
+def _write_shard(plan: JsonView, shard: int, scorer: Scorer, place: Path) -> None:
     total, batch, progress = sum(plan["counts"]), plan["batch"], _Progress(place.with_suffix(".at"))
     own = compute_batch_range(shard, plan["shards"], total, batch)
     mine = list(iterate_pieces(plan["counts"], plan["files"], own.start * batch, min(total, own.stop * batch)))
-    results, rejects = Results(place.with_suffix(".npz")), list[dict[str, Any]]()
+    results, rejects = Results(place.with_suffix(".npz")), list[JsonObject]()
     for parts in read_blocks(mine, choose_block_size(plan["row_bytes"], batch)):
         good, bad = score_block(parts, scorer, batch, progress)
         if bad and not plan["rejects"]:

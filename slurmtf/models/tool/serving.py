@@ -14,13 +14,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .answering import HEALTHY, UNUSABLE, Spoken, read_frame, refuse, write_frame
 from .files import write_json, write_whole
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+
 
 THREADS = 8
 IDLE_S = 30
@@ -31,7 +35,6 @@ LATE = (
     "the scoring process was not ready after {:g} s (init() and loading the model included), and was killed: make that faster, "
     "or use a larger --start-seconds"
 )
-Environ = Mapping[str, Any]
 
 
 class StartError(Exception):
@@ -134,14 +137,14 @@ class Service:
     def __init__(self, ask: Callable[[bytes], Spoken], schema: bytes, token: str) -> None:
         self._ask, self._schema, self._expected = ask, schema, f"Bearer {token}".encode()
 
-    def __call__(self, environ: Environ, start_response: Callable[..., Any]) -> Iterable[bytes]:
+    def __call__(self, environ: WSGIEnvironment, start_response: Callable[..., object]) -> Iterable[bytes]:
         status, body = self._answer(environ)
         headers = [("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
         headers += [("WWW-Authenticate", "Bearer")] if status == HTTPStatus.UNAUTHORIZED else []
         start_response(f"{status} {HTTPStatus(status).phrase}", headers)
         return [body]
 
-    def _answer(self, environ: Environ) -> Spoken:
+    def _answer(self, environ: WSGIEnvironment) -> Spoken:
         method, path = environ["REQUEST_METHOD"], environ.get("PATH_INFO") or "/"
         expected = {"/": "GET", "/swagger.json": "GET", "/score": "POST"}.get(path)
         if path != "/" and not hmac.compare_digest(environ.get("HTTP_AUTHORIZATION", "").encode(), self._expected):

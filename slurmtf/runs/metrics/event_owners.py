@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from os.path import relpath
 from pathlib import PurePath
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from slurmtf.job.contract import plan
 from slurmtf.job.contract.attempt import journal
@@ -67,7 +67,7 @@ def _shorten_host(host: str) -> str:
     return host.partition(".")[0]
 
 
-NO_POINT: Mapping[str, Any] = {}
+NO_POINT: Mapping[str, object] = {}
 
 
 class Owners:

@@ -6,8 +6,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Entry, Point
 from slurmtf.job.contract.metrics.event_files import EventFile, find_event_files
@@ -159,7 +159,7 @@ def read_entries(layout: RunLayout, task: str, folder: str = "") -> Iterator[Ent
     return LoggedFile(Path(layout.launch(folder).task_metrics(task))).read_new_entries()
 
 
-def read_metrics(layout: RunLayout, owners: Owners, name: str | None = None, all_ranks: bool = False) -> dict[str, Any]:
+def read_metrics(layout: RunLayout, owners: Owners, name: str | None = None, all_ranks: bool = False) -> JsonObject:
     """Return the metrics of a run's chief in Azure ML's shapes, by name; with ``all_ranks``, those of each task by its name.
 
     A metric that a task logged itself takes precedence over one in event files.
@@ -176,12 +176,12 @@ def read_metrics(layout: RunLayout, owners: Owners, name: str | None = None, all
     return found if all_ranks else found[owners.chief]
 
 
-def _read_event_files(files: Iterable[EventFile], name: str | None) -> dict[str, Any]:
+def _read_event_files(files: Iterable[EventFile], name: str | None) -> dict[str, object]:
     points = (found for file in files for found in file.read_new_points())
     return to_azure_shape(Entry(tag, point.value) for tag, point in points if name in (None, tag))
 
 
-def _read_task_metrics(layout: RunLayout, task: str, name: str | None) -> dict[str, Any]:
+def _read_task_metrics(layout: RunLayout, task: str, name: str | None) -> dict[str, object]:
     return to_azure_shape(entry for entry in read_entries(layout, task) if name in (None, entry.name))
 
 

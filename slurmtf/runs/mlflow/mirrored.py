@@ -9,8 +9,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.metrics.entries import Point
 from slurmtf.runs.folder import RunFolder
@@ -59,7 +59,7 @@ def to_mlflow_status(status: RunStatus) -> str:
     return STATUS.get(status, "SCHEDULED" if status in WAITS else "RUNNING")
 
 
-def to_parameters(settings: Mapping[str, Any]) -> dict[str, str]:
+def to_parameters(settings: JsonView) -> dict[str, str]:
     """Return an estimator's settings as parameters: the script's arguments by name, the others with the prefix ``slurmtf.``.
 
     Nested settings are left out, including environment variables, which may be secret.

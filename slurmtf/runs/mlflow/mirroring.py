@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
@@ -39,6 +39,10 @@ from slurmtf.runs.mlflow.mirrored import (
 )
 from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, ensure_experiment, get_tracking_uri, translate_errors
 from slurmtf.runs.status import look
+
+if TYPE_CHECKING:
+    from mlflow.entities import Metric, Run
+
 
 T = TypeVar("T")
 MARK = "slurmtf.mirror"
@@ -101,7 +105,7 @@ class _Copy:
         self._readings: dict[str, _Reading | None] = {}
         self._files: dict[str, str] | None = None
 
-    def _create(self, experiment: str, part: Part, parent: str) -> Any:
+    def _create(self, experiment: str, part: Part, parent: str) -> Run:
         tags = {MARK: part.id, **({"mlflow.parentRunId": parent} if parent else {})}
         start = None if part.started is None else to_milliseconds(part.started)
         return self._client.create_run(experiment, start_time=start, tags=tags, run_name=part.id)
@@ -148,7 +152,7 @@ class _Copy:
                 prefix = "" if task == part.owners.chief else f"{task}/"
                 self._readings[path] = _Reading(source, prefix) if all_ranks or not prefix else None
 
-    def _iterate_missing_values(self) -> Iterator[Any]:
+    def _iterate_missing_values(self) -> Iterator[Metric]:
         from mlflow.entities import Metric  # noqa: PLC0415 - a second, and an extra
 
         for reading in filter(None, self._readings.values()):

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from slurmtf.findings import Finding, build_warning
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.runs.receipts.receipt import Account
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.spelling import format_count
@@ -149,7 +150,7 @@ def _describe_training(account: Account, used: list[Work]) -> str:
     return f"The model was trained{how}{many}{processes}."
 
 
-def _get_distribution(account: Account) -> Mapping[str, Any]:
+def _get_distribution(account: Account) -> Mapping[str, object]:
     job = account.plan.get("job")
     found = job.get("distribution") if isinstance(job, Mapping) else None
     return found if isinstance(found, Mapping) else {}
@@ -168,7 +169,7 @@ def _describe_resources(account: Account) -> str:
     return " ".join(filter(None, (f"It used {told}." if told else "", f"The training took {took}." if took else "")))
 
 
-def _format_cpus(resources: Mapping[str, Any]) -> str:
+def _format_cpus(resources: JsonView) -> str:
     cpus = resources.get("cpus_per_task")
     return f"{format_count(int(cpus), 'CPU')} per process" if cpus else ""
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.runs.receipts.receipt import Account
 
 
@@ -32,7 +33,7 @@ def _compare_section(section: str, first: Mapping[str, object], second: Mapping[
             yield Difference(section, name, first.get(name), second.get(name))
 
 
-def flatten(value: object, prefix: str = "") -> dict[str, Any]:
+def flatten(value: object, prefix: str = "") -> dict[str, object]:
     """Flatten nested mappings into one, with keys joined by dots."""
     if not isinstance(value, Mapping):
         return {prefix: value}
@@ -43,7 +44,7 @@ def flatten(value: object, prefix: str = "") -> dict[str, Any]:
     }
 
 
-def _collect_source(account: Account) -> dict[str, Any]:
+def _collect_source(account: Account) -> dict[str, object]:
     source = account.receipt.get("source")
     source = source if isinstance(source, Mapping) else {}
     git = source.get("git")
@@ -51,12 +52,12 @@ def _collect_source(account: Account) -> dict[str, Any]:
     return {"snapshot": source.get("snapshot"), **{f"git {name}": git.get(name) for name in ("commit", "branch", "dirty")}}
 
 
-def _collect_settings(account: Account) -> dict[str, Any]:
+def _collect_settings(account: Account) -> dict[str, object]:
     settings = {name: value for name, value in account.settings.items() if name != "source_directory"}
     return flatten(_split_arguments(settings))
 
 
-def _split_arguments(settings: Mapping[str, object]) -> dict[str, Any]:
+def _split_arguments(settings: Mapping[str, object]) -> dict[str, object]:
     """Return the settings with a list of arguments turned into a mapping, if it consists of flags and values."""
     words = settings.get("script_params")
     if not isinstance(words, list):
@@ -88,14 +89,14 @@ def _is_number(word: str) -> bool:
     return True
 
 
-def _collect_software(account: Account) -> dict[str, Any]:
+def _collect_software(account: Account) -> dict[str, object]:
     software = account.receipt.get("software")
     software = software if isinstance(software, Mapping) else {}
     told = {name: software.get(name) for name in ("environment", "python", "image", "modules")}
     return {**told, **account.packages, **flatten(account.builds), "slurmtf": account.receipt.get("slurmtf")}
 
 
-def _collect_nodes(account: Account) -> dict[str, Any]:
+def _collect_nodes(account: Account) -> dict[str, object]:
     last = account.last_attempt
     resources = account.plan.get("resources")
     asked = {name: value for name, value in resources.items() if value} if isinstance(resources, Mapping) else {}
@@ -104,7 +105,7 @@ def _collect_nodes(account: Account) -> dict[str, Any]:
     return {**facts, **{name: last.get(name) for name in ("nodes", "slurm", "launcher", "system")}, "gpus": gpus}
 
 
-def _collect_outcome(account: Account) -> dict[str, Any]:
+def _collect_outcome(account: Account) -> dict[str, object]:
     state = account.state
     took = round(state.ended - state.started, 1) if state.ended and state.started else None
     cause = state.cause.value if state.cause else None
@@ -113,7 +114,7 @@ def _collect_outcome(account: Account) -> dict[str, Any]:
     return {"status": status, "cause": cause, "exit code": state.exit_code, "attempts": attempts, "seconds": took}
 
 
-SECTIONS: dict[str, Callable[[Account], dict[str, Any]]] = {
+SECTIONS: dict[str, Callable[[Account], JsonObject]] = {
     "source": _collect_source,
     "settings": _collect_settings,
     "software": _collect_software,

@@ -7,10 +7,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from slurmtf.files import load_json, read_json, write_json
 from slurmtf.job.contract.attempt import journal
+from slurmtf.job.contract.interchange import JsonObject, JsonView
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.states.history import Attempt, History, read_history
@@ -27,25 +27,25 @@ class Account:
     script ran, in seconds (runs/usage.py)."""
 
     run_id: str
-    plan: Mapping[str, Any]
-    receipt: Mapping[str, Any]
+    plan: Mapping[str, object]
+    receipt: JsonView
     state: RunState
     metrics: Mapping[str, float] = field(default_factory=dict)
     training: float = 0.0
 
     @property
-    def settings(self) -> dict[str, Any]:
+    def settings(self) -> dict[str, object]:
         """The estimator's settings that are not the default."""
         found = _get_nested(self.plan, "provenance", "estimator")
         return dict(found) if isinstance(found, Mapping) else {}
 
     @property
-    def attempts(self) -> list[Mapping[str, Any]]:
+    def attempts(self) -> list[Mapping[str, object]]:
         found = self.receipt.get("attempts")
         return [one for one in found if isinstance(one, Mapping)] if isinstance(found, list) else []
 
     @property
-    def last_attempt(self) -> Mapping[str, Any]:
+    def last_attempt(self) -> JsonView:
         return self.attempts[-1] if self.attempts else {}
 
     @property
@@ -60,7 +60,7 @@ class Account:
         return found
 
     @property
-    def builds(self) -> dict[str, Any]:
+    def builds(self) -> dict[str, object]:
         found = _get_nested(self.receipt, "loaded", "builds")
         return dict(found) if isinstance(found, Mapping) else {}
 
@@ -74,7 +74,7 @@ def read_account(layout: RunLayout, state: RunState) -> Account:
     return Account(Path(layout.folder).name, load_json(layout.plan), read_receipt(layout, state), state, metrics, training)
 
 
-def read_receipt(layout: RunLayout, state: RunState | None = None) -> dict[str, Any]:
+def read_receipt(layout: RunLayout, state: RunState | None = None) -> JsonObject:
     """Return a run's receipt, completed with facts that could not be written into it.
 
     Those are the lock of an environment that was built after the submission, attempts that were killed, from their journals,
@@ -101,27 +101,27 @@ def note_completed(layout: RunLayout, state: RunState) -> None:
             write_json(layout.receipt, receipt)
 
 
-def complete(receipt: Mapping[str, Any], history: History, state: RunState | None, of_sweep: bool = False) -> dict[str, Any]:
+def complete(receipt: Mapping[str, object], history: History, state: RunState | None, of_sweep: bool = False) -> JsonObject:
     """Return the attempts and the outcome of a run from its receipt, completed from its journals and its state. Pure.
 
     In a sweep, one element's attempt stands for all.
     """
     noted = {(one["job"], one["number"]): one for one in _read_attempts(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
-    told: dict[Any, Mapping[str, Any]] = {(one.job, one.number): _build_attempt(one, state) for one in journaled}
+    told: dict[tuple[str, int], Mapping[str, object]] = {(one.job, one.number): _build_attempt(one, state) for one in journaled}
     attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
     if state is None or state.outcome is None or not state.status.final:
         return {"attempts": attempts}
     return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}
 
 
-def _read_attempts(attempts: object) -> list[Mapping[str, Any]]:
+def _read_attempts(attempts: object) -> list[Mapping[str, object]]:
     """Return the attempts in a receipt, without damaged ones."""
     found = [one for one in attempts if isinstance(one, Mapping)] if isinstance(attempts, list) else []
     return [one for one in found if isinstance(one.get("job"), str) and isinstance(one.get("number"), int)]
 
 
-def _build_attempt(attempt: Attempt, state: RunState | None) -> dict[str, Any]:
+def _build_attempt(attempt: Attempt, state: RunState | None) -> dict[str, object]:
     """Return the journal's facts about an attempt that was killed before it wrote the receipt; Slurm may know its end."""
     is_last = state is not None and (state.job_id, state.attempt) == (attempt.job, attempt.number)
     outcome = attempt.outcome or (state.outcome if state and is_last else None)
@@ -143,7 +143,7 @@ def _read_lock(plan: Mapping[str, object]) -> list[str] | None:
     return EnvironmentStore(folder.parent).record(folder.name).get("lock") if folder else None
 
 
-def _get_nested(facts: object, *keys: str) -> Any:
+def _get_nested(facts: object, *keys: str) -> object:
     for key in keys:
         facts = facts.get(key) if isinstance(facts, Mapping) else None
     return facts

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, Outcome
 from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.records import CancelRequest
 from slurmtf.scheduler.base import Canceler
 
-Facts = dict[str, Any]
+Facts = dict[str, object]
 
 
 def is_wanted(outcome: Outcome | None) -> bool:

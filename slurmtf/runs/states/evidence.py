@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 from slurmtf.files import read_json
 from slurmtf.job.contract.attempt import job_log
@@ -44,26 +43,26 @@ def _read_log_part(layout: RunLayout, attempt: Attempt | None) -> bytes:
     return job_log.read_since(layout.job_log, max(begin, job_log.get_size(layout.job_log) - job_log.TAIL_BYTES))
 
 
-def _read_plan(layout: RunLayout) -> dict[str, Any]:
+def _read_plan(layout: RunLayout) -> dict[str, object]:
     try:
         return read_json(layout.plan)
     except (OSError, ValueError, RecursionError):
         return {}
 
 
-def _get_provenance(plan: object, *keys: str) -> Any:
+def _get_provenance(plan: object, *keys: str) -> object:
     """Return a value from the plan's provenance; None if it can't be read."""
     for key in ("provenance", *keys):
         plan = plan.get(key) if isinstance(plan, dict) else None
     return plan
 
 
-def _get_followed(plan: dict[str, Any]) -> tuple[str, ...]:
+def _get_followed(plan: dict[str, object]) -> tuple[str, ...]:
     found = _get_provenance(plan, "after")
     return tuple(map(str, found)) if isinstance(found, list) else ()
 
 
-def _find_build_failure(plan: dict[str, Any]) -> str | None:
+def _find_build_failure(plan: dict[str, object]) -> str | None:
     """Return why the environment that the run waited for could not be built; None if it waited for no build."""
     if not _get_provenance(plan, "build_task"):
         return None

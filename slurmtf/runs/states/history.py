@@ -275,7 +275,7 @@ def _on_restart(told: _Told, event: events.Restart, time: float) -> None:  # noq
     told.restarts.append(event)
 
 
-_TAKES: dict[type[Any], Callable[[_Told, Any, float], None]] = {
+_TAKES: dict[type[object], Callable[[_Told, Any, float], None]] = {
     events.Started: _on_started,
     events.Launched: _on_launched,
     events.Staged: _on_staged,

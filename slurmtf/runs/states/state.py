@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from enum import Enum
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
+from slurmtf.job.contract.interchange import JsonView
 from slurmtf.runs.states.words import describe_outcome, describe_outcome_briefly
 from slurmtf.scheduler import JobRef
 
 if TYPE_CHECKING:
     from slurmtf.job.contract.attempt.events import Restart
+
+
+T = TypeVar("T")
 
 
 class RunStatus(str, Enum):
@@ -160,19 +163,19 @@ class RunState:
         """How it ended, for people to read; empty if there is nothing to say. Programs should read ``outcome``."""
         return describe_outcome(self.outcome) if self.outcome else ""
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, object]:
         """Return the state as data for JSON."""
         parts = {name: dict(vars(part)) for name in _PARTS if (part := getattr(self, name))}
         outcome = self.outcome.to_dict() if self.outcome else None
         return {**vars(self), **parts, "status": self.status.value, "outcome": outcome}
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """The state as shown to programs: :meth:`to_dict`, and facts derived from it."""
         return {**self.to_dict(), "job_id": self.job_id, "message": self.message}
 
     @classmethod
-    def from_dict(cls, facts: Mapping[str, Any]) -> RunState:
+    def from_dict(cls, facts: JsonView) -> RunState:
         """Read the output of :meth:`to_dict`, ignoring unknown keys.
 
         Raises KeyError, TypeError or ValueError if it is invalid.
@@ -187,7 +190,7 @@ class RunState:
         )
 
 
-def check_type(value: Any, kinds: tuple[type, ...]) -> Any:
+def check_type(value: T, kinds: tuple[type, ...]) -> T:
     """Return ``value``. Raises TypeError if it is not of one of these types."""
     if not isinstance(value, kinds):
         raise TypeError(type(value).__name__)

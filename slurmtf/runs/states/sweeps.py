@@ -7,7 +7,6 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.job.contract.layout import RunLayout
@@ -199,7 +198,7 @@ def add_canceler(state: RunState, records: Records, answers: Answers, now: float
     return replace(state, outcome=state.outcome._replace(detail=_infer_canceler(records, answers, now)))
 
 
-def _infer_canceler(records: Records, answers: Answers, now: float) -> dict[str, Any]:
+def _infer_canceler(records: Records, answers: Answers, now: float) -> dict[str, object]:
     """Return who canceled a sweep, from its own note or the scheduler's answers about its elements."""
     request = records.cancel_request
     ours = request if request and request.job in {job.ref.name for job in records.jobs} else None

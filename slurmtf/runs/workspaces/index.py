@@ -15,7 +15,7 @@ import zlib
 from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from slurmtf._version import __version__
 from slurmtf.caches import find_local_cache
@@ -62,7 +62,7 @@ class Row(NamedTuple):
         return cls._make((*facts[:2], Brief._make(facts[2:8]), *facts[8:])) if digest == _compute_digest(facts) else None
 
     @property
-    def columns(self) -> tuple[Any, ...]:
+    def columns(self) -> tuple[object, ...]:
         """Its cells, in the order of COLUMNS."""
         facts = (self.folder, self.files, *self.brief, self.state_text, self.tags_text, self.jobs)
         return (*facts, _compute_digest(facts))
@@ -72,9 +72,9 @@ class Row(NamedTuple):
         return self.brief.status
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """The data of its state: see :attr:`RunState.data`."""
-        found: dict[str, Any] = json.loads(self.state_text)
+        found: dict[str, object] = json.loads(self.state_text)
         return found
 
     @property

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from slurmtf.errors import InputError
 from slurmtf.findings import Finding
@@ -83,7 +82,7 @@ class Listed:
         return self._state
 
     @property
-    def data(self) -> dict[str, Any]:
+    def data(self) -> dict[str, object]:
         """Its state as shown to programs."""
         return self._found.data
 

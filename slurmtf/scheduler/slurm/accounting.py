@@ -12,8 +12,8 @@ import json
 import re
 import zlib
 from collections.abc import Iterable
-from typing import Any
 
+from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.scheduler.books import JobUsage, NodeBooks
 
 FIELDS = "JobID,ElapsedRaw,TotalCPU,MaxRSS,AdminComment,WorkDir"
@@ -74,7 +74,7 @@ def parse_jobstats(comment: str) -> tuple[NodeBooks, ...]:
         return ()
 
 
-def _parse_node(name: str, facts: dict[str, Any]) -> NodeBooks:
+def _parse_node(name: str, facts: JsonObject) -> NodeBooks:
     busy, used, total = (facts.get(f"gpu_{what}") or {} for what in ("utilization", "used_memory", "total_memory"))
     mib = 1 << 20
     gpus = tuple((float(busy[key]), float(used.get(key, 0)) / mib, float(total.get(key, 0)) / mib) for key in sorted(busy))

@@ -10,7 +10,7 @@ import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import NamedTuple, cast
 
 from submitit.core import core
 from submitit.core.utils import FailedJobError
@@ -92,7 +92,7 @@ def get_watcher(job: SubmittedJob) -> JobWatcher:
     return found
 
 
-class SlurmtfJob(core.Job[Any]):
+class SlurmtfJob(core.Job[object]):
     """A job as submitit sees it: ``done()``, ``result()``, ``exception()``, ``cancel()`` ..."""
 
     _cancel_command = "scancel"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from slurmtf.errors import RefusedError, UnreachableError
 from slurmtf.findings import Finding
@@ -16,6 +16,10 @@ from slurmtf.scheduler.books import Ahead, JobUsage
 from slurmtf.scheduler.slurm import commands
 from slurmtf.scheduler.slurm import jobs as slurm_jobs
 from slurmtf.scheduler.slurm.calls import run_command
+
+if TYPE_CHECKING:
+    from submitit.core import core
+
 
 COMMANDS = ("sbatch", "squeue", "scancel")
 
@@ -79,7 +83,7 @@ class SlurmScheduler:
     def read_usage(self, jobs: Sequence[SubmittedJob]) -> dict[SubmittedJob, JobUsage]:
         return slurm_jobs.read_usage(jobs, self.cluster)
 
-    def open_job(self, job: SubmittedJob, folder: Path) -> Any:
+    def open_job(self, job: SubmittedJob, folder: Path) -> core.Job[object]:
         from slurmtf.scheduler.slurm.executor import SlurmtfJob  # noqa: PLC0415
 
         return SlurmtfJob(folder / SUBMITIT, job.ref.name, submitted=job)

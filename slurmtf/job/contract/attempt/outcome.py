@@ -2,7 +2,9 @@
 
 import signal as signals
 from enum import Enum
-from typing import Any, Dict, NamedTuple, Optional
+from typing import Dict, NamedTuple, Optional
+
+from ..interchange import JsonObject
 
 
 class Cause(str, Enum):
@@ -123,7 +125,7 @@ class Outcome(NamedTuple):
     signal: Optional[int] = None
     log: str = ""
     tail: str = ""
-    detail: Dict[str, Any] = {}  # noqa: RUF012 - never modified
+    detail: JsonObject = {}  # noqa: RUF012 - never modified
 
     @property
     def end(self) -> End:

@@ -1,7 +1,9 @@
 """What the tasks of a job use on one node, sampled while they run: JSON lines, one file for each job and node."""
 
 import json
-from typing import Any, Dict, Iterator, NamedTuple, Optional, Tuple
+from typing import Dict, Iterator, NamedTuple, Optional, Tuple
+
+from ..interchange import JsonObject
 
 
 class Gpu(NamedTuple):
@@ -34,7 +36,7 @@ class Sample(NamedTuple):
         return json.dumps(facts).encode("ascii") + b"\n"
 
     @classmethod
-    def from_dict(cls, facts: Dict[str, Any]) -> "Sample":
+    def from_dict(cls, facts: JsonObject) -> "Sample":
         """Return what :meth:`to_line` wrote. Raises TypeError, ValueError or KeyError if the facts are not a sample."""
         gpus = tuple(Gpu(*map(float, gpu)) for gpu in facts.get("gpus", ()))
         return cls(

@@ -10,9 +10,10 @@ import json
 import os
 import socket
 import time
-from typing import Any, Dict, Mapping, Optional
+from typing import Dict, Mapping, Optional
 
 from .. import variables as var
+from ..interchange import JsonObject
 from ..system import proc
 
 BEAT_S = 10.0
@@ -67,7 +68,7 @@ class Claim:
             with contextlib.suppress(OSError):
                 os.remove(self._path)
 
-    def _is_dead(self, holder: Dict[str, Any], now: float) -> bool:
+    def _is_dead(self, holder: JsonObject, now: float) -> bool:
         if holder.get("host") == socket.gethostname():
             return bool(proc.read_start(int(holder["pid"])) != holder["started"])
         try:

@@ -16,6 +16,7 @@ from importlib.util import find_spec
 from typing import Any, Dict, Optional
 
 MARK = "slurmtf-facts:"
+Answer = Dict[str, Any]
 METADATA = re.compile(r"(.+?)-([^-]+)(?:-py[\d.]+)?\.(?:dist|egg)-info")
 FEATURES = (("mpi", b"\0libmpi"), ("gloo", b"N4gloo"), ("nccl", b"ncclAllReduce"))
 """A name in the library of each Horovod that has the feature."""
@@ -23,7 +24,7 @@ LINKED_BYTES = 4 * 1024 * 1024
 """How many bytes of a library are searched: linkers put these names first."""
 
 
-def parse_answer(said: str) -> Optional[Dict[str, Any]]:
+def parse_answer(said: str) -> Optional[Answer]:
     """Return the answer in an interpreter's output; None if there is none."""
     told = [line for line in said.splitlines() if line.startswith(MARK)]
     facts: Optional[Dict[str, object]] = json.loads(told[-1][len(MARK) :]) if told else None

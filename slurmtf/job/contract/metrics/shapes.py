@@ -1,11 +1,11 @@
 """The shapes in which Azure ML's ``get_metrics()`` returns what was logged."""
 
-from typing import Any, Dict, Iterable, List, Mapping
+from typing import Dict, Iterable, List, Mapping
 
 from .entries import LIST, ROW, TABLE, TAG, Entry
 
 
-def to_azure_shape(logged: Iterable[Entry]) -> Dict[str, Any]:
+def to_azure_shape(logged: Iterable[Entry]) -> Dict[str, object]:
     """Return entries as Azure ML's ``get_metrics()`` does.
 
     A value that was logged once stays a value; repeated values become a list; lists are joined to one; rows and tables become

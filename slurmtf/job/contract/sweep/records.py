@@ -10,6 +10,7 @@ import os
 import re
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple, Type, TypeVar
 
+from ..interchange import JsonObject
 from ..plan import LaunchOrder
 
 SCHEMA = 1
@@ -112,7 +113,7 @@ class Point(NamedTuple):
     """One point of the space. ``by``: random, grid, bayesian, resumed; ``note``: why it differs from the requested one;
     ``resumes``: the outputs of the trial of another sweep that it continues."""
 
-    values: Dict[str, Any] = {}  # noqa: RUF012 - never modified
+    values: JsonObject = {}  # noqa: RUF012 - never modified
     by: str = ""
     note: str = ""
     resumes: str = ""
@@ -204,7 +205,7 @@ def from_json(kind: Type[T], facts: object) -> T:
     return kind(**{name: _coerce(facts[name], default) for name, default in defaults.items() if name in facts})
 
 
-def _coerce(value: Any, default: object) -> Any:
+def _coerce(value: Any, default: object) -> object:
     if default is None:
         return value if value is None or _is_number(value) else None
     if isinstance(default, bool):

@@ -93,7 +93,7 @@ def test_rows_are_converted_to_the_models_types_in_blocks(
     np.save(files[1], values[3:].astype(dtype))
     rows = []
 
-    def counted(arrays: Mapping[str, Any], specs: Mapping[str, Spec]) -> dict[str, Any]:
+    def counted(arrays: Mapping[str, Any], specs: Mapping[str, Spec]) -> Mapping[str, Any]:
         rows.append(len(next(iter(arrays.values()))))
         return feed_arrays(arrays, specs)
 
