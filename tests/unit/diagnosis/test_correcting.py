@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.rules import RULES
-from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.plan.model import Resources
 from slurmtf.runs.states.state import RunState, RunStatus
@@ -130,9 +128,3 @@ def test_a_remedy_contains_neither_secrets_nor_long_log_lines() -> None:
     assert death.rule == "arguments"
     assert "hf_" not in death.remedy
     assert len(death.remedy) < 1000
-
-
-def test_the_rules_recommend_only_existing_settings() -> None:
-    told = {name for rule in RULES for name, _, _ in parse_values(rule.remedy)}
-    assert told <= set(inspect.signature(TensorFlow).parameters)
-    assert {"launcher", "environment_variables", "sbatch"} <= told

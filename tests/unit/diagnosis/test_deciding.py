@@ -10,8 +10,8 @@ from slurmtf.diagnosis.explanation import Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt.outcome import Cause
 
+from .rules.texts import TRACEBACK
 from .test_dying import FAILED, QUOTA, one_log
-from .texts import TRACEBACK
 
 RAISED = TRACEBACK + '  File "/r/work/train.py", line 5, in fit\n'
 

@@ -1,18 +1,13 @@
-"""Logs for which no rule was written: their class. No rule's words keep it from a text that its pattern matches."""
+"""Logs for which no rule was written: their class. Long lines."""
 
 from __future__ import annotations
 
-import re
-
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.diagnosis.raised import LONGEST, normalize_text
-from slurmtf.diagnosis.rules import RULES, Rule
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 
 from .unforeseen import SAMPLES
@@ -29,22 +24,6 @@ def test_what_a_person_would_say(name: str) -> None:
     found = explained(name)
     assert found.kind is SAMPLES[name][0], found
     assert "{" not in found.remedy
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_every_match_of_a_pattern_contains_one_of_the_rules_words(rule: Rule) -> None:
-    @settings(max_examples=15, database=None, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
-    @given(st.from_regex(re.compile(rule.pattern, re.ASCII), fullmatch=True))
-    def check(text: str) -> None:
-        assert any(word in text for word in rule.words), text
-
-    check()
-
-
-@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.id)
-def test_no_pattern_takes_quadratic_time_on_a_long_line(rule: Rule) -> None:
-    r"""One that may begin anywhere and then reads to the end would: '\S+ is gone' in a line of 400 KB without a space."""
-    assert not re.search(r"(?:^|\|)(?:\((?:\?:)?)*\\[Swd][+*]", rule.pattern)
 
 
 BARS = [f"\r {n}/5000 [loss 0.3]" for n in range(5000)]
