@@ -22,7 +22,7 @@ METRIC_S = 10.0
 """The interval in seconds at which the primary metric is shown, if it has changed."""
 
 
-class _WithMetric:
+class _MetricPrinter:
     """Prints a log, and next to it the last value of the run's primary metric."""
 
     def __init__(self, reader: LogReader | None, run: Run, name: str) -> None:
@@ -90,7 +90,7 @@ def follow(run: Run, reader: LogReader | None = None) -> int:
     try:
         name = run.primary_metric
         with _Progress() as progress:
-            run.follow(_WithMetric(reader, run, name) if name else reader, progress.show)
+            run.follow(_MetricPrinter(reader, run, name) if name else reader, progress.show)
     except KeyboardInterrupt:
         note(f"\ndetached; the run continues. Reattach with: slurmtf logs -f {run.word}")
         note(f"cancel it with: slurmtf cancel {run.word}")

@@ -126,7 +126,7 @@ def _get_colour(curve: int) -> str:
 
 
 @dataclass
-class Following:
+class MetricsFollower:
     """Shows the metrics of runs as they grow: a plot that is redrawn, or a line for each new value. ``look`` returns the
     current runs."""
 

@@ -18,13 +18,13 @@ from slurmtf.spelling import spell
 if TYPE_CHECKING:
     from slurmtf.runs.folder import RunFolder
     from slurmtf.runs.metrics.reading import Series
-    from slurmtf.runs.workspaces.listing import Listed
+    from slurmtf.runs.workspaces.listing import ListedRun
 
-FORETOLD = 3
+MOST_REPEATED_WARNINGS = 3
 """The most warnings of the submission that are shown again if the script has failed."""
 
 
-def build_run_data(folder: Path | str, told: RunState | Listed) -> dict[str, object]:
+def build_run_data(folder: Path | str, told: RunState | ListedRun) -> dict[str, object]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
     experiment, name = str(folder).split("/")[-2:]
     return {"id": name, "experiment": experiment, "folder": str(folder), **told.data}
@@ -150,7 +150,7 @@ def _format_warnings(run: RunFolder, state: RunState) -> str:
         warnings = [Finding.from_dict(facts) for facts in run.plan["warnings"]]
     except (OSError, ValueError, LookupError, TypeError):  # a run's state is told whatever its plan looks like
         return ""
-    return "\n".join(str(warning) for warning in warnings[:FORETOLD])
+    return "\n".join(str(warning) for warning in warnings[:MOST_REPEATED_WARNINGS])
 
 
 def format_primary_metric(run: RunFolder) -> str:

@@ -14,7 +14,7 @@ from slurmtf.cli.callbacks import Callback, add_options
 from slurmtf.cli.output import workspace_option
 from slurmtf.findings import Finding, build_warning
 from slurmtf.runs.states.state import RunStatus
-from slurmtf.runs.workspaces.listing import AGE_S, Listed, Wanted, list_all, list_states, parse_since
+from slurmtf.runs.workspaces.listing import AGE_S, ListedRun, RunFilter, list_all, list_states, parse_since
 from slurmtf.runs.workspaces.tags import parse
 from slurmtf.runs.workspaces.workspace import list_runs, list_workspaces
 
@@ -22,10 +22,10 @@ STATUSES = {status.value.lower(): status for status in RunStatus}
 
 
 @dataclass(frozen=True)
-class Found:
+class SelectedRuns:
     """Runs, newest first; how many older ones were left out; what could not be read."""
 
-    runs: list[Listed]
+    runs: list[ListedRun]
     more: int
     warnings: Sequence[Finding]
 
@@ -36,7 +36,7 @@ class Selection:
 
     workspaces: list[Path]
     experiment: str | None
-    wanted: Wanted
+    wanted: RunFilter
 
     @property
     def none(self) -> str:
@@ -44,19 +44,19 @@ class Selection:
         such = "" if self.experiment is None and self.wanted.all else "such "
         return f"no {such}runs in {', '.join(map(str, self.workspaces))}; pass --workspace to look elsewhere"
 
-    def find(self, number: int, max_age_s: float = AGE_S) -> Found:
+    def find(self, number: int, max_age_s: float = AGE_S) -> SelectedRuns:
         """Return the newest of them; 0: all."""
         if number and self.wanted.all:
             return self._find_newest(number, max_age_s)
         runs, unreadable = list_all(self.workspaces, self.experiment, self.wanted, max_age_s)
         shown = runs[: number or None]
-        return Found(shown, len(runs) - len(shown), _warn_about_unreadable(unreadable))
+        return SelectedRuns(shown, len(runs) - len(shown), _warn_about_unreadable(unreadable))
 
-    def _find_newest(self, number: int, max_age_s: float) -> Found:
+    def _find_newest(self, number: int, max_age_s: float) -> SelectedRuns:
         """Return the newest of all runs, without looking at the others' states."""
         listing = list_runs(self.workspaces, self.experiment)
         runs = list_states(listing.paths[:number], self.wanted, max_age_s)
-        return Found(runs, len(listing.paths[number:]), _warn_about_unreadable(listing.unreadable))
+        return SelectedRuns(runs, len(listing.paths[number:]), _warn_about_unreadable(listing.unreadable))
 
 
 def _warn_about_unreadable(unreadable: Sequence[Path]) -> list[Finding]:
@@ -76,7 +76,7 @@ def selection_options(command: Callback) -> Callback:
         **options: object,
     ) -> None:
         start = parse_since(since, time.time()) if since else 0.0
-        wanted = Wanted(frozenset(STATUSES[name.lower()] for name in statuses), start, parse(tags))
+        wanted = RunFilter(frozenset(STATUSES[name.lower()] for name in statuses), start, parse(tags))
         command(selection=Selection(list_workspaces(workspace), experiment, wanted), **options)
 
     return add_options(workspace_option(call_with_selection), OPTIONS)

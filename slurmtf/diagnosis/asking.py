@@ -22,7 +22,7 @@ TOO_MUCH = 2.0
 LEAST_MEMORY_GIB = 2
 NEARLY = 0.9
 IDLE_PERCENT, LOW_PERCENT = 5.0, 40.0
-OF_LOST_MEMORY = 1.5
+LOST_MEMORY_FACTOR = 1.5
 STEP_S = 600
 
 
@@ -58,7 +58,7 @@ def advise(usage: Usage, state: RunState) -> list[Advice]:
 def _advise_more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
     asked, used = usage.asked.memory_mb * MIB, usage.memory
     instead = f"instead of {format_memory(asked)}" if asked else "instead of the site's default"
-    enough = _round_up_to_gib(max(asked * OF_LOST_MEMORY, used * MARGIN))
+    enough = _round_up_to_gib(max(asked * LOST_MEMORY_FACTOR, used * MARGIN))
     if state.cause is Cause.OUT_OF_MEMORY and enough:
         yield Advice("memory-more", f"set `memory={enough}G` {instead}", "it was killed for want of memory")
     elif used > asked * NEARLY > 0 and state.outcome and state.outcome.signal == signal.SIGKILL:

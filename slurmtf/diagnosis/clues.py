@@ -37,7 +37,7 @@ SAID_BY_SHELL = {
 }
 """Exit code to the message with which a shell, env or nohup reports that it could not run a command (bash(1), EXIT STATUS;
 env(1))."""
-OF_ERRORS = ("rror", "RROR", "atal", "ATAL", "ailed", "AILED", "ailure", "xception", "XCEPTION")
+ERROR_WORDS = ("rror", "RROR", "atal", "ATAL", "ailed", "AILED", "ailure", "xception", "XCEPTION")
 """Parts of the words in ``ERROR_LIKE``, as a cheap first search."""
 ERROR_LIKE = re.compile(
     r"\b(?:[Ee]rrors?|ERRORS?|[Ff]atal|FATAL|[Ff]ail(?:ed|ure)|FAILED|[Ee]xception|EXCEPTION)\b(?!\s*[:=]?\s*-?\d*(?:\.\d|\de|\d\s*(?:$|[^\w\s])))"
@@ -232,7 +232,7 @@ def find_error_line(text: str) -> str:
 
     srun's lines about exit codes, warnings, and errors that TensorFlow logs do not count.
     """
-    found = (ERROR_LIKE.search(text, start, end) for start, end in _locate_lines(text, OF_ERRORS))
+    found = (ERROR_LIKE.search(text, start, end) for start, end in _locate_lines(text, ERROR_WORDS))
     lines = (_extract_line(text, one.start()) for one in itertools.islice(filter(None, found), MOST_SAID))
     return next((line for line in lines if not NO_ERROR.match(line) and not SURVIVED.search(line)), "")
 

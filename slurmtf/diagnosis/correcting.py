@@ -43,7 +43,7 @@ def correct_command(run_id: str, death: Explanation, settings: Mapping[str, obje
     return shlex.join(words)
 
 
-class Followed(NamedTuple):
+class FollowedRun(NamedTuple):
     """A run that another one follows: how it was required to end, and its current state."""
 
     run_id: str
@@ -57,7 +57,7 @@ class Followed(NamedTuple):
         return self.state.status.final and self.condition != "any" and done is (self.condition == "notok")
 
 
-def follow_again(run_id: str, followed: Sequence[Followed]) -> tuple[str, str]:
+def follow_again(run_id: str, followed: Sequence[FollowedRun]) -> tuple[str, str]:
     """Return what to do about a run whose earlier runs did not end as required, and the command for it.
 
     If no earlier run is in its way, Slurm judged by a job that one of them had already replaced with another. The command is

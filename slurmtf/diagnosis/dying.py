@@ -31,16 +31,16 @@ from slurmtf.diagnosis.clues import (
     shorten,
 )
 from slurmtf.diagnosis.ends import (
+    CAUSES_OF_HUNG_TASKS,
     IT_STAYED,
+    KIND_OF_CAUSE,
+    KIND_OF_OTHER_CAUSE,
+    KIND_OF_SIGNAL,
     LOST_WITH_ITS_NODE,
     MAY_HAVE_STAYED,
     MAYBE_OF_SHELL,
-    OF_CANCELER,
-    OF_CAUSE,
-    OF_EXIT_CODE,
-    OF_HUNG,
-    OF_REST,
-    OF_SIGNAL,
+    REMEDY_BY_CANCELER,
+    REMEDY_OF_EXIT_CODE,
     choose_early_end_remedy,
     infer_signal,
 )
@@ -56,7 +56,7 @@ from slurmtf.diagnosis.leaving import (
     merge_exits,
 )
 from slurmtf.diagnosis.raised import (
-    Raised,
+    RaisedError,
     find_last_error,
     is_of_scripts,
     locate_last_progress,
@@ -93,7 +93,7 @@ def explain(outcome: Outcome, failures: Sequence[TaskFailure] = (), logs: Sequen
     own log comes first, then each task in the order of ``failures``: the certain clues in its logs, the error that its script
     raised, the signal that killed it. Messages about the loss of another process count only if nothing else explains the end.
     """
-    if outcome.cause in OF_CAUSE:
+    if outcome.cause in KIND_OF_CAUSE:
         return _prefer_hang(outcome, logs, failures, _explain_cause(outcome, list(map(_normalize_log, logs))))
     logs = list(map(_normalize_log, logs or [Log(outcome.log, outcome.task, _join_messages(outcome))]))
     ends: dict[str, End | None] = {
@@ -132,7 +132,7 @@ def explain_hang(logs: Sequence[Log], failures: Sequence[TaskFailure] = ()) -> E
     return next((replace(one, remedy=_add_hang_remedy(one.remedy)) for one in found if one), None)
 
 
-def _iterate_hung_tasks(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, Raised]]:
+def _iterate_hung_tasks(logs: Sequence[Log], failures: Sequence[TaskFailure]) -> Iterator[tuple[Log, RaisedError]]:
     """Yield the last errors of tasks that did not end with an exit code, except errors about another task's end."""
     left = {failure.task for failure in failures if not failure.end.signal}
     for log in (log for log in merge_exits(list(map(_normalize_log, logs)), {}) if log.task and log.task not in left):
@@ -141,11 +141,11 @@ def _iterate_hung_tasks(logs: Sequence[Log], failures: Sequence[TaskFailure]) ->
             yield log, error
 
 
-def _find_error(log: Log) -> Raised | None:
+def _find_error(log: Log) -> RaisedError | None:
     return find_last_error(log.text, log.uncaught)
 
 
-def _is_fatal(log: Log, error: Raised) -> bool:
+def _is_fatal(log: Log, error: RaisedError) -> bool:
     """Return whether an error ended a script, according to its Python if that was watched, else according to the log."""
     return error.is_told or log.uncaught is None
 
@@ -157,7 +157,7 @@ def _prefer_hang(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskF
     have stayed.
     """
     stayed = explain_hang(logs, failures)
-    if outcome.cause not in OF_HUNG:
+    if outcome.cause not in CAUSES_OF_HUNG_TASKS:
         told = stayed if outcome.cause is Cause.CANCELED else None
         return replace(found, task=told.task, evidence=told.evidence, remedy=told.remedy) if told else found
     if stayed:
@@ -213,7 +213,7 @@ def _explain_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | N
     )
 
 
-def _explain_error_with_message(outcome: Outcome, log: Log, error: Raised, logs: Sequence[Log]) -> Explanation | None:
+def _explain_error_with_message(outcome: Outcome, log: Log, error: RaisedError, logs: Sequence[Log]) -> Explanation | None:
     """Explain an error, with what the script said about something else as it exited: it may have survived the error."""
     found = _explain_error(outcome, log, error)
     words = find_unrelated_message(logs, log, error) if found else ""
@@ -251,8 +251,8 @@ def _join_messages(outcome: Outcome) -> str:
 
 
 def _explain_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
-    kind, remedy = OF_CAUSE[outcome.cause]
-    remedy = OF_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
+    kind, remedy = KIND_OF_CAUSE[outcome.cause]
+    remedy = REMEDY_BY_CANCELER.get(str(outcome.detail.get("by")), "") if kind is Kind.CANCELED else remedy
     remedy = remedy.replace("{user}", unmark(str(outcome.detail.get("user") or "")))
     clues = (match_rules(log, [rule for rule in CERTAIN if rule.kind is kind]) for log in logs)
     shown = next((clue for clue in clues if clue), None)
@@ -260,7 +260,7 @@ def _explain_cause(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
     return Explanation(kind, outcome.task, outcome.host, evidence, remedy, shown.rule.id if shown else "")
 
 
-def _explain_error(outcome: Outcome, log: Log, error: Raised) -> Explanation | None:
+def _explain_error(outcome: Outcome, log: Log, error: RaisedError) -> Explanation | None:
     """Explain the error that ended a script by its message or that of an error that caused it; None if its origin is unknown.
 
     The script survived everything logged before the error, which therefore counts only if nothing survives it or if the error
@@ -283,7 +283,7 @@ def _explain_error(outcome: Outcome, log: Log, error: Raised) -> Explanation | N
     return _explain_as(outcome, log, error, Kind.SCRIPT)
 
 
-def _find_clue(log: Log, error: Raised) -> Clue | None:
+def _find_clue(log: Log, error: RaisedError) -> Clue | None:
     if error.speaks_for_itself:
         message = Log(log.name, log.task, error.failure.error)
         return match_rules(message, SAID_BY_SCRIPTS) or match_rules(join_errors(log, error.causes), PLAIN)
@@ -329,18 +329,18 @@ def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | Non
     return None
 
 
-def _is_about_lost_process(log: Log, error: Raised) -> bool:
+def _is_about_lost_process(log: Log, error: RaisedError) -> bool:
     """Return whether an error is about the loss of another process; Keras' message begins a line later."""
     message = OF_NEXT.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
     return match_rules(Log("", "", message), CASCADES) is not None
 
 
-def _explain_as(outcome: Outcome, log: Log, error: Raised, kind: Kind) -> Explanation:
+def _explain_as(outcome: Outcome, log: Log, error: RaisedError, kind: Kind) -> Explanation:
     task = log.task or outcome.task
     return Explanation(kind, task, outcome.host if task == outcome.task else "", _show_error(log, error))
 
 
-def _show_error(log: Log, error: Raised) -> tuple[Evidence, ...]:
+def _show_error(log: Log, error: RaisedError) -> tuple[Evidence, ...]:
     """Return the lines that show an error: its place, the error handled meanwhile, its message, the last messages of a child
     program whose failure it reports, and the last line of a script that continued until it ended itself."""
     last = find_last_line(log.text[error.at :]) if log.uncaught == "" else ""
@@ -357,11 +357,11 @@ def _explain_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End |
     None also for a program that aborted and logged a reason: no rule knew that one.
     """
     number = infer_signal(end)
-    if number not in OF_SIGNAL or any(match_rules(log, CASCADES) for log in logs):
+    if number not in KIND_OF_SIGNAL or any(match_rules(log, CASCADES) for log in logs):
         return None
     if number == signal.SIGABRT and any(find_error_line(log.text) for log in logs):
         return None
-    kind, remedy = OF_SIGNAL[number]
+    kind, remedy = KIND_OF_SIGNAL[number]
     told = filter(None, (match_rules(log, [rule for rule in WEAK if rule.kind is kind], locate_end(log)) for log in logs))
     evidence = tuple(Evidence(clue.log.name, clue.line) for clue in told)
     return Explanation(kind, task, outcome.host if task == outcome.task else "", evidence[:1], remedy)
@@ -369,9 +369,9 @@ def _explain_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End |
 
 def _explain_refusal(outcome: Outcome, log: Log, exit_code: int | None) -> Explanation | None:
     """Explain a shell that could not run a command: its last line says so, and it ends with that exit code; else None."""
-    line = find_shell_message(log.text, exit_code) if exit_code in OF_EXIT_CODE else ""
+    line = find_shell_message(log.text, exit_code) if exit_code in REMEDY_OF_EXIT_CODE else ""
     shown = (Evidence(log.name, line),)
-    return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, OF_EXIT_CODE[exit_code or 0]) if line else None
+    return Explanation(Kind.COMMAND, outcome.task, outcome.host, shown, REMEDY_OF_EXIT_CODE[exit_code or 0]) if line else None
 
 
 def _explain_last_line(outcome: Outcome, logs: Sequence[Log]) -> Explanation | None:
@@ -400,7 +400,7 @@ def _explain_by_outcome(outcome: Outcome, logs: Sequence[Log]) -> Explanation:
         *((log, find_last_line(log.text)) for log in tasks_first),
     )
     shown = [Evidence(log.name, line) for log, line in lines if line]
-    kind = OF_REST.get(outcome.cause, Kind.UNKNOWN)
+    kind = KIND_OF_OTHER_CAUSE.get(outcome.cause, Kind.UNKNOWN)
     remedy, rule = (
         choose_early_end_remedy(outcome) if outcome.cause is Cause.NOT_STARTED else (MAYBE_OF_SHELL.get(code or 0, ""), "")
     )

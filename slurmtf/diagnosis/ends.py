@@ -9,7 +9,7 @@ from slurmtf.diagnosis.rules import RULES
 from slurmtf.diagnosis.rules.rule import MORE_MEMORY
 from slurmtf.job.contract.attempt.outcome import CanceledBy, Cause, End, Outcome
 
-OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
+KIND_OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.TIME_LIMIT: (Kind.TIME_LIMIT, "set a longer `time`, and have the script save checkpoints and resume from them"),
     Cause.OUT_OF_MEMORY: (Kind.HOST_MEMORY, MORE_MEMORY),
     Cause.NODE_FAILURE: (Kind.NODE, "not the script's fault: submit it again"),
@@ -24,13 +24,13 @@ OF_CAUSE: dict[Cause, tuple[Kind, str]] = {
     Cause.LOST: (Kind.LOST, ""),
 }
 """Causes that Slurm or the supervisor observed; no log is more reliable."""
-OF_CANCELER: dict[str, str] = {
+REMEDY_BY_CANCELER: dict[str, str] = {
     CanceledBy.OTHER.value: "ask {user} or your administrators why, before you submit it again",
     CanceledBy.SLURM.value: "ask your administrators, naming the job id: Slurm's own log (slurmctld) says why",
     CanceledBy.UNKNOWN.value: "ask those who may cancel it: yourself, the people who share your account, your administrators",
 }
 """The remedy for a run that was not canceled by its own user."""
-OF_REST: dict[Cause, Kind] = {
+KIND_OF_OTHER_CAUSE: dict[Cause, Kind] = {
     Cause.STAGING: Kind.STAGING,
     Cause.LAUNCHER: Kind.LAUNCH,
     Cause.AGENT: Kind.LAUNCH,
@@ -39,7 +39,7 @@ OF_REST: dict[Cause, Kind] = {
     Cause.TASK_LOST: Kind.LOST,
 }
 """The kind of a cause if no log says more."""
-OF_SIGNAL: dict[int, tuple[Kind, str]] = {
+KIND_OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGILL: (Kind.CPU, next(rule.remedy for rule in RULES if rule.id == "illegal-instruction")),
     signal.SIGBUS: (Kind.CRASH, next(rule.remedy for rule in RULES if rule.id == "bus-error")),
     signal.SIGFPE: (Kind.CRASH, "a division of integers by zero in a library; the lines before it may say which"),
@@ -49,7 +49,7 @@ OF_SIGNAL: dict[int, tuple[Kind, str]] = {
     signal.SIGTERM: (Kind.KILLED, "somebody asked it to end: a watchdog of the node or of yours, or a limit on its processes"),
     signal.SIGKILL: (Kind.KILLED, "often the node's memory is used up: ask for more (`memory`)"),
 }
-OF_EXIT_CODE: dict[int, str] = {
+REMEDY_OF_EXIT_CODE: dict[int, str] = {
     126: "the command is not executable, or is not a program: 'chmod +x' it, or name the interpreter that runs it",
     127: "the command was not found on the node: check `environment_definition.python` and `environment_definition.modules`",
 }
@@ -79,7 +79,7 @@ BY_ITS_LINE = (
     "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
     "(slurmtf render shows where)"
 )
-OF_HUNG = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
+CAUSES_OF_HUNG_TASKS = (Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER)
 """How a run can end if one of its tasks raised an error and stayed."""
 IT_STAYED = (
     "fix that error first: the task's process stayed after it (MPI_Finalize waits for the other ranks, a thread for itself), "

@@ -43,7 +43,7 @@ EXIT = re.compile(r"(?ms)^(?: *\+ Exception Group )?Traceback \(most recent call
 """The traceback of a ``sys.exit``, as Python records it."""
 SYSTEM_EXIT = "SystemExit"
 """The line by which it records that it ended in order and by no error (job/script/sitecustomize.py)."""
-OF_ALL = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
+KINDS_OF_ALL_TASKS = (Kind.TIME_LIMIT, Kind.CANCELED, Kind.PREEMPTED)
 """Kinds that end all tasks of a run alike; if the run has only one task, it is named."""
 
 
@@ -60,7 +60,7 @@ def explain_run(layout: RunLayout, state: RunState) -> Explanation:
     if found.kind is Kind.UNKNOWN and (logs := read_logs(layout, names, begins, whole=True)) != ends:
         found = explain(state.outcome, failures, logs)
     tasks = {log.task for log in ends if log.task}
-    if found.kind in OF_ALL and not found.task and len(tasks) == 1:
+    if found.kind in KINDS_OF_ALL_TASKS and not found.task and len(tasks) == 1:
         found = replace(found, task=tasks.pop())
     has_place = found.host or not (found.task or found.kind is Kind.NODE)
     return found if has_place else replace(found, host=_get_only_node(last.nodes if last else ""))

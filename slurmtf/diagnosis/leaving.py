@@ -18,20 +18,20 @@ from slurmtf.diagnosis.clues import (
     match_rules,
 )
 from slurmtf.diagnosis.explanation import Log
-from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, Raised, find_last_error
+from slurmtf.diagnosis.raised import INSTALLED, MEANWHILE, PLACE, START, RaisedError, find_last_error
 from slurmtf.job.contract.attempt.log_excerpt import Failure
 from slurmtf.job.contract.attempt.outcome import End
 
 PROGRAMS = re.compile(r"/bin/[^/]+$")
 """A launcher, such as torchrun: it exits with the status of its children."""
-OF_LIBRARIES = re.compile(
+LIBRARY_LINE = re.compile(
     r"(?:\[[\w.-]+:\d+\]|\*{3}|Abort\(|OMP:|PMIX?\b|[\w/.-]+\.(?:c|cc|cpp|h|f90):\d+|[\d.: -]*[EF]\d* "
     r"|slurmtf: |srun: |slurmstepd)"
 )
 """The beginning of lines of libraries that end the process."""
 STATUS = re.compile(r"SystemExit: (-?\d+|True)$")
 WORD = re.compile(r"[A-Za-z]{4,}")
-OF_ANY_ERROR = re.compile(
+ANY_ERROR = re.compile(
     r"(?i)\b(?:fail(?:ed|ure|s)?|abort(?:ed|ing)?|exit(?:ed|ing)?|giving up|gave up|crash(?:ed)?|exception|stopp(?:ed|ing)"
     r"|quit(?:ting)?|terminat(?:ed|ing)|an? (?:\w+ )?error|errors? (?:occurred|above)|see (?:above|the log)|went wrong)\b"
 )
@@ -44,7 +44,7 @@ LEAST_OF_SHELL = 126
 """The lowest exit code with which a shell reports something about a command."""
 
 
-class Left(NamedTuple):
+class ScriptExit(NamedTuple):
     """A script's ``sys.exit``.
 
     ``failure`` is the line with the status or message, and its place. ``handled`` is the error that the script was handling,
@@ -58,7 +58,7 @@ class Left(NamedTuple):
     exit_code: int
 
 
-def find_exit(log: Log) -> Left | None:
+def find_exit(log: Log) -> ScriptExit | None:
     """Return how a log's script left by a ``sys.exit`` in its own code; None if it did not, or if a library's code did."""
     error = find_last_error(log.exit) if log.exit else None
     places = PLACE.findall(log.exit, error.start) if error else []
@@ -70,7 +70,7 @@ def find_exit(log: Log) -> Left | None:
     said = "" if status else error.failure.error.partition(": ")[2]
     trace = log.exit[: error.start].rstrip().removesuffix(MEANWHILE)
     handled = error.handled[0] if error.handled else ""
-    return Left(error.failure, handled, trace, said, code)
+    return ScriptExit(error.failure, handled, trace, said, code)
 
 
 def merge_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
@@ -95,7 +95,7 @@ def merge_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log
     return found
 
 
-def find_unrelated_message(logs: Iterable[Log], log: Log, error: Raised) -> str:
+def find_unrelated_message(logs: Iterable[Log], log: Log, error: RaisedError) -> str:
     """Return a script's message as it left if it is about something other than the earlier error in its log; else empty.
 
     A message that fits any error is taken to be about that one.
@@ -109,7 +109,7 @@ def find_unrelated_message(logs: Iterable[Log], log: Log, error: Raised) -> str:
     own, told = (
         set(map(str.lower, WORD.findall(text))) for text in (words, log.text[error.start : error.at] + error.failure.error)
     )
-    return "" if OF_ANY_ERROR.search(words) or len(own & told) * 2 > len(own) else words
+    return "" if ANY_ERROR.search(words) or len(own & told) * 2 > len(own) else words
 
 
 def find_last_message(logs: Sequence[Log]) -> str:
@@ -135,5 +135,5 @@ def has_ended_itself(log: Log, end: End | None, words: str) -> bool:
     By os._exit, MPI's Abort or a library's exit(3), Python does not end in order: who called them is not known.
     """
     code = end.exit_code if end else None
-    is_own = (ERROR_LIKE.search(words) or find_clue_in_message(log, words)) and not OF_LIBRARIES.match(words)
+    is_own = (ERROR_LIKE.search(words) or find_clue_in_message(log, words)) and not LIBRARY_LINE.match(words)
     return log.ended_in_order and not log.exit and 0 < (code or 0) < LEAST_OF_SHELL and bool(is_own)

@@ -112,7 +112,7 @@ LONGEST = 2000
 """The most characters in one line of a log that is searched."""
 
 
-class Raised(NamedTuple):
+class RaisedError(NamedTuple):
     """An error in a log.
 
     ``start`` and ``at`` are the positions of its traceback and its line. ``causes`` are the errors named as its cause, and
@@ -203,7 +203,7 @@ def _split_line(line: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=16)
-def find_last_error(text: str, uncaught: str | None = None) -> Raised | None:
+def find_last_error(text: str, uncaught: str | None = None) -> RaisedError | None:
     """Return the error of a log's last traceback or crash; None if there is none, or if the script survived it.
 
     ``uncaught`` is the error that ended the script, as its Python recorded it (empty: no error did; None: unknown); it takes
@@ -220,11 +220,11 @@ def find_last_error(text: str, uncaught: str | None = None) -> Raised | None:
         _is_of_call(text, start, at),
         _is_uncaught(text, start, at),
     )
-    error = Raised(failure, start, at, causes, handled, *where, is_told, _find_detail(text, failure, at))
+    error = RaisedError(failure, start, at, causes, handled, *where, is_told, _find_detail(text, failure, at))
     return _find_child_error(text, error) or error
 
 
-def _find_child_error(text: str, error: Raised) -> Raised | None:
+def _find_child_error(text: str, error: RaisedError) -> RaisedError | None:
     """Return the error of a process that ``error`` only reports as ended; None if the log has none."""
     before = text[: error.start]
     died = next(reversed(list(DIED.finditer(before))), None)
@@ -238,7 +238,7 @@ def _find_child_error(text: str, error: Raised) -> Raised | None:
     return found
 
 
-def _is_of_lost(text: str, error: Raised) -> bool:
+def _is_of_lost(text: str, error: RaisedError) -> bool:
     return LOST.search(text, error.at, error.at + LONGEST_LINE) is not None
 
 

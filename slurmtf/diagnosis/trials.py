@@ -18,7 +18,7 @@ MOST = 5
 
 
 @dataclass(frozen=True)
-class FailedAlike:
+class SameFailure:
     """Trials that failed with the same error, and why the first of them did."""
 
     results: tuple[Result, ...]
@@ -29,9 +29,9 @@ class FailedAlike:
         return [result.trial for result in self.results]
 
 
-def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[FailedAlike]:
+def explain_trials(layout: RunLayout, results: Iterable[Result]) -> list[SameFailure]:
     """Return why trials of a sweep failed, the most frequent error first."""
-    return [FailedAlike(alike, _explain(layout, alike[0])) for alike in group_by_error(results)[:MOST]]
+    return [SameFailure(alike, _explain(layout, alike[0])) for alike in group_by_error(results)[:MOST]]
 
 
 def group_by_error(results: Iterable[Result]) -> list[tuple[Result, ...]]:

@@ -23,7 +23,7 @@ from slurmtf.paths import is_there
 from slurmtf.sites import Site
 
 FILES = (".sif", ".simg", ".img", ".sqsh", ".squashfs")
-OF_FILES = ("apptainer", "singularity")
+FILE_RUNTIMES = ("apptainer", "singularity")
 """Runtimes that start images from files: an image in a registry is fetched first, once. The other runtimes fetch it
 themselves."""
 SQUASHFS = b"hsqs"
@@ -67,7 +67,7 @@ def _containerize(estimator: Estimator, site: Site, store: EnvironmentStore, whe
         raise SpecError(
             Finding("not-squashfs", where, f"{source} is not a squashfs file, the only kind that pyxis starts", UNPACKED)
         )
-    spec = _build_image_spec(source, site) if "://" in source and runtime in OF_FILES else None
+    spec = _build_image_spec(source, site) if "://" in source and runtime in FILE_RUNTIMES else None
     if estimator.image_registry_details and spec is None:
         raise SpecError(_describe_useless_login(runtime, source))
     return Software(
@@ -100,7 +100,7 @@ def choose_runtime(site: Site, where: str) -> str:
     named = site.containers.runtime
     if named == "none":
         raise SpecError(Finding("no-container-runtime", where, f"{site.name} has no container runtime", "leave the image out"))
-    found = [named] if named else [name for name in OF_FILES if shutil.which(name)]
+    found = [named] if named else [name for name in FILE_RUNTIMES if shutil.which(name)]
     if not found:
         what = f"the profile {site.name} does not say what runs containers, and neither apptainer nor singularity is in PATH"
         raise SpecError(
@@ -169,7 +169,7 @@ def _describe_useless_login(runtime: str, source: str) -> Finding:
 
 def find_exec_prefix(software: Software, site: Site) -> list[str]:
     """Return the words that run a command in an image on this machine; none if that can't be done here."""
-    is_here = software.runtime in OF_FILES and is_there(software.image) and shutil.which(software.runtime)
+    is_here = software.runtime in FILE_RUNTIMES and is_there(software.image) and shutil.which(software.runtime)
     return build_exec_prefix(software, site) if is_here else []
 
 

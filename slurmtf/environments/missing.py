@@ -12,7 +12,7 @@ from slurmtf.findings import Finding
 from slurmtf.snapshot.script import Import
 
 
-class _Lack(Enum):
+class _Reason(Enum):
     """Why a module is missing, which decides how to provide it."""
 
     PLACED = auto()
@@ -30,32 +30,32 @@ def check_missing_imports(
     ``needed`` are the imports that the script needs from outside its source, ``places`` the files of the source that have the
     name of a module.
     """
-    groups: dict[tuple[_Lack, str], list[Import]] = {}
+    groups: dict[tuple[_Reason, str], list[Import]] = {}
     for one in missing:
         groups.setdefault(_infer_lack(one, places), []).append(one)
     for (lack, detail), found in groups.items():
         what = (
             f"imports {_name_modules(found)}, which {'is' if len(found) == 1 else 'are'} not in {describe_location(software)}"
         )
-        if lack is _Lack.PLACED:
+        if lack is _Reason.PLACED:
             remedy = _advise_move([places[one.module] for one in found])
-        elif lack is _Lack.PACKAGE:
+        elif lack is _Reason.PACKAGE:
             remedy = _advise_install(found, software, needed)
         else:
-            remedy = detail if lack is not _Lack.UNKNOWN else _advise_on([one.name or one.module for one in found], software)
+            remedy = detail if lack is not _Reason.UNKNOWN else _advise_on([one.name or one.module for one in found], software)
         yield Finding("missing-import", found[0].where, what, remedy)
 
 
-def _infer_lack(found: Import, places: Mapping[str, str]) -> tuple[_Lack, str]:
+def _infer_lack(found: Import, places: Mapping[str, str]) -> tuple[_Reason, str]:
     """Return why a module is missing, and the remedy if it depends on nothing else."""
     if found.module in places:
-        return _Lack.PLACED, ""
+        return _Reason.PLACED, ""
     if found.beside:
-        return _Lack.BESIDE, f"found in {found.beside}: set `source_directory={found.beside}`"
+        return _Reason.BESIDE, f"found in {found.beside}: set `source_directory={found.beside}`"
     if find_package(found.module, found.name):
-        return _Lack.PACKAGE, ""
+        return _Reason.PACKAGE, ""
     elsewhere = ELSEWHERE.get(found.module, "")
-    return (_Lack.ELSEWHERE, elsewhere) if elsewhere else (_Lack.UNKNOWN, "")
+    return (_Reason.ELSEWHERE, elsewhere) if elsewhere else (_Reason.UNKNOWN, "")
 
 
 def _name_modules(found: Sequence[Import]) -> str:

@@ -70,14 +70,14 @@ class Software:
         return self.spec is not None and not (self.packages or self.executable)
 
     @property
-    def is_untold(self) -> bool:
+    def is_unknown(self) -> bool:
         """Whether it stands for software that could not be determined: everything else is checked, and nothing is reported
         about it."""
-        return self.image == UNTOLD
+        return self.image == UNKNOWN
 
 
-UNTOLD = "?"
+UNKNOWN = "?"
 
 
 def build_unknown_software(modules: Iterable[str] = ()) -> Software:
-    return Software("python3", tuple(modules), image=UNTOLD)
+    return Software("python3", tuple(modules), image=UNKNOWN)

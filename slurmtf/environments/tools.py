@@ -40,7 +40,7 @@ def _pin_tensorflow(version: str) -> tuple[str, ...]:
 
 KERAS_2, NEWEST, SCORING, SCORING_GPU, SAMPLER = "onnx-tf2.15-keras2", "onnx-newest", "scoring", "scoring-gpu", "sampler"
 """The first converts models saved by TensorFlow up to 2.15 or by Keras 2, the second all others."""
-OF_SCORING = ("numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1", "waitress==3.0.2")
+SCORING_PACKAGES = ("numpy==2.4.6", "pillow==13.0.0", "pyarrow==26.0.1", "waitress==3.0.2")
 TOOLS = {
     tool.name: tool
     for tool in (
@@ -56,12 +56,12 @@ TOOLS = {
         ),
         Tool(
             SCORING,
-            ("onnxruntime==1.32.0", *OF_SCORING),
+            ("onnxruntime==1.32.0", *SCORING_PACKAGES),
             ("3.11", "3.12", "3.13"),
         ),
         Tool(
             SCORING_GPU,
-            ("onnxruntime-gpu[cuda,cudnn]==1.31.1", *OF_SCORING),
+            ("onnxruntime-gpu[cuda,cudnn]==1.31.1", *SCORING_PACKAGES),
             ("3.11", "3.12", "3.13"),
         ),
         Tool(SAMPLER, ("optuna==5.0.0",), ("3.11", "3.12", "3.13")),

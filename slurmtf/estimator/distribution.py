@@ -119,7 +119,7 @@ def check_foreign_counts(backend: str | None, given: dict[str, int]) -> Iterable
 
 
 @dataclass(frozen=True)
-class Asked:
+class DistributionRequest:
     """The distribution that a user asks for, by a backend's name and counts or as an object, and the number of nodes.
 
     ``kind`` is the name of the estimator's class, which supports ``backends``; ``training`` is the object; ``counts`` were
@@ -135,7 +135,7 @@ class Asked:
     gpus_per_node: object
 
 
-def check_distribution(asked: Asked) -> Iterable[Finding]:
+def check_distribution(asked: DistributionRequest) -> Iterable[Finding]:
     """Yield what is wrong with the distribution that a user asks for."""
     known = tuple(KINDS[name] for name in asked.backends)
     if asked.backend is not None and asked.backend not in asked.backends:

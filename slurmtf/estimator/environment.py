@@ -20,7 +20,7 @@ from slurmtf.spelling import mark
 PACKAGES = ("conda_packages", "pip_packages", "conda_dependencies_file", "pip_requirements_file")
 """The settings that cause an environment to be built."""
 SOFTWARE = (*PACKAGES, "custom_docker_image", "user_managed")
-OF_IMAGES = ("image_registry_details", "shm_size")
+IMAGE_PARAMETERS = ("image_registry_details", "shm_size")
 SWITCHES = {
     "use_docker": "`custom_docker_image` names the image",
     "user_managed": "`environment_definition` says with what",
@@ -104,7 +104,7 @@ def check_exclusions(wish: Environment, given: Mapping[str, object]) -> Iterable
         yield Finding(
             "docker-contradicts", "use_docker", "is false, but `custom_docker_image` names an image", "leave one of them out"
         )
-    beside = (*SOFTWARE, *(() if wish.image else OF_IMAGES)) if given.get("environment_definition") is not None else ()
+    beside = (*SOFTWARE, *(() if wish.image else IMAGE_PARAMETERS)) if given.get("environment_definition") is not None else ()
     others = [name for name in beside if given.get(name)]
     if others:
         what = f"is the whole environment, but {mark(others)} add to it"

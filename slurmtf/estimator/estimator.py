@@ -207,10 +207,12 @@ class Estimator(OlderNames):
             yield from check_given(name, given.get(name))
 
     @property
-    def _asked_distribution(self) -> distribution.Asked:
+    def _asked_distribution(self) -> distribution.DistributionRequest:
         training, counts = self.distributed_training, self.given_counts
         backend, kind = self.distributed_backend, type(self).__name__
-        return distribution.Asked(kind, self.BACKENDS, backend, training, counts, self.node_count, self.gpus_per_node)
+        return distribution.DistributionRequest(
+            kind, self.BACKENDS, backend, training, counts, self.node_count, self.gpus_per_node
+        )
 
     def _settle_texts(self) -> None:
         """Convert values that can be written in several ways to the form that a job file has."""

@@ -19,7 +19,7 @@ FAMILIES = (
 )
 """Flags of a line exclude one another according to sbatch(1); of (no-)requeue the last one wins, and --tres-bind does for GPUs
 what --gpu-bind does. Slurm 22.05 and 24.11 refuse two flags for memory, for CPUs or for specialized cores."""
-OF_GPUS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "tres-per-task")
+GPU_FLAGS = ("gres", "gpus", "gpus-per-node", "gpus-per-task", "gpus-per-socket", "tres-per-task")
 """These may be combined if they agree. :mod:`slurmtf.plan.gpus` determines whether the first and the last are about GPUs."""
 
 

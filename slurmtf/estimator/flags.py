@@ -43,7 +43,7 @@ PARAMETER_OF = {
 }  # fmt: skip
 """The estimator's parameter for each flag of sbatch that has one; for GPU requests, see :mod:`slurmtf.plan.gpus`."""
 WHOLE = {
-    *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *PARAMETER_OF, *LONG_NAMES.values(), *families.OF_GPUS,
+    *OWN_SBATCH_FLAGS, *OWN_SRUN_FLAGS, *PARAMETER_OF, *LONG_NAMES.values(), *families.GPU_FLAGS,
     *itertools.chain(*families.FAMILIES), "cluster", "export", "export-file", "gpu-freq", "kill-on-invalid-dep",
     "mem-bind", "sockets-per-node", "time-min", "wait-all-nodes",
 }  # fmt: skip

@@ -14,7 +14,7 @@ from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.paths import is_folder, is_there
 from slurmtf.sites import Site
 
-OF_ONE_NODE = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - every machine has its own
+NODE_LOCAL_FOLDERS = ("/tmp", "/var/tmp", "/dev/shm", "/run")  # noqa: S108 - every machine has its own
 
 
 def check_inputs(
@@ -87,4 +87,4 @@ def _is_beside_workspace(path: str, workspace: Path, known: list[Mount]) -> bool
 
 def _find_local_folder(path: str) -> str | None:
     """Return the machine's own place that contains a path; None if none does."""
-    return next((top for top in OF_ONE_NODE if (os.path.realpath(path) + "/").startswith(top + "/")), None)
+    return next((top for top in NODE_LOCAL_FOLDERS if (os.path.realpath(path) + "/").startswith(top + "/")), None)

@@ -14,13 +14,13 @@ from slurmtf.errors import InputError
 from slurmtf.estimator import Estimator
 from slurmtf.estimator.azureml import override
 from slurmtf.experiments.following import follow, read_followed, update_dependency
-from slurmtf.experiments.preparation import Prepared, prepare
+from slurmtf.experiments.preparation import PreparedRun, prepare
 from slurmtf.experiments.resuming import resolve_resume_folder
 from slurmtf.experiments.run import Run
 from slurmtf.job.contract.interchange import JsonObject
 from slurmtf.plan import LaunchPlan
 from slurmtf.plan.model import Provenance
-from slurmtf.runs.chains.dependencies import Earlier
+from slurmtf.runs.chains.dependencies import EarlierRun
 from slurmtf.runs.workspaces.tags import normalize
 from slurmtf.runs.workspaces.workspace import check_experiment, list_run_folders, resolve_workspace
 from slurmtf.sites import resolve_target
@@ -106,7 +106,7 @@ class Experiment:
         texts = findings.attempt(normalize, tags) or {}
         estimator = self._resolve_resume_from(estimator, findings)
         follower, earlier = follow(estimator, after, self.workspace, findings)
-        given = _Given(texts, earlier, shape)
+        given = _Additions(texts, earlier, shape)
         prepared = prepare(follower, self.name, self.workspace, submitting=True, findings=findings)
         tidy(prepared.target.workspace)
         for line in _describe_project_files(prepared.plan.provenance):
@@ -180,15 +180,15 @@ def leave_unchanged(submission: Submission) -> Submission:
 
 
 @dataclass(frozen=True)
-class _Given:
+class _Additions:
     """What a submission adds to its estimator: tags, the runs to follow, and a final change."""
 
     tags: dict[str, str]
-    after: tuple[Earlier, ...]
+    after: tuple[EarlierRun, ...]
     shape: Shape
 
 
-def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | None = None) -> Run:
+def _submit(prepared: PreparedRun, given: _Additions, tell: Callable[[str], None] | None = None) -> Run:
     """Submit a run. ``tell`` is called with each step of packing its environment; without it, nothing is packed here."""
     pack, target = prepared.looked_up.pack, prepared.target
     if pack and tell:
@@ -200,7 +200,7 @@ def _submit(prepared: Prepared, given: _Given, tell: Callable[[str], None] | Non
             prepared = prepared.rename()
 
 
-def _hand_over(prepared: Prepared, given: _Given) -> Run:
+def _hand_over(prepared: PreparedRun, given: _Additions) -> Run:
     names = tuple(one.spelled for one in given.after)
     plan = replace(prepared.plan, provenance=replace(prepared.plan.provenance, after=names))
     submission = given.shape(replace(prepared, plan=plan).build_submission(given.tags))

@@ -15,8 +15,8 @@ from slurmtf.experiments.run import Run
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.plan import LaunchPlan
-from slurmtf.runs.chains.dependencies import Earlier, build_dependencies, combine, parse
-from slurmtf.runs.chains.second_look import Followed
+from slurmtf.runs.chains.dependencies import EarlierRun, build_dependencies, combine, parse
+from slurmtf.runs.chains.second_look import FollowedRuns
 from slurmtf.runs.states.records import read_records
 from slurmtf.scheduler import get_scheduler
 from slurmtf.sites import resolve_target
@@ -26,22 +26,22 @@ DEPENDENCY = "dependency"
 
 def follow(
     estimator: Estimator, after: Sequence[Run | str], workspace: str | Path | None, findings: Findings
-) -> tuple[Estimator, tuple[Earlier, ...]]:
+) -> tuple[Estimator, tuple[EarlierRun, ...]]:
     """Return the estimator with the dependency on the runs, and these runs."""
     earlier = [found for one in after if (found := findings.attempt(_find_earlier, one, workspace))]
     follower = findings.attempt(_follow, estimator, earlier) if earlier else None
     return follower or estimator, tuple(earlier)
 
 
-def _find_earlier(given: Run | str, workspace: str | Path | None) -> Earlier:
+def _find_earlier(given: Run | str, workspace: str | Path | None) -> EarlierRun:
     from slurmtf.runs.status import find_current_job  # noqa: PLC0415 - here and below: only for a run that follows another
 
     name, condition = (given.id, "ok") if isinstance(given, Run) else parse(given)
     run = given if isinstance(given, Run) else Run.find(name, workspace)
-    return Earlier(run.id, condition, run.state, find_current_job(run.layout), run.layout.folder)
+    return EarlierRun(run.id, condition, run.state, find_current_job(run.layout), run.layout.folder)
 
 
-def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
+def _follow(estimator: Estimator, earlier: Sequence[EarlierRun]) -> Estimator:
     """Return the estimator with the dependency on earlier runs. Raises SpecError if they can't be waited for."""
     site = resolve_target(estimator.compute_target)
     words, findings = build_dependencies(earlier, site.scheduler, site.cluster)
@@ -54,14 +54,14 @@ def _follow(estimator: Estimator, earlier: Sequence[Earlier]) -> Estimator:
     return follower
 
 
-def read_followed(plan: LaunchPlan, earlier: Sequence[Earlier]) -> Followed | None:
+def read_followed(plan: LaunchPlan, earlier: Sequence[EarlierRun]) -> FollowedRuns | None:
     """Return what a run waits for when it is submitted; None if it waits for nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
     told = next((str(value) for flag, value in plan.batch.directives if normalize_flag(flag) == DEPENDENCY), "")
-    return Followed(told, folders) if folders else None
+    return FollowedRuns(told, folders) if folders else None
 
 
-def update_dependency(waits: Followed, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[Earlier]) -> None:
+def update_dependency(waits: FollowedRuns, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[EarlierRun]) -> None:
     """Make a submitted run wait for the current jobs of the runs that it follows.
 
     If Slurm no longer allows that or does not answer, cancels the run's job and raises SlurmError.

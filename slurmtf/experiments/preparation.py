@@ -31,9 +31,9 @@ from slurmtf.job.contract import variables as var
 from slurmtf.loading import defer, pause_collection
 from slurmtf.plan import LaunchPlan, RunPlace, resolve
 from slurmtf.plan.checks import describe_needs
-from slurmtf.plan.model import Awaited
+from slurmtf.plan.model import AwaitedJob
 from slurmtf.plan.rendering import render_script
-from slurmtf.plan.staging import LookedUp, is_local
+from slurmtf.plan.staging import StagingFacts, is_local
 from slurmtf.runs.workspaces.workspace import generate_run_id, resolve_workspace
 from slurmtf.scheduler import get_scheduler
 from slurmtf.sites import Site, resolve_target
@@ -73,17 +73,17 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedRun:
     """A run without errors: both halves, and the plan."""
 
     estimator: Estimator
     source: Source
     target: Target
     software: Software
-    looked_up: LookedUp
+    looked_up: StagingFacts
     plan: LaunchPlan
     script: str
-    awaited: Awaited | None = None
+    awaited: AwaitedJob | None = None
     """The build job that it waits for."""
 
     @property
@@ -97,16 +97,16 @@ class Prepared:
         login = resolve_login(self.estimator)
         return Building(software.spec, target.store, target.site, self.estimator, login, self.looked_up.pack, request)
 
-    def await_job(self, job: Awaited) -> Prepared:
+    def await_job(self, job: AwaitedJob) -> PreparedRun:
         """Return the run as one that waits for a build job. Everything that was looked up remains valid: only the plan
         changes."""
         return replace(self, awaited=job)._make_plan(self.plan.run)
 
-    def rename(self) -> Prepared:
+    def rename(self) -> PreparedRun:
         """Return the run under another id."""
         return self._make_plan(replace(self.plan.run, run_id=generate_run_id(self.plan.run.experiment)))
 
-    def _make_plan(self, place: RunPlace) -> Prepared:
+    def _make_plan(self, place: RunPlace) -> PreparedRun:
         found = self.estimator, self.source, self.target, self.software, self.looked_up
         plan, script = _render_batch_script(_resolve(*found, place, self.awaited))
         return replace(self, plan=plan, script=script)
@@ -125,7 +125,7 @@ def prepare(
     source: Source | None = None,
     submitting: bool = False,
     findings: Findings | None = None,
-) -> Prepared:
+) -> PreparedRun:
     """Prepare a run. Writes nothing but caches, submits nothing.
 
     ``source`` is the source's half if it is known already; ``submitting`` requires a scheduler on this machine; ``findings``
@@ -145,7 +145,7 @@ def prepare(
         resolved = _resolve(estimator, source, target, software, looked_up, place, findings=findings)
         plan, script = findings.attempt(_render_batch_script, resolved) or (resolved, "")
         findings.raise_errors()
-        return Prepared(estimator, source, target, software, looked_up, plan, script)
+        return PreparedRun(estimator, source, target, software, looked_up, plan, script)
     findings.raise_errors()
     raise AssertionError("unreachable")
 
@@ -166,7 +166,7 @@ def _build_target(site: Site, given: str | Path | None, findings: Findings) -> T
 
 def _look_at(
     estimator: Estimator, target: Target | None, source: Source | None, findings: Findings
-) -> tuple[Source, Software, LookedUp]:
+) -> tuple[Source, Software, StagingFacts]:
     """Look at source, software and data: the job's interpreter answers while the source is read."""
     found = findings.attempt(resolve_software, estimator, target.site, target.store) if target else None
     software = found or build_unknown_software(estimator.environment.modules)
@@ -188,7 +188,7 @@ def _ask_about_software(
         yield lambda: software
         return
     needs = _build_probe_request(estimator, facts)
-    starts = [] if software.is_untold else find_exec_prefix(software, target.site)
+    starts = [] if software.is_unknown else find_exec_prefix(software, target.site)
     with ask_interpreter(estimator, target.site, software, needs, starts) as answer:
         yield answer
 
@@ -214,13 +214,13 @@ def _read_source(estimator: Estimator, target: Target | None, facts: ScriptFacts
         return Source(facts, held, snapshot or Snapshot(nothing, {}, {}), repository())
 
 
-def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> LookedUp:
+def _look_up(estimator: Estimator, target: Target | None, software: Software, findings: Findings) -> StagingFacts:
     """Look up what has to be staged to the nodes."""
     site, workspace = (target.site, target.workspace) if target else (None, NOWHERE)
     doubts = findings.attempt(check_inputs, estimator.inputs or [], site, workspace) or []
-    if target is None or software.is_untold or not is_local(estimator, target.site):
-        return LookedUp(warnings=tuple(doubts))
-    return LookedUp(*locate_pack(software, target.store, target.site.storage.pack), tuple(doubts))
+    if target is None or software.is_unknown or not is_local(estimator, target.site):
+        return StagingFacts(warnings=tuple(doubts))
+    return StagingFacts(*locate_pack(software, target.store, target.site.storage.pack), tuple(doubts))
 
 
 def _resolve(
@@ -228,9 +228,9 @@ def _resolve(
     source: Source,
     target: Target,
     software: Software,
-    looked_up: LookedUp,
+    looked_up: StagingFacts,
     place: RunPlace,
-    after: Awaited | None = None,
+    after: AwaitedJob | None = None,
     findings: Findings | None = None,
 ) -> LaunchPlan:
     return resolve(
@@ -259,7 +259,7 @@ def _render_batch_script(plan: LaunchPlan) -> tuple[LaunchPlan, str]:
     return replace(plan, provenance=replace(plan.provenance, templates=templates)), script
 
 
-def _build_receipt(prepared: Prepared) -> dict[str, object]:
+def _build_receipt(prepared: PreparedRun) -> dict[str, object]:
     """Return what is needed to repeat or cite the run, in addition to its plan and its source."""
     site, software = prepared.target.site, prepared.software
     spec, snapshot = software.spec, prepared.source.snapshot.ref

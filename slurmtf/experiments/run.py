@@ -193,10 +193,10 @@ class Run(RunFolder):
         ``follow``: until the run has ended. ``all_ranks``: the metrics of the other tasks too, as ``<task>/<name>``. Raises
         InputError if no MLflow is configured or installed, MirrorError if it can't be reached.
         """
-        from slurmtf.runs.mlflow.mirroring import Following, Mirror  # noqa: PLC0415 - only with MLflow
+        from slurmtf.runs.mlflow.mirroring import Mirror, MirrorFollower  # noqa: PLC0415 - only with MLflow
 
         with Mirror(self, all_ranks) as mirror:
-            view = Following([mirror])
+            view = MirrorFollower([mirror])
             if follow:
                 self.follow(view, None)
             else:

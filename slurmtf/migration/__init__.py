@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from slurmtf.migration.azureml import Imported, Written, read_azureml
+from slurmtf.migration.azureml import Imported, WrittenFile, read_azureml
 from slurmtf.migration.notes import Kind, Note
 
-__all__ = ["Imported", "Kind", "Note", "Written", "read_azureml"]
+__all__ = ["Imported", "Kind", "Note", "WrittenFile", "read_azureml"]

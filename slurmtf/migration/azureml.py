@@ -29,7 +29,7 @@ MENTIONS = re.compile(r"^\s*(from|import)\s+azureml\b", re.MULTILINE)
 
 
 @dataclass(frozen=True)
-class Written:
+class WrittenFile:
     """A file to write. ``is_sweep`` tells a sweep from a job."""
 
     name: str
@@ -42,7 +42,7 @@ class Imported:
     """The result of an import: the files to write, the notes by line, where these lines are, the name of the experiment."""
 
     source: Source
-    files: tuple[Written, ...]
+    files: tuple[WrittenFile, ...]
     notes: tuple[Note, ...]
     experiment: str
 
@@ -68,7 +68,7 @@ def read_azureml(path: Path, folder: Path) -> Imported:
     return Imported(source, files, notes.sorted, experiment)
 
 
-def _draft_files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterator[Written]:
+def _draft_files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> Iterator[WrittenFile]:
     sweeps = [thing for thing in seen.things if thing.is_azure and thing.name in CONFIGS]
     swept = [get_job(thing) for thing in sweeps]
     kinds = (*ESTIMATORS, CONFIG)
@@ -78,7 +78,7 @@ def _draft_files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> I
     for thing, name in zip(jobs, _choose_file_names(jobs, "job"), strict=True):
         draft = Draft(notes, seen.doubtful)
         _fill(draft, thing, seen, path, folder)
-        yield Written(name, _render_file(path, draft.settings), False)
+        yield WrittenFile(name, _render_file(path, draft.settings), False)
     for thing, name in zip(sweeps, _choose_file_names(sweeps, "sweep"), strict=True):
         draft, job = Draft(notes, seen.doubtful), Draft(notes, seen.doubtful)
         inner = get_job(thing)
@@ -88,7 +88,7 @@ def _draft_files(seen: Interpreter, notes: Notes, path: Path, folder: Path) -> I
             notes.add_undecided(thing.line, "the estimator of the sweep is not known: write it into the sweep")
         take_sweep(draft, thing)
         _take_overrides(draft, thing, seen.things)
-        yield Written(name, _render_file(path, {"estimator": job.settings, **draft.settings}), True)
+        yield WrittenFile(name, _render_file(path, {"estimator": job.settings, **draft.settings}), True)
 
 
 def _choose_file_names(things: list[Thing], kind: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from slurmtf.migration.draft import is_data, list_owners
 from slurmtf.migration.notes import Kind, Notes
-from slurmtf.migration.software import UNTRANSLATED
+from slurmtf.migration.software import UNTRANSLATED_CALLS
 from slurmtf.migration.values import Thing
 
 MAPPED, DROPPED, DECIDE = Kind.MAPPED, Kind.DROPPED, Kind.DECIDE
@@ -45,7 +45,7 @@ CALLS: dict[str, tuple[Kind, str]] = {
 QUIET = (
     "Experiment", "submit", "show", "get_widget", "VERSION", "core", "path", "as_mount", "as_download", "as_upload",
     "as_named_input", "ContainerRegistry", "add_pip_package", "add_conda_package", "CondaDependencies",
-    "CondaDependencies.create", "RunConfiguration", *UNTRANSLATED,
+    "CondaDependencies.create", "RunConfiguration", *UNTRANSLATED_CALLS,
 )  # fmt: skip
 """Calls that other parts of the report cover, or that need no note."""
 

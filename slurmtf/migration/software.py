@@ -11,7 +11,7 @@ AZURE_PACKAGE = re.compile(r"azureml\b", re.IGNORECASE)
 CURATED = "the curated environment {} is Azure ML's: list its packages in pip_packages, or set environment_definition"
 
 
-UNTRANSLATED = ("add_channel", "set_python_version", "add_tensorflow_pip_package", "add_tensorflow_conda_package")
+UNTRANSLATED_CALLS = ("add_channel", "set_python_version", "add_tensorflow_pip_package", "add_tensorflow_conda_package")
 """Calls of a CondaDependencies whose effect the user has to write down."""
 
 
@@ -131,7 +131,7 @@ def take_dependencies(draft: Draft, thing: Thing) -> None:
         kind = {"add_pip_package": "pip_packages", "add_conda_package": "conda_packages"}.get(call.name)
         if kind and call.args:
             take_packages(draft, kind, call.args[0], call.line)
-        elif call.name in UNTRANSLATED:
+        elif call.name in UNTRANSLATED_CALLS:
             draft.notes.add_undecided(
                 call.line, f"{call.text}: say it in pip_packages, conda_packages or environment_definition"
             )

@@ -45,7 +45,7 @@ class NotConvertibleError(SlurmtfError):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ExportRequest:
     """What to export, and how.
 
     ``tolerance``: the largest difference between two results, relative to 1 + their magnitude. ``samples``: an npz file with
@@ -116,7 +116,7 @@ def export(
         )
     target = _choose_target(source, run, name)
     packages = read_packages(run) if run else {}
-    wanted = Wanted(
+    wanted = ExportRequest(
         source, target, opset, tuple(inputs), tuple(outputs), signature, Path(samples) if samples else None, tolerance,
         environment or choose_tool_environment(source, packages),
     )  # fmt: skip
@@ -184,7 +184,7 @@ def read_record(file: Path) -> JsonObject:
     return record if record and record.get("sha256") == compute_digest([file]) else {}
 
 
-def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None) -> dict[str, object]:
+def _convert_and_publish(wanted: ExportRequest, toolbox: Toolbox, run: RunFolder | None) -> dict[str, object]:
     python = toolbox.provide_python(wanted.environment)
     with convert_write_errors(wanted.target.parent, ANOTHER_FOLDER):
         _remove_leftovers(wanted.target.parent, toolbox)
@@ -211,7 +211,7 @@ def _convert_and_publish(wanted: Wanted, toolbox: Toolbox, run: RunFolder | None
     return record
 
 
-def _build_identity(wanted: Wanted, source: str) -> dict[str, object]:
+def _build_identity(wanted: ExportRequest, source: str) -> dict[str, object]:
     """Return what distinguishes a request from a similar one: the output path and the content of the inputs. Raises OSError."""
     samples = compute_digest([wanted.samples]) if wanted.samples else None
     return {
@@ -279,7 +279,9 @@ def _remove_leftovers(folder: Path, toolbox: Toolbox) -> None:
             shutil.rmtree(left, ignore_errors=True)
 
 
-def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, run: RunFolder | None) -> dict[str, object]:
+def _build_record(
+    wanted: ExportRequest, result: Mapping[str, object], output: Path, run: RunFolder | None
+) -> dict[str, object]:
     known = ("route", "opset", "inputs", "outputs", "verified", "weights_bytes", "versions", "seconds")
     return {
         "file": str(wanted.target),
@@ -295,7 +297,7 @@ def _build_record(wanted: Wanted, result: Mapping[str, object], output: Path, ru
     }
 
 
-def _explain_refusal(wanted: Wanted, result: JsonView, log: Path) -> Finding:
+def _explain_refusal(wanted: ExportRequest, result: JsonView, log: Path) -> Finding:
     """Return why there is no file, from the program's message or its log."""
     where = str(wanted.source.path)
     if not result:

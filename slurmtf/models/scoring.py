@@ -26,7 +26,7 @@ from slurmtf.models.sources import choose_tool_environment, find_source
 from slurmtf.runs.workspaces.workspace import resolve_workspace
 from slurmtf.sites import resolve_target
 from slurmtf.spelling import format_count
-from slurmtf.submit.tools import Ended, Toolbox
+from slurmtf.submit.tools import ElementEnd, Toolbox
 
 TELL_S = 5.0
 PLAN, RESULT = "plan.json", "scores.npz"
@@ -252,7 +252,7 @@ def _remove_progress(folder: Path, shards: Sequence[int]) -> None:
         (folder / "shards" / f"{shard:05d}.at").unlink(missing_ok=True)
 
 
-def _check_done(folder: Path, plan: JsonView, ends: Mapping[int, Ended]) -> None:
+def _check_done(folder: Path, plan: JsonView, ends: Mapping[int, ElementEnd]) -> None:
     """Raise ScoringFailedError unless every shard is done."""
     missing = [shard for shard in range(plan["shards"]) if not _is_done(folder, shard)]
     if not missing:
@@ -266,7 +266,7 @@ def _check_done(folder: Path, plan: JsonView, ends: Mapping[int, Ended]) -> None
     )
 
 
-def _describe_failure(folder: Path, shard: int, end: Ended) -> Finding:
+def _describe_failure(folder: Path, shard: int, end: ElementEnd) -> Finding:
     """Return why a shard is not done."""
     facts = read_json(folder / "shards" / f"{shard:05d}.failed")
     if not facts:

@@ -22,7 +22,7 @@ PYTHON = "{}.{}".format(*sys.version_info)
 Function: TypeAlias = "ast.FunctionDef | ast.AsyncFunctionDef"
 
 
-class Defined(NamedTuple):
+class Definitions(NamedTuple):
     """The names that a script binds at its top level: functions, and others (``run = model.predict``, ``import``). ``open``:
     it may bind more than can be seen."""
 
@@ -56,7 +56,7 @@ def check_script_text(text: bytes, name: str) -> list[Finding]:
     return [Finding("bad-script", *one, REMEDY) for called in TAKES for one in _find_errors(defined, called, name)]
 
 
-def _find_errors(defined: Defined, called: str, name: str) -> Iterator[tuple[str, str]]:
+def _find_errors(defined: Definitions, called: str, name: str) -> Iterator[tuple[str, str]]:
     """Yield line and text of each error of one of the functions."""
     function = defined.functions.get(called)
     if function is None:
@@ -78,7 +78,7 @@ def can_take(arguments: ast.arguments, number: int) -> bool:
     return needed <= number and (number <= positional or arguments.vararg is not None) and not keywords
 
 
-def _find_defined(tree: ast.Module) -> Defined:
+def _find_defined(tree: ast.Module) -> Definitions:
     functions, names = dict[str, Function](), set[str]()
     for node in _walk_top_level(tree):
         bound = _get_bound_name(node)
@@ -90,7 +90,7 @@ def _find_defined(tree: ast.Module) -> Defined:
     names.update(name for node in every if isinstance(node, ast.Global) for name in node.names)
     unseen = any(isinstance(node, ast.Name) and node.id in DYNAMIC for node in every)
     kept = {name: function for name, function in functions.items() if name not in names}
-    return Defined(kept, names, unseen or "*" in names or "__getattr__" in functions)
+    return Definitions(kept, names, unseen or "*" in names or "__getattr__" in functions)
 
 
 def _get_bound_name(node: ast.AST) -> str:

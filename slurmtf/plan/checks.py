@@ -34,7 +34,7 @@ JOINS_JAX = ("jax.distributed", "keras.distribution", "distribution.initialize",
 """Names whose use shows that a script has JAX join its processes."""
 STARTS_JAX = ("distribution.initialize", "distributed.initialize")
 """The names that fail, or do not join the processes, if JAX has no information about the job."""
-OF_JOINING = ("jax.distributed", "keras.distribution")
+JOINING_MODULES = ("jax.distributed", "keras.distribution")
 """The modules that define these names."""
 KERAS_3 = (2, 16)
 """The first TensorFlow whose tf.keras is Keras 3."""
@@ -148,7 +148,7 @@ def warn_about_software(
     estimator: Estimator, tasks: Distribution, script: ScriptFacts, software: Software
 ) -> Iterable[Finding]:
     """Yield a warning for everything that the script may lack when it runs."""
-    if software.is_untold:
+    if software.is_unknown:
         yield from _warn_about_uninspected(estimator, script)
     yield from _warn_about_missing(estimator, tasks, script, software)
     version = getattr(estimator, "framework_version", None)
@@ -245,7 +245,7 @@ def _warn_about_jax(estimator: Estimator, tasks: Distribution, script: ScriptFac
 
 
 def _does_join_jax(script: ScriptFacts, names: Iterable[str]) -> bool:
-    own = {f"{module}.initialize" for module in OF_JOINING}
+    own = {f"{module}.initialize" for module in JOINING_MODULES}
     return (script.uses(*names) and script.imports_any(*JAX_MODULES)) or not own.isdisjoint(script.imports)
 
 

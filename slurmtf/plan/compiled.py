@@ -10,7 +10,7 @@ from slurmtf.caches import keep, recall
 ROOM = "templates"
 
 
-class Compiled(jinja2.BytecodeCache):
+class CompiledTemplates(jinja2.BytecodeCache):
     """Jinja's bytecode cache. ``rules`` identifies everything other than the template that affects its compilation."""
 
     def __init__(self, rules: object) -> None:

@@ -65,7 +65,7 @@ def build_container(
     ``exports`` are the variables that the script sets. Raises SpecError if the launcher or the runtime can't run it, or a
     folder can't be bound.
     """
-    if not software.image or software.is_untold:
+    if not software.image or software.is_unknown:
         return None
     if software.runtime == "pyxis" and not is_step(launcher):
         what = f"pyxis starts containers by flags of srun; {launcher!r} does not know them"

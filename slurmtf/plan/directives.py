@@ -17,7 +17,7 @@ from slurmtf.sites.model import Preset, Site
 BUILD_CPUS, BUILD_TIME_S = 2, 3600
 Directives = list[tuple[str, Value]]
 
-OF_PRESETS = ("partition", "qos", "constraint", "cpus_per_task", "memory", "time")
+PRESET_PARAMETERS = ("partition", "qos", "constraint", "cpus_per_task", "memory", "time")
 
 
 def build_run_directives(
@@ -70,7 +70,7 @@ def _find_requested_flags(estimator: Estimator, site: Site, requeue: bool) -> di
     """Return the flags whose values the user has set by a parameter or a preset."""
     preset = site.presets.get(estimator.vm_size or "", Preset())
     given = {flag: getattr(estimator, name) for flag, name in PARAMETER_OF.items()}
-    of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER_OF.items() if name in OF_PRESETS}
+    of_preset = {flag: getattr(preset, name) for flag, name in PARAMETER_OF.items() if name in PRESET_PARAMETERS}
     given["time"] = given["time"] if estimator.max_run_duration_seconds is None else estimator.max_run_duration_seconds
     given["requeue"] = requeue or None
     return {flag: True for values in (given, of_preset) for flag, value in values.items() if families.list_values(value)}

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from slurmtf.estimator.families import OF_GPUS, list_values
+from slurmtf.estimator.families import GPU_FLAGS, list_values
 from slurmtf.estimator.quantities import normalize_flag
 from slurmtf.job.contract.plan import Distribution
 from slurmtf.plan.launchers import is_step
@@ -70,7 +70,7 @@ def list_other_resources(value: object) -> list[str]:
 
 def _is_about_gpus(flag: str, value: object) -> bool:
     name = normalize_flag(flag)
-    if name not in OF_GPUS:
+    if name not in GPU_FLAGS:
         return False
     listed = name in ("gres", "tres-per-task") and bool(_split_items(value))
     return not listed or bool(count_gpus(name, value)) or (name == "gres" and not list_other_resources(value))

@@ -116,7 +116,7 @@ class Batch:
     container: Container | None = None
 
 
-class Awaited(NamedTuple):
+class AwaitedJob(NamedTuple):
     """A job that must have succeeded before the run's starts, and the name of what it builds."""
 
     job_id: str

@@ -26,7 +26,7 @@ GLOBALS = ("dict", "namespace", "range")
 """Jinja's functions that a template may use."""
 
 
-class Rendered(NamedTuple):
+class RenderedScript(NamedTuple):
     """A batch script, and the files of its templates, the plan's own first."""
 
     script: str
@@ -38,7 +38,7 @@ def render(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> str:
     return render_script(plan, folders).script
 
 
-def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rendered:
+def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> RenderedScript:
     """Return the batch script of a plan, and where it comes from.
 
     ``folders`` is the search path of templates. A template is Jinja2 with strict names, in Jinja's sandbox: it sees the plan
@@ -77,7 +77,7 @@ def render_script(plan: LaunchPlan | BuildPlan, folders: Sequence[Path]) -> Rend
             Finding("template-error", plan.batch.template, f"{type(err).__name__}: {err}", "correct the template")
         ) from None
     script = re.sub(r"\n{3,}", "\n\n", text).rstrip("\n") + "\n"
-    return Rendered(script, tuple(dict.fromkeys(finder.found)))
+    return RenderedScript(script, tuple(dict.fromkeys(finder.found)))
 
 
 @functools.cache
@@ -86,12 +86,12 @@ def _build_environment(folders: tuple[Path, ...]) -> tuple[jinja2.Environment, _
     import jinja2  # noqa: PLC0415
     from jinja2.sandbox import ImmutableSandboxedEnvironment  # noqa: PLC0415
 
-    from slurmtf.plan.compiled import Compiled  # noqa: PLC0415
+    from slurmtf.plan.compiled import CompiledTemplates  # noqa: PLC0415
 
     finder = _Finder(folders)
     environment = ImmutableSandboxedEnvironment(
         loader=jinja2.FunctionLoader(finder.load),
-        bytecode_cache=Compiled(read_stamps([__file__, quoting.__file__])),
+        bytecode_cache=CompiledTemplates(read_stamps([__file__, quoting.__file__])),
         undefined=jinja2.StrictUndefined,
         finalize=quote,
         trim_blocks=True,

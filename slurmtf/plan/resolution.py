@@ -24,17 +24,17 @@ from slurmtf.plan.checks import (
     warn_about_script,
 )
 from slurmtf.plan.directives import Directives, check_site_flags
-from slurmtf.plan.model import Activation, Awaited, Batch, LaunchPlan, Provenance, Resources, RunPlace, Shell
+from slurmtf.plan.model import Activation, AwaitedJob, Batch, LaunchPlan, Provenance, Resources, RunPlace, Shell
 from slurmtf.plan.quoting import quote_with_variables
 from slurmtf.plan.resources import check_request, compute_warning_s, resolve_request
-from slurmtf.plan.staging import LookedUp, build_stage, convert_inputs, warn_about_stage
+from slurmtf.plan.staging import StagingFacts, build_stage, convert_inputs, warn_about_stage
 from slurmtf.plan.tasks import build_tasks
 from slurmtf.plan.warnings import warn_about_gpu_sharing, warn_about_job
 from slurmtf.sites.model import Site
 from slurmtf.snapshot import ScriptFacts, SnapshotRef
 
 UNREAD = ScriptFacts()
-NOTHING_FOUND = LookedUp()
+NOTHING_FOUND = StagingFacts()
 
 
 def resolve(
@@ -45,8 +45,8 @@ def resolve(
     place: RunPlace,
     script: ScriptFacts = UNREAD,
     of_source: Iterable[Finding] = (),
-    after: Awaited | None = None,
-    looked_up: LookedUp = NOTHING_FOUND,
+    after: AwaitedJob | None = None,
+    looked_up: StagingFacts = NOTHING_FOUND,
     findings: Findings | None = None,
 ) -> LaunchPlan:
     """Return the plan.
@@ -123,7 +123,7 @@ def _build_job_plan(
     tasks: Distribution,
     resources: Resources,
     launcher: tuple[str, ...],
-    looked_up: LookedUp,
+    looked_up: StagingFacts,
 ) -> JobPlan:
     """Return the part of the plan that the job reads."""
     return JobPlan(

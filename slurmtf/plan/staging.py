@@ -16,7 +16,7 @@ NODE_LOCAL: Literal["node-local"] = "node-local"
 
 
 @dataclass(frozen=True)
-class LookedUp:
+class StagingFacts:
     """What was looked up: the environment's pack, or why there can be none; warnings about where the data is, each with its
     code."""
 
@@ -30,7 +30,7 @@ def is_local(estimator: Estimator, site: Site) -> bool:
     return (estimator.stage or site.storage.stage) == NODE_LOCAL
 
 
-def build_stage(estimator: Estimator, site: Site, looked_up: LookedUp) -> Stage:
+def build_stage(estimator: Estimator, site: Site, looked_up: StagingFacts) -> Stage:
     local = site.storage.local or ""
     if not is_local(estimator, site):
         return Stage(local=local)
@@ -46,7 +46,7 @@ def _list_inputs(estimator: Estimator) -> list[Input]:
     return estimator.inputs or []
 
 
-def warn_about_stage(estimator: Estimator, site: Site, looked_up: LookedUp) -> Iterable[Finding]:
+def warn_about_stage(estimator: Estimator, site: Site, looked_up: StagingFacts) -> Iterable[Finding]:
     """Yield warnings about staging."""
     yield from looked_up.warnings
     local = is_local(estimator, site)

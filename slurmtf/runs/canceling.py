@@ -13,7 +13,7 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs.states.records import forget_cancel_request, note_cancel_request
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.states.sweeps import stop_sweep
-from slurmtf.runs.status import Seen, look
+from slurmtf.runs.status import SeenRun, look
 from slurmtf.runs.workspaces.workspace import check_ours
 from slurmtf.scheduler import SubmittedJob, group_by_scheduler
 
@@ -43,7 +43,7 @@ def cancel(layouts: Sequence[RunLayout]) -> list[RunState]:
     return [one.state for one in seen]
 
 
-def _describe_unknown_job(seen: Seen) -> SlurmError | None:
+def _describe_unknown_job(seen: SeenRun) -> SlurmError | None:
     """Return the error for a run whose job could not be looked up: it may or may not exist."""
     doubt = None if seen.jobs else seen.state.doubt
     remedy = "try again when Slurm answers"

@@ -11,13 +11,13 @@ from slurmtf.runs.states.records import read_records
 from slurmtf.runs.states.state import RunState
 from slurmtf.runs.status import find_current_job
 from slurmtf.runs.usage import Usage, add_accounting, compute_usage
-from slurmtf.runs.workspaces.listing import Listed
+from slurmtf.runs.workspaces.listing import ListedRun
 from slurmtf.scheduler import SubmittedJob, get_scheduler, group_by_scheduler
 from slurmtf.scheduler.books import Ahead
 
 
 @dataclass(frozen=True)
-class Used:
+class ReportedRun:
     """One run, with what it requested and used."""
 
     folder: Path
@@ -25,7 +25,7 @@ class Used:
     usage: Usage
 
 
-def measure(runs: Sequence[Listed], now: float) -> list[Used]:
+def measure(runs: Sequence[ListedRun], now: float) -> list[ReportedRun]:
     """Return the usage of runs, omitting those whose plan can't be read.
 
     Accounting is queried for those without samples, or without samples of their GPUs.
@@ -38,7 +38,9 @@ def measure(runs: Sequence[Listed], now: float) -> list[Used]:
         for job, told in scheduler.read_usage(several).items()
     }
     return [
-        Used(run.folder, run.state, add_accounting(usage, books[job]) if (job := jobs.get(run.folder)) in books else usage)
+        ReportedRun(
+            run.folder, run.state, add_accounting(usage, books[job]) if (job := jobs.get(run.folder)) in books else usage
+        )
         for run, usage in found
         if usage
     ]
@@ -55,6 +57,6 @@ def _needs_accounting(usage: Usage) -> bool:
     return not usage.nodes or bool(usage.asked.gpus_per_node and not usage.gpus)
 
 
-def _find_last_job(run: Listed) -> SubmittedJob | None:
+def _find_last_job(run: ListedRun) -> SubmittedJob | None:
     jobs = read_records(RunLayout(str(run.folder))).jobs
     return jobs[-1] if jobs and not jobs[-1].elements else None

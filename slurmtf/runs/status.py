@@ -10,7 +10,7 @@ from pathlib import Path
 
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.chains.second_look import Followed
+from slurmtf.runs.chains.second_look import FollowedRuns
 from slurmtf.runs.states import cancelers, sweeps
 from slurmtf.runs.states.evidence import read_evidence
 from slurmtf.runs.states.history import History, read_history
@@ -22,12 +22,12 @@ from slurmtf.scheduler import SubmittedJob
 from slurmtf.submit import additions
 from slurmtf.submit.adoption import find_jobs, note_found
 
-OF_AN_END_S = 5.0
+END_AGE_S = 5.0
 """How old, in seconds, an answer may be that says that a job is over, because that is recorded."""
 
 
 @dataclass(frozen=True)
-class Seen:
+class SeenRun:
     """A run as it was found; ``job`` is its current job."""
 
     layout: RunLayout
@@ -48,7 +48,7 @@ def read_states(folders: Sequence[Path]) -> list[RunState]:
     return [seen.state for seen in look([RunLayout(str(folder)) for folder in folders])]
 
 
-def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_age_s: float = 0.0) -> list[Seen]:
+def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_age_s: float = 0.0) -> list[SeenRun]:
     """Return the current states and jobs of runs.
 
     ``known`` is the job of a run whose folder may no longer name it. ``max_age_s`` accepts a scheduler's answer to another
@@ -73,10 +73,10 @@ def look(layouts: Sequence[RunLayout], known: SubmittedJob | None = None, max_ag
     return [by_layout[layout] for layout in layouts]
 
 
-def _take_second_looks(seen: Sequence[Seen]) -> None:
+def _take_second_looks(seen: Sequence[SeenRun]) -> None:
     """Take the second looks that clients ended too early to take; those that fail now are left to the next caller."""
     for one in seen:
-        waits = Followed.load(one.layout) if one.state.status is RunStatus.QUEUED else None
+        waits = FollowedRuns.load(one.layout) if one.state.status is RunStatus.QUEUED else None
         if waits:
             with contextlib.suppress(OSError, SlurmError):
                 waits.look_again(one.layout, find_current_job)
@@ -87,8 +87,8 @@ def _ask_schedulers(
 ) -> dict[SubmittedJob, Answer]:
     """Return the schedulers' answers. An old answer that a run's job is over is not accepted; for a sweep's elements it is."""
     answers = observe({*jobs, *elements}, max_age_s)
-    over = [job for job in jobs if max_age_s > OF_AN_END_S and answers[job].over]
-    return {**answers, **observe(over, OF_AN_END_S)} if over else answers
+    over = [job for job in jobs if max_age_s > END_AGE_S and answers[job].over]
+    return {**answers, **observe(over, END_AGE_S)} if over else answers
 
 
 def _mark_outdated(history: History, answer: Answer | None, max_age_s: float) -> Answer | None:
@@ -108,24 +108,24 @@ def _is_end_recorded(records: Records) -> bool:
     return told is not None and not cancelers.is_wanted(told.outcome)
 
 
-def _see_sweep(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> Seen:
+def _see_sweep(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> SeenRun:
     job, told = records.latest, sweeps.get_recorded_end(records)
     known = [(job, answers.get(job) or Answer()) for job in _list_elements(records)]
     if told:
         state = sweeps.add_canceler(told, records, known, time.time())
         if state != told:
             _note_end(layout, state)
-        return Seen(layout, job, state, records.jobs, settled=not records.unreadable)
+        return SeenRun(layout, job, state, records.jobs, settled=not records.unreadable)
     try:
         facts = sweeps.read_sweep(layout)
     except (OSError, ValueError) as err:
-        return Seen(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
+        return SeenRun(layout, None, RunState(RunStatus.NOT_STARTED, unreadable=(str(err),)), records.jobs)
     state = sweeps.reduce_sweep(facts, records, known, time.time())
-    if state.status.final and max_age_s > OF_AN_END_S:
-        return _see_sweep(layout, records, observe(_list_elements(records), OF_AN_END_S), OF_AN_END_S)
+    if state.status.final and max_age_s > END_AGE_S:
+        return _see_sweep(layout, records, observe(_list_elements(records), END_AGE_S), END_AGE_S)
     if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
         _note_end(layout, state)
-    return Seen(layout, job, state, records.jobs)
+    return SeenRun(layout, job, state, records.jobs)
 
 
 def _note_end(layout: RunLayout, state: RunState) -> None:
@@ -168,13 +168,13 @@ def _complete_records(layout: RunLayout, known: SubmittedJob | None) -> Records:
     return replace(records, jobs=(known,)) if known and records.unreadable and not records.jobs else records
 
 
-def _mark_doubtful(seen: Seen, error: SlurmError | None) -> Seen:
+def _mark_doubtful(seen: SeenRun, error: SlurmError | None) -> SeenRun:
     """Mark a run as doubtful if its scheduler could not be asked for its jobs."""
     doubt = error and Doubt(DoubtKind.UNREACHABLE, error.findings[0].what)
     return replace(seen, state=replace(seen.state, doubt=doubt)) if doubt else seen
 
 
-def _see(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> Seen:
+def _see(layout: RunLayout, records: Records, history: History, answer: Answer | None) -> SeenRun:
     """Reduce a run's folder and the scheduler's answer to a state.
 
     If the scheduler says that the job is over, the journals are read again: it may have ended after they were read first.
@@ -187,4 +187,4 @@ def _see(layout: RunLayout, records: Records, history: History, answer: Answer |
     if over and state.status.final and not state.unreadable and choose_job_to_query(records, history):
         _note_end(layout, state)
     settled = answer is None and state.status.final and not (state.unreadable or history.unreadable or records.unreadable)
-    return Seen(layout, choose_current_job(records, history), state, settled=settled)
+    return SeenRun(layout, choose_current_job(records, history), state, settled=settled)

@@ -160,7 +160,7 @@ class Observation:
     """A scheduler's facts about one job.
 
     Times are in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory.
-    ``canceler`` is None if it was not canceled, or the scheduler does not say by whom. ``untold``: accounting, which may know
+    ``canceler`` is None if it was not canceled, or the scheduler does not say by whom. ``unconfirmed``: accounting, which may know
     more, did not answer.
     """
 
@@ -175,7 +175,7 @@ class Observation:
     folder: str = ""
     submitted: float | None = None
     canceler: Canceler | None = None
-    untold: bool = False
+    unconfirmed: bool = False
 
     def matches(self, job: SubmittedJob) -> bool:
         """Return whether this is that job, and not another one with the same id.

@@ -45,14 +45,14 @@ def ask_git(folder: Path) -> Iterator[Callable[[], JsonObject | None]]:
 
     Yields a function that waits for the answer, which is None outside of a git work tree. The answer for a clean one has the id
     of the folder's tree; ``dirty`` is None if it is unknown because of submodules. If git does not answer, all values are None
-    and ``untold`` says why. Programs that the repository names are not started.
+    and ``reason`` says why. Programs that the repository names are not started.
     """
     try:
         own = _list_repository_settings(folder)
         process = _start(folder, *_disable_filters(own), *STATUS)
     except (OSError, ValueError) as err:
-        untold = _describe_unanswered(folder, str(err))
-        yield lambda: untold
+        unanswered = _describe_unanswered(folder, str(err))
+        yield lambda: unanswered
         return
     with process:
         try:
@@ -105,7 +105,7 @@ def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) 
 def _describe_unanswered(folder: Path, why: str) -> dict[str, object] | None:
     """Return what is known of a work tree if git does not answer; None if the folder is not in one."""
     inside = any((one / ".git").exists() for one in (folder.absolute(), *folder.absolute().parents))
-    return {"commit": None, "branch": None, "dirty": None, "untold": why} if inside else None
+    return {"commit": None, "branch": None, "dirty": None, "reason": why} if inside else None
 
 
 def _find_tree(folder: Path, name: str) -> str | None:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from slurmtf.job.contract.snapshot import Stored, compute_id
+from slurmtf.job.contract.snapshot import StoredEntry, compute_id
 from slurmtf.snapshot.entries import Contents, Entry
 from slurmtf.snapshot.reading import Blob
 
@@ -34,8 +34,10 @@ class Snapshot:
         size = sum(blob.size for blob in self.blobs.values())
         return SnapshotRef(compute_id(map(self._as_stored, self.contents.entries)), self.contents.files, size)
 
-    def _as_stored(self, entry: Entry) -> Stored:
-        return Stored(entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link)
+    def _as_stored(self, entry: Entry) -> StoredEntry:
+        return StoredEntry(
+            entry.name, entry.kind, entry.mode, self.blobs[entry.name].sha256 if entry.kind == "file" else entry.link
+        )
 
 
 def leave_out(contents: Contents, gone: Mapping[str, str]) -> Contents:

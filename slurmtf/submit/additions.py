@@ -17,7 +17,7 @@ from slurmtf.files import compute_age, read_json, write_json
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import identify, recognize
 from slurmtf.scheduler import SubmittedJob
-from slurmtf.submit.adoption import Found
+from slurmtf.submit.adoption import FoundJobs
 from slurmtf.submit.clients import SETTLE_S, has_died, is_being_submitted
 
 
@@ -46,7 +46,7 @@ def select_unknown(found: Sequence[SubmittedJob], known: Sequence[SubmittedJob])
     return [replace(job, first=job.first - new[0].first) for job in new]
 
 
-def settle(layout: RunLayout, found: Found) -> None:
+def settle(layout: RunLayout, found: FoundJobs) -> None:
     """Remove the note once the submission can't result in another job: its client has ended, and so has its sbatch. Raises
     OSError."""
     note = Path(layout.submitting)

@@ -17,7 +17,7 @@ from slurmtf.submit.record import ADOPTED, BY_HAND, note, read_jobs
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundJobs:
     """The jobs of a run; ``error``: why its scheduler could not be queried."""
 
     jobs: tuple[SubmittedJob, ...] = ()
@@ -54,7 +54,7 @@ def note_found(layout: RunLayout, jobs: Iterable[SubmittedJob]) -> None:
         note(layout, replace(job, why=ADOPTED))
 
 
-def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunLayout, Found]:
+def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunLayout, FoundJobs]:
     """Find the jobs of runs by their journals, or else by their working directory, the run folder.
 
     Each scheduler is queried once. ``max_age_s``: accept answers of up to this age, in seconds, that another process of the
@@ -69,7 +69,7 @@ def find_jobs(layouts: Sequence[RunLayout], max_age_s: float = 0.0) -> dict[RunL
     for key, several in asking.items():
         listed = _ask_scheduler(*key, {layout: places[layout] for layout in several}, max_age_s)
         found.update({layout: one for layout, one in listed.items() if one.jobs or not found[layout].jobs})
-    return {**dict.fromkeys(layouts, Found()), **found}
+    return {**dict.fromkeys(layouts, FoundJobs()), **found}
 
 
 def _read_place(layout: RunLayout) -> _Place | None:
@@ -91,14 +91,14 @@ def _read_mtime(path: str) -> float:
         return 0.0
 
 
-def _find_in_journal(layout: RunLayout, place: _Place) -> Found:
+def _find_in_journal(layout: RunLayout, place: _Place) -> FoundJobs:
     """Return the job that started first; for a sweep, all elements that have started. When they were submitted is not known."""
     starts = [attempt.started for attempt in journal.read_attempts(layout)]
     try:
         began = tuple(dict.fromkeys(_read_start(start, place) for start in starts if start.job_id))
     except (LookupError, TypeError, ValueError, OverflowError):  # a line that slurmtf did not write
-        return Found()
-    return Found(began if place.sweep else began[:1])
+        return FoundJobs()
+    return FoundJobs(began if place.sweep else began[:1])
 
 
 def _read_start(event: Started, place: _Place) -> SubmittedJob:
@@ -108,10 +108,10 @@ def _read_start(event: Started, place: _Place) -> SubmittedJob:
 
 def _ask_scheduler(
     scheduler: str, cluster: str | None, places: Mapping[RunLayout, _Place], max_age_s: float
-) -> dict[RunLayout, Found]:
+) -> dict[RunLayout, FoundJobs]:
     """Return what a scheduler knows of several runs, in one query."""
     try:
         jobs = get_scheduler(scheduler, cluster).find({place.folder: place.built for place in places.values()}, max_age_s)
     except SlurmError as err:
-        return dict.fromkeys(places, Found(error=err))
-    return {layout: Found(tuple(jobs.get(place.folder, ()))) for layout, place in places.items()}
+        return dict.fromkeys(places, FoundJobs(error=err))
+    return {layout: FoundJobs(tuple(jobs.get(place.folder, ()))) for layout, place in places.items()}

@@ -31,7 +31,7 @@ from slurmtf.job.contract.environments.claim import Claim
 from slurmtf.job.contract.layout import SCRIPT
 from slurmtf.plan import render
 from slurmtf.plan.directives import build_builder_directives
-from slurmtf.plan.model import Awaited, Batch, BuildPlan, Shell
+from slurmtf.plan.model import AwaitedJob, Batch, BuildPlan, Shell
 from slurmtf.scheduler import Scheduler, SubmittedJob, get_scheduler
 from slurmtf.sites import Site
 from slurmtf.sites.search import list_search_path
@@ -82,7 +82,7 @@ class Building:
 class PendingBuild:
     """The job to wait for; ``ours``: it was submitted just now."""
 
-    awaited: Awaited
+    awaited: AwaitedJob
     job: SubmittedJob
     ours: bool
 
@@ -124,7 +124,7 @@ def _provide_job(building: Building, tell: Tell, lock: Iterable[str]) -> Pending
         if same:
             _note_job(building, building.task, same, shared=True)
         job = same or _submit(building, tell, lock, earlier)
-        return PendingBuild(Awaited(job.ref.job_id, building.task), job, ours=not same)
+        return PendingBuild(AwaitedJob(job.ref.job_id, building.task), job, ours=not same)
     finally:
         claim.release()
 

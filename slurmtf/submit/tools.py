@@ -48,7 +48,7 @@ Seen: TypeAlias = "dict[SubmittedJob, Observation | None]"
 HERE = Path(__file__)
 
 
-class Ended(NamedTuple):
+class ElementEnd(NamedTuple):
     """The log of one element, and how its job ended, unless it completed."""
 
     log: Path
@@ -103,7 +103,7 @@ class Toolbox:
 
     def run_each(
         self, python: str, words: Sequence[str], folder: Path, name: str, elements: int, asked: JsonView, tick: Tick
-    ) -> list[Ended]:
+    ) -> list[ElementEnd]:
         """Run our program on each of several elements, and return how each ended.
 
         On a cluster, they are the elements of an array, and the program's argument is the number of its job's first element;
@@ -115,12 +115,13 @@ class Toolbox:
         if not self.scheduler.queues:
             parts = split_elements(elements, asked.get("cpus-per-task"), len(os.sched_getaffinity(0)))
             _run_here([(*command, *part) for part in parts], folder, tick)
-            return [Ended(folder / LOG)] * elements
+            return [ElementEnd(folder / LOG)] * elements
         own = {"chdir": str(folder), "output": str(folder / f"{name}-%A_%a.log"), **asked}
         with adapt_refusals(self.site.name, asked, SETTINGS):
             seen = self._run_in_job((*command, "array"), folder, name, own, elements, tick)
         return [
-            Ended(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", describe_end(end)) for one, end in seen.items()
+            ElementEnd(folder / f"{name}-{one.ref.job_id}_{one.ref.element}.log", describe_end(end))
+            for one, end in seen.items()
         ]
 
     def find_earlier(self, folder: Path) -> list[SubmittedJob]:

@@ -11,7 +11,7 @@ from slurmtf.collecting import Findings
 from slurmtf.errors import SlurmtfError
 from slurmtf.experiments import Run
 from slurmtf.findings import Finding
-from slurmtf.job.contract.sweep.records import Earlier, Point, Settings
+from slurmtf.job.contract.sweep.records import EarlierTrial, Point, Settings
 from slurmtf.tune.described import Described
 from slurmtf.tune.run import SweepRun, TrialRun
 
@@ -25,7 +25,7 @@ class Start:
     """What a sweep starts from: folders of earlier sweeps, their trials, and points that continue these trials."""
 
     sweeps: tuple[str, ...] = ()
-    trials: tuple[Earlier, ...] = ()
+    trials: tuple[EarlierTrial, ...] = ()
     points: tuple[Point, ...] = ()
 
 
@@ -92,7 +92,7 @@ def _get_aim(settings: Settings) -> tuple[str, str]:
     return settings.metric, settings.goal
 
 
-def _list_trials(parent: SweepRun) -> list[Earlier]:
+def _list_trials(parent: SweepRun) -> list[EarlierTrial]:
     facts = parent.facts
     begun = [trial for trial in facts.trials if trial.result]
-    return [Earlier(trial.point.values, trial.curve, trial.best(facts.settings.sign)) for trial in begun]
+    return [EarlierTrial(trial.point.values, trial.curve, trial.best(facts.settings.sign)) for trial in begun]

@@ -32,11 +32,11 @@ IN_ENVIRONMENT = (
     "conda_dependencies_file", "pip_requirements_file", "environment_definition", "framework_version", "legacy_keras",
 )  # fmt: skip
 BROUGHT = ("source_directory", "inputs", "stage")
-OF_RUN = (
+RUN_SETTINGS = (
     "source_directory_data_store", "resume_from", "azureml", "restarts", "notice", "stall", "primary_metric", "autolog",
     "silence", "launcher", "template", "srun", "distributed_training",
 )  # fmt: skip
-OF_SHAPE = ("ntasks-per-node", "cpus-per-task", "distribution")
+SHAPE_FLAGS = ("ntasks-per-node", "cpus-per-task", "distribution")
 """Flags of sbatch for what a launch may divide differently."""
 MOST_LAUNCHES = 64
 """The most combinations of settings, each of which is planned before the sweep is submitted."""
@@ -60,7 +60,7 @@ def _describe_reason(setting: str) -> str:
         return "can't change from trial to trial: all of them run with one environment"
     if setting in BROUGHT:
         return "can't change from trial to trial: source and data are brought to the job once"
-    if setting in OF_RUN:
+    if setting in RUN_SETTINGS:
         return "can't change from trial to trial: it is the whole run's"
     if setting in list_parameters():
         return "can't change from trial to trial: Slurm is asked for the allocation once, for all of them"
@@ -126,7 +126,7 @@ def check_fit(plan: LaunchPlan, base: LaunchPlan) -> Iterable[Finding]:
     if processors > room and not had.exclusive:
         what = f"takes {processors} CPUs of a node ({_format_shape(plan)}), and the job asks for {room} ({_format_shape(base)})"
         yield Finding("launch-too-large", "", what, "have the estimator request what the largest trial needs")
-    flags, known = ({name: value for name, value in one.batch.directives if name not in OF_SHAPE} for one in (plan, base))
+    flags, known = ({name: value for name, value in one.batch.directives if name not in SHAPE_FLAGS} for one in (plan, base))
     for flag in sorted(name for name in {**flags, **known} if flags.get(name) != known.get(name)):
         what = f"asks Slurm for --{flag}={flags.get(flag)}, and the job for --{flag}={known.get(flag)}"
         yield Finding("launch-asks-otherwise", "", what, f"set --{flag} for all trials in the estimator's `sbatch`")

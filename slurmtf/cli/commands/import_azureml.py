@@ -11,7 +11,7 @@ from slurmtf.cli.output import emit, json_option
 from slurmtf.errors import InputError
 from slurmtf.files import convert_write_errors, write_private
 from slurmtf.findings import Finding
-from slurmtf.migration import Imported, Kind, Note, Written, read_azureml
+from slurmtf.migration import Imported, Kind, Note, WrittenFile, read_azureml
 
 
 @click.command("import-azureml")
@@ -39,7 +39,7 @@ def command(file: Path, output: Path | None, force: bool, dry_run: bool) -> None
     emit(_build_data(imported, folder), _format_report(imported, folder, dry_run))
 
 
-def _write(files: tuple[Written, ...], folder: Path, force: bool) -> None:
+def _write(files: tuple[WrittenFile, ...], folder: Path, force: bool) -> None:
     there = [folder / one.name for one in files if (folder / one.name).exists()]
     if there and not force:
         raise InputError(*(Finding("exists", str(path), "is there already", "use --force, or --output") for path in there))

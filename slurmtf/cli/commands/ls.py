@@ -11,7 +11,7 @@ from slurmtf.cli.output import emit, format_duration, format_table, format_time,
 from slurmtf.cli.present import build_run_data, compute_elapsed, describe_doubt
 from slurmtf.cli.selecting import Selection, selection_options
 from slurmtf.loading import pause_collection
-from slurmtf.runs.workspaces.listing import Listed
+from slurmtf.runs.workspaces.listing import ListedRun
 
 NONE: Mapping[str, float | None] = {}
 HEADING = ("RUN", "STATUS", "JOB", "STARTED", "TIME", "WHY")
@@ -51,7 +51,7 @@ def command(selection: Selection, number: int, metric: str | None, lowest_first:
     emit([], format_runs(runs, metric, values) + more, found.warnings)
 
 
-def _read_last_value(run: Listed, metric: str) -> float | None:
+def _read_last_value(run: ListedRun, metric: str) -> float | None:
     from slurmtf.job.contract.layout import RunLayout  # noqa: PLC0415 - here and below: a list without a metric reads none
     from slurmtf.runs.metrics.curves import read_series  # noqa: PLC0415
     from slurmtf.runs.states.sweeps import is_sweep, read_best_value  # noqa: PLC0415
@@ -78,7 +78,7 @@ def _build_metric_data(metric: str | None, value: float | None) -> dict[str, obj
     return {"metric": {"name": metric, "last": to_json_number(value)}}
 
 
-def format_runs(runs: list[Listed], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
+def format_runs(runs: list[ListedRun], metric: str | None = None, values: Mapping[str, float | None] = NONE) -> str:
     """Return runs as a table, with the last value of a metric next to their state."""
     rows = [format_row(run) for run in runs]
     if metric is None:
@@ -90,7 +90,7 @@ def format_runs(runs: list[Listed], metric: str | None = None, values: Mapping[s
     return format_table([(*HEADING[:2], metric, *HEADING[2:]), *wide])
 
 
-def format_row(run: Listed) -> tuple[str, ...]:
+def format_row(run: ListedRun) -> tuple[str, ...]:
     """Return a run as a row under HEADING."""
     found = run.brief
     why = found.why or ("" if run.is_settled else describe_doubt(run.state))

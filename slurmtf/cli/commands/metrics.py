@@ -11,8 +11,8 @@ import click
 
 from slurmtf.cli import charts, completing
 from slurmtf.cli.metrics import (
-    Following,
     Found,
+    MetricsFollower,
     OtherOf,
     build_series_data,
     format_others,
@@ -65,7 +65,7 @@ def command(
     if save:
         charts.check_format(save)
     found = [Run.find(run, workspace) for run in runs or ("last",)]
-    view = Following(
+    view = MetricsFollower(
         lambda: (one for run in found for one in _iterate_runs(run, recursive)), names, all_ranks, plotted, log, as_csv
     )
     if following and not wants_json():
@@ -96,7 +96,7 @@ def _iterate_runs(run: Run, recursive: bool) -> Iterator[Found]:
     yield from ((name, layout, relpath(own.folder, layout.folder), its) for name, own, its in within)
 
 
-def _format_metrics(series: list[RunSeries], view: Following, others: list[OtherOf]) -> str:
+def _format_metrics(series: list[RunSeries], view: MetricsFollower, others: list[OtherOf]) -> str:
     if view.as_csv:
         return "\n".join(iterate_csv_lines(series))
     if view.plotted:

@@ -9,7 +9,7 @@ import click
 from slurmtf.cli import completing
 from slurmtf.cli.output import emit, json_option, note, workspace_option
 from slurmtf.experiments import Run
-from slurmtf.runs.mlflow.mirroring import Following, Mirror, Sent
+from slurmtf.runs.mlflow.mirroring import Mirror, MirrorFollower, SentCounts
 from slurmtf.runs.mlflow.tracking import get_tracking_uri, hide_passwords
 
 
@@ -28,7 +28,7 @@ def command(runs: tuple[str, ...], following: bool, all_ranks: bool, workspace: 
     found = [Run.find(run, workspace) for run in runs or ("last",)]
     with ExitStack() as opened:
         mirrors = [opened.enter_context(Mirror(run, all_ranks)) for run in found]
-        view = Following(mirrors, lambda text: note(text, fg="yellow"))
+        view = MirrorFollower(mirrors, lambda text: note(text, fg="yellow"))
         for run in found if following else ():
             run.follow(view, None)
         if not following:
@@ -37,7 +37,7 @@ def command(runs: tuple[str, ...], following: bool, all_ranks: bool, workspace: 
     emit({"uri": hide_passwords(get_tracking_uri()), "runs": data}, "\n".join(map(_format_result, data)))
 
 
-def _build_data(mirror: Mirror, sent: Sent) -> dict[str, object]:
+def _build_data(mirror: Mirror, sent: SentCounts) -> dict[str, object]:
     run = mirror.run
     return {"run": run.id, "experiment": run.experiment, "run_id": mirror.run_id, "values": sent.values, "files": sent.files}
 

@@ -18,9 +18,9 @@ from slurmtf.diagnosis.asking import LEAST_S, advise
 from slurmtf.estimator.quantities import format_memory
 from slurmtf.experiments import Run
 from slurmtf.job.contract.interchange import JsonObject
-from slurmtf.runs.reporting import Used, measure
+from slurmtf.runs.reporting import ReportedRun, measure
 from slurmtf.runs.usage import GpuUsage, Usage
-from slurmtf.runs.workspaces.listing import Listed
+from slurmtf.runs.workspaces.listing import ListedRun
 from slurmtf.spelling import format_count, spell
 
 COLUMNS = ("run", "status", "queue_s", "staging_s", "start_up_s", "training_s", "cpu_hours", "cpu_hours_used", "gpu_hours",
@@ -41,7 +41,7 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
     now = time.time()
     if run is not None:
         found = Run.find(run, selection.workspaces[0] if len(selection.workspaces) == 1 else None)
-        used = measure([Listed(str(found.folder), found.state)], now)
+        used = measure([ListedRun(str(found.folder), found.state)], now)
     else:
         used = measure(selection.find(number).runs, now)
     rows = [_build_row(one) for one in used]
@@ -53,7 +53,7 @@ def command(run: str | None, selection: Selection, number: int, as_csv: bool) ->
         emit(rows, _format_runs(used) if used else selection.none)
 
 
-def _list_advice(one: Used) -> list[str]:
+def _list_advice(one: ReportedRun) -> list[str]:
     return [_spell_as_flags(advice.text) for advice in advise(one.usage, one.state)]
 
 
@@ -63,7 +63,7 @@ def _spell_as_flags(text: str) -> str:
     return spell(text, FLAGS)
 
 
-def _build_row(one: Used) -> dict[str, object]:
+def _build_row(one: ReportedRun) -> dict[str, object]:
     usage, times = one.usage, one.usage.times
     (cpu, cpu_used), (gpu, gpu_busy) = usage.cpu_hours, usage.gpu_hours
     return {
@@ -93,7 +93,7 @@ def _format_csv(rows: Sequence[JsonObject]) -> str:
     return text.getvalue()
 
 
-def _format_run(one: Used) -> str:
+def _format_run(one: ReportedRun) -> str:
     usage, times = one.usage, one.usage.times
     rows = {
         "run": one.folder.name,
@@ -111,7 +111,7 @@ def _format_run(one: Used) -> str:
     return format_rows(rows)
 
 
-def _describe_no_advice(one: Used) -> str:
+def _describe_no_advice(one: ReportedRun) -> str:
     if not (one.usage.nodes and one.state.status.final):
         return ""
     return "nothing to change" if one.usage.times.training >= LEAST_S else f"too short to tell: under {LEAST_S:.0f} s"
@@ -149,7 +149,7 @@ def _format_gpu_memory(gpu: GpuUsage) -> str:
     return f"at most {gpu.used_mb / 1024:.1f} of {gpu.total_mb / 1024:.1f} GiB"
 
 
-def _format_runs(used: Sequence[Used]) -> str:
+def _format_runs(used: Sequence[ReportedRun]) -> str:
     lines = [HEADING, *(_format_row(one) for one in used)]
     cpu = [sum(one.usage.cpu_hours[place] for one in used if one.usage.nodes) for place in (0, 1)]
     gpu = [sum(one.usage.gpu_hours[place] for one in used if one.usage.gpus) for place in (0, 1)]
@@ -159,7 +159,7 @@ def _format_runs(used: Sequence[Used]) -> str:
     return format_table(lines) + f"\n{waste}" + (f"; nothing is known of {format_count(unknown, 'run')}" if unknown else "")
 
 
-def _format_row(one: Used) -> tuple[str, ...]:
+def _format_row(one: ReportedRun) -> tuple[str, ...]:
     usage = one.usage
     (cpu, cpu_used), (gpu, gpu_busy) = usage.cpu_hours, usage.gpu_hours
     return (

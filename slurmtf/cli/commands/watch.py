@@ -43,7 +43,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.notebook import read_log_tail
-from slurmtf.runs.workspaces.listing import Listed
+from slurmtf.runs.workspaces.listing import ListedRun
 
 if TYPE_CHECKING:
     from rich.console import Console, Group, RenderableType
@@ -57,7 +57,7 @@ READ_S = 2.0
 """The interval in seconds at which the folders are read, longer if there are thousands:"""
 READING = 0.05
 """the largest share of a core that reading may take."""
-DUMB = ("dumb", "unknown")
+DUMB_TERMINALS = ("dumb", "unknown")
 """Terminals that can't be drawn on, according to rich."""
 ANSWER_S = 60.0
 """The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
@@ -69,9 +69,9 @@ AT_ONCE_S = 0.3
 SLOW_S = 3.0
 """Seconds after which a pending answer is mentioned."""
 COLUMNS = (*HEADING[:-1], "WHY, METRIC")
-GONE = (RunNotFoundError, OSError)
+GONE_ERRORS = (RunNotFoundError, OSError)
 """What is raised if a run is removed while it is read."""
-LATE = "Slurm, or a disk, has not answered for {}"
+LATE_ANSWER = "Slurm, or a disk, has not answered for {}"
 
 
 @click.command("watch")
@@ -88,7 +88,7 @@ def command(selection: Selection, number: int) -> None:
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         raise InputError(Finding("no-terminal", "watch", "needs a terminal", "use 'slurmtf ls' elsewhere"))
     term = os.environ.get(var.TERM)
-    if term in DUMB:
+    if term in DUMB_TERMINALS:
         what = f"needs a terminal that can move its cursor, and $TERM is {term}"
         raise InputError(Finding("dumb-terminal", "watch", what, "set TERM to what it is (xterm), or use 'slurmtf ls'"))
     with contextlib.suppress(KeyboardInterrupt):
@@ -102,7 +102,7 @@ class _Metrics:
         self._readers: dict[str, tuple[str, MetricsReader]] = {}
         self._ended: dict[str, str] = {}
 
-    def format_value(self, run: Listed) -> str:
+    def format_value(self, run: ListedRun) -> str:
         name = run.folder.name
         if name in self._ended:
             return self._ended[name]
@@ -112,7 +112,7 @@ class _Metrics:
             self._readers.pop(name, None)
         return text
 
-    def _read_value(self, run: Listed) -> str:
+    def _read_value(self, run: ListedRun) -> str:
         try:
             if run.folder.name not in self._readers:
                 opened = Run(run.folder)
@@ -120,7 +120,7 @@ class _Metrics:
             metric, reader = self._readers[run.folder.name]
             if metric:
                 reader.read_new()
-        except GONE:
+        except GONE_ERRORS:
             return ""
         return format_last_value(metric, reader.series().get(metric)) if metric else ""
 
@@ -130,7 +130,7 @@ class _Reading:
 
     def __init__(self, selection: Selection, number: int) -> None:
         self._selection, self._number = selection, number
-        self._coming: Future[tuple[list[Listed], float]] | None = None
+        self._coming: Future[tuple[list[ListedRun], float]] | None = None
         self._began = self._next = 0.0
 
     @property
@@ -142,7 +142,7 @@ class _Reading:
         """Read again as soon as possible."""
         self._next = 0.0
 
-    def poll(self) -> list[Listed] | None:
+    def poll(self) -> list[ListedRun] | None:
         """Return the runs if they have been read again. Raises the errors of reading."""
         if self._coming is None and time.monotonic() >= self._next:
             self._began, self._coming = time.monotonic(), run_in_background(self._read)
@@ -154,7 +154,7 @@ class _Reading:
         self._next = time.monotonic() + max(READ_S, took / READING)
         return runs
 
-    def _read(self) -> tuple[list[Listed], float]:
+    def _read(self) -> tuple[list[ListedRun], float]:
         began = time.thread_time()
         runs = self._selection.find(self._number, ANSWER_S).runs
         return runs, time.thread_time() - began
@@ -168,7 +168,7 @@ class _Screen:
         self._reading = _Reading(selection, number)
         self._canceling: dict[str, Future[str]] = {}
         self._view = View()
-        self._runs: dict[str, Listed] | None = None
+        self._runs: dict[str, ListedRun] | None = None
         self._metrics = _Metrics()
 
     def run(self) -> None:
@@ -213,16 +213,16 @@ class _Screen:
             self._runs = {run.name: run for run in runs}
             self._view = replace(self._view.replace_lines([self._build_line(run) for run in runs]), late="")
         if self._reading.waits > SLOW_S:
-            self._view = replace(self._view, late=LATE.format(format_duration(self._reading.waits)))
+            self._view = replace(self._view, late=LATE_ANSWER.format(format_duration(self._reading.waits)))
 
     @staticmethod
-    def _build_line(run: Listed) -> Line:
+    def _build_line(run: ListedRun) -> Line:
         cells = format_row(run)
         over = run.status.value if run.status.final else ""
         return Line(run.name, cells, " ".join(map(strip_colours, cells[1:])), over)
 
     @property
-    def _known(self) -> dict[str, Listed]:
+    def _known(self) -> dict[str, ListedRun]:
         return self._runs or {}
 
     def _add_metric(self, line: Line) -> Line:
@@ -291,7 +291,7 @@ class _Screen:
             return [self._nothing if not self._runs else "no run matches"]
         try:
             return list(read_log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
-        except GONE as err:
+        except GONE_ERRORS as err:
             return [str(err)]
 
 

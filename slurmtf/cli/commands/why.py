@@ -14,12 +14,12 @@ from slurmtf.cli.flags import FLAGS
 from slurmtf.cli.output import emit, format_duration, format_time, json_option, workspace_option
 from slurmtf.cli.present import describe_attempt, describe_doubt, format_headline, format_rows
 from slurmtf.cli.sweeps import suggest_resume
-from slurmtf.diagnosis.correcting import Followed, correct_command, follow_again
+from slurmtf.diagnosis.correcting import FollowedRun, correct_command, follow_again
 from slurmtf.diagnosis.evidence import explain_hung_run, explain_run
 from slurmtf.diagnosis.explanation import Explanation
 from slurmtf.diagnosis.hiding import hide_secrets
 from slurmtf.diagnosis.kinds import Kind
-from slurmtf.diagnosis.trials import FailedAlike, explain_trials
+from slurmtf.diagnosis.trials import SameFailure, explain_trials
 from slurmtf.diagnosis.waiting import Wait, Waiting, explain_reason
 from slurmtf.errors import SlurmtfError
 from slurmtf.estimator.quantities import format_memory
@@ -30,7 +30,7 @@ from slurmtf.runs.chains.dependencies import parse
 from slurmtf.runs.reporting import find_ahead, measure
 from slurmtf.runs.states.sweeps import SweepFacts, is_sweep, read_sweep
 from slurmtf.runs.usage import parse_resources
-from slurmtf.runs.workspaces.listing import Listed
+from slurmtf.runs.workspaces.listing import ListedRun
 from slurmtf.scheduler.books import Ahead
 from slurmtf.spelling import spell
 
@@ -61,14 +61,14 @@ def command(run: str, workspace: str | None) -> None:
     death = explain_run(found.layout, state) if state.status in (RunStatus.FAILED, RunStatus.CANCELED) else None
     if state.status is RunStatus.RUNNING and (stays := explain_hung_run(found.layout)):
         data = {**_build_data(found, state, None, None), "hung": _build_explanation_data(stays)}
-        emit(data, _format_explanation(found, state, None, stays, NOTHING_BESIDE))
+        emit(data, _format_explanation(found, state, None, stays, NO_CONTEXT))
         return
     beside = _collect_beside(found, state, death)
     emit(_build_data(found, state, waiting, death, beside), _format_explanation(found, state, waiting, death, beside))
 
 
 @dataclass(frozen=True)
-class _Beside:
+class _Context:
     """Facts in addition to the reason: the jobs ahead, the runs that it follows; the memory that it used and requested
     (bytes; 0: unknown), and the source of that; the corrected command."""
 
@@ -79,27 +79,27 @@ class _Beside:
     remedy: str = ""
 
 
-NOTHING_BESIDE = _Beside()
+NO_CONTEXT = _Context()
 
 
-def _collect_beside(run: Run, state: RunState, death: Explanation | None) -> _Beside:
+def _collect_beside(run: Run, state: RunState, death: Explanation | None) -> _Context:
     if death is None:
         waits = state.status is RunStatus.QUEUED
         ahead = find_ahead(run.layout) if waits and not state.doubt else None  # after a missing answer, don't query again
-        return _Beside(ahead, _find_followed(run), command=_build_cancel_command(run, state)) if waits else NOTHING_BESIDE
+        return _Context(ahead, _find_followed(run), command=_build_cancel_command(run, state)) if waits else NO_CONTEXT
     if death.kind is Kind.DEPENDENCY:
         followed = _find_followed(run)
         remedy, command = follow_again(run.id, [found for name in followed for found in _find_run(name, run)])
-        return _Beside(after=followed, remedy=remedy, command=command)
+        return _Context(after=followed, remedy=remedy, command=command)
     try:
         plan = run.plan
         command = correct_command(run.id, death, plan["provenance"]["estimator"], parse_resources(plan))
     except (OSError, ValueError, LookupError, TypeError):  # explain even if the plan can't be read
-        return NOTHING_BESIDE
+        return NO_CONTEXT
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
-    used = measure([Listed(str(run.folder), state)], time.time()) if of_memory else []
+    used = measure([ListedRun(str(run.folder), state)], time.time()) if of_memory else []
     memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
-    return _Beside(memory=memory, command=command)
+    return _Context(memory=memory, command=command)
 
 
 def _build_cancel_command(run: Run, state: RunState) -> str:
@@ -116,18 +116,18 @@ def _find_followed(run: Run) -> tuple[str, ...]:
         return ()
 
 
-def _find_run(name: str, follower: Run) -> list[Followed]:
+def _find_run(name: str, follower: Run) -> list[FollowedRun]:
     """Return the current state of a followed run; nothing if it is gone."""
     run_id, condition = parse(name)
     try:
         run = Run.find(run_id, str(follower.folder.parents[1]))
-        return [Followed(run.id, condition, run.state)]
+        return [FollowedRun(run.id, condition, run.state)]
     except SlurmtfError:
         return []
 
 
 def _build_data(
-    run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside = NOTHING_BESIDE
+    run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Context = NO_CONTEXT
 ) -> dict[str, object]:
     return {
         "id": run.id,
@@ -144,7 +144,7 @@ def _get_canceler(state: RunState) -> dict[str, object] | None:
     return dict(state.outcome.detail) if state.outcome and state.cause is Cause.CANCELED else None
 
 
-def _build_trials_data(failed: FailedAlike) -> dict[str, object]:
+def _build_trials_data(failed: SameFailure) -> dict[str, object]:
     first = failed.results[0]
     return {
         "trials": failed.trials,
@@ -156,7 +156,7 @@ def _build_trials_data(failed: FailedAlike) -> dict[str, object]:
     }
 
 
-def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> dict[str, object]:
+def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Context) -> dict[str, object]:
     return {
         "reason": state.reason,
         "class": waiting.wait.value,
@@ -169,7 +169,7 @@ def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Beside) -> d
     }
 
 
-def _build_death_data(state: RunState, death: Explanation, beside: _Beside) -> dict[str, object]:
+def _build_death_data(state: RunState, death: Explanation, beside: _Context) -> dict[str, object]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
     told = {
@@ -194,7 +194,7 @@ def _build_explanation_data(death: Explanation) -> dict[str, object]:
     }
 
 
-def _format_explanation(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Beside) -> str:
+def _format_explanation(run: Run, state: RunState, waiting: Waiting | None, death: Explanation | None, beside: _Context) -> str:
     rows = {"run": run.id, "status": format_headline(state)}
     if waiting:
         rows |= _build_waiting_rows(state, waiting)
@@ -225,7 +225,7 @@ def _format_memory(memory: tuple[int, int, str] | None) -> str:
     return f"at most {format_memory(used)}{of} on a node ({'MaxRSS of ' if source == 'sacct' else ''}{source})"
 
 
-def _format_sweep(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[FailedAlike]) -> str:
+def _format_sweep(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting | None, failed: Sequence[SameFailure]) -> str:
     rows = {"run": run.id, "status": format_headline(state), "trials": facts.summary}
     if waiting:
         rows |= _build_waiting_rows(state, waiting)
@@ -236,7 +236,7 @@ def _format_sweep(run: Run, state: RunState, facts: SweepFacts, waiting: Waiting
     return "\n\n".join([format_rows(rows), *(format_rows(_build_failed_rows(run, one)) for one in failed)])
 
 
-def _build_failed_rows(run: Run, failed: FailedAlike) -> dict[str, str]:
+def _build_failed_rows(run: Run, failed: SameFailure) -> dict[str, str]:
     death, numbers = failed.explanation, ", ".join(map(str, failed.trials[:MOST_NAMED]))
     more = f" and {len(failed.trials) - MOST_NAMED} more" if len(failed.trials) > MOST_NAMED else ""
     return {

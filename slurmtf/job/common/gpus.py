@@ -19,7 +19,7 @@ NO_DEVICE = ("", "-1", "NoDevFiles", "none", "void")
 Names = Tuple[str, ...]
 
 
-class Sight(NamedTuple):
+class VisibleGpus(NamedTuple):
     """What one task sees of its node's GPUs.
 
     ``names``: as in the variable (indices, UUIDs, MIG names); None if no variable is set, so that it sees every GPU. ``bound``:
@@ -30,7 +30,7 @@ class Sight(NamedTuple):
     bound: bool
 
 
-def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Sight:
+def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> VisibleGpus:
     """Return what a task with this environment sees, if it can open ``openable`` of the node's GPUs (:func:`count_openable`).
 
     srun binds GPUs on request (``gpus_bound``), or because of an administrator's settings, in which case a task sees fewer GPUs
@@ -41,12 +41,12 @@ def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Si
     vendor, size = plan.gpu_vendor, plan.size
     names, asked = _parse_names(environ, var.GPUS[vendor]), size.gpus_per_node
     if plan.can.one_machine:
-        return Sight((names or _list_indices(asked))[:asked], False)
+        return VisibleGpus((names or _list_indices(asked))[:asked], False)
     told = environ.get(var.SLURM_GPUS_ON_NODE, "")
     on_node = int(told) if told.isdigit() else asked
     if names is None:
-        return Sight(_list_indices(on_node) if on_node and on_node == openable else None, False)
-    return Sight(names, plan.is_step and (size.gpus_bound or len(names) < on_node))
+        return VisibleGpus(_list_indices(on_node) if on_node and on_node == openable else None, False)
+    return VisibleGpus(names, plan.is_step and (size.gpus_bound or len(names) < on_node))
 
 
 def adapt_for_srun(environ: Mapping[str, str]) -> Dict[str, str]:
@@ -88,10 +88,10 @@ def build_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> 
     return found
 
 
-def parse_sight(told: Any) -> Sight:
+def parse_sight(told: Any) -> VisibleGpus:
     """Return what another process found by :func:`find_visible`, from its JSON; None if it sent none."""
     names, bound = told or (None, False)
-    return Sight(None if names is None else tuple(map(str, names)), bool(bound))
+    return VisibleGpus(None if names is None else tuple(map(str, names)), bool(bound))
 
 
 def _parse_names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
@@ -101,7 +101,7 @@ def _parse_names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
     return () if told in NO_DEVICE else tuple(name.strip() for name in told.split(","))
 
 
-def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
+def divide(sights: Mapping[int, VisibleGpus], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:
     """Return each rank's GPUs; None: leave its variable as it is.
 
     ``users`` are the ranks that compute on GPUs. Those of a node that see the same GPUs get equal parts, which overlap only if
@@ -121,7 +121,7 @@ def divide(sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collect
 
 
 def _group_sharers(
-    sights: Mapping[int, Sight], hosts: Mapping[int, str], users: Collection[int]
+    sights: Mapping[int, VisibleGpus], hosts: Mapping[int, str], users: Collection[int]
 ) -> Dict[Tuple[str, Names], List[int]]:
     """Return the ranks that must divide the same GPUs of the same node."""
     found: Dict[Tuple[str, Names], List[int]] = {}

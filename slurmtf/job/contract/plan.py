@@ -158,17 +158,19 @@ class LaunchOrder(NamedTuple):
         return LaunchOrder(distribution=self.distribution, size=self.size)
 
     def to_dict(self) -> Dict[str, object]:
-        return {name: dict(value._asdict()) if name in _OF_ORDER and value else value for name, value in self._asdict().items()}
+        return {
+            name: dict(value._asdict()) if name in _ORDER_TYPES and value else value for name, value in self._asdict().items()
+        }
 
     @classmethod
     def from_dict(cls, facts: Any) -> "LaunchOrder":
         """Return what :meth:`to_dict` wrote. Raises TypeError if the facts are not an order."""
         order: LaunchOrder = _build_part(cls, facts)
-        nested = {name: _build_part(kind, facts[name]) for name, kind in _OF_ORDER.items() if facts.get(name) is not None}
+        nested = {name: _build_part(kind, facts[name]) for name, kind in _ORDER_TYPES.items() if facts.get(name) is not None}
         return order._replace(**nested)
 
 
-_OF_ORDER: Dict[str, type] = {"distribution": Distribution, "size": Size}
+_ORDER_TYPES: Dict[str, type] = {"distribution": Distribution, "size": Size}
 
 
 class JobPlan(NamedTuple):

@@ -13,7 +13,7 @@ PIECE = 1 << 20
 ID_DIGITS = 32
 
 
-class Stored(NamedTuple):
+class StoredEntry(NamedTuple):
     """An entry of an archive; ``content`` is the SHA-256 of a file, or the target of a link."""
 
     name: str
@@ -22,7 +22,7 @@ class Stored(NamedTuple):
     content: str
 
 
-def read_stored(file: BinaryIO) -> Iterator[Stored]:
+def read_stored(file: BinaryIO) -> Iterator[StoredEntry]:
     """Yield the entries of an archive of ours, in a fraction of tarfile's time. Raises ValueError if it is incomplete."""
     extended: Dict[str, str] = {}
     header = _read_exactly(file, BLOCK)
@@ -36,7 +36,7 @@ def read_stored(file: BinaryIO) -> Iterator[Stored]:
         name = extended.get("path", _decode_text(header[:FIELD])).rstrip("/")
         size = int(extended.get("size", size))
         content = extended.get("linkpath", _decode_text(header[157 : 157 + FIELD]))
-        yield Stored(
+        yield StoredEntry(
             name, KINDS.get(kind, ""), int(header[100:107], 8), _compute_digest(file, size) if kind == b"0" else content
         )
         extended, header = {}, _read_exactly(file, BLOCK)
@@ -74,7 +74,7 @@ def _decode_records(data: bytes) -> Dict[str, str]:
     return found
 
 
-def compute_id(entries: Iterable[Stored]) -> str:
+def compute_id(entries: Iterable[StoredEntry]) -> str:
     """Return the id of an archive with these entries."""
     text = "".join("{}\0{}\0{}\0{}\0".format(*entry) for entry in entries)
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:ID_DIGITS]

@@ -113,7 +113,7 @@ def _copy_file(source: str, target: str, progress: Progress) -> None:
     progress.files += 1
 
 
-class Returned:
+class CopiedBack:
     """The result of copying results back: the files put beside existing ones, and those that could not be copied."""
 
     def __init__(self) -> None:
@@ -121,12 +121,12 @@ class Returned:
         self.failed: List[str] = []
 
 
-def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Returned:
+def copy_back(source: str, target: str, suffix: str, progress: Progress) -> CopiedBack:
     """Copy the content of a folder into another one. Each file appears whole.
 
     An existing file with different content is kept: ours goes beside it, under its name with ``suffix``.
     """
-    told = Returned()
+    told = CopiedBack()
     for folder, folders, files in os.walk(source):
         inside = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]

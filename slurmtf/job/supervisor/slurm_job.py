@@ -23,7 +23,7 @@ KEPT = {"Partition": "--partition", "Account": "--account", "QOS": "--qos", "Tim
 UNKNOWN = ("", "(null)", "N/A")
 
 
-class Said(NamedTuple):
+class Answer(NamedTuple):
     """The output of a command; ``error`` is empty if it succeeded."""
 
     text: str = ""
@@ -39,7 +39,7 @@ def _refuse_to_give_up() -> bool:
     return False
 
 
-def call_until_answered(call: Callable[[], Said], given_up: Callable[[], bool] = _refuse_to_give_up) -> Said:
+def call_until_answered(call: Callable[[], Answer], given_up: Callable[[], bool] = _refuse_to_give_up) -> Answer:
     """Call until slurmctld has answered, there is no hope that it will, or it is ``given_up``."""
     end = time.monotonic() + PATIENCE_S
     said = call()
@@ -80,7 +80,7 @@ class SlurmJob:
         """Have Slurm requeue the job; return the error."""
         return self._ask(["scontrol", "requeue", self._id]).error
 
-    def resubmit(self, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> Said:
+    def resubmit(self, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> Answer:
         """Submit the script as a job that starts when this one has ended; return its id.
 
         A submission that got no answer may have succeeded: nothing is submitted twice.
@@ -91,13 +91,13 @@ class SlurmJob:
                 lambda: self._find_submitted(script) or self._call(build_command(self._id, script, facts, exclude, memory_mb))
             )
         number = re.match(r"[0-9]+", said.text.strip())
-        return Said(number.group(), "") if number else Said("", said.error or "sbatch named no job: {}".format(said.text))
+        return Answer(number.group(), "") if number else Answer("", said.error or "sbatch named no job: {}".format(said.text))
 
-    def _find_submitted(self, script: str) -> Optional[Said]:
+    def _find_submitted(self, script: str) -> Optional[Answer]:
         """Return the id of a job of this run that waits for this one; None if there is none."""
         said = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
         number = find_follower(said.text, self._id, script)
-        return said if said.error else Said(number) if number else None
+        return said if said.error else Answer(number) if number else None
 
     def cancel(self, job: str = "") -> None:
         """Cancel a job; by default this one."""
@@ -112,10 +112,10 @@ class SlurmJob:
         ]
         return "; ".join(said.error for said in (waiting, *moves) if said.error)
 
-    def _ask(self, command: Sequence[str]) -> Said:
+    def _ask(self, command: Sequence[str]) -> Answer:
         return call_until_answered(lambda: self._call(command), self._given_up)
 
-    def _call(self, command: Sequence[str]) -> Said:
+    def _call(self, command: Sequence[str]) -> Answer:
         try:
             done = subprocess.run(  # noqa: PLW1510
                 list(command),
@@ -127,9 +127,9 @@ class SlurmJob:
                 preexec_fn=_ignore_term,
             )
         except (OSError, subprocess.TimeoutExpired) as err:
-            return Said("", "{}: {}".format(command[0], err))
+            return Answer("", "{}: {}".format(command[0], err))
         text, error = (stream.decode("utf-8", "replace") for stream in (done.stdout, done.stderr))
-        return Said(text, (error.strip() or "{} failed".format(command[0])) if done.returncode else "")
+        return Answer(text, (error.strip() or "{} failed".format(command[0])) if done.returncode else "")
 
 
 def _ignore_term() -> None:

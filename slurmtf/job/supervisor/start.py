@@ -10,8 +10,8 @@ from ..contract.plan import Distribution, JobPlan, LaunchOrder
 from ..contract.roles import Role
 from . import cluster
 
-OF_SHAPE = (var.SLURM_NTASKS_PER_NODE, var.SLURM_DISTRIBUTION)
-NOTHING_SEEN = gpus.Sight(None, False)
+SHAPE_VARIABLES = (var.SLURM_NTASKS_PER_NODE, var.SLURM_DISTRIBUTION)
+NOTHING_SEEN = gpus.VisibleGpus(None, False)
 
 
 class Hello(NamedTuple):
@@ -21,7 +21,7 @@ class Hello(NamedTuple):
     host: str
     address: str = ""
     cpus: str = ""
-    sight: gpus.Sight = NOTHING_SEEN
+    sight: gpus.VisibleGpus = NOTHING_SEEN
     addresses: Tuple[str, ...] = ()
     interface: str = ""
 
@@ -71,7 +71,7 @@ def build_attempt_order(order: LaunchOrder, plan: JobPlan, number: int, may_laun
 def build_launcher_environ(environ: Mapping[str, str], order: LaunchOrder) -> Dict[str, str]:
     """Return the variables of a launcher. If an order has its own words, srun must not take the distribution of tasks over the
     nodes from sbatch's options (srun(1), input environment variables)."""
-    left_out = OF_SHAPE if order.launcher else ()
+    left_out = SHAPE_VARIABLES if order.launcher else ()
     return {name: value for name, value in environ.items() if name not in left_out}
 
 

@@ -18,7 +18,7 @@ QUICK_S = 60.0
 """A failure within fewer seconds is a quick one."""
 
 
-class Held(NamedTuple):
+class HeldTrial(NamedTuple):
     """A trial that was taken but has no result. ``ours``: an earlier start of this element had it; ``stale``: its owner shows
     no sign of life; ``job``: the state of the owner's job; ``released``: the cause for which the owner released it (empty: it
     has not); ``lost``: the number of owners that were lost with it."""
@@ -61,7 +61,7 @@ def compute_pause(troubles: int) -> float:
     return PAUSES_S[min(troubles, len(PAUSES_S)) - 1] if troubles else 0.0
 
 
-def rank_candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[Held]) -> List[Tuple[int, int]]:
+def rank_candidates(fresh: Sequence[Tuple[int, int]], held: Sequence[HeldTrial]) -> List[Tuple[int, int]]:
     """Return trials with the number of their next attempt, in order of preference: those that we had, those that nobody
     continues, those that nobody has taken (``fresh``), and finally those that wait for their owner to return."""
     ours = [one for one in held if one.ours]
@@ -78,7 +78,7 @@ def spread(fresh: Sequence[int], number: int, concurrent: int) -> List[Tuple[int
     return [(trial, 0) for trial in (*following, *fresh[count:])]
 
 
-def _list_next_attempts(held: Iterable[Held]) -> List[Tuple[int, int]]:
+def _list_next_attempts(held: Iterable[HeldTrial]) -> List[Tuple[int, int]]:
     return [(one.trial, one.attempt + 1) for one in held]
 
 

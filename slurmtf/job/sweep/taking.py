@@ -18,7 +18,7 @@ LINGER_S = 60.0
 """Seconds that an element without work stays while others work, to take over what they may leave behind."""
 
 
-class Taken(NamedTuple):
+class TakenTrial(NamedTuple):
     """A trial that is ours now. ``lost``: the error with which it must fail because it was lost with too many elements."""
 
     trial: int
@@ -44,7 +44,7 @@ class Taker:
         """Return whether it is time to look at the trials that others hold, too."""
         return time.monotonic() >= self._next_look or not self._ledger.list_fresh()
 
-    def take(self, looks: bool) -> Iterator[Taken]:
+    def take(self, looks: bool) -> Iterator[TakenTrial]:
         """Take and yield one trial after the other; ``looks``: consider those that others hold, too."""
         held = self._list_held(split_trials(self._ledger)[1]) if looks else []
         self._next_look = time.monotonic() + LOOK_S if looks else self._next_look
@@ -53,7 +53,7 @@ class Taker:
         for trial, attempt in candidates.rank_candidates(fresh, held):
             if self._ledger.leases.claim(trial, attempt):
                 self._idle_since = None
-                yield Taken(trial, attempt, self._describe_loss(trial) if trial in lost else "")
+                yield TakenTrial(trial, attempt, self._describe_loss(trial) if trial in lost else "")
 
     def should_wait(self) -> bool:
         """Return whether trials that others work on may become free."""
@@ -72,7 +72,7 @@ class Taker:
         told = self._ledger.told.trials.get(trial)
         return (told.trouble if told else "") or "lost with {} elements".format(candidates.MOST_LOST)
 
-    def _list_held(self, attempts: Dict[int, int]) -> List[candidates.Held]:
+    def _list_held(self, attempts: Dict[int, int]) -> List[candidates.HeldTrial]:
         known = self._ledger.leases.read_leases(attempts)
         leases = [lease for lease in known if self._get_release_cause(lease) or not self._ledger.leases.is_ours(lease)]
         silent = [lease for lease in leases if lease.age > STALE_S and not self._get_release_cause(lease)]
@@ -83,8 +83,10 @@ class Taker:
         trial = self._ledger.told.trials.get(lease.trial)
         return trial.released.get(lease.attempt, "") if trial else ""
 
-    def _build_held(self, lease: Lease, job: str) -> candidates.Held:
+    def _build_held(self, lease: Lease, job: str) -> candidates.HeldTrial:
         trial = self._ledger.told.trials.get(lease.trial)
         lost = candidates.count_losses(lease.attempt, trial.released.values() if trial else ())
         ours = lease.owner.element == self._me.element
-        return candidates.Held(lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._get_release_cause(lease), lost)
+        return candidates.HeldTrial(
+            lease.trial, lease.attempt, ours, lease.age > STALE_S, job, self._get_release_cause(lease), lost
+        )

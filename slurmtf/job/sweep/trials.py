@@ -29,7 +29,7 @@ from . import candidates, launching
 from .asking import Asker
 from .progress import Progress
 from .running import LETS_GO, Running, build_event, build_result, get_stop_reason, is_released
-from .taking import Taken, Taker
+from .taking import TakenTrial, Taker
 from .track_record import TrackRecord
 from .watch import Watch
 from .witness import LocalWitness, SlurmWitness
@@ -104,7 +104,7 @@ class Trials(Orders):
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 
-    def _take(self, looks: bool) -> Optional[Taken]:
+    def _take(self, looks: bool) -> Optional[TakenTrial]:
         """Take the first trial that can be launched; those that were lost too often end here."""
         for taken in self._taker.take(looks):
             if not taken.lost:

@@ -35,7 +35,7 @@ class Process(NamedTuple):
     cpu_s: float
 
 
-class Held(NamedTuple):
+class PeakMemory(NamedTuple):
     """The peak memory of a process in bytes, and how much of it is backed by files or shared, as far as that is known."""
 
     most: int
@@ -81,7 +81,7 @@ class Sampler:
             held = [parse_held(cgroup.read_text("/proc/{}/status".format(one.pid))) for one in found]
             self._files = max([self._files, *(one.files for one in held)])
             memory = max(
-                _read_count(self._cgroup), sum(one.own for one in held), Held(measure_ended_children(), self._files).own
+                _read_count(self._cgroup), sum(one.own for one in held), PeakMemory(measure_ended_children(), self._files).own
             )
             sample = Sample(time.time(), self._series, self._cpu_s, memory, self._gpus.take())
             add_private(os.path.dirname(self._path))
@@ -94,10 +94,10 @@ def list_processes() -> List[Process]:
     return [Process(pid, process.parent, process.cpu_s) for pid, process in proc.iterate_processes()]
 
 
-def parse_held(status: str) -> Held:
+def parse_held(status: str) -> PeakMemory:
     """Return a process's peak memory, from its status (proc(5))."""
     sizes = {name: int(size) << 10 for name, size in SIZE.findall(status)}
-    return Held(sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
+    return PeakMemory(sizes.get("VmHWM", 0), sizes.get("RssFile", 0) + sizes.get("RssShmem", 0))
 
 
 def measure_ended_children() -> int:

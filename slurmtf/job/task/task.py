@@ -18,7 +18,7 @@ from .link import Supervisor, build_hello, find_supervisor
 from .notice import NoticeGiver
 from .sampling import Sampler
 from .script import Script, Watch, create_log_folder, get_logs, prepare
-from .told import Told
+from .told import TaskInstructions
 
 TICK_S = 0.5
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
@@ -38,7 +38,7 @@ class Task:
         self.role = find_role(plan, identity.get_rank(environ))
         self._signals = Signals((*STOP_SIGNALS, *FORWARDED))
         self._supervisor = Supervisor()
-        self._told = Told()
+        self._told = TaskInstructions()
         self._ending = Ending(self._in_step, plan.timings.grace)
         self._notice = NoticeGiver(plan.notice, layout.notice(self.role.label))
         create_log_folder(layout)

@@ -8,7 +8,7 @@ ASIDE = ("notice", "stacks")
 """Orders that concern the running script, not what the task does next."""
 
 
-class Told:
+class TaskInstructions:
     """``start``: the task's place among the others (None: it must wait); ``next``: what to do next (empty: not told yet);
     ``keep``: whether what is on the node's disk stays there."""
 

@@ -30,7 +30,7 @@ TYPES = {"f": "number", "i": "integer", "u": "integer", "b": "boolean"}
 """JSON Schema's names, by the kind of a numpy dtype."""
 
 
-class Refused(NamedTuple):
+class RefusedRequest(NamedTuple):
     """A request is refused; the message says why."""
 
     why: str
@@ -75,7 +75,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
         data = _convert_request(scorer, json.loads(text))
     except (ValueError, TypeError, LookupError, AttributeError, RecursionError) as err:
         return refuse(400, f"can't be read: {_summarize_error(err)}")
-    if isinstance(data, Refused):
+    if isinstance(data, RefusedRequest):
         return refuse(400, data.why)
     try:
         found = scorer.raw(text) if scorer.raw else scorer.call(data)
@@ -88,7 +88,7 @@ def answer(scorer: Scorer, body: bytes) -> Spoken:
 def _convert_request(scorer: Scorer, given: object) -> object:
     """Return the content of a request in the scorer's form, or the error. Raises ValueError and the like."""
     if not isinstance(given, dict) or not isinstance(given.get("data"), list | dict):
-        return Refused('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
+        return RefusedRequest('the body must be {"data": ...}: rows, or arrays by the names of the inputs; see /swagger.json')
     data, specs = given["data"], scorer.specs
     if specs is None:
         return _feed_script(data)
@@ -97,7 +97,7 @@ def _convert_request(scorer: Scorer, given: object) -> object:
     if data and all(isinstance(row, Mapping) for row in data):
         return feed_records(data, specs)
     if len(specs) > 1:
-        return Refused(f"the model takes {', '.join(specs)}: send arrays by these names, or rows that have them")
+        return RefusedRequest(f"the model takes {', '.join(specs)}: send arrays by these names, or rows that have them")
     (spec,) = specs.values()
     return feed_arrays({"": _to_array(data, spec)}, specs)
 

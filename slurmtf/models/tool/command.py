@@ -16,7 +16,7 @@ from tf2onnx import convert
 TIMEOUT_S = 3600
 
 
-class Asked(NamedTuple):
+class ConverterCall(NamedTuple):
     """The arguments of ``python -m tf2onnx.convert``, and the file for its output."""
 
     words: Sequence[str]
@@ -34,7 +34,7 @@ class Command:
             _answer(theirs)
         theirs.close()
 
-    def __call__(self, asked: Asked) -> int:
+    def __call__(self, asked: ConverterCall) -> int:
         """Run the command and return its exit code; -N: ended by signal N. Raises EOFError or OSError if it can't be run."""
         self._line.send(asked)
         code: int = self._line.recv()
@@ -49,14 +49,14 @@ def _answer(line: Connection) -> NoReturn:
         os._exit(0)
 
 
-def _run(asked: Asked) -> int:
+def _run(asked: ConverterCall) -> int:
     process = os.fork()
     if process == 0:
         _convert(asked)
     return os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
 
 
-def _convert(asked: Asked) -> NoReturn:
+def _convert(asked: ConverterCall) -> NoReturn:
     code = 1
     try:
         signal.alarm(TIMEOUT_S)

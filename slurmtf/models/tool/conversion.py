@@ -16,14 +16,14 @@ import numpy as np
 import tensorflow as tf
 
 from .checking import Model, RejectedError, UnverifiableError, verify
-from .command import Asked, Command
+from .command import Command, ConverterCall
 from .files import write_json
 from .interchange import JsonView
-from .loading import LoadError, Served, compute_weights_size, list_versions, load
+from .loading import LoadError, ServedModel, compute_weights_size, list_versions, load
 from .refusal import build_refusal, check_size
 
 SHOWN_LOG = 2000
-Routes = Sequence[tuple[str, Callable[[Served, str, int], str]]]
+Routes = Sequence[tuple[str, Callable[[ServedModel, str, int], str]]]
 """The ways to convert, in the order in which they are tried: each writes a file, and returns what the converter has to say."""
 
 
@@ -95,7 +95,7 @@ def _try_routes(request: JsonView, work: Path, routes: Routes) -> dict[str, obje
     return {"ok": False, **build_refusal(served.layers, served.nodes, logs), "tried": tried}
 
 
-def _build_interface(served: Served) -> dict[str, object]:
+def _build_interface(served: ServedModel) -> dict[str, object]:
     return {"inputs": {name: spec.to_dict() for name, spec in served.inputs.items()}, "outputs": list(served.outputs)}
 
 
@@ -107,11 +107,11 @@ def _keep(file: str, output: str) -> None:
     Path(file).replace(output)
 
 
-def _convert_by_command(command: Command, served: Served, file: str, opset: int) -> str:
+def _convert_by_command(command: Command, served: ServedModel, file: str, opset: int) -> str:
     """Convert with the converter's command line, which may fail with exit code 0. Raises RejectedError."""
     printed = Path(f"{file}.log")
     try:
-        code = command(Asked([*served.source, "--output", file, "--opset", str(opset)], str(printed)))
+        code = command(ConverterCall([*served.source, "--output", file, "--opset", str(opset)], str(printed)))
     except (EOFError, OSError) as err:
         raise RejectedError(f"the converter could not be started: {err or 'its process was killed'}") from None
     log = printed.read_text(encoding="utf-8", errors="replace") if printed.is_file() else ""
@@ -121,7 +121,7 @@ def _convert_by_command(command: Command, served: Served, file: str, opset: int)
     return _find_problems(log)
 
 
-def _convert_by_function(served: Served, file: str, opset: int) -> str:
+def _convert_by_function(served: ServedModel, file: str, opset: int) -> str:
     """Convert the function through the converter's Python interface. Raises RejectedError."""
     import tf2onnx  # noqa: PLC0415
 

@@ -22,7 +22,17 @@ ENDS = (
     "Reshape", "Squeeze", "TopKV2",
 )  # fmt: skip
 """The operations with which the layers of a network end."""
-OF_TRAINING = ("gradients", "save", "init", "report_uninitialized", "Adam", "GradientDescent", "Momentum", "RMSProp", "train")
+TRAINING_FUNCTIONS = (
+    "gradients",
+    "save",
+    "init",
+    "report_uninitialized",
+    "Adam",
+    "GradientDescent",
+    "Momentum",
+    "RMSProp",
+    "train",
+)
 
 NO_WEIGHT = re.compile(
     r"OPTIMIZER_SLOT|optimizer|/(Adam|Momentum|RMSProp)(_\d+)?$|^(_CHECKPOINTABLE_OBJECT_GRAPH$|_all_variables/|keras_api/)"
@@ -38,7 +48,7 @@ class LoadError(Exception):
         super().__init__(what)
 
 
-class Served(NamedTuple):
+class ServedModel(NamedTuple):
     """A model to convert. ``source`` are the converter's arguments for it; ``function`` is for its Python interface.
 
     ``layers``: name and class of each layer of Keras; ``nodes``: name and operation of each node of the graph.
@@ -63,7 +73,7 @@ def build_spec(tensor: Any) -> Spec:
     return Spec(sizes, "str" if dtype == tf.string else dtype.name)
 
 
-def load(request: JsonView, work: Path) -> Served:
+def load(request: JsonView, work: Path) -> ServedModel:
     """Return the model of a request; ``work`` is a folder for temporary files. Raises LoadError."""
     kind, path = request["kind"], request["model"]
     if kind == "saved-model":
@@ -73,7 +83,7 @@ def load(request: JsonView, work: Path) -> Served:
     return load_keras(read_keras_model(kind, path, request.get("weights")), work)
 
 
-def load_saved_model(path: str, name: str | None) -> Served:
+def load_saved_model(path: str, name: str | None) -> ServedModel:
     """Return a signature of a SavedModel: the named one, ``serving_default``, or the only one. Raises LoadError."""
     try:
         loaded = tf.saved_model.load(path)
@@ -104,7 +114,7 @@ def _build_served(
     layers: Sequence[tuple[str, str]],
     path: str,
     owner: object,
-) -> Served:
+) -> ServedModel:
     def call(values: Mapping[str, object]) -> dict[str, object]:
         found = signature(**{key: _to_tensor(values[key], spec) for key, spec in inputs.items()})
         return {key: found[key].numpy() for key in sorted(found)}
@@ -112,7 +122,7 @@ def _build_served(
     call.owner = owner  # type: ignore[attr-defined] # TensorFlow forgets variables that nobody holds
     outputs = sorted(signature.structured_outputs)
     nodes, known = read_graph(path)
-    return Served(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
+    return ServedModel(inputs, outputs, call, source, (signature, owner), layers, nodes, known)
 
 
 def _to_tensor(value: object, spec: Spec) -> object:
@@ -193,7 +203,7 @@ def _describe_load_error(version: str, err: Exception) -> LoadError:
     return LoadError(what, "if another Keras saved it, name the environment for that one: --environment onnx-tf2.15-keras2")
 
 
-def load_keras(model: Any, work: Path) -> Served:
+def load_keras(model: Any, work: Path) -> ServedModel:
     """Return a Keras model, with a SavedModel of it in inference mode. Raises LoadError."""
     if not getattr(model, "inputs", None):
         raise LoadError("the model does not know its inputs", "export in the script: model.export('outputs/model')")
@@ -248,7 +258,7 @@ def _walk_layers(model: object) -> Iterator[Any]:
         yield from _walk_layers(layer)
 
 
-def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> Served:
+def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) -> ServedModel:
     """Return the graph of a TensorFlow 1 checkpoint (``.meta``), between the tensors named. Raises LoadError."""
     graph = tf.Graph()
     with graph.as_default():
@@ -268,7 +278,7 @@ def load_checkpoint(path: str, inputs: Sequence[str], outputs: Sequence[str]) ->
 
     source = ["--checkpoint", path, "--inputs", ",".join(inputs), "--outputs", ",".join(outputs)]
     nodes = [(op.name, op.type) for op in graph.get_operations()]
-    return Served(specs, outputs, call, source, None, (), nodes, {})
+    return ServedModel(specs, outputs, call, source, None, (), nodes, {})
 
 
 def _get_tensor(graph: Any, name: str, candidates: Mapping[str, object]) -> object:
@@ -288,7 +298,7 @@ def _find_candidates(graph: Any) -> dict[str, list[str]]:
 
 def _is_of_training(name: str) -> bool:
     scopes = name.split("/")
-    return scopes[0].startswith(OF_TRAINING) or any(scope.startswith(("gradients", "Initializer")) for scope in scopes)
+    return scopes[0].startswith(TRAINING_FUNCTIONS) or any(scope.startswith(("gradients", "Initializer")) for scope in scopes)
 
 
 def _describe(tensor: Any) -> str:

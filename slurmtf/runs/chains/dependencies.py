@@ -18,7 +18,7 @@ CONDITIONS = {"ok": "afterok", "any": "afterany", "notok": "afternotok"}
 
 
 @dataclass(frozen=True)
-class Earlier:
+class EarlierRun:
     """A run that must end before another one starts. ``job`` is its current job; None while it has none."""
 
     run_id: str
@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[str, str]:
     return (name, condition) if colon else (text, "ok")
 
 
-def build_dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
+def build_dependencies(earlier: Iterable[EarlierRun], scheduler: str, cluster: str | None) -> tuple[list[str], list[Finding]]:
     """Return the dependencies for Slurm, and the findings about them. Pure.
 
     ``scheduler`` and ``cluster`` are those of the run that follows. A run that has already ended as required adds none.
@@ -60,7 +60,7 @@ def build_dependencies(earlier: Iterable[Earlier], scheduler: str, cluster: str 
     return words, findings
 
 
-def _build_dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> str | Finding:
+def _build_dependency(earlier: EarlierRun, scheduler: str, cluster: str | None) -> str | Finding:
     condition = CONDITIONS.get(earlier.condition)
     if condition is None:
         remedy = suggest(earlier.condition, CONDITIONS) or f"use one of {', '.join(CONDITIONS)}"
@@ -78,12 +78,12 @@ def _build_dependency(earlier: Earlier, scheduler: str, cluster: str | None) -> 
     return f"{condition}:{earlier.job.ref.name}"
 
 
-def _is_satisfied(earlier: Earlier) -> bool:
+def _is_satisfied(earlier: EarlierRun) -> bool:
     succeeded = earlier.state.status is RunStatus.COMPLETED
     return earlier.condition == "any" or succeeded == (earlier.condition == "ok")
 
 
-def _describe_never_starting(earlier: Earlier) -> Finding:
+def _describe_never_starting(earlier: EarlierRun) -> Finding:
     what = f"{earlier.run_id} is {earlier.state.status.value} already: a run that follows it would never start"
     other = "notok" if earlier.condition == "ok" else "ok"
     return Finding("never-starts", "after", what, f"use {earlier.run_id}:{other} or {earlier.run_id}:any, or another run")

@@ -19,7 +19,7 @@ from slurmtf.scheduler import SubmittedJob, get_scheduler
 FindCurrentJob = Callable[[RunLayout], "SubmittedJob | None"]
 
 
-class Followed(NamedTuple):
+class FollowedRuns(NamedTuple):
     """What a run waits for when it is submitted: Slurm's dependency, and the folders of the runs by their jobs at that time."""
 
     dependency: str
@@ -30,7 +30,7 @@ class Followed(NamedTuple):
         write_json(layout.follows, self._asdict())
 
     @classmethod
-    def load(cls, layout: RunLayout) -> Followed | None:
+    def load(cls, layout: RunLayout) -> FollowedRuns | None:
         """Return what was noted; None if there is no second look to take."""
         try:
             facts = load_json(layout.follows)

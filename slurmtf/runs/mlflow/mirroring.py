@@ -57,14 +57,14 @@ FOLLOW_S, RETRY_S = 5.0, 30.0
 REMEDY = "nothing is lost: 'slurmtf mirror' sends what is missing, as soon as MLflow can be reached"
 
 
-class Sent(NamedTuple):
+class SentCounts(NamedTuple):
     """How many values and files were new to MLflow."""
 
     values: int = 0
     files: int = 0
 
-    def add(self, other: Sent) -> Sent:
-        return Sent(self.values + other.values, self.files + other.files)
+    def add(self, other: SentCounts) -> SentCounts:
+        return SentCounts(self.values + other.values, self.files + other.files)
 
 
 def split_into_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
@@ -113,14 +113,14 @@ class _Copy:
     def _count_known_values(self, key: str) -> Counter[tuple[int, int]]:
         return Counter((one.step, one.timestamp) for one in self._client.get_metric_history(self.run_id, key))
 
-    def update(self, part: Part, all_ranks: bool) -> Sent:
+    def update(self, part: Part, all_ranks: bool) -> SentCounts:
         """Send what is missing; the status comes last, after everything else."""
         self._send_description(part)
         values = self._send_values(part, all_ranks)
         files = self._send_files(part)
         self._send_status(part)
         self.ended = part.status.final
-        return Sent(values, files)
+        return SentCounts(values, files)
 
     def _send_description(self, part: Part) -> None:
         from mlflow.entities import Param, RunTag  # noqa: PLC0415 - a second, and an extra
@@ -223,7 +223,7 @@ class Mirror:
         """MLflow's id of the run; empty before the first update."""
         return self._copies[self.run.id].run_id if self.run.id in self._copies else ""
 
-    def update(self) -> Sent:
+    def update(self) -> SentCounts:
         """Send what MLflow lacks. Raises MirrorError if that fails; the next update starts over."""
         with translate_errors(get_tracking_uri(), self.run.id, "could not be mirrored into MLflow", REMEDY):
             try:
@@ -232,14 +232,14 @@ class Mirror:
                 self._client, self._copies = None, {}
                 raise
 
-    def _update(self) -> Sent:
+    def _update(self) -> SentCounts:
         from mlflow import MlflowClient  # noqa: PLC0415 - a second, and an extra
 
         (seen,) = look([self.run.layout], None, ANSWER_S)
         if self._client is None:
             self._client = MlflowClient(tracking_uri=get_tracking_uri())
             self._experiment = ensure_experiment(self._client, self.run.experiment)
-        total = Sent()
+        total = SentCounts()
         for part in iterate_parts(self.run, seen.state):
             copy = self._copies.get(part.id)
             if copy is None:
@@ -272,12 +272,12 @@ def say(text: str) -> None:
 
 
 @dataclass
-class Following:
+class MirrorFollower:
     """Keeps the copies of runs up to date while they run. A server that is down is reported once, and retried."""
 
     mirrors: Sequence[Mirror]
     tell: Callable[[str], None] = say
-    sent: dict[str, Sent] = field(default_factory=dict)
+    sent: dict[str, SentCounts] = field(default_factory=dict)
     _next: float = 0.0
     _away: bool = False
 
@@ -297,7 +297,7 @@ class Following:
     def show_rest(self) -> None:
         """Send everything. Raises MirrorError if that fails."""
         for mirror in self.mirrors:
-            self.sent[mirror.run.id] = self.sent.get(mirror.run.id, Sent()).add(mirror.update())
+            self.sent[mirror.run.id] = self.sent.get(mirror.run.id, SentCounts()).add(mirror.update())
         if self._away:
             self.tell("MLflow has everything again")
         self._away = False

@@ -181,7 +181,7 @@ def build_attempt(name: str, records: Sequence[Record]) -> Attempt | None:
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
         return None
-    told = _Told(number=int(named[2]))
+    told = _AttemptFacts(number=int(named[2]))
     for record in records:
         take = _TAKES.get(type(record.event))
         if take:
@@ -192,7 +192,7 @@ def build_attempt(name: str, records: Sequence[Record]) -> Attempt | None:
 
 
 @dataclass
-class _Told:
+class _AttemptFacts:
     """The facts from the events of an attempt so far."""
 
     number: int
@@ -216,7 +216,7 @@ class _Told:
         self.phase = max(self.phase, phase)
 
 
-def _on_started(told: _Told, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
+def _on_started(told: _AttemptFacts, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
     told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _recognize_process(event)
     told.cluster, told.nth, told.at_most = event.cluster, event.nth, event.at_most
     told.begins[JOB_LOG] = event.job_log
@@ -229,7 +229,7 @@ def _recognize_process(event: events.Started) -> ProcessId | None:
         return None
 
 
-def _on_launched(told: _Told, event: events.Launched, time: float) -> None:  # noqa: ARG001
+def _on_launched(told: _AttemptFacts, event: events.Launched, time: float) -> None:  # noqa: ARG001
     told.advance_to(Phase.STARTING)
     told.nodes_to_fill = event.nodes_to_fill
     if event.launch > told.launch:
@@ -237,45 +237,45 @@ def _on_launched(told: _Told, event: events.Launched, time: float) -> None:  # n
     told.begins[JOB_LOG] = event.job_log
 
 
-def _on_staged(told: _Told, event: events.Staged, time: float) -> None:  # noqa: ARG001
+def _on_staged(told: _AttemptFacts, event: events.Staged, time: float) -> None:  # noqa: ARG001
     told.filled.add(event.host)
 
 
-def _on_task_started(told: _Told, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
+def _on_task_started(told: _AttemptFacts, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
     told.advance_to(Phase.RUNNING)
     told.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
 
 
-def _on_task_restarted(told: _Told, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
+def _on_task_restarted(told: _AttemptFacts, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
     told.task_ends = {end: None for end in told.task_ends if end.rank != event.rank}
 
 
-def _on_task_ended(told: _Told, event: events.TaskEnded, time: float) -> None:
+def _on_task_ended(told: _AttemptFacts, event: events.TaskEnded, time: float) -> None:
     told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
     for stream in ("out", "err"):
         told.begins.setdefault(f"{event.task}.{stream}", 0)  # a task that could not be started says so there
 
 
-def _on_decided(told: _Told, event: events.Decided, time: float) -> None:  # noqa: ARG001
+def _on_decided(told: _AttemptFacts, event: events.Decided, time: float) -> None:  # noqa: ARG001
     told.advance_to(Phase.FINALIZING)
     told.decided = told.decided or get_outcome(event)
 
 
-def _on_finalizing(told: _Told, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
+def _on_finalizing(told: _AttemptFacts, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
     told.advance_to(Phase.FINALIZING)
 
 
-def _on_ended(told: _Told, event: events.Ended, time: float) -> None:
+def _on_ended(told: _AttemptFacts, event: events.Ended, time: float) -> None:
     told.advance_to(Phase.FINALIZING)
     if told.outcome is None:
         told.outcome, told.ended = get_outcome(event), time
 
 
-def _on_restart(told: _Told, event: events.Restart, time: float) -> None:  # noqa: ARG001
+def _on_restart(told: _AttemptFacts, event: events.Restart, time: float) -> None:  # noqa: ARG001
     told.restarts.append(event)
 
 
-_TAKES: dict[type[object], Callable[[_Told, Any, float], None]] = {
+_TAKES: dict[type[object], Callable[[_AttemptFacts, Any, float], None]] = {
     events.Started: _on_started,
     events.Launched: _on_launched,
     events.Staged: _on_staged,

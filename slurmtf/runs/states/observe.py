@@ -34,7 +34,7 @@ class Answer:
     def is_conclusive(self, ended_s_ago: float) -> bool:
         """Return whether the job has ended according to the scheduler, and no more facts will follow: its accounting lags by
         seconds, or may not have answered."""
-        patience = OUTAGE_S if self.seen and self.seen.untold else RECORD_LAG_S
+        patience = OUTAGE_S if self.seen and self.seen.unconfirmed else RECORD_LAG_S
         return self.over and not self.outdated and not (self.lags and ended_s_ago < patience)
 
 

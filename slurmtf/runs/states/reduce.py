@@ -52,13 +52,13 @@ class Evidence:
 
 
 NO_EVIDENCE = Evidence()
-_OF_SCHEDULER = {
+_STATUS_OF_JOB = {
     JobState.PENDING: RunStatus.QUEUED,
     JobState.CONFIGURING: RunStatus.PROVISIONING,
     JobState.SUSPENDED: RunStatus.PAUSED,
     JobState.COMPLETING: RunStatus.FINALIZING,
 }
-_OF_PHASE = {
+_STATUS_OF_PHASE = {
     Phase.PREPARING: RunStatus.PREPARING,
     Phase.STARTING: RunStatus.STARTING,
     Phase.RUNNING: RunStatus.RUNNING,
@@ -277,7 +277,7 @@ def _infer_doubt(seen: Observation, lags: bool) -> Doubt:
 
 
 def _infer_live_state(case: _Case, seen: Observation) -> RunState:
-    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _OF_SCHEDULER.get(seen.state) or _infer_phase(case)
+    status = RunStatus.CANCEL_REQUESTED if case.cancel_requested else _STATUS_OF_JOB.get(seen.state) or _infer_phase(case)
     if seen.state is JobState.PENDING:
         return case.build_state(status, reason=seen.reason, expected_start=seen.start)
     present = case.present
@@ -287,7 +287,7 @@ def _infer_live_state(case: _Case, seen: Observation) -> RunState:
 
 def _infer_phase(case: _Case) -> RunStatus:
     """Return how far a running job has progressed."""
-    return _OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
+    return _STATUS_OF_PHASE[case.present.phase] if case.present else RunStatus.PREPARING
 
 
 def _infer_from_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
@@ -298,7 +298,7 @@ def _infer_from_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
     elif case.cancel_requested:
         status = RunStatus.CANCEL_REQUESTED
     else:  # an attempt that Slurm may start again is taken to be waiting
-        status = _OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
+        status = _STATUS_OF_PHASE[attempt.phase] if attempt and not attempt.outcome else RunStatus.QUEUED
     return case.build_state(status, doubt=doubt)
 
 

@@ -200,13 +200,13 @@ def check_type(value: T, kinds: tuple[type, ...]) -> T:
 def _parse_again(facts: object) -> Again | None:
     """Read ``again`` in the output of :meth:`RunState.to_dict`, ignoring unknown keys."""
     given = facts if isinstance(facts, dict) else {}
-    known = {name: check_type(given[name], kinds) for name, kinds in _OF_AGAIN.items() if name in given}
+    known = {name: check_type(given[name], kinds) for name, kinds in _AGAIN_TYPES.items() if name in given}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None
 
 
 _PARTS = ("job", "staging", "doubt", "again")
 _TIME = (int, float, type(None))
-_OF_AGAIN: dict[str, tuple[type, ...]] = {
+_AGAIN_TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys(("how", "why", "cause"), (str,)),
     **dict.fromkeys(("number", "memory_mb"), (int,)),
     "at_most": (int, type(None)),

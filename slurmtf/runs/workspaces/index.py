@@ -25,7 +25,7 @@ from slurmtf.runs.states.state import Brief, RunState
 from slurmtf.runs.workspaces.tags import read_tags
 
 if TYPE_CHECKING:
-    from slurmtf.runs.status import Seen
+    from slurmtf.runs.status import SeenRun
 
 NAMES = "runs*.sqlite"
 MOST_INDEXES = 4
@@ -118,7 +118,7 @@ def stamp_files(layout: RunLayout) -> Files | None:
     return [(name, _stamp(f"{layout.folder}/{name}")) for name in names]
 
 
-def build_row(seen: Seen, files: Files | None, began: float) -> Row | None:
+def build_row(seen: SeenRun, files: Files | None, began: float) -> Row | None:
     """Return the row of a run; None if it has not ended, or may still change. ``files`` are from before the reading that
     ``began`` at that time."""
     if not seen.settled or files is None or any(_parse_change_time(stamp) > began - SETTLED_S for _, stamp in files):

@@ -26,7 +26,7 @@ AGO = re.compile(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)\s*([mhdw])")
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RunFilter:
     """A filter: runs in one of ``statuses`` (any if empty), submitted since ``since`` (seconds since 1970), with ``tags``."""
 
     statuses: frozenset[RunStatus] = frozenset()
@@ -38,7 +38,7 @@ class Wanted:
         """Whether every run is wanted."""
         return not (self.statuses or self.since or self.tags)
 
-    def accepts(self, run: Listed) -> bool:
+    def accepts(self, run: ListedRun) -> bool:
         if self.statuses and run.status not in self.statuses:
             return False
         if self.since and (run.brief.submitted or run.brief.started or 0.0) < self.since:
@@ -46,7 +46,7 @@ class Wanted:
         return not self.tags or has_wanted_tags(run.tags, self.tags)
 
 
-class Listed:
+class ListedRun:
     """One run of a list: its folder, and its state."""
 
     def __init__(self, path: str, found: Row | RunState) -> None:
@@ -91,7 +91,7 @@ class Listed:
         return self._found.tags if isinstance(self._found, Row) else read_tags(self.path)
 
 
-def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_age_s: float = AGE_S) -> list[Listed]:
+def list_states(folders: Sequence[Path | str], wanted: RunFilter = RunFilter(), max_age_s: float = AGE_S) -> list[ListedRun]:
     """Return the wanted runs among these folders, in their order, without runs removed meanwhile.
 
     Each scheduler is queried once about all runs that have not ended.
@@ -102,8 +102,8 @@ def list_states(folders: Sequence[Path | str], wanted: Wanted = Wanted(), max_ag
 
 
 def list_all(
-    workspaces: list[Path], experiment: str | None, wanted: Wanted, max_age_s: float = AGE_S
-) -> tuple[list[Listed], list[Path]]:
+    workspaces: list[Path], experiment: str | None, wanted: RunFilter, max_age_s: float = AGE_S
+) -> tuple[list[ListedRun], list[Path]]:
     """Return the wanted runs of workspaces, newest first, and the folders that could not be read.
 
     The files of a run in the index are not examined twice.
@@ -121,11 +121,11 @@ def list_all(
 
 
 def _list_wanted(
-    paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: Wanted, max_age_s: float
-) -> list[Listed]:
+    paths: Sequence[str], index: Index, known: Mapping[str, Row], wanted: RunFilter, max_age_s: float
+) -> list[ListedRun]:
     unknown = [path for path in paths if path not in known]
     seen = _look_at(unknown, index, max_age_s) if unknown else {}
-    found = (Listed(path, known.get(path) or seen[path]) for path in paths)
+    found = (ListedRun(path, known.get(path) or seen[path]) for path in paths)
     return [one for one in found if (one.is_settled or is_run(one.folder)) and wanted.accepts(one)]
 
 

@@ -81,7 +81,7 @@ def _iterate_variables(flag: str) -> Iterable[str]:
     from slurmtf.estimator.quantities import normalize_flag  # noqa: PLC0415
 
     name = normalize_flag(flag)
-    rivals = (*families.OF_GPUS, "cpus-per-gpu") if name in families.OF_GPUS else families.find_family(name)
+    rivals = (*families.GPU_FLAGS, "cpus-per-gpu") if name in families.GPU_FLAGS else families.find_family(name)
     for rival in rivals:
         yield from VARIABLES_OF_FLAG.get(rival, (f"SBATCH_{rival.upper().replace('-', '_')}",))
 

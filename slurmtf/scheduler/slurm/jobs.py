@@ -51,7 +51,7 @@ def _needs_accounting(seen: Observation) -> bool:
 def _complete(seen: Observation, accounted: Observation) -> Observation:
     """Return squeue's facts about a job, completed from accounting, which may not know them yet seconds after the end."""
     if not accounted.state.final:
-        return replace(seen, untold=accounted.state is JobState.UNKNOWN)
+        return replace(seen, unconfirmed=accounted.state is JobState.UNKNOWN)
     return replace(seen, canceler=accounted.canceler, exit_code=accounted.exit_code, signal=accounted.signal)
 
 

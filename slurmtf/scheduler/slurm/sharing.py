@@ -29,7 +29,7 @@ KEPT_S = 86400
 
 
 @dataclass(frozen=True)
-class _Told:
+class _SharedAnswer:
     """A command's output, or why it failed. ``asked`` is when it was called, in seconds since 1970."""
 
     asked: float
@@ -42,7 +42,7 @@ class _Told:
         return json.dumps(head).encode() + b"\n" + self.text.encode("utf-8", "surrogateescape")
 
     @classmethod
-    def from_bytes(cls, data: bytes) -> _Told:
+    def from_bytes(cls, data: bytes) -> _SharedAnswer:
         """Return what :meth:`to_bytes` wrote. Raises ValueError, LookupError or TypeError."""
         head, _, text = data.partition(b"\n")
         facts = json.loads(head)
@@ -86,20 +86,20 @@ def _get_path(argv: list[str]) -> Path | None:
     return folder / FOLDER / name.hexdigest()[:24]
 
 
-def _read(path: Path, since: float) -> _Told | None:
+def _read(path: Path, since: float) -> _SharedAnswer | None:
     try:
-        told = _Told.from_bytes(path.read_bytes())
+        told = _SharedAnswer.from_bytes(path.read_bytes())
     except (OSError, ValueError, LookupError, TypeError):
         return None
     return told if told.is_fresh(since, time.time()) else None
 
 
-def _ask(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _Told:
+def _ask(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _SharedAnswer:
     now = time.time()
     try:
-        told = _Told(now, ask(argv))
+        told = _SharedAnswer(now, ask(argv))
     except SlurmError as err:
-        told = _Told(now, error=err)
+        told = _SharedAnswer(now, error=err)
     with contextlib.suppress(OSError):
         write_private(path, told.to_bytes())
         _remove_old(path.parent, now)

@@ -14,7 +14,7 @@ import pytest
 
 from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
-from slurmtf.job.contract.sweep.records import Earlier, Point, Result, Settings, SweepLayout
+from slurmtf.job.contract.sweep.records import EarlierTrial, Point, Result, Settings, SweepLayout
 from slurmtf.job.sweep import asking
 from slurmtf.job.sweep.asking import Asker
 from tests.patience import until
@@ -78,7 +78,7 @@ def facts(point: Point) -> tuple[float, int, int]:
 
 
 def test_points_follow_from_earlier_results_and_each_result_is_sent_once(asks: Asks) -> None:
-    asker = asks(PROPOSES, earlier=json.dumps(Earlier({"lr": 0.5}, (1.0,), 1.0)._asdict()) + "\n")
+    asker = asks(PROPOSES, earlier=json.dumps(EarlierTrial({"lr": 0.5}, (1.0,), 1.0)._asdict()) + "\n")
     assert facts(take(asker, 0)) == (1.0, 1, 1)
     assert facts(take(asker, 1, best=0.25)) == (1.0, 2, 1)
     assert facts(take(asker, 2)) == (1.25, 3, 1)  # the first one is still running

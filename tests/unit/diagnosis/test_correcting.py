@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from slurmtf.diagnosis.correcting import Followed, correct_command, follow_again
+from slurmtf.diagnosis.correcting import FollowedRun, correct_command, follow_again
 from slurmtf.diagnosis.dying import explain
 from slurmtf.diagnosis.explanation import Evidence, Explanation, Log
 from slurmtf.diagnosis.kinds import Kind
@@ -81,8 +81,8 @@ def test_the_command(death: Explanation, settings: dict[str, Any], asked: Resour
     assert correct_command("r-1", death, settings, asked) == command
 
 
-def followed(name: str, status: RunStatus, condition: str = "ok", cause: Cause = Cause.SCRIPT) -> Followed:
-    return Followed(name, condition, RunState(status, outcome=Outcome(cause) if status.final else None))
+def followed(name: str, status: RunStatus, condition: str = "ok", cause: Cause = Cause.SCRIPT) -> FollowedRun:
+    return FollowedRun(name, condition, RunState(status, outcome=Outcome(cause) if status.final else None))
 
 
 BAD, GOOD = followed("a-1", RunStatus.FAILED), followed("b-1", RunStatus.COMPLETED)
@@ -104,7 +104,7 @@ FOLLOWED = [
 
 
 @pytest.mark.parametrize(("earlier", "named", "command"), FOLLOWED)
-def test_remedy_for_a_run_whose_predecessor_failed(earlier: list[Followed], named: list[str], command: str) -> None:
+def test_remedy_for_a_run_whose_predecessor_failed(earlier: list[FollowedRun], named: list[str], command: str) -> None:
     remedy, told = follow_again("r-1", earlier)
     assert told == command
     assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named

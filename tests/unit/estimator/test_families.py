@@ -42,5 +42,5 @@ def test_a_layer_replaces_the_flags_that_it_excludes() -> None:
 
 
 def test_no_flag_belongs_to_two_families() -> None:
-    members = [flag for one in (*families.FAMILIES, families.OF_GPUS) for flag in one]
+    members = [flag for one in (*families.FAMILIES, families.GPU_FLAGS) for flag in one]
     assert len(members) == len(set(members))

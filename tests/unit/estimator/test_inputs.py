@@ -23,7 +23,7 @@ from slurmtf.experiments.data import check_inputs
 from slurmtf.job.contract.system import mounts
 from slurmtf.job.contract.system.mounts import Mount
 from slurmtf.plan import render, resolve
-from slurmtf.plan.staging import LookedUp
+from slurmtf.plan.staging import StagingFacts
 from slurmtf.sites import Site
 from slurmtf.sites.model import Storage
 from slurmtf.sites.search import find_data
@@ -210,7 +210,7 @@ def venv(tmp_path: Path) -> Path:
 def test_a_packed_environment_is_in_the_plan_without_writing_bytecode(source: Path, venv: Path, tmp_path: Path) -> None:
     pack, _ = locate_pack(Software(f"{venv}/bin/python"), EnvironmentStore(tmp_path / "store"))
     assert pack is not None
-    plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=LookedUp(pack))
+    plan = resolve(tensorflow(source, stage="node-local"), SITE, SOFTWARE, SNAPSHOT, PLACE, looked_up=StagingFacts(pack))
     assert (plan.job.stage.prefix, plan.job.stage.pack) == (str(venv), pack.path)
     assert Path(pack.path).parent == tmp_path / "store" / ".packs"
     script = render(plan, [find_data("templates")])
@@ -241,12 +241,12 @@ def test_unpackable_software_is_reported(source: Path, tmp_path: Path, kind: str
     pack, reason = locate_pack(software, EnvironmentStore(tmp_path / "store"))
     assert pack is None
     plan = resolve(
-        tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, looked_up=LookedUp(unpackable=reason)
+        tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, looked_up=StagingFacts(unpackable=reason)
     )
     told = [one for one in plan.warnings if one.code == "stage"]
     assert len(told) == (0 if kind == "image" else 1)
     silent = tensorflow(source, stage="node-local", silence=["stage"])
-    assert resolve(silent, SITE, software, SNAPSHOT, PLACE, looked_up=LookedUp(unpackable=reason)).warnings == ()
+    assert resolve(silent, SITE, software, SNAPSHOT, PLACE, looked_up=StagingFacts(unpackable=reason)).warnings == ()
 
 
 def test_data_is_bound_into_a_container(source: Path) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from slurmtf.errors import InputError
-from slurmtf.models.exporting import Wanted, _explain_refusal, export, find
+from slurmtf.models.exporting import ExportRequest, _explain_refusal, export, find
 from slurmtf.models.sources import Source
 from tests.unit.support import refusing
 
@@ -60,7 +60,7 @@ TRIED = [{"route": "keras", "why": "ValueError: shape\nat line 3"}, {"route": "g
 
 
 @pytest.mark.parametrize(
-    ("result", "log", "code", "told", "untold"),
+    ("result", "log", "code", "named", "unnamed"),
     [
         ({}, None, "conversion-failed", [], []),
         ({}, "\n".join(map(str, range(100, 120))), "conversion-failed", ["115\n116\n117\n118\n119"], ["114"]),
@@ -77,12 +77,12 @@ TRIED = [{"route": "keras", "why": "ValueError: shape\nat line 3"}, {"route": "g
     ],
 )  # fmt: skip
 def test_the_reason_for_a_failed_export_is_given(
-    models: Path, result: dict[str, Any], log: str | None, code: str, told: list[str], untold: list[str]
+    models: Path, result: dict[str, Any], log: str | None, code: str, named: list[str], unnamed: list[str]
 ) -> None:
     if log is not None:
         (models / "tool.log").write_text(log)
-    wanted = Wanted(Source(models / "net.keras", "keras"), models / "net.onnx")
+    wanted = ExportRequest(Source(models / "net.keras", "keras"), models / "net.onnx")
     finding = _explain_refusal(wanted, result, models / "tool.log")
     assert (finding.code, finding.where) == (code, str(models / "net.keras"))
     assert [fact in finding.what for fact in told] == [True] * len(told)
-    assert [fact in finding.what for fact in untold] == [False] * len(untold)
+    assert [fact in finding.what for fact in unnamed] == [False] * len(unnamed)

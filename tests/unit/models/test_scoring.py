@@ -26,7 +26,7 @@ from slurmtf.models.tool.readers import BadRow, UnreadableError, get_format  # n
 from slurmtf.models.tool.results import concatenate  # noqa: E402
 from slurmtf.models.tool.scorers import ModelChangedError, ScriptError, infer_failure_kind  # noqa: E402
 from slurmtf.models.tool.scoring import _note_failure  # noqa: E402
-from slurmtf.submit.tools import Ended  # noqa: E402
+from slurmtf.submit.tools import ElementEnd  # noqa: E402
 from tests.unit.support import tells  # noqa: E402
 
 
@@ -274,7 +274,7 @@ def test_progress_is_printed_only_if_there_is_some(tmp_path: Path, monkeypatch: 
 def test_shards_with_the_same_failure_are_reported_together_each_with_its_log(tmp_path: Path) -> None:
     (tmp_path / "shards").mkdir()
     logs = {shard: tmp_path / f"score-7_{shard}.log" for shard in range(10)}
-    ends = {shard: Ended(log, "FAILED, exit code 137" * (shard == 8)) for shard, log in logs.items()}
+    ends = {shard: ElementEnd(log, "FAILED, exit code 137" * (shard == 8)) for shard, log in logs.items()}
     for shard in range(7):
         facts = {"file": "", "row": -1, "why": "ModuleNotFoundError: No module named 'six'", "kind": "module"}
         (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
@@ -298,7 +298,7 @@ def test_a_failed_script_is_reported_once_with_its_line_and_remedy(tmp_path: Pat
         facts = {"file": "", "row": -1, "why": why, "kind": kind, "script": "mine.py:7"}
         (tmp_path / f"shards/{shard:05d}.failed").write_text(json.dumps(facts))
     with pytest.raises(ScoringFailedError) as caught:
-        _check_done(tmp_path, {"shards": 3}, dict.fromkeys(range(3), Ended(tmp_path / "tool.log")))
+        _check_done(tmp_path, {"shards": 3}, dict.fromkeys(range(3), ElementEnd(tmp_path / "tool.log")))
     (finding,) = caught.value.findings
     assert (finding.code, finding.where, finding.what) == ("bad-script", "mine.py:7", why)
     assert tells(finding, "--output", str(tmp_path / "tool.log"))
@@ -319,7 +319,7 @@ def test_another_output_folder_is_suggested_if_it_helps_a_failed_shard(tmp_path:
     (tmp_path / "shards").mkdir()
     _note_failure({"folder": str(tmp_path)}, 0, err)
     with pytest.raises(ScoringFailedError) as caught:
-        _check_done(tmp_path, {"shards": 1}, {0: Ended(tmp_path / "tool.log")})
+        _check_done(tmp_path, {"shards": 1}, {0: ElementEnd(tmp_path / "tool.log")})
     (finding,) = caught.value.findings
     assert (finding.where, finding.what) == ("shard 0", f"{type(err).__name__}: {err}")
     assert ("--output" in finding.remedy) == elsewhere

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from slurmtf.environments import Software
 from slurmtf.estimator import Mpi
-from slurmtf.estimator.families import OF_GPUS
+from slurmtf.estimator.families import GPU_FLAGS
 from slurmtf.job.contract.roles import assign_cyclically
 from slurmtf.plan import gpus
 from slurmtf.plan.model import LaunchPlan
@@ -229,7 +229,7 @@ def test_gpus_are_requested_in_the_form_of_the_plan(
 ) -> None:
     """A form that differs from the site's is reported, with both, as a choice of the plan."""
     plan = planned(source, Site(name="here", gpu=Gpu(request=wanted)), use_gpu=True, **settings)
-    assert [pair for pair in plan.batch.directives if pair[0] in OF_GPUS] == [flag]
+    assert [pair for pair in plan.batch.directives if pair[0] in GPU_FLAGS] == [flag]
     assert (flag[0] in plan.provenance.choice and wanted in plan.provenance.choice) is told
 
 

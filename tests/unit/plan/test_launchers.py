@@ -11,7 +11,7 @@ from slurmtf.estimator import Mpi, MultiWorker, ParameterServer
 from slurmtf.plan import resolve
 from slurmtf.plan.directives import build_builder_directives
 from slurmtf.plan.launchers import can_serve_mpi, is_step, list_agent_launchers
-from slurmtf.plan.model import Awaited
+from slurmtf.plan.model import AwaitedJob
 from slurmtf.sites import Site
 from slurmtf.sites.model import Defaults, Launcher, Network
 from tests.unit.support import PLACE, SITE, SNAPSHOT, SOFTWARE, flags, planned, tensorflow, unplannable
@@ -86,7 +86,7 @@ def test_a_build_job_takes_no_gpu_of_the_profile(source: Path) -> None:
 def test_a_job_waits_for_its_build(source: Path) -> None:
     """With afterok, since a failed build leaves nothing to run with; the job must not wait forever then."""
     estimator = tensorflow(source, sbatch={"dependency": "singleton"})
-    header = flags(resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, after=Awaited("7", "pip-x")))
+    header = flags(resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, after=AwaitedJob("7", "pip-x")))
     assert (header["dependency"], header["kill-on-invalid-dep"]) == ("afterok:7,singleton", "yes")
     assert "dependency" not in flags(planned(source))
 

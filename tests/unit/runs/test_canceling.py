@@ -13,18 +13,18 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.runs import canceling
 from slurmtf.runs.canceling import cancel
 from slurmtf.runs.states.state import Doubt, DoubtKind, RunState, RunStatus
-from slurmtf.runs.status import Seen
+from slurmtf.runs.status import SeenRun
 from slurmtf.scheduler import JobRef, SubmittedJob
 
 QUEUED, RUNNING, COMPLETED = RunStatus.QUEUED, RunStatus.RUNNING, RunStatus.COMPLETED
 
 
-def seen(folder: Path, name: str, status: RunStatus, job: str = "", sweep: bool = False, doubt: Doubt | None = None) -> Seen:
+def seen(folder: Path, name: str, status: RunStatus, job: str = "", sweep: bool = False, doubt: Doubt | None = None) -> SeenRun:
     layout = RunLayout(str(folder / name))
     Path(layout.folder, "trials").mkdir(parents=True)
     submitted = SubmittedJob(JobRef(None, job), "slurm", layout.folder, 7.0) if job else None
     array = (submitted,) if submitted and sweep else ()
-    return Seen(layout, submitted, RunState(status, doubt=doubt), array)
+    return SeenRun(layout, submitted, RunState(status, doubt=doubt), array)
 
 
 class Slurm:
@@ -57,12 +57,12 @@ def stopped(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def canceled(monkeypatch: pytest.MonkeyPatch, *found: Seen) -> list[RunState]:
+def canceled(monkeypatch: pytest.MonkeyPatch, *found: SeenRun) -> list[RunState]:
     monkeypatch.setattr(canceling, "look", lambda _: list(found))
     return cancel([one.layout for one in found])
 
 
-def noted(*found: Seen) -> list[bool]:
+def noted(*found: SeenRun) -> list[bool]:
     return [Path(one.layout.cancel_mark).exists() for one in found]
 
 

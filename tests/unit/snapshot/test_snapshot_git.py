@@ -109,7 +109,7 @@ def test_git_is_not_called_if_a_filter_can_not_be_disabled(root: Path, git: Git)
     fill(root, "train.py")
     git("add", "--all")
     (root / ".git/config").open("a").write('[filter "a=b"]\nclean = cat\n')
-    assert untold(root)
+    assert find_reason(root)
 
 
 def test_submodules_are_not_inspected(root: Path, git: Git, tmp_path: Path) -> None:
@@ -167,7 +167,7 @@ def test_only_the_repository_of_the_source_is_queried(
     assert repository(root) == told
 
 
-def untold(folder: Path) -> str:
+def find_reason(folder: Path) -> str:
     """Return why git gives no facts about a work tree, of which nothing else is known."""
     told = repository(folder)
     assert told is not None
@@ -186,7 +186,7 @@ def test_a_git_without_an_answer_is_killed(root: Path, git: Git, tmp_path: Path,
     git("status")
     another_git(tmp_path / "bin", "exec sleep 3600", monkeypatch)
     monkeypatch.setattr("slurmtf.snapshot.git.TIMEOUT_S", 0.1)
-    assert untold(root)
+    assert find_reason(root)
     with pytest.raises(KeyError), ask_git(root):
         raise KeyError
 
@@ -204,7 +204,7 @@ def test_a_failing_git_is_reported_with_the_reason(
 ) -> None:
     git("status")
     another_git(tmp_path / "bin", script, monkeypatch)
-    assert why in untold(root)
+    assert why in find_reason(root)
     (tmp_path / "outside").mkdir()
     assert repository(tmp_path / "outside") is None
 

@@ -16,11 +16,11 @@ from slurmtf.job.contract.layout import RunLayout
 from slurmtf.processes import ProcessId, identify
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.submit import additions
-from slurmtf.submit.adoption import Found
+from slurmtf.submit.adoption import FoundJobs
 
 FIRST = SubmittedJob(JobRef(None, "7"), "slurm", "/runs/a", 1.0, elements=2)
 SECOND = replace(FIRST, ref=JobRef(None, "9"))
-UNTOLD = SlurmError(Finding("no-answer", "squeue", "timed out"))
+NO_ANSWER = SlurmError(Finding("no-answer", "squeue", "timed out"))
 DEAD = ProcessId(os.uname().nodename, 1, -1)
 HOUR = 3600.0
 
@@ -33,7 +33,7 @@ def test_known_jobs_are_not_found_again() -> None:
 
 @pytest.mark.parametrize(
     ("error", "kept"),
-    [(None, False), (RefusedError(Finding("refused", "sbatch", "no")), False), (UNTOLD, True), (OSError(28, "full"), True)],
+    [(None, False), (RefusedError(Finding("refused", "sbatch", "no")), False), (NO_ANSWER, True), (OSError(28, "full"), True)],
 )
 def test_the_note_is_kept_if_a_job_may_have_been_submitted(tmp_path: Path, error: Exception | None, kept: bool) -> None:
     layout = RunLayout(str(tmp_path))
@@ -53,7 +53,7 @@ def test_the_note_is_kept_if_a_job_may_have_been_submitted(tmp_path: Path, error
     [
         (DEAD, HOUR, None, False),
         (DEAD, 1.0, None, True),  # its sbatch may have ended just now
-        (DEAD, HOUR, UNTOLD, True),
+        (DEAD, HOUR, NO_ANSWER, True),
         (None, HOUR / 2, None, True),
         (None, 2 * HOUR, None, False),
         (identify(os.getpid()), 2 * HOUR, None, True),
@@ -65,5 +65,5 @@ def test_the_note_is_removed_when_no_job_can_follow(
     layout = RunLayout(str(tmp_path))
     write_json(layout.submitting, {"owner": asdict(owner)} if owner else {})
     os.utime(layout.submitting, (time.time() - age_s,) * 2)
-    additions.settle(layout, Found((), error))
+    additions.settle(layout, FoundJobs((), error))
     assert Path(layout.submitting).exists() is kept

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 import slurmtf
-from slurmtf.diagnosis.correcting import Followed, follow_again
+from slurmtf.diagnosis.correcting import FollowedRun, follow_again
 from slurmtf.job.contract.attempt.outcome import Cause, Outcome
 from slurmtf.runs.folder import RunFolder
 from slurmtf.runs.states.state import RunState, RunStatus
@@ -30,7 +30,7 @@ def test_a_name_is_quoted_as_one_word_of_a_command(name: str, tmp_path: Path) ->
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_also_quoted_if_a_run_followed_another(name: str) -> None:
     died = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT))
-    remedy, command = follow_again(name, [Followed(name, "ok", died)])
+    remedy, command = follow_again(name, [FollowedRun(name, "ok", died)])
     assert name in shlex.split(remedy.rpartition("slurmtf why")[2].partition(" ended")[0].partition("; when")[0])
     assert shlex.split(command) == ["slurmtf", "rerun", name, "&&", "slurmtf", "rerun", name, "--after", "last"]
 

@@ -10,7 +10,7 @@ import pytest
 from slurmtf.errors import SpecError
 from slurmtf.estimator import TensorFlow
 from slurmtf.job.contract.sweep.ledger import Ledger
-from slurmtf.job.contract.sweep.records import COMPLETED, Earlier, Result, Stopping, SweepLayout
+from slurmtf.job.contract.sweep.records import COMPLETED, EarlierTrial, Result, Stopping, SweepLayout
 from slurmtf.job.sweep import policies
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.tune.azureml import HyperDriveConfig
@@ -48,7 +48,7 @@ def test_results_of_earlier_trials_are_read(parent: SweepRun, estimator: TensorF
     start = resolve_start(sweep(estimator, warm_start_from=[NAME if by_name else parent]), tmp_path / "runs")
     assert start == Start(
         (str(parent.folder),),
-        (Earlier(POINTS[0], (0.25, 0.5), 0.5), Earlier(POINTS[1]), Earlier(POINTS[2], (0.375, 0.75), 0.75)),
+        (EarlierTrial(POINTS[0], (0.25, 0.5), 0.5), EarlierTrial(POINTS[1]), EarlierTrial(POINTS[2], (0.375, 0.75), 0.75)),
     )
 
 
@@ -84,7 +84,7 @@ def test_more_resumed_trials_than_total_runs_are_refused(estimator: TensorFlow) 
 def test_policies_compare_with_earlier_trials(tmp_path: Path) -> None:
     folder = sweep_folder(tmp_path / "second", [Result(0, COMPLETED, started=1.0, ended=2.0, best=0.4)])
     layout = SweepLayout(str(folder))
-    Path(layout.earlier).write_text(format_json_lines([Earlier({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
+    Path(layout.earlier).write_text(format_json_lines([EarlierTrial({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
     ledger = Ledger(layout)
     ledger.told.refresh()
     assert ledger.collect_curves() == {-1: [0.9, 0.9, 0.9], 0: [0.2, 0.4]}

@@ -8,7 +8,7 @@ SUFFIXES = {"tar": ".tar", "squashfs": ".sqsh"}
 """The suffixes of the forms of a pack: an archive to unpack, or a file system to mount."""
 PARTIAL = ".partial-"
 """Follows the name of a pack that is being written; the holder of the claim removes the others."""
-OF_CONDA = ("pkgs", "envs", "conda-bld")
+CONDA_FOLDERS = ("pkgs", "envs", "conda-bld")
 """Folders in conda's own environment, base, that don't belong to it: conda's caches, and all other environments."""
 
 
@@ -19,4 +19,4 @@ def is_mounted(path: str) -> bool:
 
 def select_own_folders(root: str, folder: str, folders: List[str]) -> List[str]:
     """Return those of ``folders``, in one folder of an environment, that belong to the environment."""
-    return [name for name in folders if name not in OF_CONDA] if folder == root and "conda-meta" in folders else folders
+    return [name for name in folders if name not in CONDA_FOLDERS] if folder == root and "conda-meta" in folders else folders

@@ -18,7 +18,7 @@ from ..system.private import make_private
 from . import once, told
 from .leases import Leases, Owner
 from .points import Points
-from .records import Earlier, Event, Result, Settings, SweepLayout, from_json, read_earlier, read_settings
+from .records import EarlierTrial, Event, Result, Settings, SweepLayout, from_json, read_earlier, read_settings
 
 
 class Ledger:
@@ -29,7 +29,7 @@ class Ledger:
         self.layout = layout
         self.settings: Settings = read_settings(layout.settings)
         self.points = Points(layout)
-        self.earlier: List[Earlier] = read_earlier(layout.earlier)
+        self.earlier: List[EarlierTrial] = read_earlier(layout.earlier)
         self.leases = Leases(layout)
         self.told = told.Told(layout.elements, curves)
         self._own_events = ""

@@ -119,7 +119,7 @@ class Point(NamedTuple):
     resumes: str = ""
 
 
-class Earlier(NamedTuple):
+class EarlierTrial(NamedTuple):
     """A trial of another sweep, from which this sweep starts. ``curve``: its values of the primary metric; ``best``: their
     best."""
 
@@ -236,14 +236,14 @@ def read_points(path: str) -> List[Point]:
         return [from_json(Point, json.loads(line)) for line in lines]
 
 
-def read_earlier(path: str) -> List[Earlier]:
+def read_earlier(path: str) -> List[EarlierTrial]:
     """Read the trials of other sweeps from which this one starts, if there are any. Raises OSError or ValueError."""
     try:
         with open(path, encoding="utf-8") as lines:
             known = [json.loads(line) for line in lines]
     except FileNotFoundError:
         return []
-    return [Earlier(dict(facts["values"]), tuple(map(float, facts["curve"])), facts["best"]) for facts in known]
+    return [EarlierTrial(dict(facts["values"]), tuple(map(float, facts["curve"])), facts["best"]) for facts in known]
 
 
 NUMBERS = re.compile(r"0x[0-9a-fA-F]+|[0-9]+")

@@ -12,7 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from slurmtf.job.common import gpus
-from slurmtf.job.common.gpus import Sight, adapt_for_srun, build_variables, compute_share, count_openable, divide, find_visible
+from slurmtf.job.common.gpus import (
+    VisibleGpus,
+    adapt_for_srun,
+    build_variables,
+    compute_share,
+    count_openable,
+    divide,
+    find_visible,
+)
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role, assign_cyclically, assign_in_blocks
@@ -50,20 +58,25 @@ def test_gpus_are_split_into_shares(names: str, sharers: int, expected: list[str
 @pytest.mark.parametrize(
     ("launcher", "bound", "environ", "expected"),
     [
-        ("srun", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
-        ("srun", True, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), True)),  # --gpu-bind=mask_gpu:0x3,0x3
-        ("srun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), True)),  # a site's plugin, SLURM_GPU_BIND
-        ("srun", False, {CVD: "0"}, Sight(("0",), True)),  # two were requested
-        ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0",), False)),  # its daemon was bound to them
-        ("spawn", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, Sight(("0", "1"), False)),
-        ("srun", False, {CVD: "", "ROCR_VISIBLE_DEVICES": "5"}, Sight((), True)),
-        ("srun", False, {CVD: "NoDevFiles"}, Sight((), True)),
-        ("srun", True, {"SLURM_JOB_GPUS": "2,3"}, Sight(None, False)),  # the names are those of another node
-        ("srun", True, {"SLURM_STEP_GPUS": "2,3"}, Sight(None, False)),
-        ("srun", False, {CVD: "MIG-GPU-a/1/0,MIG-b", "SLURM_GPUS_ON_NODE": "2"}, Sight(("MIG-GPU-a/1/0", "MIG-b"), False)),
+        ("srun", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, VisibleGpus(("0", "1"), False)),
+        ("srun", True, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, VisibleGpus(("0", "1"), True)),  # --gpu-bind=mask_gpu:0x3,0x3
+        ("srun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, VisibleGpus(("0",), True)),  # a site's plugin, SLURM_GPU_BIND
+        ("srun", False, {CVD: "0"}, VisibleGpus(("0",), True)),  # two were requested
+        ("mpirun", False, {CVD: "0", "SLURM_GPUS_ON_NODE": "2"}, VisibleGpus(("0",), False)),  # its daemon was bound to them
+        ("spawn", False, {CVD: "0,1", "SLURM_GPUS_ON_NODE": "2"}, VisibleGpus(("0", "1"), False)),
+        ("srun", False, {CVD: "", "ROCR_VISIBLE_DEVICES": "5"}, VisibleGpus((), True)),
+        ("srun", False, {CVD: "NoDevFiles"}, VisibleGpus((), True)),
+        ("srun", True, {"SLURM_JOB_GPUS": "2,3"}, VisibleGpus(None, False)),  # the names are those of another node
+        ("srun", True, {"SLURM_STEP_GPUS": "2,3"}, VisibleGpus(None, False)),
+        (
+            "srun",
+            False,
+            {CVD: "MIG-GPU-a/1/0,MIG-b", "SLURM_GPUS_ON_NODE": "2"},
+            VisibleGpus(("MIG-GPU-a/1/0", "MIG-b"), False),
+        ),
     ],
 )
-def test_gpus_that_a_task_sees_under_slurm(launcher: str, bound: bool, environ: dict[str, str], expected: Sight) -> None:
+def test_gpus_that_a_task_sees_under_slurm(launcher: str, bound: bool, environ: dict[str, str], expected: VisibleGpus) -> None:
     assert find_visible(plan(2, bound=bound, launcher=launcher), environ, 0) == expected
 
 
@@ -111,7 +124,7 @@ def test_srun_is_called_so_that_it_names_the_gpus(told: dict[str, str], expected
     ],
 )
 def test_gpus_that_a_local_task_sees(asked: int, environ: dict[str, str], expected: tuple[str, ...]) -> None:
-    assert find_visible(plan(asked, bound=True, scheduler="local"), environ, 0) == Sight(expected, False)
+    assert find_visible(plan(asked, bound=True, scheduler="local"), environ, 0) == VisibleGpus(expected, False)
 
 
 @pytest.mark.parametrize(
@@ -125,7 +138,7 @@ def test_gpus_that_a_local_task_sees(asked: int, environ: dict[str, str], expect
     ],
 )
 def test_gpus_are_counted_if_no_variable_names_them(openable: int, environ: dict[str, str], asked: int, expected: Any) -> None:
-    assert find_visible(plan(asked, bound=True), environ, openable) == Sight(expected, False)
+    assert find_visible(plan(asked, bound=True), environ, openable) == VisibleGpus(expected, False)
 
 
 def test_a_device_without_permission_does_not_count(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,30 +153,47 @@ def test_a_device_without_permission_does_not_count(tmp_path: Any, monkeypatch: 
 @pytest.mark.parametrize(
     ("first", "second", "users", "expected"),
     [
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [0, 1], {0: ("0",), 1: ("1",)}),
-        (Sight(("0",), True), Sight(("1",), True), [0, 1], {0: ("0",), 1: ("1",)}),
-        (Sight(("0",), True), Sight(("0",), True), [0, 1], {0: ("0",), 1: ("0",)}),  # under cgroups each calls its own GPU 0
-        (Sight(("0", "1"), True), Sight(("0", "1"), True), [0, 1], {0: ("0", "1"), 1: ("0", "1")}),
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1, 0], {0: ("0",), 1: ("1",)}),  # by rank, in any order
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
-        (Sight(("0", "1"), False), Sight(("0", "1"), False), [1], {0: (), 1: ("0", "1")}),  # a coordinator needs no GPU
-        (Sight(("0", "1"), True), Sight(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),
-        (Sight(("0",), True), Sight(("0",), False), [1], {0: ("0",), 1: ("0",)}),  # bound GPUs are the task's own
-        (Sight(None, False), Sight(None, False), [0, 1], {0: None, 1: None}),
-        (Sight((), False), Sight(("1",), False), [0, 1], {0: (), 1: ("1",)}),
+        (VisibleGpus(("0", "1"), False), VisibleGpus(("0", "1"), False), [0, 1], {0: ("0",), 1: ("1",)}),
+        (VisibleGpus(("0",), True), VisibleGpus(("1",), True), [0, 1], {0: ("0",), 1: ("1",)}),
+        (
+            VisibleGpus(("0",), True),
+            VisibleGpus(("0",), True),
+            [0, 1],
+            {0: ("0",), 1: ("0",)},
+        ),  # under cgroups each calls its own GPU 0
+        (VisibleGpus(("0", "1"), True), VisibleGpus(("0", "1"), True), [0, 1], {0: ("0", "1"), 1: ("0", "1")}),
+        (
+            VisibleGpus(("0", "1"), False),
+            VisibleGpus(("0", "1"), False),
+            [1, 0],
+            {0: ("0",), 1: ("1",)},
+        ),  # by rank, in any order
+        (VisibleGpus(("0", "1"), False), VisibleGpus(("0", "1"), False), [], {0: ("0", "1"), 1: ("0", "1")}),  # Mpi(gpus="all")
+        (
+            VisibleGpus(("0", "1"), False),
+            VisibleGpus(("0", "1"), False),
+            [1],
+            {0: (), 1: ("0", "1")},
+        ),  # a coordinator needs no GPU
+        (VisibleGpus(("0", "1"), True), VisibleGpus(("0", "1"), True), [1], {0: ("0", "1"), 1: ("0", "1")}),
+        (VisibleGpus(("0",), True), VisibleGpus(("0",), False), [1], {0: ("0",), 1: ("0",)}),  # bound GPUs are the task's own
+        (VisibleGpus(None, False), VisibleGpus(None, False), [0, 1], {0: None, 1: None}),
+        (VisibleGpus((), False), VisibleGpus(("1",), False), [0, 1], {0: (), 1: ("1",)}),
     ],
 )
-def test_tasks_of_a_node_divide_its_gpus(first: Sight, second: Sight, users: list[int], expected: dict[int, Any]) -> None:
+def test_tasks_of_a_node_divide_its_gpus(
+    first: VisibleGpus, second: VisibleGpus, users: list[int], expected: dict[int, Any]
+) -> None:
     assert divide({0: first, 1: second}, NODE, users) == expected
 
 
 def test_gpus_are_divided_within_each_node_only() -> None:
-    seen = Sight(("0", "1"), False)
+    seen = VisibleGpus(("0", "1"), False)
     assert divide({0: seen, 1: seen}, {0: "a", 1: "b"}, [0, 1]) == {0: ("0", "1"), 1: ("0", "1")}
 
 
 def test_leftover_gpus_go_to_tasks_that_do_not_compute() -> None:
-    seen = Sight(("0", "1", "2"), False)
+    seen = VisibleGpus(("0", "1", "2"), False)
     divided = divide(dict.fromkeys(range(3), seen), dict.fromkeys(range(3), "a"), [0, 1])
     assert divided == {0: ("0",), 1: ("1",), 2: ("2",)}
 

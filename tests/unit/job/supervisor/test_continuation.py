@@ -16,7 +16,7 @@ from slurmtf.job.contract.life import Budget
 from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.supervisor.continuation import Continuation
-from slurmtf.job.supervisor.slurm_job import Said
+from slurmtf.job.supervisor.slurm_job import Answer
 
 
 class Slurm:
@@ -38,9 +38,9 @@ class Slurm:
     def may_submit(self) -> bool:
         return True
 
-    def resubmit(self, *_: object) -> Said:
+    def resubmit(self, *_: object) -> Answer:
         self.orders.append(("submit", self.noted()))
-        return Said("13")
+        return Answer("13")
 
     def move_followers(self, was: str, now: str) -> str:
         self.orders.append((was, now, self.noted()))

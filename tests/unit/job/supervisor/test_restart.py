@@ -37,7 +37,7 @@ from slurmtf.job.supervisor.restart import (
     was_requeued,
 )
 from slurmtf.job.supervisor.slurm_job import (
-    Said,
+    Answer,
     SlurmJob,
     build_command,
     call_until_answered,
@@ -365,21 +365,21 @@ def test_the_next_job_is_found_although_its_submission_was_not_answered() -> Non
 )
 def test_slurm_is_asked_until_it_answers(error: str, calls: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PAUSE_S", 0)
-    answers = iter([Said("", error), Said("", error), Said("yes")])
+    answers = iter([Answer("", error), Answer("", error), Answer("yes")])
     asked = call_until_answered(lambda: next(answers))
     assert len(list(answers)) == 3 - calls
-    assert asked == (Said("yes") if calls == 3 else Said("", error))
+    assert asked == (Answer("yes") if calls == 3 else Answer("", error))
 
 
 def test_slurm_is_not_asked_again_once_the_answer_is_not_needed() -> None:
-    answers = iter([Said("", "Connection refused"), Said("yes")])
+    answers = iter([Answer("", "Connection refused"), Answer("yes")])
     assert call_until_answered(lambda: next(answers), lambda: True).unanswered
-    assert list(answers) == [Said("yes")]
+    assert list(answers) == [Answer("yes")]
 
 
 def test_slurm_is_not_asked_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
-    said = Said("", "Connection refused")
+    said = Answer("", "Connection refused")
     assert call_until_answered(lambda: said) is said
 
 

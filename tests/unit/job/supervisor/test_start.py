@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from slurmtf.job.common.gpus import Sight
+from slurmtf.job.common.gpus import VisibleGpus
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run
 from slurmtf.job.contract.roles import assign_cyclically
 from slurmtf.job.supervisor.start import (
@@ -23,7 +23,7 @@ from slurmtf.job.supervisor.start import (
 COUNTS = (("ps", 1), ("worker", 2))
 ROLES = assign_cyclically(COUNTS, nodes=1)
 PS = Distribution(COUNTS, "ps", cluster=True, gpu_roles=("worker",))
-BOTH = Sight(("0", "1"), False)
+BOTH = VisibleGpus(("0", "1"), False)
 HELLOS = {role.rank: Hello("n1", f"n1:{2000 + role.rank}", "f", BOTH) for role in ROLES}
 ORDER = LaunchOrder(("--trial", "3"), {"SEED": "7"}, "trial-3")
 

@@ -11,7 +11,7 @@ from slurmtf.job.sweep.candidates import (
     RUNS,
     UNKNOWN,
     WAITS,
-    Held,
+    HeldTrial,
     compute_pause,
     count_losses,
     find_common_error,
@@ -26,23 +26,23 @@ from slurmtf.job.sweep.candidates import (
 @pytest.mark.parametrize(
     ("held", "expected"),
     [
-        (Held(0, 0, stale=True, job=GONE), [(0, 1), (1, 0)]),
-        (Held(0, 0, stale=False, job=GONE), [(1, 0)]),
-        (Held(0, 0, stale=True, job=RUNS), [(1, 0)]),
-        (Held(0, 0, stale=True, job=UNKNOWN), [(1, 0)]),
-        (Held(0, 0, stale=True, job=WAITS), [(1, 0), (0, 1)]),
-        (Held(0, 2, released="preempted"), [(1, 0), (0, 3)]),
-        (Held(0, 2, released="canceled"), [(0, 3), (1, 0)]),
-        (Held(0, 2, released="time-limit"), [(0, 3), (1, 0)]),
-        (Held(0, 1, ours=True, released="preempted"), [(0, 2), (1, 0)]),
+        (HeldTrial(0, 0, stale=True, job=GONE), [(0, 1), (1, 0)]),
+        (HeldTrial(0, 0, stale=False, job=GONE), [(1, 0)]),
+        (HeldTrial(0, 0, stale=True, job=RUNS), [(1, 0)]),
+        (HeldTrial(0, 0, stale=True, job=UNKNOWN), [(1, 0)]),
+        (HeldTrial(0, 0, stale=True, job=WAITS), [(1, 0), (0, 1)]),
+        (HeldTrial(0, 2, released="preempted"), [(1, 0), (0, 3)]),
+        (HeldTrial(0, 2, released="canceled"), [(0, 3), (1, 0)]),
+        (HeldTrial(0, 2, released="time-limit"), [(0, 3), (1, 0)]),
+        (HeldTrial(0, 1, ours=True, released="preempted"), [(0, 2), (1, 0)]),
     ],
 )
-def test_trials_that_may_be_taken_and_their_order(held: Held, expected: list[tuple[int, int]]) -> None:
+def test_trials_that_may_be_taken_and_their_order(held: HeldTrial, expected: list[tuple[int, int]]) -> None:
     assert rank_candidates([(1, 0)], [held]) == expected
 
 
 def test_our_own_trials_come_first() -> None:
-    held = [Held(0, 0, stale=True, job=GONE), Held(1, 0, ours=True), Held(2, 0)]
+    held = [HeldTrial(0, 0, stale=True, job=GONE), HeldTrial(1, 0, ours=True), HeldTrial(2, 0)]
     assert rank_candidates([(5, 0)], held) == [(1, 1), (0, 1), (5, 0)]
 
 

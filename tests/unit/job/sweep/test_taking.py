@@ -15,7 +15,7 @@ from slurmtf.job.common import identity
 from slurmtf.job.contract.sweep.leases import STALE_S, Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import Event, Point, Settings, SweepLayout
-from slurmtf.job.sweep.taking import LINGER_S, SILENT_S, Taken, Taker
+from slurmtf.job.sweep.taking import LINGER_S, SILENT_S, TakenTrial, Taker
 from slurmtf.job.sweep.witness import LocalWitness
 
 HOST = identity.get_host({})
@@ -41,7 +41,7 @@ class Sweep:
         ledger.told.refresh()
         self.taker = Taker(ledger, me, LocalWitness(), number=0, concurrent=1)
 
-    def take(self) -> list[Taken]:
+    def take(self) -> list[TakenTrial]:
         return list(self.taker.take(looks=True))
 
 
@@ -56,7 +56,7 @@ def alive() -> Owner:
     return Owner("other", "other", HOST, os.getpid(), str(identity.identify_process().started))
 
 
-FIRST, AGAIN = Taken(1, 0), Taken(0, 1)
+FIRST, AGAIN = TakenTrial(1, 0), TakenTrial(0, 1)
 
 
 @pytest.mark.parametrize(
@@ -69,13 +69,15 @@ FIRST, AGAIN = Taken(1, 0), Taken(0, 1)
     ],
     ids=["dead and silent", "dead, but not yet silent", "silent, but alive", "an earlier start of this element"],
 )
-def test_trials_of_dead_or_silent_owners_are_taken_over(tmp_path: Path, owner: object, age: float, taken: list[Taken]) -> None:
+def test_trials_of_dead_or_silent_owners_are_taken_over(
+    tmp_path: Path, owner: object, age: float, taken: list[TakenTrial]
+) -> None:
     assert callable(owner)
     assert Sweep(tmp_path / "sweep", owner(), age).take() == taken
 
 
 @pytest.mark.parametrize("cause, taken", [("preempted", [FIRST, AGAIN]), ("canceled", [AGAIN, FIRST])])
-def test_a_trial_that_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: list[Taken]) -> None:
+def test_a_trial_that_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: list[TakenTrial]) -> None:
     sweep = Sweep(tmp_path / "sweep", ended(), 0)
     sweep.other.write(Event("released", time.time(), 0, 0, status=cause))
     sweep.taker._ledger.told.refresh()

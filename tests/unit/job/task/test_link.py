@@ -15,7 +15,7 @@ from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor import start
 from slurmtf.job.task import task
 from slurmtf.job.task.link import Link, Supervisor, build_hello, find_supervisor
-from slurmtf.job.task.told import Told
+from slurmtf.job.task.told import TaskInstructions
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2))
 WORKER = Role(1, "worker", 1, 1)
@@ -105,8 +105,8 @@ def test_the_supervisor_understands_a_tasks_introduction(
 ALL = ({"cluster": {"worker": ["a:1", "b:2"]}}, {"nodes": {"names": ["a", "b"]}})
 
 
-def told(*messages: wire.Message) -> Told:
-    found = Told()
+def told(*messages: wire.Message) -> TaskInstructions:
+    found = TaskInstructions()
     for message in messages:
         found.take(message)
     return found

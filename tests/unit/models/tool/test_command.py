@@ -29,13 +29,13 @@ def main():
 """
 ASK = """
 import json, sys
-from slurmtf.models.tool.command import Asked, Command
+from slurmtf.models.tool.command import Command, ConverterCall
 command = Command()
 found = []
 for word in ("works", "fails", "exits", "killed", "works", "all-killed"):
     log = f"{len(found)}.log"
     try:
-        code = command(Asked([word, "--opset"], log))
+        code = command(ConverterCall([word, "--opset"], log))
     except (EOFError, OSError) as err:
         code = type(err).__name__
     found.append([word, code, open(log).read()])

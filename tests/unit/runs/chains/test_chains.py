@@ -8,14 +8,14 @@ from itertools import combinations_with_replacement
 import pytest
 
 from slurmtf.job.supervisor.slurm_job import move_dependencies
-from slurmtf.runs.chains.dependencies import Earlier, build_dependencies, combine, parse, rename, wait_until_settled
+from slurmtf.runs.chains.dependencies import EarlierRun, build_dependencies, combine, parse, rename, wait_until_settled
 from slurmtf.runs.states.state import RunState, RunStatus
 from slurmtf.scheduler import JobRef, SubmittedJob
 
 
-def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", scheduler: str = "slurm") -> Earlier:
+def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", scheduler: str = "slurm") -> EarlierRun:
     job = SubmittedJob(JobRef.parse(ref), scheduler, "/r", 0.0) if ref else None
-    return Earlier("mnist-1", condition, RunState(status), job)
+    return EarlierRun("mnist-1", condition, RunState(status), job)
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
         (earlier(RunStatus.COMPLETED, scheduler="local"), None),
     ],
 )
-def test_dependencies_given_to_slurm(one: Earlier, told: str | None) -> None:
+def test_dependencies_given_to_slurm(one: EarlierRun, told: str | None) -> None:
     assert build_dependencies([one], "slurm", None) == ([told] if told else [], [])
 
 
@@ -51,7 +51,7 @@ def test_dependencies_given_to_slurm(one: Earlier, told: str | None) -> None:
         (earlier(RunStatus.RUNNING, ref="33;wice"), "slurm", None, "other-scheduler"),
     ],
 )
-def test_runs_that_can_not_be_followed_are_refused(one: Earlier, scheduler: str, cluster: str | None, code: str) -> None:
+def test_runs_that_can_not_be_followed_are_refused(one: EarlierRun, scheduler: str, cluster: str | None, code: str) -> None:
     words, findings = build_dependencies([one], scheduler, cluster)
     assert (words, [finding.code for finding in findings]) == ([], [code])
     assert all(finding.remedy for finding in findings)
@@ -67,7 +67,7 @@ def test_runs_that_can_not_be_followed_are_refused(one: Earlier, scheduler: str,
         (earlier(RunStatus.NOT_STARTED, ref=None), False),
     ],
 )
-def test_runs_whose_jobs_get_a_second_look(one: Earlier, awaited: bool) -> None:
+def test_runs_whose_jobs_get_a_second_look(one: EarlierRun, awaited: bool) -> None:
     assert one.awaited is awaited
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from slurmtf.errors import SlurmError
 from slurmtf.job.contract.layout import RunLayout
-from slurmtf.runs.chains.second_look import Followed
+from slurmtf.runs.chains.second_look import FollowedRuns
 from slurmtf.scheduler import JobRef, SubmittedJob
 from slurmtf.scheduler.slurm import calls
 from slurmtf.submit.record import note
@@ -35,7 +35,7 @@ def follower(tmp_path: Path) -> RunLayout:
     return layout
 
 
-WAITS = Followed("afterok:33,afterany:34", {"33": "/runs/a", "34": "/runs/b"})
+WAITS = FollowedRuns("afterok:33,afterany:34", {"33": "/runs/a", "34": "/runs/b"})
 
 
 def job(job_id: str) -> SubmittedJob:
@@ -44,10 +44,10 @@ def job(job_id: str) -> SubmittedJob:
 
 def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
     WAITS.note(follower)
-    assert Followed.load(follower) == WAITS
+    assert FollowedRuns.load(follower) == WAITS
     for text in ("", "[]", "{}", '{"dependency": "afterok:1", "folders": [1]}'):
         Path(follower.follows).write_text(text)
-        assert Followed.load(follower) is None
+        assert FollowedRuns.load(follower) is None
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_follower_waits_for_the_current_jobs(
     WAITS.note(follower)
     WAITS.look_again(follower, lambda layout: job(now[layout.folder]) if layout.folder in now else None)
     assert scontrol.read_text().splitlines() == told
-    assert Followed.load(follower) is None
+    assert FollowedRuns.load(follower) is None
 
 
 def test_a_refused_second_look_remains_due(follower: RunLayout, scontrol: Path, tmp_path: Path) -> None:
@@ -73,4 +73,4 @@ def test_a_refused_second_look_remains_due(follower: RunLayout, scontrol: Path, 
     with pytest.raises(SlurmError):
         WAITS.look_again(follower, lambda layout: job("35"))
     assert scontrol.read_text()
-    assert Followed.load(follower) == WAITS
+    assert FollowedRuns.load(follower) == WAITS

@@ -23,7 +23,7 @@ from slurmtf.runs.mlflow.mirrored import (
     to_mlflow_status,
     to_parameters,
 )
-from slurmtf.runs.mlflow.mirroring import Following, Sent, split_into_batches
+from slurmtf.runs.mlflow.mirroring import MirrorFollower, SentCounts, split_into_batches
 from slurmtf.runs.mlflow.tracking import MirrorError, check_tracking, hide_passwords, translate_errors
 from slurmtf.runs.states.state import RunStatus
 
@@ -166,24 +166,24 @@ class Away:
         self.run: Any = type("Run", (), {"id": "x-1"})()
         self.times = times
 
-    def update(self) -> Sent:
+    def update(self) -> SentCounts:
         self.times -= 1
         if self.times >= 0:
             raise MirrorError(Finding("mlflow-failed", "x-1", "could not be mirrored"))
-        return Sent(3, 1)
+        return SentCounts(3, 1)
 
 
 def test_an_unreachable_server_is_reported_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirroring, "RETRY_S", 0.0)
     monkeypatch.setattr(mirroring, "FOLLOW_S", 0.0)
     told: list[str] = []
-    view = Following([Away(2)], told.append)  # type: ignore[list-item]
+    view = MirrorFollower([Away(2)], told.append)  # type: ignore[list-item]
     for _ in range(4):
         view.show_new()
     assert [text.startswith("x-1: ") for text in told] == [True, False]
-    assert view.sent == {"x-1": Sent(6, 2)}
+    assert view.sent == {"x-1": SentCounts(6, 2)}
 
 
 def test_a_server_unreachable_at_the_end_is_an_error() -> None:
     with pytest.raises(SlurmtfError):
-        Following([Away(1)]).show_rest()  # type: ignore[list-item]
+        MirrorFollower([Away(1)]).show_rest()  # type: ignore[list-item]

@@ -376,8 +376,8 @@ def test_a_recorded_end_needs_no_answer_of_slurm() -> None:
         (seen(JobState.FAILED), 3010.0, LOST),  # not in the accounting yet
         (seen(JobState.FAILED), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (Answer(None), 4000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
-        (seen(JobState.FAILED, untold=True), 4000.0, LOST),  # the accounting does not answer
-        (seen(JobState.FAILED, untold=True), 7000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
+        (seen(JobState.FAILED, unconfirmed=True), 4000.0, LOST),  # the accounting does not answer
+        (seen(JobState.FAILED, unconfirmed=True), 7000.0, LOST._replace(detail={"by": "supervisor", "code": "unknown"})),
         (UNREACHABLE, 4000.0, LOST),
         (replace(UNREACHABLE, error="", outdated=True), 4000.0, LOST),
         (UNASKED, 4000.0, LOST),

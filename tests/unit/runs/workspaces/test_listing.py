@@ -19,7 +19,7 @@ from slurmtf.runs import status
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.runs.workspaces import index as indexes
 from slurmtf.runs.workspaces.index import Index, find_by_job
-from slurmtf.runs.workspaces.listing import Wanted, list_all, list_states, parse_since
+from slurmtf.runs.workspaces.listing import RunFilter, list_all, list_states, parse_since
 from slurmtf.submit.record import note, read_jobs
 
 Change = Callable[[RunLayout], object]
@@ -49,7 +49,7 @@ def read_anew(monkeypatch: pytest.MonkeyPatch, folders: list[Path]) -> int:
     """Return how many runs are read when they are listed."""
     looked: list[int] = []
 
-    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
+    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.SeenRun]:
         looked.append(len(layouts))
         return LOOK(layouts, max_age_s=max_age_s)
 
@@ -137,7 +137,7 @@ def test_a_run_that_changes_while_it_is_read_gets_no_row(
 ) -> None:
     changing = RunLayout(str(folders[0]))
 
-    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.Seen]:
+    def look(layouts: list[RunLayout], *, max_age_s: float) -> list[status.SeenRun]:
         seen = LOOK(layouts, max_age_s=max_age_s)
         change(changing)
         age(changing)  # with a clock that is behind
@@ -253,18 +253,18 @@ def test_runs_are_listed_without_a_locked_index(folders: list[Path], monkeypatch
 
 
 WANTED = [
-    (Wanted(frozenset([RunStatus.FAILED])), [0, 10]),
-    (Wanted(frozenset([RunStatus.FAILED, RunStatus.COMPLETED])), list(range(12))),
-    (Wanted(frozenset([RunStatus.CANCELED])), []),
-    (Wanted(tags={"stage": "final"}), [0, 7]),
-    (Wanted(tags={"stage": None}), list(range(12))),
-    (Wanted(tags={"other": None}), []),
-    (Wanted(frozenset([RunStatus.FAILED]), tags={"stage": "pilot"}), [10]),
+    (RunFilter(frozenset([RunStatus.FAILED])), [0, 10]),
+    (RunFilter(frozenset([RunStatus.FAILED, RunStatus.COMPLETED])), list(range(12))),
+    (RunFilter(frozenset([RunStatus.CANCELED])), []),
+    (RunFilter(tags={"stage": "final"}), [0, 7]),
+    (RunFilter(tags={"stage": None}), list(range(12))),
+    (RunFilter(tags={"other": None}), []),
+    (RunFilter(frozenset([RunStatus.FAILED]), tags={"stage": "pilot"}), [10]),
 ]
 
 
 @pytest.mark.parametrize(("wanted", "numbers"), WANTED)
-def test_runs_are_filtered(wanted: Wanted, numbers: list[int], folders: list[Path]) -> None:
+def test_runs_are_filtered(wanted: RunFilter, numbers: list[int], folders: list[Path]) -> None:
     for _ in range(2):  # read, and from the index
         assert [run.folder for run in list_states(folders, wanted)] == [folders[number] for number in numbers]
 
@@ -273,17 +273,17 @@ def test_runs_of_a_workspace_are_listed_newest_first(folders: list[Path], tmp_pa
     (folders[0].parent / "no-run").mkdir()
     newest = [str(folder) for folder in reversed(folders)]
     for _ in range(2):  # read, and from the index
-        assert [run.path for run in list_all([tmp_path / "runs"], None, Wanted())[0]] == newest
-        assert list_all([tmp_path / "runs"], "others", Wanted()) == ([], [])
+        assert [run.path for run in list_all([tmp_path / "runs"], None, RunFilter())[0]] == newest
+        assert list_all([tmp_path / "runs"], "others", RunFilter()) == ([], [])
     Path(RunLayout(newest[3]).plan).unlink()
-    failed = Wanted(frozenset({RunStatus.FAILED}))
-    assert [run.path for run in list_all([tmp_path / "runs"], "digits", Wanted())[0]] == newest[:3] + newest[4:]
+    failed = RunFilter(frozenset({RunStatus.FAILED}))
+    assert [run.path for run in list_all([tmp_path / "runs"], "digits", RunFilter())[0]] == newest[:3] + newest[4:]
     assert [run.path for run in list_all([tmp_path / "runs"], None, failed)[0]] == [newest[1], newest[11]]
 
 
 def test_runs_since_a_time_are_listed(folders: list[Path]) -> None:
     when = [run.state.submitted or 0 for run in list_states(folders)]
-    assert [run.folder for run in list_states(folders, Wanted(since=when[9]))] == folders[9:]
+    assert [run.folder for run in list_states(folders, RunFilter(since=when[9]))] == folders[9:]
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ import sys, time
 from slurmtf.job.contract.sweep.leases import Owner
 from slurmtf.job.contract.sweep.ledger import Ledger, split_trials
 from slurmtf.job.contract.sweep.records import Event, Result, SweepLayout
-from slurmtf.job.sweep.candidates import GONE, Held, rank_candidates
+from slurmtf.job.sweep.candidates import GONE, HeldTrial, rank_candidates
 
 folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
 ledger = Ledger(SweepLayout(folder))
@@ -34,7 +34,7 @@ while True:
     if len(done) == len(ledger.points):
         break
     dead = set(open(folder + "/dead").read().split())
-    held = [Held(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
+    held = [HeldTrial(one.trial, one.attempt, one.owner.element == name, True, GONE if one.owner.job in dead else "runs")
             for one in ledger.leases.read_leases(attempts) if not ledger.leases.is_ours(one)]
     for trial, attempt in rank_candidates([(trial, 0) for trial in ledger.list_fresh()], held):
         if ledger.leases.claim(trial, attempt):
