@@ -51,7 +51,7 @@ def describe_cancel_result(state: RunState) -> str:
 
 
 def format_headline(state: RunState) -> str:
-    """Describe a run's state in one line: what it does, why it waits, when Slurm expects it to start."""
+    """Return a run's state in one line: what it does, why it waits, when Slurm expects it to start."""
     parts = [paint_status(state.status.value)]
     if state.status is RunStatus.QUEUED and state.reason:
         parts.append(f"({state.reason})")
@@ -213,6 +213,6 @@ def _format_job(state: RunState) -> str:
 
 
 def format_rows(rows: Mapping[str, str]) -> str:
-    """Align names and values in two columns, without empty values."""
+    """Return names and values in two aligned columns, without empty values."""
     lines = [f"{name:<10} {value.replace(chr(10), chr(10) + ' ' * 11)}" for name, value in rows.items() if value]
     return "\n".join(lines)

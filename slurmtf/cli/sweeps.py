@@ -61,7 +61,7 @@ def build_sweep_data(run: SweepRun, state: RunState, facts: SweepFacts) -> dict[
 
 
 def format_sweep(run: SweepRun, state: RunState, facts: SweepFacts) -> str:
-    """Describe a sweep: its state, then the running trials and the best ones."""
+    """Return a sweep as text: its state, then the running trials and the best ones."""
     settings = facts.settings
     left = settings.deadline - time.time()
     rows = {

@@ -292,7 +292,7 @@ def _describe_failed_shards(finding: Finding, shards: Sequence[int], log: Path, 
 
 
 def _format_log_end(log: Path) -> str:
-    """Return the end of a log."""
+    """Return the last lines of a shard's log, to end a sentence about its failure with."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LAST_LINES:] if log.is_file() else []
     return "; its log ends with: " + " | ".join(lines) if lines else "; it has no log, so it was never started"
 

@@ -127,20 +127,20 @@ def warn_about_container(estimator: Estimator, software: Software) -> Iterable[F
 
 
 def _build_apptainer_words(box: Box) -> list[str]:
-    """Run ``apptainer exec``, which passes the environment on and shares the node's processes, network and /dev."""
+    """Return ``apptainer exec``, which passes the environment on and shares the node's processes, network and /dev."""
     gpus = [GPU_FLAGS[box.gpus]] if box.gpus else []
     binds = [_build_short_bind("--bind=", bind) for bind in box.binds]
     return ["apptainer", "exec", *gpus, *binds, *_build_local_words(box, '--bind="$LOCAL"'), *box.args, Raw('"$IMAGE"')]
 
 
 def _build_singularity_words(box: Box) -> list[str]:
-    """Run ``singularity exec``: apptainer's older name, with the same arguments."""
+    """Return ``singularity exec``: apptainer's older name, with the same arguments."""
     return ["singularity", *_build_apptainer_words(box)[1:]]
 
 
 def _build_podman_hpc_words(box: Box) -> list[str]:
-    """Run ``podman-hpc run`` (podman-run(1)), which shares nothing of the node by default. Setting a size for /dev/shm excludes
-    sharing the node's."""
+    """Return ``podman-hpc run`` (podman-run(1)), which shares nothing of the node by default. Setting a size for /dev/shm
+    excludes sharing the node's."""
     node = ["--env-host", "--network=host"]
     memory = f"--shm-size={box.shm_size}" if box.shm_size else "--ipc=host"
     binds = [_build_full_bind("--volume=", bind) for bind in box.binds]
@@ -150,7 +150,7 @@ def _build_podman_hpc_words(box: Box) -> list[str]:
 
 
 def _build_shifter_words(box: Box) -> list[str]:
-    """Run ``shifter``, which shows the site's file systems in every container, the run's among them; ``--volume`` is for
+    """Return ``shifter``, which shows the site's file systems in every container, the run's among them; ``--volume`` is for
     others."""
     gpus = ["--module=gpu"] if box.gpus else []
     binds = [_build_full_bind("--volume=", bind) for bind in box.binds[1:]]

@@ -43,13 +43,13 @@ def _split_items(value: object) -> list[str]:
 
 
 def _parse_count(item: str) -> tuple[str, int]:
-    """Read ``a100:2``, ``2``, ``a100``, ``a100=2``: without a count it is one (measured, Slurm 22.05 and 24.11)."""
+    """Parse ``a100:2``, ``2``, ``a100``, ``a100=2``: without a count it is one (measured, Slurm 22.05 and 24.11)."""
     *kind, last = re.split(r"[:=]", item)
     return (":".join(kind), int(last)) if last.isdigit() else (item, 1)
 
 
 def _parse_gres(item: str) -> tuple[str, int] | None:
-    """Read ``gpu:a100:2``, ``gres/gpu=1`` and the like; None if it is another resource."""
+    """Parse ``gpu:a100:2``, ``gres/gpu=1`` and the like; None if it is another resource."""
     name, _, rest = re.sub(r"^gres[:/]", "", item).replace("=", ":").partition(":")
     if name in SHARED:
         return "", 1

@@ -111,7 +111,7 @@ def build_flag_words(flags: Mapping[str, object] | Sequence[tuple[str, Value]]) 
 
 @register_launcher("none", Starter.AGENT)
 def build_none_words(launch: Launch) -> list[str]:
-    """Have the supervisor start the process itself. Raises SpecError for several processes."""
+    """Return no words: the supervisor starts the process itself. Raises SpecError for several processes."""
     if launch.tasks.world_size > 1:
         raise SpecError(
             Finding(
@@ -126,7 +126,7 @@ def build_none_words(launch: Launch) -> list[str]:
 
 @register_launcher("spawn", Starter.AGENT)
 def build_spawn_words(launch: Launch) -> list[str]:
-    """Have the agent start the tasks itself, on one machine. Raises SpecError for several nodes, and for MPI."""
+    """Return the words for the agent, which starts the tasks itself, on one machine. Raises SpecError for several nodes, and for MPI."""
     if launch.resources.nodes > 1:
         raise SpecError(
             Finding(
@@ -146,7 +146,7 @@ def build_spawn_words(launch: Launch) -> list[str]:
 
 @register_launcher("srun", Starter.SLURM)
 def build_srun_words(launch: Launch) -> list[str]:
-    """Start one job step (srun(1)).
+    """Return the words that start one job step (srun(1)).
 
     --cpus-per-task is repeated here: srun of Slurm 22.05 to 23.02 does not take it from sbatch. --export=ALL undoes an
     --export=NONE of sbatch, which srun would inherit. --kill-on-bad-exit: with several tasks, a task exits nonzero only if its
@@ -174,7 +174,7 @@ def merge_srun_flags(flags: Mapping[str, object], site: Site, resources: Resourc
 
 @register_launcher("mpirun", Starter.MPI)
 def build_mpirun_words(launch: Launch) -> list[str]:
-    """Start Open MPI's mpirun(1), which takes the nodes from Slurm's allocation.
+    """Return Open MPI's mpirun(1), which takes the nodes from Slurm's allocation.
 
     Its default binds each rank to a core, which starves TensorFlow (Horovod's documentation, mpi.rst). That is switched off;
     the agent binds ranks to their share of the node.
@@ -186,11 +186,11 @@ def build_mpirun_words(launch: Launch) -> list[str]:
 
 @register_launcher("mpiexec", Starter.MPI)
 def build_mpiexec_words(launch: Launch) -> list[str]:
-    """Start any MPI's ``mpiexec -n``, which the standard defines (MPI-4.1, 11.5). Anything else is in the profile's args."""
+    """Return any MPI's ``mpiexec -n``, which the standard defines (MPI-4.1, 11.5). Anything else is in the profile's args."""
     return ["mpiexec", "-n", str(launch.tasks.world_size), *launch.site.launcher.args]
 
 
 @register_launcher("ibrun", Starter.MPI)
 def build_ibrun_words(launch: Launch) -> list[str]:
-    """Start TACC's ibrun, which takes the shape of the job from Slurm."""
+    """Return TACC's ibrun, which takes the shape of the job from Slurm."""
     return ["ibrun", *launch.site.launcher.args]

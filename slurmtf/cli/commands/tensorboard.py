@@ -88,7 +88,7 @@ def _find_in_environment(run: Run) -> str | None:
 
 
 def _check_port(port: int) -> int:
-    """Return a free port. Raises InputError if the given one is in use."""
+    """Return this port. Raises InputError if it is in use."""
     with suppress(OSError), socket.create_connection(("localhost", port), 1):
         raise InputError(Finding("port-taken", "--port", f"{port} is taken", "use another one, or leave it out"))
     return port

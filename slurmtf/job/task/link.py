@@ -98,7 +98,7 @@ class Supervisor:
             return [{"order": "stop"}]
 
 
-def find_supervisor(environ: Mapping[str, str], facts: wire.Message, label: str) -> Supervisor:
+def join_supervisor(environ: Mapping[str, str], facts: wire.Message, label: str) -> Supervisor:
     """Join the rendezvous that the variables name, as the task with these facts. Raises OSError if that fails."""
     if not environ.get(wire.ADDRESS):
         return Supervisor()

@@ -14,7 +14,7 @@ from ..contract.roles import Role, assign_roles
 from ..staging.on_node import OnNode
 from . import ports
 from .ending import STOP_SIGNALS, Ending
-from .link import Supervisor, build_hello, find_supervisor
+from .link import Supervisor, build_hello, join_supervisor
 from .notice import NoticeGiver
 from .sampling import Sampler
 from .script import Script, Watch, create_log_folder, get_logs, prepare
@@ -56,7 +56,7 @@ class Task:
         if needs_port(self._plan, self.role):
             self._port = ports.hold()
         facts = build_hello(self._plan, self.role, self._environ, self._port.number if self._port else None)
-        self._supervisor = find_supervisor(self._given, facts, self.role.label)
+        self._supervisor = join_supervisor(self._given, facts, self.role.label)
         told = self._supervisor.is_there and self._plan.size.tasks > 1
         status = self._run_when_ready(command)
         return 0 if told else status

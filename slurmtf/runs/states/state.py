@@ -198,7 +198,7 @@ def check_type(value: T, kinds: tuple[type, ...]) -> T:
 
 
 def _parse_again(facts: object) -> Again | None:
-    """Read ``again`` in the output of :meth:`RunState.to_dict`, ignoring unknown keys."""
+    """Parse ``again`` in the output of :meth:`RunState.to_dict`, ignoring unknown keys."""
     given = facts if isinstance(facts, dict) else {}
     known = {name: check_type(given[name], kinds) for name, kinds in _AGAIN_TYPES.items() if name in given}
     return Again(**{**known, "exclude": tuple(known.get("exclude", ()))}) if known else None

@@ -14,7 +14,7 @@ from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor import start
 from slurmtf.job.task import task
-from slurmtf.job.task.link import Link, Supervisor, build_hello, find_supervisor
+from slurmtf.job.task.link import Link, Supervisor, build_hello, join_supervisor
 from slurmtf.job.task.told import TaskInstructions
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2))
@@ -75,7 +75,7 @@ def test_a_lost_supervisor_means_stop(pipe: Pipe, last_words: bytes) -> None:
 
 
 def test_a_task_started_by_hand_has_no_supervisor() -> None:
-    assert not find_supervisor({}, {}, "main-0").is_there
+    assert not join_supervisor({}, {}, "main-0").is_there
 
 
 def test_another_program_at_the_address_is_not_taken_for_the_supervisor() -> None:
@@ -83,7 +83,7 @@ def test_another_program_at_the_address_is_not_taken_for_the_supervisor() -> Non
         other.bind(("127.0.0.1", 0))
         port = other.getsockname()[1]
     with pytest.raises(OSError, match=f"worker-1 .*{port}"):
-        find_supervisor({wire.ADDRESS: f"127.0.0.1 {port}", wire.KEY: "k"}, {}, "worker-1")
+        join_supervisor({wire.ADDRESS: f"127.0.0.1 {port}", wire.KEY: "k"}, {}, "worker-1")
 
 
 @pytest.mark.parametrize(("port", "address"), [(2222, "n7.cluster:2222"), (None, "")])
