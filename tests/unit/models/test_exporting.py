@@ -84,5 +84,5 @@ def test_the_reason_for_a_failed_export_is_given(
     wanted = ExportRequest(Source(models / "net.keras", "keras"), models / "net.onnx")
     finding = _explain_refusal(wanted, result, models / "tool.log")
     assert (finding.code, finding.where) == (code, str(models / "net.keras"))
-    assert [fact in finding.what for fact in told] == [True] * len(told)
+    assert [fact in finding.what for fact in named] == [True] * len(named)
     assert [fact in finding.what for fact in unnamed] == [False] * len(unnamed)

@@ -172,7 +172,7 @@ def find_reason(folder: Path) -> str:
     told = repository(folder)
     assert told is not None
     assert [told.pop(name) for name in ("commit", "branch", "dirty")] == [None] * 3
-    return str(told.pop("untold")) if list(told) == ["untold"] else ""
+    return str(told.pop("reason")) if list(told) == ["reason"] else ""
 
 
 def another_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
