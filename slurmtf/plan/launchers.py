@@ -126,7 +126,10 @@ def build_none_words(launch: Launch) -> list[str]:
 
 @register_launcher("spawn", Starter.AGENT)
 def build_spawn_words(launch: Launch) -> list[str]:
-    """Return the words for the agent, which starts the tasks itself, on one machine. Raises SpecError for several nodes, and for MPI."""
+    """Return the words for the agent, which starts the tasks itself, on one machine.
+
+    Raises SpecError for several nodes, and for MPI.
+    """
     if launch.resources.nodes > 1:
         raise SpecError(
             Finding(

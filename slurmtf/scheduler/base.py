@@ -160,8 +160,8 @@ class Observation:
     """A scheduler's facts about one job.
 
     Times are in seconds since 1970; ``start`` of a pending job is an estimate. ``folder`` is its working directory.
-    ``canceler`` is None if it was not canceled, or the scheduler does not say by whom. ``unconfirmed``: accounting, which may know
-    more, did not answer.
+    ``canceler`` is None if it was not canceled, or the scheduler does not say by whom. ``unconfirmed``: accounting, which may
+    know more, did not answer.
     """
 
     ref: JobRef
