@@ -84,7 +84,7 @@ class Toolbox:
         for number, shard in enumerate(shards):
             tool._score(plan, shard, DOUBLES)
             phase(f"shard {number}")
-        return [scoring.Ended(folder / "tool.log")] * elements
+        return [scoring.ElementEnd(folder / "tool.log")] * elements
 
 def phase(name):
     if name == sys.argv[3]:
