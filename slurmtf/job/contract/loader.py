@@ -51,8 +51,8 @@ class Loader(object):
         exec(self._get_code(self._locate(module.__name__)), module.__dict__)  # noqa: S102 - as every loader does
 
     def get_source(self, name: str) -> str:
-        """Return a module's source, for tracebacks (PEP 302)."""
-        return self._read_sources()[self._locate(name)].decode("utf-8")
+        """Return a module's source, for tracebacks (PEP 302). Raises OSError if the zip is gone; linecache expects that."""
+        return self.get_data(os.path.join(self._archive, self._locate(name))).decode("utf-8")
 
     def get_data(self, path: str) -> bytes:
         """Return the source at a path in the zip (PEP 302). Raises OSError if there is none."""
