@@ -53,8 +53,13 @@ class Terminal:
     def _wait(self, shown: Callable[[], bool], what: object) -> None:
         give_up = time.monotonic() + HANG_S
         while not shown():
-            assert time.monotonic() < give_up, (what, CODES.sub("", self.seen)[-2000:])
+            assert time.monotonic() < give_up, f"{what} not shown, but:\n{self._list_lines()}"
             self.read(0.2)
+
+    def _list_lines(self, number: int = 60) -> str:
+        """Return the last lines that are not empty, of what was written since the last key."""
+        lines = [line.rstrip() for line in CODES.sub("", self.seen).splitlines()]
+        return "\n".join([line for line in lines if line][-number:])
 
     def press(self, keys: str) -> None:
         self.seen = ""
@@ -69,7 +74,7 @@ class Terminal:
             if pid:
                 os.close(self._terminal)
                 return os.waitstatus_to_exitcode(status)
-        raise AssertionError(f"it has not ended: {self.seen[-500:]}")
+        raise AssertionError(f"it has not ended:\n{self._list_lines()}")
 
     def kill(self) -> None:
         os.kill(self.pid, signal.SIGKILL)

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmtf.cli.beside import run_in_background
+from slurmtf.cli.beside import run_in_background, run_in_foreground
 from slurmtf.cli.commands.ls import HEADING, format_row
 from slurmtf.cli.output import escape, escape_line_breaks, format_duration, strip_colours
 from slurmtf.cli.present import describe_cancel_result, format_last_value
@@ -40,7 +40,6 @@ from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
 from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
-from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.notebook import read_log_tail
 from slurmtf.runs.workspaces.listing import ListedRun
@@ -255,16 +254,9 @@ class _Screen:
 
     def _open_log(self) -> None:
         """Show the whole log of the selected run, and follow it while it runs; then wait for a key."""
-        try:
-            run = Run(self._known[self._view.chosen].folder)
-        except SlurmtfError as err:
-            self._view = replace(self._view, told=str(err))
-            return
-        reader = LogReader(run.layout, sys.stdout)
-        click.secho(escape_line_breaks(escape(f"{run.id}: Ctrl-C stops following")), dim=True)
-        with contextlib.suppress(KeyboardInterrupt, SlurmtfError):
-            reader.show_new(history=True)
-            run.follow(reader, None)
+        run = self._known[self._view.chosen]
+        click.secho(escape_line_breaks(escape(f"{run.name}: Ctrl-C stops following")), dim=True)
+        run_in_foreground(sys.argv[0], "logs", "--follow", f"{run.folder}/")
         with contextlib.suppress(KeyboardInterrupt), _open_keyboard() as keys:
             click.secho("\nany key: back to the table", dim=True)
             while not list(keys(FRAME_S)):
