@@ -3,16 +3,12 @@
 It prepares the working directory, starts one launch after the other, and clears up.
 """
 
-import functools
-import os
 import signal
 import time
 from typing import List, Mapping, Optional
 
-from ..common import identity, wire
 from ..common.process import Child, Signals
-from ..contract import variables as var
-from ..contract.attempt import events, job_log, journal
+from ..contract.attempt import events, journal
 from ..contract.attempt.outcome import MAY_RETURN, Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.plan import JobPlan, LaunchOrder
@@ -22,7 +18,7 @@ from . import start
 from .conclusion import STOP_SIGNALS, Killing
 from .continuation import Continuation
 from .ending import Ending
-from .launch import Launch
+from .job import open_job
 from .launches import Launches
 from .orders import Orders, PlannedOrders
 from .pulse import Pulse
@@ -42,58 +38,31 @@ class Allocation:
     """The life of one job. ``orders`` decide what is launched in it; by default those of the plan do."""
 
     def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], orders: Optional[Orders] = None) -> None:
-        self._plan = plan
-        self._layout = layout
-        self._orders = orders or PlannedOrders(plan)
-        self._environ = dict(environ, **{wire.ALLOCATION: os.urandom(8).hex()})
-        self._job_name = identity.get_job_name(environ) or str(os.getpid())
         earlier = journal.read_attempts(layout)
-        self._journal = journal.open_new(layout, self._job_name)
-        self._own_log = job_log.get_size(layout.job_log) if earlier else 0  # the batch script writes there before us
-        self._result = Result(plan, layout, environ, self._journal)
-        self._continuation = Continuation(plan, layout, environ, self._journal, earlier)
+        self._job = job = open_job(plan, layout, environ, is_first=not earlier)
+        self._orders = orders or PlannedOrders(plan)
+        self._result = Result(job)
+        self._continuation = Continuation(job, earlier)
         signals = Signals((*STOP_SIGNALS, signal.SIGUSR1, signal.SIGUSR2))
-        self._ending = Ending(plan, layout, environ, self._journal, signals, self._continuation)
-        self._pulse = Pulse(self._ending, self._journal, signals, plan.timings.heartbeat)
-        self._launches = Launches(
-            plan,
-            layout,
-            self._journal,
-            functools.partial(Launch, plan, layout, self._environ, self._journal, signals),
-            self._orders,
-            self._ending,
-            self._continuation,
-            self._result,
-            self._pulse,
-            self._own_log,
-        )
+        self._ending = Ending(job, signals, self._continuation)
+        self._pulse = Pulse(job, signals, self._ending)
+        self._launches = Launches(job, signals, self._orders, self._ending, self._continuation, self._result, self._pulse)
 
     def run(self, words: List[str]) -> int:
         """Start the launcher's words for each order; return the exit code to exit with."""
-        self._result.begin(assign_roles(self._plan)[0].label)
+        self._result.begin(assign_roles(self._job.plan)[0].label)
         self._note_start()
         outcome = self._continuation.restarts.find_known_outcome()
         if outcome is None:
             outcome = self._run_attempt(words)
             self._continuation.on_attempt_ended(outcome)
-        returns = outcome.cause in MAY_RETURN or self._continuation.goes_on or self._journal.is_followed
+        returns = outcome.cause in MAY_RETURN or self._continuation.goes_on or self._job.journal.is_followed
         return self._result.finish(outcome, is_known=not returns)
 
     def _note_start(self) -> None:
-        self._journal.write(
-            events.Started(
-                job_id=identity.get_array_job_id(self._environ) or identity.get_job_id(self._environ) or self._job_name,
-                element=identity.get_element(self._environ),
-                attempt=identity.count_requeues(self._environ),
-                host=identity.get_host(self._environ),
-                nodes=self._environ.get(var.SLURM_JOB_NODELIST, ""),
-                process=dict(identity.identify_process()._asdict()),
-                cluster=self._environ.get(var.SLURM_CLUSTER_NAME, ""),
-                job_log=self._own_log,
-                nth=0 if self._plan.sweep else self._continuation.restarts.number,
-                at_most=self._continuation.restarts.at_most,
-            )
-        )
+        restarts = self._continuation.restarts
+        number = 0 if self._job.plan.sweep else restarts.number
+        self._job.journal.write(self._job.describe_start(number, restarts.at_most))
 
     def _run_attempt(self, words: List[str]) -> Outcome:
         try:
@@ -103,15 +72,15 @@ class Allocation:
             return err.killing.outcome
         except OSError as err:
             cause = Cause.LAUNCHER if err.filename == words[0] else Cause.AGENT
-            return Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._plan.launcher})
-        self._journal.write(events.Finalizing())
+            return Outcome(cause, exit_code=1, detail={"error": str(err), "launcher": self._job.plan.launcher})
+        self._job.journal.write(events.Finalizing())
         return outcome
 
     def _prepare(self) -> None:
-        staging.create_targets(self._plan)
-        if not self._plan.stage.on_node:
-            workdir.prepare(self._layout, self._plan.snapshot, self._on_pulse)
-        self._journal.write(events.Prepared())
+        staging.create_targets(self._job.plan)
+        if not self._job.plan.stage.on_node:
+            workdir.prepare(self._job.layout, self._job.plan.snapshot, self._on_pulse)
+        self._job.journal.write(events.Prepared())
 
     def _on_pulse(self) -> None:
         """Do what is due. Raises _EndedError if the job is being ended."""
@@ -148,12 +117,12 @@ class Allocation:
 
     def _clear(self, words: List[str]) -> None:
         """Remove what was kept on the nodes for a launch that does not come, starting the agent there as the tasks were."""
-        task = start.build_clear_command(words, self._layout.agent)
-        if self._ending.has_come or not task or not self._plan.uses_disks:
+        task = start.build_clear_command(words, self._job.layout.agent)
+        if self._ending.has_come or not task or not self._job.plan.uses_disks:
             return
-        child = Child(task, self._layout.folder, self._environ)
-        deadline = time.monotonic() + self._plan.timings.start
+        child = Child(task, self._job.layout.folder, self._job.environ)
+        deadline = time.monotonic() + self._job.plan.timings.start
         while child.poll() is None:
             self._pulse.wait()
             if self._ending.has_come or time.monotonic() > deadline:
-                child.end(self._plan.timings.grace)
+                child.end(self._job.plan.timings.grace)

@@ -1,19 +1,20 @@
 """Continue a run after a failure: gather the facts for the decision, carry it out and record it."""
 
 import time
-from typing import Mapping, Optional, Sequence
+from typing import Optional, Sequence
 
 from ..common import identity
 from ..common.files import read_last_lines
 from ..contract import life
 from ..contract.attempt.job_log import get_size
-from ..contract.attempt.journal import Attempt, Journal
+from ..contract.attempt.journal import Attempt
 from ..contract.attempt.outcome import Cause, Outcome
 from ..contract.layout import RunLayout
 from ..contract.metrics.entries import from_line
 from ..contract.plan import JobPlan
 from ..contract.roles import choose_chief
 from . import restart
+from .job import Job
 from .restart import Decision, Failure, Possible
 from .restarts import Restarts
 from .slurm_job import SlurmJob
@@ -38,17 +39,14 @@ class Steps:
 class Continuation:
     """The continuation of one attempt. ``restarts`` decides whether there is one."""
 
-    def __init__(
-        self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal, earlier: Sequence[Attempt]
-    ) -> None:
-        self._plan = plan
-        self._layout = layout
-        name = identity.get_job_name(environ) or ""
-        self.restarts = Restarts(plan, journal, earlier, name, is_requeued=identity.count_requeues(environ) > 0)
-        self._job = SlurmJob(environ, lambda: journal.is_followed) if plan.can.starts_again else None
-        self._successor = Successor(plan, layout, name, self._job if self.restarts.may_launch else None)
+    def __init__(self, job: Job, earlier: Sequence[Attempt]) -> None:
+        self._job = job
+        name = identity.get_job_name(job.environ) or ""
+        self.restarts = Restarts(job.plan, job.journal, earlier, name, identity.count_requeues(job.environ) > 0)
+        self._slurm = SlurmJob(job.environ, lambda: job.journal.is_followed) if job.plan.can.starts_again else None
+        self._successor = Successor(job.plan, job.layout, name, self._slurm if self.restarts.may_launch else None)
         self._began = time.monotonic()
-        self._steps = Steps(plan, layout, "")
+        self._steps = Steps(job.plan, job.layout, "")
 
     @property
     def goes_on(self) -> bool:
@@ -57,16 +55,16 @@ class Continuation:
 
     def is_preempted(self) -> bool:
         """Return whether Slurm says that it is preempting this job with a grace time."""
-        return self._job is not None and self._job.is_preempted(self._job.ask_facts())
+        return self._slurm is not None and self._slurm.is_preempted(self._slurm.ask_facts())
 
     def on_launch_starting(self, folder: str) -> None:
         """Record that a launch begins: metrics logged earlier do not belong to it."""
-        self._steps = Steps(self._plan, self._layout, folder)
+        self._steps = Steps(self._job.plan, self._job.layout, folder)
 
     def decide_restart(self, outcome: Outcome) -> bool:
         """Return whether a failed launch is restarted at once; record the decision."""
         failure = self._build_failure(outcome)
-        possible = Possible(launch=True, in_time=not self._plan.can.keeps_time)
+        possible = Possible(launch=True, in_time=not self._job.plan.can.keeps_time)
         decision = self.restarts.decide(failure, possible)
         if decision is None or decision.how != life.LAUNCH:
             return False

@@ -3,18 +3,16 @@
 import os
 import signal
 import time
-from typing import Mapping, Optional, Tuple
+from typing import Optional, Tuple
 
 from ..common import identity
 from ..common.process import Signals
 from ..common.rhythm import Rhythm
 from ..contract.attempt import events, job_log
-from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause, format_signal
-from ..contract.layout import RunLayout
-from ..contract.plan import JobPlan
 from .conclusion import STOP_SIGNALS, Facts, Killing, infer_killing
 from .continuation import Continuation
+from .job import Job
 from .launch import Launch
 from .notices import Notices
 
@@ -22,24 +20,16 @@ from .notices import Notices
 class Ending:
     """The end of one attempt. It ends the current launch, and notifies it of a coming end."""
 
-    def __init__(
-        self,
-        plan: JobPlan,
-        layout: RunLayout,
-        environ: Mapping[str, str],
-        journal: Journal,
-        signals: Signals,
-        continuation: Continuation,
-    ) -> None:
-        self._job_log = layout.job_log
-        self._log_begin = job_log.get_size(layout.job_log)
-        self._job_id = identity.get_job_id(environ) or str(os.getpid())
-        self._journal = journal
+    def __init__(self, job: Job, signals: Signals, continuation: Continuation) -> None:
+        self._job_log = job.layout.job_log
+        self._log_begin = job_log.get_size(self._job_log)
+        self._job_id = identity.get_job_id(job.environ) or str(os.getpid())
+        self._journal = job.journal
         self._signals = signals
         self._continuation = continuation
         goes_on = continuation.restarts.may_follow(Cause.TIME_LIMIT)
-        self._notices = Notices(plan, environ, journal, goes_on, continuation.is_preempted)
-        self._look = Rhythm(plan.timings.look)
+        self._notices = Notices(job, goes_on, continuation.is_preempted)
+        self._look = Rhythm(job.plan.timings.look)
         self._launch: Optional[Launch] = None
         self._first: Optional[Tuple[int, float]] = None
         self._gives_way = False

@@ -10,15 +10,14 @@ from ..common import addresses, gpus, identity, wire
 from ..common.process import Signals
 from ..contract.attempt import job_log
 from ..contract.attempt.events import Launched
-from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause, Outcome
-from ..contract.layout import RunLayout
-from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.plan import LaunchOrder
 from ..contract.roles import assign_roles
 from . import memory, start
 from .completion import Verdict, choose_grace
 from .conclusion import Facts
 from .instructions import Instructions
+from .job import Job
 from .joining import Joining
 from .launcher import Launcher
 from .rendezvous import Rendezvous
@@ -33,24 +32,14 @@ class Launch:
     ``began`` is its start on the steady clock, and ``log_begin`` the position in the job's log where its output begins.
     """
 
-    def __init__(
-        self,
-        plan: JobPlan,
-        layout: RunLayout,
-        environ: Mapping[str, str],
-        journal: Journal,
-        signals: Signals,
-        order: LaunchOrder,
-    ) -> None:
-        self._plan = plan = plan.with_launch(order)
-        self._layout = layout
-        self._environ = environ
-        self._journal = journal
+    def __init__(self, job: Job, signals: Signals, order: LaunchOrder) -> None:
+        self._plan = plan = job.plan.with_launch(order)
+        self._job = job
         self._signals = signals
         self._order = order
         self._selector = selectors.DefaultSelector()
         self._selector.register(signals, selectors.EVENT_READ, lambda: None)
-        self._own_name = addresses.qualify_host(identity.get_host(environ), plan)
+        self._own_name = addresses.qualify_host(identity.get_host(job.environ), plan)
         self._joining = Joining(plan, self._own_name, self._selector)
         self._rendezvous = Rendezvous(
             len(assign_roles(plan)),
@@ -60,22 +49,22 @@ class Launch:
         )
         self._instructions = Instructions(plan, order, self._rendezvous, self._joining)
         self._launcher = Launcher(plan.timings)
-        self._reports = Reports(plan, journal, self._instructions, self._launcher.spare)
-        self._job_id = identity.get_job_id(environ) or ""
-        self._kills = memory.count_kills(self._job_id)
+        self._reports = Reports(plan, job.journal, self._instructions, self._launcher.spare)
+        self._slurm_id = identity.get_job_id(job.environ) or ""
+        self._kills = memory.count_kills(self._slurm_id)
         self.began = time.monotonic()
-        self.log_begin = job_log.get_size(layout.job_log)
+        self.log_begin = job_log.get_size(job.layout.job_log)
 
     def begin(self, words: Sequence[str], number: int, own_log: int) -> None:
         """Start the launcher. ``own_log``: see :class:`.events.Launched`. Raises OSError."""
         told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
             told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
-        environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._environ), self._order)
-        self._launcher.start(words, self._layout.folder, dict(environ, **told))
+        environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._job.environ), self._order)
+        self._launcher.start(words, self._job.layout.folder, dict(environ, **told))
         self._rendezvous.raise_descriptor_limit()
         to_fill = self._plan.size.nodes if self._plan.uses_disks and number == 0 else 0
-        self._journal.write(Launched(number, to_fill, own_log))
+        self._job.journal.write(Launched(number, to_fill, own_log))
 
     def poll(self) -> Optional[int]:
         """Return the launcher's return code if it has ended, else None."""
@@ -153,7 +142,7 @@ class Launch:
             returncode=self.poll(),
             killed_by_us=self._launcher.killed,
             missing_results=self._reports.disks.find_missing(),
-            out_of_memory=job_log.has_run_out_of_memory(self.read_log()) or memory.count_kills(self._job_id) > self._kills,
+            out_of_memory=job_log.has_run_out_of_memory(self.read_log()) or memory.count_kills(self._slurm_id) > self._kills,
             asks_with=self._plan.notice.exit_code or 0,
             at_once_s=self._plan.timings.at_once,
         )
@@ -165,15 +154,15 @@ class Launch:
 
     def read_log(self) -> bytes:
         """Return what Slurm and the launcher have written during the launch."""
-        return job_log.read_since(self._layout.job_log, self.log_begin)
+        return job_log.read_since(self._job.layout.job_log, self.log_begin)
 
     def add_tail(self, outcome: Outcome) -> Outcome:
         """Return the outcome with the more telling log, and the last lines that this launch wrote there."""
         if outcome.cause is Cause.LAUNCHER:
-            path, begin = self._layout.job_log, self.log_begin
+            path, begin = self._job.layout.job_log, self.log_begin
         elif outcome.task:
-            path = self._layout.launch(self._order.folder).task_log(outcome.task, "err")
+            path = self._job.layout.launch(self._order.folder).task_log(outcome.task, "err")
             begin = self._reports.roster.errors_begin.get(outcome.task, 0)
         else:
             return outcome
-        return outcome._replace(log=os.path.relpath(path, self._layout.folder), tail=job_log.read_tail(path, begin=begin))
+        return outcome._replace(log=os.path.relpath(path, self._job.layout.folder), tail=job_log.read_tail(path, begin=begin))

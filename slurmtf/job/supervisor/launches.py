@@ -1,18 +1,18 @@
 """The launches of an attempt: each order is launched, and launched again where that may help."""
 
 import time
-from typing import Callable, List, Optional
+from typing import List, Optional
 
+from ..common.process import Signals
 from ..contract.attempt import events
-from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Outcome
-from ..contract.layout import RunLayout
-from ..contract.plan import JobPlan, LaunchOrder
+from ..contract.plan import LaunchOrder
 from ..staging import workdir
 from . import start
 from .conclusion import compute_unheard_since, conclude, conclude_early, may_be_killed
 from .continuation import Continuation
 from .ending import Ending
+from .job import Job
 from .launch import Launch
 from .orders import Orders
 from .pulse import Pulse
@@ -20,31 +20,25 @@ from .result import Result
 
 
 class Launches:
-    """Carries out orders, one after the other. ``own_log``: where the job's own log begins, before the first launch."""
+    """Carries out orders, one after the other."""
 
     def __init__(
         self,
-        plan: JobPlan,
-        layout: RunLayout,
-        journal: Journal,
-        build_launch: Callable[[LaunchOrder], Launch],
+        job: Job,
+        signals: Signals,
         orders: Orders,
         ending: Ending,
         continuation: Continuation,
         result: Result,
         pulse: Pulse,
-        own_log: int,
     ) -> None:
-        self._plan = plan
-        self._layout = layout
-        self._journal = journal
-        self._build_launch = build_launch
+        self._job = job
+        self._signals = signals
         self._orders = orders
         self._ending = ending
         self._continuation = continuation
         self._result = result
         self._pulse = pulse
-        self._own_log = own_log
         self._count = 0
         self._unheard: Optional[float] = None
 
@@ -60,16 +54,16 @@ class Launches:
 
     def note_end(self, outcome: Outcome) -> None:
         """Record the end of a launch that is not the last one."""
-        self._journal.write(events.LaunchEnded(self._count - 1, outcome.to_dict()))
+        self._job.journal.write(events.LaunchEnded(self._count - 1, outcome.to_dict()))
 
     def _decide_retry(self) -> bool:
         """Return whether to retry because slurmctld did not answer the last launcher: it may be restarting."""
         if self._unheard is None or self._ending.has_come:
             return False
-        until = time.monotonic() + self._plan.timings.ask_again
+        until = time.monotonic() + self._job.plan.timings.ask_again
         while not self._ending.has_come and time.monotonic() < until:
             self._pulse.wait(max(0.0, until - time.monotonic()))
-        return time.monotonic() - self._unheard < self._plan.timings.unheard
+        return time.monotonic() - self._unheard < self._job.plan.timings.unheard
 
     def _decide_restart(self, outcome: Outcome) -> bool:
         """Return whether a failed launch is restarted in this allocation; if we keep the time limit, it starts over."""
@@ -84,10 +78,10 @@ class Launches:
         self._create_folder(order)
         self._continuation.on_launch_starting(order.folder)
         restarts = self._continuation.restarts
-        own = start.build_attempt_order(order, self._plan, restarts.number, restarts.may_launch)
-        launch = self._build_launch(own)
-        own_log = launch.log_begin if self._count else self._own_log
-        launch.begin(start.build_launch_words(self._plan, words, order), self._count, own_log)
+        own = start.build_attempt_order(order, self._job.plan, restarts.number, restarts.may_launch)
+        launch = Launch(self._job, self._signals, own)
+        own_log = launch.log_begin if self._count else self._job.log_begin
+        launch.begin(start.build_launch_words(self._job.plan, words, order), self._count, own_log)
         self._count += 1
         self._ending.on_launch_started(launch)
         while launch.poll() is None:
@@ -96,7 +90,7 @@ class Launches:
                 self._tell(launch)
         launch.end()
         if may_be_killed(launch.collect_facts()):
-            self._ending.listen(self._plan.timings.listen)
+            self._ending.listen(self._job.plan.timings.listen)
         self._ending.act_on_signals()
         self._ending.on_launch_ended()
         outcome = self._result.told or launch.add_tail(conclude(self._ending.complete_facts(launch.collect_facts())))
@@ -105,9 +99,9 @@ class Launches:
 
     def _create_folder(self, order: LaunchOrder) -> None:
         """Create the folder of a launch that has one of its own."""
-        if order.folder and not self._plan.stage.on_node:
-            layout = self._layout.launch(order.folder)
-            workdir.link(self._layout.work, layout.work, layout)
+        if order.folder and not self._job.plan.stage.on_node:
+            layout = self._job.layout.launch(order.folder)
+            workdir.link(self._job.layout.work, layout.work, layout)
 
     def _tick(self, launch: Launch) -> None:
         launch.wait()

@@ -1,11 +1,10 @@
 """Give notice of an end that is known in advance, to the journal and to the script."""
 
-from typing import Callable, Mapping, Optional
+from typing import Callable, Optional
 
 from ..contract.attempt import events
-from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Cause
-from ..contract.plan import JobPlan
+from .job import Job
 from .time_limit import TimeLimit, choose_leave, compute_left_for_script, is_notice_due, is_over
 
 
@@ -16,15 +15,11 @@ class Notices:
     asks Slurm whether the job is being preempted.
     """
 
-    def __init__(
-        self, plan: JobPlan, environ: Mapping[str, str], journal: Journal, goes_on: bool, is_preempted: Callable[[], bool]
-    ) -> None:
-        self._plan = plan
-        self._environ = environ
-        self._journal = journal
-        self._leave_s = choose_leave(plan, goes_on)
+    def __init__(self, job: Job, goes_on: bool, is_preempted: Callable[[], bool]) -> None:
+        self._job = job
+        self._leave_s = choose_leave(job.plan, goes_on)
         self._is_preempted = is_preempted
-        self._limit = TimeLimit(plan, environ)
+        self._limit = TimeLimit(job.plan, job.environ)
         self.given: Optional[Cause] = None
 
     @property
@@ -40,14 +35,14 @@ class Notices:
     @property
     def is_over(self) -> bool:
         """Whether the tasks must be ended for the time limit."""
-        return is_over(self.left, self._plan.can.keeps_time, self._leave_s)
+        return is_over(self.left, self._job.plan.can.keeps_time, self._leave_s)
 
     def on_signal(self) -> bool:
         """Act on Slurm's warning, of the time limit or of a preemption (slurm.conf(5), preempt_send_user_signal); return
         whether to notify the script now."""
         if self._limit.explains_signal:
             self._warn()
-        if self.given or not self._plan.notice.before:
+        if self.given or not self._job.plan.notice.before:
             return False
         cause = self._limit.find_announced(self._is_preempted)
         return cause is not None and self._give(cause)
@@ -56,21 +51,21 @@ class Notices:
         """Warn when the time limit is near; return whether to notify the script now."""
         if self._limit.is_near:
             self._warn()
-        due = is_notice_due(self.left, self._plan.notice.before, self._leave_s)
+        due = is_notice_due(self.left, self._job.plan.notice.before, self._leave_s)
         return due and not self.given and self._give(Cause.TIME_LIMIT)
 
     def begin_anew(self, with_limit: bool) -> None:
         """Forget the notice of an end that has come and was that of one attempt, and its time limit if that was the end."""
         self.given = None
         if with_limit:
-            self._limit = TimeLimit(self._plan, self._environ)
+            self._limit = TimeLimit(self._job.plan, self._job.environ)
 
     def _give(self, cause: Cause) -> bool:
         self.given = cause
         left = self.left_for_script
-        self._journal.write(events.Noticed(cause.value, None if left is None else round(left)))
+        self._job.journal.write(events.Noticed(cause.value, None if left is None else round(left)))
         return True
 
     def _warn(self) -> None:
         if self._limit.warn_once():
-            self._journal.write(events.TimeWarning(None if self.left is None else round(self.left)))
+            self._job.journal.write(events.TimeWarning(None if self.left is None else round(self.left)))

@@ -4,19 +4,19 @@ import select
 
 from ..common.process import Signals
 from ..common.rhythm import Rhythm
-from ..contract.attempt.journal import Journal
 from .ending import Ending
+from .job import Job
 from .launch import TICK_S
 
 
 class Pulse:
     """The job's sign of life, and its attention to what ends it from outside."""
 
-    def __init__(self, ending: Ending, journal: Journal, signals: Signals, heartbeat_s: float) -> None:
-        self._ending = ending
-        self._journal = journal
+    def __init__(self, job: Job, signals: Signals, ending: Ending) -> None:
+        self._journal = job.journal
         self._signals = signals
-        self._heartbeat = Rhythm(heartbeat_s)
+        self._ending = ending
+        self._heartbeat = Rhythm(job.plan.timings.heartbeat)
 
     def turn(self) -> None:
         """Do what is due. Call it about every second."""

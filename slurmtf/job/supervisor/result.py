@@ -4,53 +4,47 @@ import contextlib
 import os
 import pickle
 import time
-from typing import Mapping, Optional
+from typing import Optional
 
-from ..common import identity
 from ..contract.attempt import events
-from ..contract.attempt.journal import Journal
 from ..contract.attempt.outcome import Outcome
 from ..contract.layout import RunLayout
-from ..contract.plan import JobPlan
 from ..contract.system.private import write_private
 from . import receipt
+from .job import Job
 
 
 class Result:
     """The result of one attempt, which begins now. ``told``: the final outcome, if it was reported before the attempt's end."""
 
-    def __init__(self, plan: JobPlan, layout: RunLayout, environ: Mapping[str, str], journal: Journal) -> None:
-        self._plan = plan
-        self._layout = layout
-        self._environ = environ
-        self._journal = journal
-        self._job_name = identity.get_job_name(environ) or str(os.getpid())
+    def __init__(self, job: Job) -> None:
+        self._job = job
         self._began = time.monotonic()
         self.told: Optional[Outcome] = None
 
     def begin(self, label: str) -> None:
         """Remove what an earlier attempt of the job has left; show submitit the logs of the first task, which has ``label``."""
-        remove_result(self._layout, self._job_name)
-        link_logs(self._layout, self._job_name, label)
+        remove_result(self._job.layout, self._job.name)
+        link_logs(self._job.layout, self._job.name, label)
 
     def tell(self, outcome: Outcome) -> None:
         """Report an outcome that is final: nothing that kills the job from then on changes it."""
         self.told = outcome
         self._write_outcome(outcome)
-        self._journal.write(events.Decided(outcome.to_dict()))
+        self._job.journal.write(events.Decided(outcome.to_dict()))
 
     def finish(self, outcome: Outcome, is_known: bool) -> int:
         """Report how the attempt has ended; return the exit code to exit with. ``is_known``: this is also the job's end."""
         if is_known and not self.told:
             self._write_outcome(outcome)
         took = time.monotonic() - self._began
-        self._journal.write(events.Ended(outcome.to_dict(), round(took, 3)))
-        receipt.complete(self._plan, self._layout, self._environ, outcome, time.time() - took, time.time())
+        self._job.journal.write(events.Ended(outcome.to_dict(), round(took, 3)))
+        receipt.complete(self._job.plan, self._job.layout, self._job.environ, outcome, time.time() - took, time.time())
         return outcome.job_status
 
     def _write_outcome(self, outcome: Outcome) -> None:
         with contextlib.suppress(OSError):  # a full disk: the journal and the exit status tell
-            write_outcome(self._layout, self._job_name, self._plan.run.run_id, outcome)
+            write_outcome(self._job.layout, self._job.name, self._job.plan.run.run_id, outcome)
 
 
 def write_outcome(layout: RunLayout, job_id: str, run_id: str, outcome: Outcome) -> None:

@@ -16,6 +16,7 @@ from slurmtf.job.contract.life import Budget
 from slurmtf.job.contract.metrics.entries import Entry, to_line
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run
 from slurmtf.job.supervisor.continuation import Continuation
+from slurmtf.job.supervisor.job import Job
 from slurmtf.job.supervisor.slurm_job import Answer
 
 
@@ -59,7 +60,7 @@ def test_a_decision_to_end_the_run_counts_no_further_attempt(tmp_path: Path, mon
     monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: Slurm(layout))
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("script", 1),))
     journal = Journal(str(tmp_path / "12.0.jsonl"))
-    continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])
+    continuation = Continuation(Job(plan, layout, {"SLURM_JOB_ID": "12"}, journal), [])
     numbers = []
     for exit_code in (1, 2):
         outcome = Outcome(Cause.SCRIPT, exit_code=exit_code, tail=f"error {exit_code}")
@@ -78,7 +79,7 @@ def test_a_job_is_recorded_before_its_followers_are_moved_to_it(tmp_path: Path, 
     Path(layout.jobs).write_text(json.dumps({"ref": {"cluster": None, "job_id": "12", "element": None}}) + "\n")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("preempted", 1),))
     journal = Journal(str(tmp_path / "12.0.jsonl"))
-    continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, journal, [])
+    continuation = Continuation(Job(plan, layout, {"SLURM_JOB_ID": "12"}, journal), [])
     continuation.hand_over(Cause.PREEMPTED, "")
     assert slurm.orders == [("submit", "12"), ("12", "13", "13")]
     continuation.on_attempt_ended(Outcome(Cause.SCRIPT, exit_code=0))
@@ -94,7 +95,7 @@ def test_runs_that_began_to_wait_while_the_job_was_killed_are_moved_too(
     monkeypatch.setattr("slurmtf.job.supervisor.continuation.SlurmJob", lambda *_: slurm)
     Path(layout.jobs).write_text(json.dumps({"ref": {"cluster": None, "job_id": "12", "element": None}}) + "\n")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=(Budget("preempted", 1),))
-    continuation = Continuation(plan, layout, {"SLURM_JOB_ID": "12"}, Journal(str(tmp_path / "12.0.jsonl")), [])
+    continuation = Continuation(Job(plan, layout, {"SLURM_JOB_ID": "12"}, Journal(str(tmp_path / "12.0.jsonl"))), [])
     continuation.hand_over(Cause.PREEMPTED, "")
     continuation.on_attempt_ended(PREEMPTED)
     assert slurm.orders == [("submit", "12"), ("12", "13", "13"), ("12", "13", "13")]
@@ -104,7 +105,7 @@ def test_a_failure_is_located_by_the_metrics_of_the_last_launch(tmp_path: Path) 
     layout = RunLayout(str(tmp_path))
     plan = JobPlan(Run("x-1", "x"), "local", Distribution((("main", 1),)), restarts=(Budget("script", 0),))
     written = Journal(str(tmp_path / "12.0.jsonl"))
-    continuation = Continuation(plan, layout, {}, written, [])
+    continuation = Continuation(Job(plan, layout, {}, written), [])
     path = Path(layout.launch("trials/1").task_metrics("main-0"))
     path.parent.mkdir(parents=True)
     path.write_bytes(to_line(Entry("loss", 1.0, 7)))
@@ -154,4 +155,4 @@ def test_a_job_with_nothing_left_to_do_is_recognized(
     known = read_attempts(layout)
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), restarts=budgets)
     environ = {"SLURM_JOB_ID": job, "SLURM_RESTART_COUNT": str(requeues)}
-    assert Continuation(plan, layout, environ, open_new(layout, job), known).restarts.find_known_outcome() == expected
+    assert Continuation(Job(plan, layout, environ, open_new(layout, job)), known).restarts.find_known_outcome() == expected

@@ -14,6 +14,7 @@ from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.plan import Distribution, JobPlan, LaunchOrder, Run, Timings
 from slurmtf.job.supervisor import launcher
+from slurmtf.job.supervisor.job import Job
 from slurmtf.job.supervisor.launch import Launch
 from tests.unit.job.children import Clock, Hearing
 
@@ -39,7 +40,8 @@ class Launching(Launch):
 def launch(tmp_path: Path, no_orphans: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[Launching]:
     monkeypatch.setattr(launcher, "Child", Hearing)
     handler, descriptor = signal.getsignal(signal.SIGCHLD), signal.set_wakeup_fd(-1)
-    one = Launching(PLAN, RunLayout(str(tmp_path)), {}, Journal(str(tmp_path / "7.0.jsonl")), Signals(()), LaunchOrder())
+    job = Job(PLAN, RunLayout(str(tmp_path)), {}, Journal(str(tmp_path / "7.0.jsonl")))
+    one = Launching(job, Signals(()), LaunchOrder())
     one.begin(["srun"], 0, 0)
     yield one
     one.launcher.end_truly()

@@ -10,8 +10,10 @@ import pytest
 from slurmtf.job.contract.attempt import journal
 from slurmtf.job.contract.attempt.journal import Journal
 from slurmtf.job.contract.attempt.outcome import Cause
+from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.life import Notice
 from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size, Timings
+from slurmtf.job.supervisor.job import Job
 from slurmtf.job.supervisor.notices import Notices
 
 HOUR = 3600
@@ -35,7 +37,7 @@ class Told:
         plan = JobPlan(Run("x-1", "x"), scheduler, Distribution(()), size, timings=TIMINGS, notice=notice)
         environ = {} if left is None else {"SLURM_JOB_END_TIME": str(int(time.time()) + left)}
         self.path = str(folder / "7.0.jsonl")
-        self.notices = Notices(plan, environ, Journal(self.path), goes_on, lambda: preempted)
+        self.notices = Notices(Job(plan, RunLayout(str(folder)), environ, Journal(self.path)), goes_on, lambda: preempted)
 
     @property
     def names(self) -> list[str]:
