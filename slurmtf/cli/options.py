@@ -142,8 +142,8 @@ def _find_in_plan(experiment: Experiment, estimator: Estimator, wrong: set[str],
     try:
         experiment.plan(estimator)
     except InputError as err:
-        told = [(parse_parameter(one.where), one) for one in err.findings if one.is_error]
-        findings.add((one for name, one in told if name not in wrong and (name in given or not guessed)), type(err))
+        errors = [(parse_parameter(one.where), one) for one in err.findings if one.is_error]
+        findings.add((one for name, one in errors if name not in wrong and (name in given or not guessed)), type(err))
 
 
 def _is_job_file(target: str) -> bool:

@@ -24,10 +24,10 @@ MOST_REPEATED_WARNINGS = 3
 """The most warnings of the submission that are shown again if the script has failed."""
 
 
-def build_run_data(folder: Path | str, told: RunState | ListedRun) -> dict[str, object]:
+def build_run_data(folder: Path | str, state: RunState | ListedRun) -> dict[str, object]:
     """Return a run as the data of the envelope. Times in seconds since 1970."""
     experiment, name = str(folder).split("/")[-2:]
-    return {"id": name, "experiment": experiment, "folder": str(folder), **told.data}
+    return {"id": name, "experiment": experiment, "folder": str(folder), **state.data}
 
 
 def read_origin(run: RunFolder) -> JsonObject:

@@ -81,14 +81,14 @@ class Line:
 
 @dataclass(frozen=True)
 class View:
-    """The runs, the selected one, and the filter; ``told`` is the result of the last action,
+    """The runs, the selected one, and the filter; ``message`` is the result of the last action,
     ``late`` that an answer is still pending."""
 
     lines: tuple[Line, ...] = ()
     chosen: str = ""
     words: str = ""
     mode: Mode = Mode.LIST
-    told: str = ""
+    message: str = ""
     late: str = ""
 
     @property
@@ -124,7 +124,7 @@ def press(view: View, key: str) -> tuple[View, Action]:
     """Return the view after a key, and what to do."""
     if key == Key.SUSPEND:
         return view, Action.SUSPEND
-    return _BY_MODE[view.mode](replace(view, told=""), key)
+    return _BY_MODE[view.mode](replace(view, message=""), key)
 
 
 def _press_in_list(view: View, key: str) -> tuple[View, Action]:
@@ -152,7 +152,7 @@ def _move(view: View, key: str) -> View | None:
 
 def _ask_to_cancel(view: View) -> View:
     over = view.shown[view.place].over
-    return replace(view, told=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
+    return replace(view, message=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
 
 
 def _press_in_filter(view: View, key: str) -> tuple[View, Action]:
@@ -202,8 +202,8 @@ def list_footers(view: View) -> tuple[str, ...]:
         return f"filter: {view.words}_   Enter: keep it   Esc: all runs", f"filter: {view.words}_"
     if view.mode is Mode.HELP:
         return ("any key: back",)
-    if view.told:
-        return (view.told,)
+    if view.message:
+        return (view.message,)
     kept = f"   filter: {view.words} (Esc: all runs)" if view.words else ""
     keys = ("up/down: choose   /: filter   l: log   c: cancel   ?: keys   q: quit", "?: keys   q: quit")
     late = (f"{view.late}{kept}   {keys[-1]}",) if view.late else ()

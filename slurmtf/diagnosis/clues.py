@@ -96,11 +96,11 @@ def _quote(group: str) -> str:
 
 
 def match_rules(log: Log, rules: Sequence[Rule], start: int = 0, counts: Callable[[int], bool] | None = None) -> Clue | None:
-    said = log.text[start:] if start else log.text
-    told_often = len(rules) > MANY_RULES and len(said) > LONG
-    said = _merge_similar_lines(said) if told_often else said
+    text = log.text[start:] if start else log.text
+    is_merged = len(rules) > MANY_RULES and len(text) > LONG
+    text = _merge_similar_lines(text) if is_merged else text
     for rule in rules:
-        if any((word.translate(NO_DIGITS) if told_often else word) in said for word in rule.words):
+        if any((word.translate(NO_DIGITS) if is_merged else word) in text for word in rule.words):
             found = _find_first_match(rule, log.text, start, counts)
             if found:
                 groups = tuple(group or "" for group in found.groups())
@@ -169,8 +169,8 @@ def _find_first_match(rule: Rule, text: str, start: int, counts: Callable[[int],
     places = (one for one in _compile(rule.pattern).finditer(text, start) if counts is None or counts(one.start()))
     called = (one for one in places if not rule.called or _is_called(rule.called, text, one.start()))
     found = list(itertools.islice(called, MOST_SAID))
-    said = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
-    return next(said, found[0] if found else None)
+    unquoted = (one for one in found if not text.startswith("    ", text.rfind("\n", 0, one.start()) + 1))
+    return next(unquoted, found[0] if found else None)
 
 
 def _is_called(pattern: str, text: str, place: int) -> bool:

@@ -158,8 +158,8 @@ def _prefer_hang(outcome: Outcome, logs: Sequence[Log], failures: Sequence[TaskF
     """
     stayed = explain_hang(logs, failures)
     if outcome.cause not in CAUSES_OF_HUNG_TASKS:
-        told = stayed if outcome.cause is Cause.CANCELED else None
-        return replace(found, task=told.task, evidence=told.evidence, remedy=told.remedy) if told else found
+        hung = stayed if outcome.cause is Cause.CANCELED else None
+        return replace(found, task=hung.task, evidence=hung.evidence, remedy=hung.remedy) if hung else found
     if stayed:
         return stayed
     log, error = next(_iterate_hung_tasks(logs, failures), (None, None))
@@ -204,10 +204,10 @@ def _explain_task(outcome: Outcome, task: str, logs: Sequence[Log], end: End | N
     """Explain a task's end from its logs: the error that ended its script, else a program's last lines, else its signal."""
     raised = [(log, _find_error(log)) for log in logs]
     found = (_explain_error_with_message(outcome, log, error, logs) for log, error in raised if error)
-    said = (find_certain_clue(log, killed=infer_signal(end) > 0) for log, error in raised if not error)
+    clues = (find_certain_clue(log, killed=infer_signal(end) > 0) for log, error in raised if not error)
     return (
         next((explanation for explanation in found if explanation), None)
-        or next((clue.explain(outcome) for clue in said if clue), None)
+        or next((clue.explain(outcome) for clue in clues if clue), None)
         or _explain_signal(outcome, task, logs, end)
         or (None if any(error for _, error in raised) else _explain_exit(outcome, logs, end))
     )
@@ -220,7 +220,7 @@ def _explain_error_with_message(outcome: Outcome, log: Log, error: RaisedError, 
     if not found or not words:
         return found
     left = find_exit(log)
-    kind = Kind.SCRIPT if found.kind is Kind.SCRIPT or (left and left.said) else Kind.UNKNOWN
+    kind = Kind.SCRIPT if found.kind is Kind.SCRIPT or (left and left.message) else Kind.UNKNOWN
     shown = tuple(dict.fromkeys((*found.evidence, Evidence(log.name, shorten(words)))))
     return replace(found, kind=kind, evidence=shown, rule="", remedy=found.remedy if kind is found.kind else "")
 
@@ -228,16 +228,16 @@ def _explain_error_with_message(outcome: Outcome, log: Log, error: RaisedError, 
 def _explain_exit(outcome: Outcome, logs: Sequence[Log], end: End | None) -> Explanation | None:
     """Explain the end of a script whose own code ended it by its last message; None if it did not, or if a process was lost."""
     log, left = next(((log, left) for log in logs if (left := find_exit(log))), (None, None))
-    words = (left.said if left else "") or find_last_message(logs)
+    words = (left.message if left else "") or find_last_message(logs)
     log = log or next((log for log in logs if has_ended_itself(log, end, words)), None)
     if not log or any(match_rules(one, CASCADES) for one in logs):
         return None
-    said, tried = find_clue_in_message(log, words), next(filter(None, (find_clue_in_retries(one, words) for one in logs)), None)
-    known = said.explain(outcome) if said else tried.explain(outcome) if tried else _explain_by_weak_rules(outcome, logs, words)
+    clue, tried = find_clue_in_message(log, words), next(filter(None, (find_clue_in_retries(one, words) for one in logs)), None)
+    known = clue.explain(outcome) if clue else tried.explain(outcome) if tried else _explain_by_weak_rules(outcome, logs, words)
     lines = filter(None, (*(where.strip() for where in (left.failure[1:] if left else ())), words))
     shown = tuple(Evidence(log.name, shorten(line)) for line in lines)
     return (
-        replace(known, evidence=shown) if known and said else known or Explanation(Kind.SCRIPT, log.task, outcome.host, shown)
+        replace(known, evidence=shown) if known and clue else known or Explanation(Kind.SCRIPT, log.task, outcome.host, shown)
     )
 
 
@@ -313,9 +313,9 @@ def _find_error_message(log: Log) -> str:
     return error.failure.error if error else find_error_line(log.text) or find_last_line(log.text)
 
 
-def _explain_by_weak_rules(outcome: Outcome, logs: Sequence[Log], said: str) -> Explanation | None:
-    """Return the weak explanation: a message that healthy logs have too, but at the end and about the errors in ``said``."""
-    rules = [rule for rule in WEAK if re.search(rule.about, said)]
+def _explain_by_weak_rules(outcome: Outcome, logs: Sequence[Log], message: str) -> Explanation | None:
+    """Return the weak explanation: a message that healthy logs have too, but at the end and about the errors in ``message``."""
+    rules = [rule for rule in WEAK if re.search(rule.about, message)]
     found = next(filter(None, (match_rules(log, rules, locate_end(log)) for log in logs)), None)
     return found.explain(outcome) if found else None
 
@@ -362,8 +362,8 @@ def _explain_signal(outcome: Outcome, task: str, logs: Sequence[Log], end: End |
     if number == signal.SIGABRT and any(find_error_line(log.text) for log in logs):
         return None
     kind, remedy = KIND_OF_SIGNAL[number]
-    told = filter(None, (match_rules(log, [rule for rule in WEAK if rule.kind is kind], locate_end(log)) for log in logs))
-    evidence = tuple(Evidence(clue.log.name, clue.line) for clue in told)
+    clues = filter(None, (match_rules(log, [rule for rule in WEAK if rule.kind is kind], locate_end(log)) for log in logs))
+    evidence = tuple(Evidence(clue.log.name, clue.line) for clue in clues)
     return Explanation(kind, task, outcome.host if task == outcome.task else "", evidence[:1], remedy)
 
 

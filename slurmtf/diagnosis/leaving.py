@@ -48,13 +48,13 @@ class ScriptExit(NamedTuple):
     """A script's ``sys.exit``.
 
     ``failure`` is the line with the status or message, and its place. ``handled`` is the error that the script was handling,
-    empty if none, and ``trace`` its traceback. ``said`` is the script's message, empty if it gave a number.
+    empty if none, and ``trace`` its traceback. ``message`` is the script's message, empty if it gave a number.
     """
 
     failure: Failure
     handled: str
     trace: str
-    said: str
+    message: str
     exit_code: int
 
 
@@ -67,10 +67,10 @@ def find_exit(log: Log) -> ScriptExit | None:
         return None
     status = STATUS.match(error.failure.error)
     code = (int(status[1]) & 255 if status[1] != "True" else 1) if status else 1
-    said = "" if status else error.failure.error.partition(": ")[2]
+    message = "" if status else error.failure.error.partition(": ")[2]
     trace = log.exit[: error.start].rstrip().removesuffix(MEANWHILE)
     handled = error.handled[0] if error.handled else ""
-    return ScriptExit(error.failure, handled, trace, said, code)
+    return ScriptExit(error.failure, handled, trace, message, code)
 
 
 def merge_exits(logs: Sequence[Log], ends: Mapping[str, End | None]) -> list[Log]:
@@ -105,11 +105,11 @@ def find_unrelated_message(logs: Iterable[Log], log: Log, error: RaisedError) ->
         return ""
     after = log.text[error.at + len(error.failure.error) :]
     on_other = next(filter(None, (find_error_line(one.text) for one in logs if one is not log and START not in one.text)), "")
-    words = left.said or find_last_line(after) or on_other
-    own, told = (
+    words = left.message or find_last_line(after) or on_other
+    own, others = (
         set(map(str.lower, WORD.findall(text))) for text in (words, log.text[error.start : error.at] + error.failure.error)
     )
-    return "" if ANY_ERROR.search(words) or len(own & told) * 2 > len(own) else words
+    return "" if ANY_ERROR.search(words) or len(own & others) * 2 > len(own) else words
 
 
 def find_last_message(logs: Sequence[Log]) -> str:

@@ -266,14 +266,14 @@ class _Place(NamedTuple):
 
 @lru_cache(maxsize=16)
 def _locate_error(text: str, uncaught: str | None) -> _Place | None:
-    told = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
-    whole = not told or OF_A_FUNCTION.search(text, told)
-    read = text if whole else f"{text[:told]}{text[told:].partition(chr(10))[0]}"
+    reported = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
+    whole = not reported or OF_A_FUNCTION.search(text, reported)
+    read = text if whole else f"{text[:reported]}{text[reported:].partition(chr(10))[0]}"
     failure = find_failure(read.splitlines()) if TRACES.search(read) else None
     if failure is None:
         return None
     at = read.rfind(f"\n{failure.error}") + 1
-    return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < told <= at)
+    return _Place(failure, max(read.rfind(START, 0, at), 0), at, 0 < reported <= at)
 
 
 def _find_detail(text: str, failure: Failure, at: int) -> str:

@@ -50,7 +50,9 @@ def find_unknown_modules(
         )
     except (OSError, subprocess.TimeoutExpired):
         return frozenset()
-    return frozenset(name for name, said in zip(names, done.stderr.split("\n@@@\n")[1:], strict=False) if UNKNOWN.search(said))
+    return frozenset(
+        name for name, error in zip(names, done.stderr.split("\n@@@\n")[1:], strict=False) if UNKNOWN.search(error)
+    )
 
 
 def check_modules(estimator: Estimator, site: Site, software: Software) -> Iterable[Finding]:

@@ -64,10 +64,10 @@ def ask_interpreter(
     process = _start(wrap_in_shell(words or ["true"], software.modules, site, version), environment, folder)
 
     def wait_for_answer() -> Software:
-        said = _read_answer(process)
-        if said is None and loads:
+        answer = _read_answer(process)
+        if answer is None and loads:
             return replace(software, unknown_modules=find_unknown_modules(site, software.modules, version, environment, folder))
-        facts = question.parse_answer(said) if said and words else None
+        facts = question.parse_answer(answer) if answer and words else None
         if facts and key:
             remember(key, facts, script.folders, began)
         return _apply_answer(software, facts)
@@ -149,10 +149,10 @@ def _read_answer(process: subprocess.Popen[str] | None) -> str | None:
     if process is None:
         return None
     try:
-        said, complaint = process.communicate(timeout=TIMEOUT_S)
+        output, complaint = process.communicate(timeout=TIMEOUT_S)
     except subprocess.TimeoutExpired:
         return None
-    return None if process.returncode or UNLOADED.search(complaint) else said
+    return None if process.returncode or UNLOADED.search(complaint) else output
 
 
 def _stop(process: subprocess.Popen[str] | None) -> None:

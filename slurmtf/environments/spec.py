@@ -187,8 +187,8 @@ def _identify_python(python: str, wish: Environment, site: Site) -> tuple[str, .
         )
     try:
         command = wrap_in_shell([python, "-I", "-c", ASK_PYTHON], wish.modules, site)
-        told = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)
-        return told[0], told[1].strip()
+        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True).stdout.split(maxsplit=1)
+        return answer[0], answer[1].strip()
     except (OSError, subprocess.SubprocessError, IndexError):
         return (python,)
 

@@ -82,9 +82,9 @@ def drop_wrong_parameters(
         try:
             return create(wrong), wrong
         except SpecError as err:
-            told = {one: parse_parameter(one.where) for one in err.findings}
-            findings.add(one for one, name in told.items() if name not in wrong)
-            also = {*told.values()} - wrong
+            names = {one: parse_parameter(one.where) for one in err.findings}
+            findings.add(one for one, name in names.items() if name not in wrong)
+            also = {*names.values()} - wrong
             if not also:
                 return None, wrong
             wrong |= {*also, *(SOURCE if also & {*SOURCE} else ())}
@@ -97,9 +97,9 @@ def _build_estimator(document: Document, base: Path, overrides: dict[str, object
         data["source_directory"] = str(base / Path(str(data.get("source_directory") or ".")).expanduser())
     data.update(_resolve_inputs(document, base, data))
     for name in BESIDE:
-        told = document.data.get(name)
-        if isinstance(told, str) and data[name] is told and (name == "environment_definition" or os.sep in told):
-            data[name] = str(base / Path(told).expanduser())
+        path = document.data.get(name)
+        if isinstance(path, str) and data[name] is path and (name == "environment_definition" or os.sep in path):
+            data[name] = str(base / Path(path).expanduser())
     sources = _merge_sources(document, flags, overrides)
     try:
         estimator = document.parse(kind, data)

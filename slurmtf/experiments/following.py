@@ -57,8 +57,8 @@ def _follow(estimator: Estimator, earlier: Sequence[EarlierRun]) -> Estimator:
 def read_followed(plan: LaunchPlan, earlier: Sequence[EarlierRun]) -> FollowedRuns | None:
     """Return what a run waits for when it is submitted; None if it waits for nothing."""
     folders = {one.job.ref.name: one.folder for one in earlier if one.job and one.awaited}
-    told = next((str(value) for flag, value in plan.batch.directives if normalize_flag(flag) == DEPENDENCY), "")
-    return FollowedRuns(told, folders) if folders else None
+    dependency = next((str(value) for flag, value in plan.batch.directives if normalize_flag(flag) == DEPENDENCY), "")
+    return FollowedRuns(dependency, folders) if folders else None
 
 
 def update_dependency(waits: FollowedRuns, plan: LaunchPlan, layout: RunLayout, earlier: Sequence[EarlierRun]) -> None:

@@ -140,10 +140,10 @@ def _take_overrides(draft: Draft, thing: Thing, things: list[Thing]) -> None:
 
 def _place_source(draft: Draft, thing: Thing, path: Path, folder: Path) -> None:
     """Write the source directory relative to the job file, and check that the script exists."""
-    told = draft.settings.get("source_directory", ".")
-    source = path.parent / told if isinstance(told, str) else path.parent
+    directory = draft.settings.get("source_directory", ".")
+    source = path.parent / directory if isinstance(directory, str) else path.parent
     entry = source / str(draft.settings.get("entry_script", "train.py"))
-    place = os.path.relpath(source.absolute(), folder.absolute()) if not Path(str(told)).is_absolute() else str(told)
+    place = os.path.relpath(source.absolute(), folder.absolute()) if not Path(str(directory)).is_absolute() else str(directory)
     settings = {key: value for key, value in draft.settings.items() if key not in ("estimator", "source_directory")}
     draft.settings = {"estimator": draft.settings["estimator"], "source_directory": place, **settings}
     if not entry.is_file():

@@ -91,8 +91,8 @@ def _take_target(draft: Draft, name: str, value: object, line: int) -> None:
 def _take_vm_size(draft: Draft, name: str, value: object, line: int) -> None:
     found = SIZE.search(value) if isinstance(value, str) else None
     gpus = GPUS.get(int(found[1])) if found else None
-    told = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
-    draft.notes.add_undecided(line, f"{name}={spell(value)}: set a preset of the site as vm_size, or partition and GPUs{told}")
+    hint = f" (a node of that size has {gpus} GPU{'s' * (gpus > 1)}: gpus_per_node: {gpus})" if gpus else ""
+    draft.notes.add_undecided(line, f"{name}={spell(value)}: set a preset of the site as vm_size, or partition and GPUs{hint}")
 
 
 def _take_distribution(draft: Draft, name: str, value: object, line: int) -> None:
@@ -120,8 +120,8 @@ def _take_distribution(draft: Draft, name: str, value: object, line: int) -> Non
                 at, f"{key} is {count.text}: only running the file would tell. Set it in distributed_training"
             )
     draft.settings["distributed_training"] = {"backend": backend, **counts}
-    told = ", ".join(f"{key}={count}" for key, count in counts.items())
-    draft.notes.add_mapped(line, f"{name}={value.name}({told}) -> distributed_training: backend {backend}")
+    numbers = ", ".join(f"{key}={count}" for key, count in counts.items())
+    draft.notes.add_mapped(line, f"{name}={value.name}({numbers}) -> distributed_training: backend {backend}")
 
 
 def _take_inputs(draft: Draft, name: str, value: object, line: int) -> None:

@@ -60,10 +60,10 @@ def _find_counterpart(thing: Thing, name: str) -> tuple[Kind, str]:
     return CALLS.get(name) or CALLS.get(thing.name) or (DECIDE, "slurmtf has no known counterpart")
 
 
-def note_remainder(notes: Notes, things: list[Thing], told: set[str]) -> None:
-    """Add a note for each call of Azure ML that no other part covers; ``told`` are the names of those that are covered."""
+def note_remainder(notes: Notes, things: list[Thing], covered: set[str]) -> None:
+    """Add a note for each call of Azure ML that no other part covers; ``covered`` are the names of those that one covers."""
     for thing in things:
-        if not thing.is_azure or thing.name in told or is_data(thing):
+        if not thing.is_azure or thing.name in covered or is_data(thing):
             continue
         name = ".".join(thing.symbol.path.split(".")[-2:])
         if name in QUIET or (name not in CALLS and thing.name in QUIET):

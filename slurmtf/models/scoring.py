@@ -220,12 +220,12 @@ def _count_rows(toolbox: Toolbox, python: str, plan: JsonView, folder: Path, sha
         return known
     if plan["script_source"]:
         write_private(folder / "score.py", Path(plan["script_source"]).read_bytes())
-    asked, told = folder / "count.json", folder / "count.json.counts"
-    if read_json(asked) != plan or read_json(told).get("unreadable", True):
-        told.unlink(missing_ok=True)
+    asked, counts = folder / "count.json", folder / "count.json.counts"
+    if read_json(asked) != plan or read_json(counts).get("unreadable", True):
+        counts.unlink(missing_ok=True)
         write_json(asked, dict(plan))
         toolbox.run(python, ["count", str(asked)], folder, "score")
-    answer = read_json(told)
+    answer = read_json(counts)
     if not answer:
         what = "the rows could not be counted"
         raise SlurmtfError(Finding("scoring-failed", str(folder), what, f"the log: {folder / 'tool.log'}"))

@@ -97,14 +97,14 @@ def apply_header(resources: Resources, header: Directives) -> Resources:
     """Return what the job requests according to its header, no matter where each flag came from."""
     flags = {normalize_flag(flag): value for flag, value in header}
     texts = {name: flags.get(name) for name in ("partition", "account", "qos", "constraint", "mem")}
-    told = {name: None if value is None else str(value) for name, value in texts.items()}
+    requested = {name: None if value is None else str(value) for name, value in texts.items()}
     cpus = str(flags.get("cpus-per-task", ""))
     given = gpus.compute_allocation(flags, resources.nodes, resources.tasks_per_node)
     asked = {} if given is None else {"gpus_per_node": given.per_node, "gpu_type": ",".join(given.types) or None}
     return replace(
         resources,
-        memory=told.pop("mem"),
-        **told,  # type: ignore[arg-type]
+        memory=requested.pop("mem"),
+        **requested,  # type: ignore[arg-type]
         **asked,  # type: ignore[arg-type]
         cpus_per_task=int(cpus) if cpus.isdigit() else None,
         time_s=_parse_time_flag(flags.get("time")),

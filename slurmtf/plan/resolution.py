@@ -56,9 +56,9 @@ def resolve(
     not fit. If the caller passes ``findings``, they are added there instead, and the plan may be submitted only if none of them
     is an error.
     """
-    told = Findings(estimator.sources) if findings is None else findings
+    collected = Findings(estimator.sources) if findings is None else findings
     of_software = [*check_legacy_keras(estimator, software), *check_software(estimator, script, software)]
-    told.add(
+    collected.add(
         [*_check_mismatches(estimator, site, software), *of_software, *containers.check_container_settings(estimator, software)]
     )
     tasks, choice = build_tasks(estimator, site, script, software)
@@ -69,8 +69,8 @@ def resolve(
     ]
     of_job += warn_about_stage(estimator, site, looked_up)
     resources, found, name, where, why = resolve_request(estimator, site, tasks, place.folder, after and after.job_id)
-    told.add([*check_request(estimator, site, tasks, resources), *check_resolver(tasks, script, name, resources)])
-    told.add(check_site_flags(estimator, site, found) if site.can.takes_flags else ())
+    collected.add([*check_request(estimator, site, tasks, resources), *check_resolver(tasks, script, name, resources)])
+    collected.add(check_site_flags(estimator, site, found) if site.can.takes_flags else ())
     of_job += warn_about_cpu_build(resources.gpus_per_node, software)
     of_job += warn_about_gpu_sharing(
         resources, tasks, name, dict(found), launchers.merge_srun_flags(estimator.srun, site, resources)
@@ -79,11 +79,11 @@ def resolve(
     agent = (host_python, "-I", f"{place.folder}/agent.pyz")
     launch = launchers.Launch(resources, tasks, site, estimator.srun, agent)
     shell = _build_shell(estimator, site, software, tasks, looked_up.pack is not None)
-    container = told.attempt(containers.build_container, estimator, site, software, place, resources, name, shell.exports)
-    words = None if "nodes-on-local" in told.codes else told.attempt(launchers.build_words, name, where, launch)
-    told.add(warn_about_job(estimator, site, resources, of_job, tasks))
+    container = collected.attempt(containers.build_container, estimator, site, software, place, resources, name, shell.exports)
+    words = None if "nodes-on-local" in collected.codes else collected.attempt(launchers.build_words, name, where, launch)
+    collected.add(warn_about_job(estimator, site, resources, of_job, tasks))
     if findings is None:
-        told.raise_errors()
+        collected.raise_errors()
     spec = asdict(software.spec) if software.spec else None
     return LaunchPlan(
         job=_build_job_plan(estimator, site, place, tasks, resources, (name, *(words or ())), looked_up)._replace(
@@ -111,7 +111,7 @@ def resolve(
         cluster=_find_cluster(found, site),
         resources=resources,
         script=estimator.script,
-        warnings=told.warnings,
+        warnings=collected.warnings,
         slurmtf=__version__,
     )
 

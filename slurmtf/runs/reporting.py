@@ -33,9 +33,9 @@ def measure(runs: Sequence[ListedRun], now: float) -> list[ReportedRun]:
     found = [(run, compute_usage(RunLayout(str(run.folder)), run.state, now)) for run in runs]
     jobs = {run.folder: job for run, usage in found if usage and _needs_accounting(usage) and (job := _find_last_job(run))}
     books = {
-        job: told
+        job: used
         for scheduler, several in group_by_scheduler(jobs.values())
-        for job, told in scheduler.read_usage(several).items()
+        for job, used in scheduler.read_usage(several).items()
     }
     return [
         ReportedRun(

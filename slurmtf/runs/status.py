@@ -104,16 +104,16 @@ def _list_elements(records: Records) -> list[SubmittedJob]:
 
 def _is_end_recorded(records: Records) -> bool:
     """Return whether the end of a sweep was recorded, including who canceled it."""
-    told = sweeps.get_recorded_end(records)
-    return told is not None and not cancelers.is_wanted(told.outcome)
+    end = sweeps.get_recorded_end(records)
+    return end is not None and not cancelers.is_wanted(end.outcome)
 
 
 def _see_sweep(layout: RunLayout, records: Records, answers: dict[SubmittedJob, Answer], max_age_s: float) -> SeenRun:
-    job, told = records.latest, sweeps.get_recorded_end(records)
+    job, end = records.latest, sweeps.get_recorded_end(records)
     known = [(job, answers.get(job) or Answer()) for job in _list_elements(records)]
-    if told:
-        state = sweeps.add_canceler(told, records, known, time.time())
-        if state != told:
+    if end:
+        state = sweeps.add_canceler(end, records, known, time.time())
+        if state != end:
             _note_end(layout, state)
         return SeenRun(layout, job, state, records.jobs, settled=not records.unreadable)
     try:

@@ -66,7 +66,7 @@ def _list_repository_settings(folder: Path) -> list[str]:
     does not answer."""
     with _start(folder, *LISTED) as git:
         try:
-            said = git.communicate(timeout=TIMEOUT_S)[0].decode("utf-8", "surrogateescape").split("\0")
+            fields = git.communicate(timeout=TIMEOUT_S)[0].decode("utf-8", "surrogateescape").split("\0")
         except subprocess.TimeoutExpired:
             git.kill()
             raise ValueError(NO_ANSWER) from None
@@ -74,7 +74,7 @@ def _list_repository_settings(folder: Path) -> list[str]:
         raise ValueError("git 2.26 or newer is needed")
     if git.returncode not in (0, 1):  # 1: there are none
         raise ValueError(f"git config: exit code {git.returncode}")
-    return [name for scope, name in zip(said[::2], said[1::2], strict=False) if scope in OF_REPOSITORY]
+    return [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in OF_REPOSITORY]
 
 
 def _disable_filters(names: list[str]) -> list[str]:
@@ -92,14 +92,14 @@ def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
 
 
 def _describe(folder: Path, git: subprocess.Popen[bytes], has_submodules: bool) -> JsonObject | None:
-    said = _read_answer(git)
-    if said is None:
+    lines = _read_answer(git)
+    if lines is None:
         return _describe_unanswered(folder, NO_ANSWER if git.returncode is None else f"git status: exit code {git.returncode}")
-    heads = dict(line[2:].split(" ", 1) for line in said if line.startswith("# "))
+    heads = dict(line[2:].split(" ", 1) for line in lines if line.startswith("# "))
     commit = heads.get("branch.oid")
-    dirty = any(not line.startswith("#") for line in said) or (None if has_submodules else False)
-    told = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
-    return told if dirty is not False else {**told, "tree": _find_tree(folder, f"{commit}:./")}
+    dirty = any(not line.startswith("#") for line in lines) or (None if has_submodules else False)
+    facts = {"commit": commit, "branch": heads.get("branch.head"), "dirty": dirty}
+    return facts if dirty is not False else {**facts, "tree": _find_tree(folder, f"{commit}:./")}
 
 
 def _describe_unanswered(folder: Path, why: str) -> dict[str, object] | None:
@@ -112,16 +112,16 @@ def _find_tree(folder: Path, name: str) -> str | None:
     """Return the id of a tree; None if there is none, for example for a folder that git ignores."""
     with _start(folder, "rev-parse", "--verify", "--quiet", name) as git:
         try:
-            said = _read_answer(git)
+            lines = _read_answer(git)
         finally:
             git.kill()
-    return said[0] if said else None
+    return lines[0] if lines else None
 
 
 def _read_answer(git: subprocess.Popen[bytes]) -> list[str] | None:
     """Return git's lines; None if it fails or takes too long."""
     try:
-        said = git.communicate(timeout=TIMEOUT_S)[0]
+        output = git.communicate(timeout=TIMEOUT_S)[0]
     except subprocess.TimeoutExpired:
         return None
-    return said.decode("utf-8", "surrogateescape").splitlines() if git.returncode == 0 else None
+    return output.decode("utf-8", "surrogateescape").splitlines() if git.returncode == 0 else None

@@ -87,8 +87,8 @@ def _format_size(contents: Contents, amount: str, by_size: bool) -> str:
 
 
 def _format_advice(contents: Contents, variable: str, by_size: bool) -> str:
-    told = _format_biggest(contents, by_size)
-    return f"the biggest: {told}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"
+    biggest = _format_biggest(contents, by_size)
+    return f"the biggest: {biggest}. Name data and results in {IGNORE_FILES[0]}, or raise ${variable}"
 
 
 def _format_biggest(contents: Contents, by_size: bool) -> str:

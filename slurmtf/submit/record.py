@@ -32,8 +32,8 @@ def read_jobs(layout: RunLayout) -> list[SubmittedJob]:
 
 def _remove_duplicates(jobs: Sequence[SubmittedJob]) -> list[SubmittedJob]:
     """Return jobs without duplicates: several clients may find a job, or one may while another records it."""
-    told = {job.ref for job in jobs if job.why != ADOPTED}
-    adopted = {job.ref: job for job in jobs if job.why == ADOPTED and job.ref not in told}
+    recorded = {job.ref for job in jobs if job.why != ADOPTED}
+    adopted = {job.ref: job for job in jobs if job.why == ADOPTED and job.ref not in recorded}
     return [job for job in jobs if job.why != ADOPTED or adopted.pop(job.ref, None) is not None]
 
 

@@ -33,9 +33,9 @@ def fit_remedy(finding: Finding, profile: str, asked: Collection[str] = (), sett
     line = re.search(r"#SBATCH --([a-z-]+)", finding.where)
     if line and line[1] in asked:
         return finding
-    told = "" if finding.remedy == SEE_SCRIPT else finding.remedy
-    marks = set(re.findall(r"`(\w+)`", told))
-    remedy = told if marks <= set(settings) else told.replace("`", "")
+    advice = "" if finding.remedy == SEE_SCRIPT else finding.remedy
+    marks = set(re.findall(r"`(\w+)`", advice))
+    remedy = advice if marks <= set(settings) else advice.replace("`", "")
     if line or marks:
         return replace(finding, remedy=f"{remedy}; {OF_PROFILE.format(profile)}" if remedy else OF_PROFILE.format(profile))
-    return finding if told else replace(finding, remedy=ANY.format(profile, " and the command's options" if settings else ""))
+    return finding if advice else replace(finding, remedy=ANY.format(profile, " and the command's options" if settings else ""))

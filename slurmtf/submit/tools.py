@@ -250,16 +250,16 @@ def wait_for_end(
     """
     every = [one for job in jobs for one in job.each]
     pause, longest = POLL_S
-    missed, told = 0, {""}
+    missed, reported = 0, {""}
     while True:
         time.sleep(pause)
         pause = min(pause * 1.5, longest)
         tick()
         seen = scheduler.observe(jobs)
         waits = format_wait_reasons(seen.values())
-        if tell and waits not in told:
+        if tell and waits not in reported:
             tell(waits)
-            told.add(waits)
+            reported.add(waits)
         states = {seen[one].state if one in seen else JobState.LOST for one in every}
         missed = missed + 1 if JobState.LOST in states else 0
         if all(state.final for state in states) and (JobState.LOST not in states or missed >= FORGOTTEN):

@@ -40,7 +40,7 @@ class HyperDriveConfig:
 
     def __post_init__(self) -> None:
         findings = [
-            Finding("not-here", name, *told) for name, told in NOT_HERE.items() if getattr(self, name) not in (None, [])
+            Finding("not-here", name, *texts) for name, texts in NOT_HERE.items() if getattr(self, name) not in (None, [])
         ]
         if findings:
             raise SpecError(*findings)

@@ -106,10 +106,10 @@ def from_yaml(path: str | Path, overrides: Mapping[str, object] | None = None) -
     estimator = findings.attempt(_read_estimator, document, Path(path), dict(overrides or {})) if named else None
     sampling = _parse_sampling(parsed.sampling if parsed else sampled, findings)
     findings.add(_check_numbers(document))
-    told = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
+    places = {finding.where.partition("[")[0].partition(".")[0] for finding in findings.found}
     known = vars(parsed) if parsed else raw
     settings = {f.name: known[f.name] for f in fields(SweepFile) if f.name in known and f.name not in PARTS}
-    sweep = _build(estimator, sampling, {**settings, "policy": policy.policy if policy else None}, told, findings)
+    sweep = _build(estimator, sampling, {**settings, "policy": policy.policy if policy else None}, places, findings)
     findings.raise_errors()
     if sweep is None:
         raise AssertionError("unreachable")
@@ -157,14 +157,14 @@ def _try_parse_expression(given: object) -> Expression | None:
     return None
 
 
-def _build(estimator: Any, sampling: Any, settings: GivenSettings, told: set[str], findings: Findings) -> Sweep | None:
-    """Return the sweep; None if it is wrong, after adding the findings, except for those about places in ``told``."""
+def _build(estimator: Any, sampling: Any, settings: GivenSettings, places: set[str], findings: Findings) -> Sweep | None:
+    """Return the sweep; None if it is wrong, after adding the findings, except for those about these ``places``."""
     missing: GivenSettings = {name: None for name in REQUIRED if name not in settings}
     try:
         return Sweep(estimator, sampling, **missing, **settings)
     except SpecError as err:
-        told = {*told, *missing, *(name for name, one in (("estimator", estimator), ("sampling", sampling)) if one is None)}
-        findings.add(finding for finding in err.findings if finding.where not in told)
+        places = {*places, *missing, *(name for name, one in (("estimator", estimator), ("sampling", sampling)) if one is None)}
+        findings.add(finding for finding in err.findings if finding.where not in places)
         return None
 
 

@@ -159,8 +159,8 @@ def plan_launches(
 
 def _find_errors(settings: Mapping[str, object], findings: Iterable[Finding]) -> Iterable[Finding]:
     """Return the errors of a trial, attributed to its settings."""
-    said = ", ".join(f"{name}={value}" for name, value in settings.items())
+    values = ", ".join(f"{name}={value}" for name, value in settings.items())
     for finding in findings:
         if finding.is_error:
             where = f"{finding.where}: " if finding.where and finding.where not in settings else ""
-            yield Finding(finding.code, "parameter_space", f"a trial with {said}: {where}{finding.what}", finding.remedy)
+            yield Finding(finding.code, "parameter_space", f"a trial with {values}: {where}{finding.what}", finding.remedy)

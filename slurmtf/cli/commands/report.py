@@ -119,8 +119,8 @@ def _describe_no_advice(one: ReportedRun) -> str:
 
 def _format_cpus(usage: Usage) -> str:
     asked, used = usage.cpu_hours
-    told = f"{usage.cpus_used:.2f} of {usage.cpus_per_node} on a node busy on average; " if usage.nodes else ""
-    return told + _format_hours(asked) + (f", {_format_percent(used, asked)} of them used" if usage.nodes and asked else "")
+    busy = f"{usage.cpus_used:.2f} of {usage.cpus_per_node} on a node busy on average; " if usage.nodes else ""
+    return busy + _format_hours(asked) + (f", {_format_percent(used, asked)} of them used" if usage.nodes and asked else "")
 
 
 def _format_hours(asked: float, what: str = "CPU") -> str:

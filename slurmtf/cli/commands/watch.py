@@ -199,7 +199,7 @@ class _Screen:
     def _take_answers(self) -> None:
         """Show the answers that have arrived, and for how long others have been pending."""
         for run_id in [run_id for run_id, future in self._canceling.items() if future.done()]:
-            self._view = replace(self._view, told=f"{run_id}: {self._canceling.pop(run_id).result()}")
+            self._view = replace(self._view, message=f"{run_id}: {self._canceling.pop(run_id).result()}")
             self._reading.read_soon()
         try:
             runs = self._reading.poll()
@@ -241,7 +241,7 @@ class _Screen:
             except SlurmtfError as err:
                 return str(err)
 
-        self._view = replace(self._view, told=f"{run_id}: is being canceled")
+        self._view = replace(self._view, message=f"{run_id}: is being canceled")
         self._canceling.setdefault(run_id, run_in_background(cancel))
         wait([self._canceling[run_id]], AT_ONCE_S)
 

@@ -172,14 +172,14 @@ def _build_waiting_data(state: RunState, waiting: Waiting, beside: _Context) -> 
 def _build_death_data(state: RunState, death: Explanation, beside: _Context) -> dict[str, object]:
     end = {"cause": state.cause.value if state.cause else None, "exit_code": state.exit_code, "signal": state.signal}
     memory = dict(zip(("used", "asked", "source"), beside.memory, strict=True)) if beside.memory else None
-    told = {
+    data = {
         **_build_explanation_data(death),
         **end,
         "canceled": _get_canceler(state),
         "memory": memory,
         "after": [parse(name)[0] for name in beside.after],
     }
-    return {**told, "remedy": beside.remedy or told["remedy"], "command": beside.command or None}
+    return {**data, "remedy": beside.remedy or data["remedy"], "command": beside.command or None}
 
 
 def _build_explanation_data(death: Explanation) -> dict[str, object]:

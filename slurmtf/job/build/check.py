@@ -27,7 +27,7 @@ def _find_missing(layout: StoreLayout, request: Spec) -> List[str]:
     source = (pkgutil.get_data(question.__name__.rpartition(".")[0], "question.py") or b"").decode("utf-8")
     asked = json.dumps({"modules": list(request["modules"]), "folders": []})
     try:
-        said = subprocess.run(  # noqa: PLW1510
+        output = subprocess.run(  # noqa: PLW1510
             [*request["words"], "-c", source, asked],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -35,7 +35,7 @@ def _find_missing(layout: StoreLayout, request: Spec) -> List[str]:
             timeout=TIMEOUT_S,
         ).stdout.decode("utf-8", "replace")
     except (OSError, subprocess.TimeoutExpired) as err:
-        say("can't be told: {}".format(err))
+        say("the imports can't be checked: {}".format(err))
         return []
-    facts = question.parse_answer(said)
+    facts = question.parse_answer(output)
     return list(facts["missing"]) if facts else []

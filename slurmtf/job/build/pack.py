@@ -57,13 +57,13 @@ def _open_squashfs(path: str) -> "Iterator[IO[bytes]]":
         raise BuildError("there is no mksquashfs in PATH", "install squashfs-tools, or set storage.pack to tar in the profile")
     cpus = str(min(8, len(os.sched_getaffinity(0))))
     command = ["mksquashfs", "-", path, "-tar", "-comp", "lz4", "-noappend", "-no-progress", "-quiet", "-processors", cpus]
-    with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=said, stderr=said)
+    with tempfile.TemporaryFile() as output:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=output, stderr=output)
         with contextlib.suppress(BrokenPipeError), process:  # it says itself why it has ended
             yield cast("IO[bytes]", process.stdin)
         if process.returncode:
-            said.seek(0)
-            raise BuildError("mksquashfs: {}".format(said.read().decode("utf-8", "replace").strip()))
+            output.seek(0)
+            raise BuildError("mksquashfs: {}".format(output.read().decode("utf-8", "replace").strip()))
 
 
 def _fill(archive: tarfile.TarFile, prefix: str, claim: Claim) -> None:

@@ -147,7 +147,7 @@ def build_once(
     claim: Claim, what: str, is_there: Callable[[], bool], build: Callable[[], None], beat: Callable[[], None] = lambda: None
 ) -> None:
     """Build something unless it is there. When somebody else builds it, say so and wait, with signs of life by ``beat``."""
-    told = False
+    announced = False
     while not is_there():
         if claim.take():
             try:
@@ -157,9 +157,9 @@ def build_once(
                 claim.release()
             return
         holder = claim.read_holder()
-        if holder and not told:
+        if holder and not announced:
             say("waiting: process {pid} on {host} is already building {what}".format(what=what, **holder))
-            told = True
+            announced = True
         beat()
         time.sleep(WAIT_S)
 

@@ -46,10 +46,10 @@ def _read_interfaces() -> Dict[str, str]:
     place, length = room.buffer_info()
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asker:
-            told = fcntl.ioctl(asker.fileno(), SIOCGIFCONF, struct.pack("iP", length, place))
+            filled = fcntl.ioctl(asker.fileno(), SIOCGIFCONF, struct.pack("iP", length, place))
     except OSError:
         return {}
-    entries = [bytes(room[start : start + ENTRY]) for start in range(0, struct.unpack("iP", told)[0], ENTRY)]
+    entries = [bytes(room[start : start + ENTRY]) for start in range(0, struct.unpack("iP", filled)[0], ENTRY)]
     return {entry[:16].split(b"\0")[0].decode("ascii", "replace"): socket.inet_ntoa(entry[20:24]) for entry in entries}
 
 

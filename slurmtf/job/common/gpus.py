@@ -42,8 +42,8 @@ def find_visible(plan: JobPlan, environ: Mapping[str, str], openable: int) -> Vi
     names, asked = _parse_names(environ, var.GPUS[vendor]), size.gpus_per_node
     if plan.can.one_machine:
         return VisibleGpus((names or _list_indices(asked))[:asked], False)
-    told = environ.get(var.SLURM_GPUS_ON_NODE, "")
-    on_node = int(told) if told.isdigit() else asked
+    count = environ.get(var.SLURM_GPUS_ON_NODE, "")
+    on_node = int(count) if count.isdigit() else asked
     if names is None:
         return VisibleGpus(_list_indices(on_node) if on_node and on_node == openable else None, False)
     return VisibleGpus(names, plan.is_step and (size.gpus_bound or len(names) < on_node))
@@ -88,17 +88,17 @@ def build_variables(vendor: str, names: Names, inherited: Mapping[str, str]) -> 
     return found
 
 
-def parse_sight(told: Any) -> VisibleGpus:
+def parse_sight(value: Any) -> VisibleGpus:
     """Return what another process found by :func:`find_visible`, from its JSON; None if it sent none."""
-    names, bound = told or (None, False)
+    names, bound = value or (None, False)
     return VisibleGpus(None if names is None else tuple(map(str, names)), bool(bound))
 
 
 def _parse_names(environ: Mapping[str, str], variable: str) -> Optional[Names]:
-    told = environ.get(variable) or environ.get(var.CUDA_VISIBLE_DEVICES, environ.get(variable))
-    if told is None:
+    value = environ.get(variable) or environ.get(var.CUDA_VISIBLE_DEVICES, environ.get(variable))
+    if value is None:
         return None
-    return () if told in NO_DEVICE else tuple(name.strip() for name in told.split(","))
+    return () if value in NO_DEVICE else tuple(name.strip() for name in value.split(","))
 
 
 def divide(sights: Mapping[int, VisibleGpus], hosts: Mapping[int, str], users: Collection[int]) -> Dict[int, Optional[Names]]:

@@ -66,8 +66,8 @@ def _inspect_tensorflow() -> object:
     """Return what TensorFlow was built for (tf.sysconfig.get_build_info, TensorFlow 2.3)."""
     if "tensorflow" not in sys.modules:
         return None
-    told = sys.modules["tensorflow"].sysconfig.get_build_info()
-    return {name: _to_plain(told[name]) for name in BUILD_FACTS if name in told}
+    facts = sys.modules["tensorflow"].sysconfig.get_build_info()
+    return {name: _to_plain(facts[name]) for name in BUILD_FACTS if name in facts}
 
 
 def _inspect_horovod() -> object:

@@ -91,8 +91,8 @@ def _run(command: List[str]) -> None:
     except subprocess.TimeoutExpired as err:
         raise OSError(str(err)) from None
     if done.returncode:
-        said = done.stdout.decode("utf-8", "replace").strip()
-        raise OSError("{}: {}".format(os.path.basename(command[0]), said or "status {}".format(done.returncode)))
+        output = done.stdout.decode("utf-8", "replace").strip()
+        raise OSError("{}: {}".format(os.path.basename(command[0]), output or "status {}".format(done.returncode)))
 
 
 def unmount(folder: str) -> None:

@@ -233,10 +233,10 @@ def send_back(plan: JobPlan, layout: RunLayout, folder: str) -> int:  # noqa: AR
         if item.mode == "upload" and os.path.isdir(source):
             what = "input {}".format(item.name)
             progress = transfer.Progress("{}: back".format(what), transfer.compute_size(source))
-            told = transfer.copy_back(source, to_native(item.path), suffix, progress)
+            copied = transfer.copy_back(source, to_native(item.path), suffix, progress)
             note["phases"][what] = progress.to_dict()
-            note["beside"] += told.beside
-            note["failed"] += told.failed
+            note["beside"] += copied.beside
+            note["failed"] += copied.failed
             size = transfer.format_size(progress.bytes)
             transfer.log("{}: {} in {} files copied back to {}".format(what, size, progress.files, item.path))
     for path in note["beside"]:

@@ -126,23 +126,23 @@ def copy_back(source: str, target: str, suffix: str, progress: Progress) -> Copi
 
     An existing file with different content is kept: ours goes beside it, under its name with ``suffix``.
     """
-    told = CopiedBack()
+    copied = CopiedBack()
     for folder, folders, files in os.walk(source):
         inside = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
         linked = [name for name in folders if os.path.islink(os.path.join(folder, name))]
         try:
             os.makedirs(inside, exist_ok=True)
         except OSError as err:
-            told.failed.append("{}: {}".format(inside, err.strerror))
+            copied.failed.append("{}: {}".format(inside, err.strerror))
             folders[:] = []
             continue
         for name in sorted(files + linked):
             try:
                 if _copy_file_back(os.path.join(folder, name), os.path.join(inside, name), suffix, progress):
-                    told.beside.append(os.path.join(inside, name) + suffix)
+                    copied.beside.append(os.path.join(inside, name) + suffix)
             except OSError as err:
-                told.failed.append("{}: {}".format(os.path.join(inside, name), err.strerror or err))
-    return told
+                copied.failed.append("{}: {}".format(os.path.join(inside, name), err.strerror or err))
+    return copied
 
 
 def _copy_file_back(source: str, target: str, suffix: str, progress: Progress) -> bool:

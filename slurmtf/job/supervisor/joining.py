@@ -36,11 +36,11 @@ class Joining:
 
     def _serve(self, roles: Sequence[Role], hellos: Mapping[int, start.Hello]) -> Mapping[str, str]:
         """Serve Horovod's rendezvous and return the variables that all ranks need."""
-        told = {address for hello in hellos.values() for address in hello.addresses}
+        hosts = {address for hello in hellos.values() for address in hello.addresses}
         sizes = gloo.compute_scope_sizes(
             cluster.compute_horovod_ranks(roles, {rank: hello.host for rank, hello in hellos.items()})
         )
-        self._store = gloo.Store(self._selector, {*addresses.list_addresses(), *told}, sizes)
+        self._store = gloo.Store(self._selector, {*addresses.list_addresses(), *hosts}, sizes)
         one_node = self._plan.size.nodes == 1
         shared = gloo.build_gloo_variables("127.0.0.1" if one_node else self._own_name, self._store.port)
         return dict(shared, **{var.HOROVOD_GLOO_IFACE: self._interface}) if self._interface else shared

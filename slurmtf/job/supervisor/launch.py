@@ -57,11 +57,11 @@ class Launch:
 
     def begin(self, words: Sequence[str], number: int, own_log: int) -> None:
         """Start the launcher. ``own_log``: see :class:`.events.Launched`. Raises OSError."""
-        told = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
+        variables = {wire.ADDRESS: self._rendezvous.address(self._own_name), wire.KEY: self._rendezvous.key}
         if self._order.tasks != LaunchOrder():
-            told[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
+            variables[wire.TASKS] = json.dumps(self._order.tasks.to_dict())
         environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._job.environ), self._order)
-        self._launcher.start(words, self._job.layout.folder, dict(environ, **told))
+        self._launcher.start(words, self._job.layout.folder, dict(environ, **variables))
         self._rendezvous.raise_descriptor_limit()
         to_fill = self._plan.size.nodes if self._plan.uses_disks and number == 0 else 0
         self._job.journal.write(Launched(number, to_fill, own_log))

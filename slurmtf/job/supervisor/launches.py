@@ -67,7 +67,7 @@ class Launches:
 
     def _decide_restart(self, outcome: Outcome) -> bool:
         """Return whether a failed launch is restarted in this allocation; if we keep the time limit, it starts over."""
-        if outcome.succeeded or self._ending.has_come or self._result.told:
+        if outcome.succeeded or self._ending.has_come or self._result.reported:
             return False
         if not self._continuation.decide_restart(outcome):
             return False
@@ -93,7 +93,7 @@ class Launches:
             self._ending.listen(self._job.plan.timings.listen)
         self._ending.act_on_signals()
         self._ending.on_launch_ended()
-        outcome = self._result.told or launch.add_tail(conclude(self._ending.complete_facts(launch.collect_facts())))
+        outcome = self._result.reported or launch.add_tail(conclude(self._ending.complete_facts(launch.collect_facts())))
         self._unheard = compute_unheard_since(self._unheard, launch.began, outcome, launch.read_log())
         return outcome
 
@@ -113,7 +113,7 @@ class Launches:
 
     def _tell(self, launch: Launch) -> None:
         """Report the outcome once nothing can change it."""
-        if self._result.told or not launch.is_decided:
+        if self._result.reported or not launch.is_decided:
             return
         outcome = conclude_early(self._ending.complete_facts(launch.collect_facts()), time.monotonic())
         if outcome and (outcome.succeeded or not self._continuation.restarts.may_launch):

@@ -15,12 +15,13 @@ from .job import Job
 
 
 class Result:
-    """The result of one attempt, which begins now. ``told``: the final outcome, if it was reported before the attempt's end."""
+    """The result of one attempt, which begins now. ``reported``: the outcome, if it was final before
+    the attempt's end."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
         self._began = time.monotonic()
-        self.told: Optional[Outcome] = None
+        self.reported: Optional[Outcome] = None
 
     def begin(self, label: str) -> None:
         """Remove what an earlier attempt of the job has left; show submitit the logs of the first task, which has ``label``."""
@@ -29,13 +30,13 @@ class Result:
 
     def tell(self, outcome: Outcome) -> None:
         """Report an outcome that is final: nothing that kills the job from then on changes it."""
-        self.told = outcome
+        self.reported = outcome
         self._write_outcome(outcome)
         self._job.journal.write(events.Decided(outcome.to_dict()))
 
     def finish(self, outcome: Outcome, is_known: bool) -> int:
         """Report how the attempt has ended; return the exit code to exit with. ``is_known``: this is also the job's end."""
-        if is_known and not self.told:
+        if is_known and not self.reported:
             self._write_outcome(outcome)
         took = time.monotonic() - self._began
         self._job.journal.write(events.Ended(outcome.to_dict(), round(took, 3)))

@@ -42,11 +42,11 @@ def _refuse_to_give_up() -> bool:
 def call_until_answered(call: Callable[[], Answer], given_up: Callable[[], bool] = _refuse_to_give_up) -> Answer:
     """Call until slurmctld has answered, there is no hope that it will, or it is ``given_up``."""
     end = time.monotonic() + PATIENCE_S
-    said = call()
-    while said.unanswered and time.monotonic() < end and not given_up():
+    answer = call()
+    while answer.unanswered and time.monotonic() < end and not given_up():
         time.sleep(PAUSE_S)
-        said = call()
-    return said
+        answer = call()
+    return answer
 
 
 class SlurmJob:
@@ -85,19 +85,21 @@ class SlurmJob:
 
         A submission that got no answer may have succeeded: nothing is submitted twice.
         """
-        said = self._call(build_command(self._id, script, facts, exclude, memory_mb))
-        if said.unanswered:
-            said = call_until_answered(
+        answer = self._call(build_command(self._id, script, facts, exclude, memory_mb))
+        if answer.unanswered:
+            answer = call_until_answered(
                 lambda: self._find_submitted(script) or self._call(build_command(self._id, script, facts, exclude, memory_mb))
             )
-        number = re.match(r"[0-9]+", said.text.strip())
-        return Answer(number.group(), "") if number else Answer("", said.error or "sbatch named no job: {}".format(said.text))
+        number = re.match(r"[0-9]+", answer.text.strip())
+        if number:
+            return Answer(number.group())
+        return Answer("", answer.error or "sbatch named no job: {}".format(answer.text))
 
     def _find_submitted(self, script: str) -> Optional[Answer]:
         """Return the id of a job of this run that waits for this one; None if there is none."""
-        said = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
-        number = find_follower(said.text, self._id, script)
-        return said if said.error else Answer(number) if number else None
+        answer = self._call(["squeue", "--me", "--noheader", "--states=PENDING", "--format=%i|%E|%o"])
+        number = find_follower(answer.text, self._id, script)
+        return answer if answer.error else Answer(number) if number else None
 
     def cancel(self, job: str = "") -> None:
         """Cancel a job; by default this one."""
@@ -110,7 +112,7 @@ class SlurmJob:
             self._ask(["scontrol", "update", "jobid=" + job, "dependency=" + dependency])
             for job, dependency in sorted(move_dependencies(waiting.text, was, now).items())
         ]
-        return "; ".join(said.error for said in (waiting, *moves) if said.error)
+        return "; ".join(answer.error for answer in (waiting, *moves) if answer.error)
 
     def _ask(self, command: Sequence[str]) -> Answer:
         return call_until_answered(lambda: self._call(command), self._given_up)
@@ -157,9 +159,9 @@ def move_dependencies(text: str, was: str, now: str) -> Dict[str, str]:
     parentheses. The job ``now`` itself waits for ``was``.
     """
     lines = (line.strip().partition(" ") for line in text.splitlines())
-    told = {job: re.sub(r"\([^)]*\)", "", dependency) for job, _, dependency in lines if job != now}
+    dependencies = {job: re.sub(r"\([^)]*\)", "", dependency) for job, _, dependency in lines if job != now}
     name = re.compile(r"(?<=:){}(?![0-9_])".format(re.escape(was)))
-    return {job: name.sub(now, dependency) for job, dependency in told.items() if name.search(dependency)}
+    return {job: name.sub(now, dependency) for job, dependency in dependencies.items() if name.search(dependency)}
 
 
 def build_command(job: str, script: str, facts: Mapping[str, str], exclude: Sequence[str], memory_mb: int) -> List[str]:

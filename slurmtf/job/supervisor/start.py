@@ -41,8 +41,8 @@ def to_count(value: object) -> int:
 
 def get_log_positions(message: wire.Message) -> Tuple[int, int]:
     """Return the positions in a task's logs, of output and of errors, from which its script writes."""
-    told = message.get("begins")
-    out, err = told if isinstance(told, list) and len(told) == 2 else (0, 0)
+    positions = message.get("begins")
+    out, err = positions if isinstance(positions, list) and len(positions) == 2 else (0, 0)
     return to_count(out), to_count(err)
 
 

@@ -85,13 +85,13 @@ class Successor:
         """Submit a job that continues the run; if excluding nodes leaves none, exclude none. Return what was done."""
         error = ""
         for exclude in dict.fromkeys([decision.exclude, ()]):
-            said = slurm.resubmit(self._layout.script, facts, exclude, decision.memory_mb)
-            if not said.error:
-                self.job = said.text
-                self._note_job(said.text)
-                self._move_followers(slurm, self._name, said.text)
+            answer = slurm.resubmit(self._layout.script, facts, exclude, decision.memory_mb)
+            if not answer.error:
+                self.job = answer.text
+                self._note_job(answer.text)
+                self._move_followers(slurm, self._name, answer.text)
                 return decision._replace(exclude=exclude)
-            error = said.error
+            error = answer.error
         say("can't submit a job to go on: {}".format(error))
         return decision._replace(how=life.END, why=life.NOT_POSSIBLE)
 

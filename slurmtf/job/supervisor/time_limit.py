@@ -81,13 +81,13 @@ def compute_deadline(plan: JobPlan, environ: Mapping[str, str]) -> Optional[floa
     is behind, the time since our own start counts. In an older Slurm, limits are whole minutes from the start of the batch
     script, whose process we are.
     """
-    limit, told = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
+    limit, end = plan.size.time_s, environ.get(var.SLURM_JOB_END_TIME, "")
     if not plan.can.keeps_time:
         return time.monotonic() + limit if limit else None
-    if told.isdigit():
+    if end.isdigit():
         began = environ.get(var.SLURM_JOB_START_TIME, "")
-        by_clock = int(told) - time.time()
-        return time.monotonic() + (min(by_clock, int(told) - int(began) - _measure_age()) if began.isdigit() else by_clock)
+        by_clock = int(end) - time.time()
+        return time.monotonic() + (min(by_clock, int(end) - int(began) - _measure_age()) if began.isdigit() else by_clock)
     return time.monotonic() - _measure_age() + -(-limit // MINUTE) * MINUTE if limit else None
 
 

@@ -69,8 +69,8 @@ class Taker:
         return any(SILENT_S < age < SILENT_S + LINGER_S for age in ages)
 
     def _describe_loss(self, trial: int) -> str:
-        told = self._ledger.told.trials.get(trial)
-        return (told.trouble if told else "") or "lost with {} elements".format(candidates.MOST_LOST)
+        reported = self._ledger.reports.trials.get(trial)
+        return (reported.trouble if reported else "") or "lost with {} elements".format(candidates.MOST_LOST)
 
     def _list_held(self, attempts: Dict[int, int]) -> List[candidates.HeldTrial]:
         known = self._ledger.leases.read_leases(attempts)
@@ -80,11 +80,11 @@ class Taker:
         return [self._build_held(lease, states.get(lease.owner.job, candidates.UNKNOWN)) for lease in leases]
 
     def _get_release_cause(self, lease: Lease) -> str:
-        trial = self._ledger.told.trials.get(lease.trial)
+        trial = self._ledger.reports.trials.get(lease.trial)
         return trial.released.get(lease.attempt, "") if trial else ""
 
     def _build_held(self, lease: Lease, job: str) -> candidates.HeldTrial:
-        trial = self._ledger.told.trials.get(lease.trial)
+        trial = self._ledger.reports.trials.get(lease.trial)
         lost = candidates.count_losses(lease.attempt, trial.released.values() if trial else ())
         ours = lease.owner.element == self._me.element
         return candidates.HeldTrial(

@@ -70,8 +70,8 @@ class Trials(Orders):
     def take_next(self, left_s: Optional[float]) -> Optional[LaunchOrder]:
         self._ledger.leases.beat()
         looks = self._taker.is_due()
-        if looks or len(self._ledger.told.ends) < self._settings.same_error:
-            self._ledger.told.refresh()
+        if looks or len(self._ledger.reports.ends) < self._settings.same_error:
+            self._ledger.reports.refresh()
         why = self._find_reason_to_leave(left_s)
         if not why and self._record.pauses:
             return None
@@ -96,11 +96,11 @@ class Trials(Orders):
         if self._record.should_retire(self._settings.retire):
             self._report(RETIRED, "its last {} trials failed at once".format(self._settings.retire))
             return RETIRED
-        durations = [(end.status, end.value) for end in self._ledger.told.ends]
+        durations = [(end.status, end.value) for end in self._ledger.reports.ends]
         return TOO_SHORT if self._record.is_too_short(left_s, durations) else ""
 
     def _stop_for_common_error(self) -> None:
-        error = candidates.find_common_error(self._ledger.told.ends, self._settings.same_error)
+        error = candidates.find_common_error(self._ledger.reports.ends, self._settings.same_error)
         if error is not None:
             self._ledger.stop({"why": "error", "error": error, "time": time.time()})
 

@@ -33,7 +33,7 @@ class Watch:
         self._ledger.write(*(build_event("value", running, self._host, known + n, value) for n, value in enumerate(new, 1)))
         if self._settings.stopping.kind == "none":
             return ""
-        self._ledger.told.refresh()
+        self._ledger.reports.refresh()
         values, curves = running.progress.values, self._ledger.collect_curves()
         for end in range(known + 1, len(values) + 1):
             curves[running.trial] = values[:end]

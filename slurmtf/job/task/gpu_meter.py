@@ -60,9 +60,9 @@ class GpuMeter:
             self._count = 0
 
     def _read(self, tool: "subprocess.Popen[bytes]") -> Tuple[Gpu, ...]:
-        said = tool.stdout.read() if tool.stdout else b""
-        told = parse_gpus(said.decode("utf-8", "replace"), self._vendor) if tool.returncode == 0 else []
-        return choose_own(told, self._count, self._numbers)
+        output = tool.stdout.read() if tool.stdout else b""
+        gpus = parse_gpus(output.decode("utf-8", "replace"), self._vendor) if tool.returncode == 0 else []
+        return choose_own(gpus, self._count, self._numbers)
 
 
 def parse_gpus(text: str, vendor: str) -> List[Gpu]:
@@ -80,11 +80,11 @@ def parse_gpus(text: str, vendor: str) -> List[Gpu]:
     return [Gpu(busy, used / 1048576, total / 1048576) for busy, used, total in cells]
 
 
-def choose_own(told: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
+def choose_own(gpus: List[Gpu], asked: int, numbers: List[int]) -> Tuple[Gpu, ...]:
     """Return the GPUs of the job: all that were reported if the number matches; else those whose numbers Slurm names."""
-    if len(told) <= asked:
-        return tuple(told)
-    return tuple(told[number] for number in numbers if number < len(told))
+    if len(gpus) <= asked:
+        return tuple(gpus)
+    return tuple(gpus[number] for number in numbers if number < len(gpus))
 
 
 def _parse_numbers(text: str) -> List[int]:

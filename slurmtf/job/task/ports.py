@@ -108,12 +108,12 @@ def are_shared_by(python: str, variables: Dict[str, str]) -> bool:
     """Return whether the job's TensorFlow can bind to a port that we hold. Its version is read from its metadata, without
     importing it."""
     try:
-        told = subprocess.run(  # noqa: PLW1510
+        version = subprocess.run(  # noqa: PLW1510
             [python, "-c", ASK_VERSION], env=variables, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, timeout=60
         ).stdout.decode("ascii", "replace")
     except (OSError, subprocess.TimeoutExpired):
         return True
-    return can_share(told.strip())
+    return can_share(version.strip())
 
 
 def can_share(version: str) -> bool:

@@ -38,8 +38,8 @@ def count_cpus(asked: Optional[int], allowed: int, bound: bool, sharers: int) ->
 def build_gpu_variables(plan: JobPlan, role: Role, start: JsonView, inherited: Mapping[str, str]) -> Dict[str, str]:
     """Hide the GPUs of other tasks. A task that was assigned none by a supervisor keeps what it sees."""
     vendor = plan.gpu_vendor
-    told = "gpus" in start
-    names = start["gpus"] if told else gpus.find_visible(plan, inherited, gpus.count_openable(vendor)).names
+    is_assigned = "gpus" in start
+    names = start["gpus"] if is_assigned else gpus.find_visible(plan, inherited, gpus.count_openable(vendor)).names
     if role.role in SERVES:
         names = ()
     return {} if names is None else gpus.build_variables(vendor, names, inherited)

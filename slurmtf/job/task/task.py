@@ -14,11 +14,11 @@ from ..contract.roles import Role, assign_roles
 from ..staging.on_node import OnNode
 from . import ports
 from .ending import STOP_SIGNALS, Ending
+from .instructions import TaskInstructions
 from .link import Supervisor, build_hello, join_supervisor
 from .notice import NoticeGiver
 from .sampling import Sampler
 from .script import Script, Watch, create_log_folder, get_logs, prepare
-from .told import TaskInstructions
 
 TICK_S = 0.5
 FORWARDED = (signal.SIGUSR1, signal.SIGUSR2)
@@ -57,9 +57,9 @@ class Task:
             self._port = ports.hold()
         facts = build_hello(self._plan, self.role, self._environ, self._port.number if self._port else None)
         self._supervisor = join_supervisor(self._given, facts, self.role.label)
-        told = self._supervisor.is_there and self._plan.size.tasks > 1
+        has_reported = self._supervisor.is_there and self._plan.size.tasks > 1
         status = self._run_when_ready(command)
-        return 0 if told else status
+        return 0 if has_reported else status
 
     def _run_when_ready(self, command: List[str]) -> int:
         if not self._supervisor.is_there:

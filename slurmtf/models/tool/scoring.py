@@ -185,8 +185,8 @@ def merge(path: str) -> int:
     plan = json.loads(Path(path).read_text(encoding="utf-8"))
     folder = Path(plan["folder"])
     places = [folder / "shards" / f"{shard:05d}" for shard in range(plan["shards"])]
-    told = (json.loads(place.with_suffix(".json").read_text(encoding="utf-8")) for place in places)
-    lines = [json.dumps(one) + "\n" for facts in told for one in facts["rejects"]]
+    results = (json.loads(place.with_suffix(".json").read_text(encoding="utf-8")) for place in places)
+    lines = [json.dumps(one) + "\n" for facts in results for one in facts["rejects"]]
     write_whole(folder / "rejects.jsonl", "".join(lines).encode())
     concatenate([place.with_suffix(".npz") for place in places], folder / "scores.npz")
     return 0

@@ -87,12 +87,12 @@ class Worker:
                 raise StartError("the scoring process is being restarted: try again")
             self.end()
             raise StartError(LATE.format(self._start_limit))
-        said = read_frame(self._process.stdout)
-        if said is None or said[0] == UNUSABLE:
+        frame = read_frame(self._process.stdout)
+        if frame is None or frame[0] == UNUSABLE:
             self.end()
-            raise StartError(f"the scoring process failed to start: {said[1].decode() if said else 'the log says why'}")
+            raise StartError(f"the scoring process failed to start: {frame[1].decode() if frame else 'the log says why'}")
         self._ready = True
-        return said[1]
+        return frame[1]
 
     def _ask_process(self, body: bytes) -> Spoken:
         process, late = self._process, threading.Event()
@@ -100,13 +100,13 @@ class Worker:
         timer.start()
         try:
             write_frame(process.stdin, 0, body)
-            said = read_frame(process.stdout)
+            frame = read_frame(process.stdout)
         except OSError:
-            said = None
+            frame = None
         finally:
             timer.cancel()
-        if said is not None and not late.is_set():
-            return said
+        if frame is not None and not late.is_set():
+            return frame
         code = self.end()
         self._begin()
         if late.is_set():

@@ -52,11 +52,11 @@ def build_dependencies(earlier: Iterable[EarlierRun], scheduler: str, cluster: s
     words: list[str] = []
     findings: list[Finding] = []
     for one in earlier:
-        told = _build_dependency(one, scheduler, cluster)
-        if isinstance(told, Finding):
-            findings.append(told)
-        elif told:
-            words.append(told)
+        word = _build_dependency(one, scheduler, cluster)
+        if isinstance(word, Finding):
+            findings.append(word)
+        elif word:
+            words.append(word)
     return words, findings
 
 
@@ -95,19 +95,19 @@ def combine(words: Sequence[str], given: object) -> dict[str, str]:
     return {"dependency": ",".join([*words, *others]), "kill-on-invalid-dep": "yes"} if words else {}
 
 
-def wait_until_settled(told: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
+def wait_until_settled(dependency: str, jobs: Callable[[], Mapping[str, str]], tell: Callable[[str], None]) -> str:
     """Make a submitted job wait for the current jobs of its earlier runs; return the final dependency.
 
-    ``told`` is its dependency now; ``jobs`` returns a mapping of the jobs in it to the runs' current jobs; ``tell`` passes a
-    dependency to Slurm. A run that continues in another job records that first, then looks for jobs that wait for the old one,
-    so one of the two sees the other in any order. ``jobs`` is called until nothing changes, because the last dependency may be
-    outdated by then.
+    ``dependency`` is what it waits for now; ``jobs`` returns a mapping of the jobs in it to the runs' current jobs; ``tell``
+    passes a dependency to Slurm. A run that continues in another job records that first, then looks for jobs that wait for the
+    old one, so one of the two sees the other in any order. ``jobs`` is called until nothing changes, because the last
+    dependency may be outdated by then.
     """
-    first = told
-    while (now := rename(first, jobs())) != told:
+    first = dependency
+    while (now := rename(first, jobs())) != dependency:
         tell(now)
-        told = now
-    return told
+        dependency = now
+    return dependency
 
 
 def rename(dependency: str, jobs: Mapping[str, str]) -> str:

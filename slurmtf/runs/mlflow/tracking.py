@@ -70,8 +70,8 @@ def translate_errors(uri: str, where: str, what: str, remedy: str) -> Iterator[N
     except SlurmtfError:
         raise
     except Exception as err:  # of MLflow, its store or its server
-        told = f"{what} ({hide_passwords(uri)}): {_summarize(err)}"
-        raise MirrorError(Finding("mlflow-failed", where, told, remedy)) from None
+        failure = f"{what} ({hide_passwords(uri)}): {_summarize(err)}"
+        raise MirrorError(Finding("mlflow-failed", where, failure, remedy)) from None
     finally:
         for name in ours:
             os.environ.pop(name, None)

@@ -164,9 +164,9 @@ def _describe_resources(account: Account) -> str:
     driver = next((str(gpu["driver"]) for gpu in last.get("gpus") or [] if gpu.get("driver")), "")
     per_node = f"{format_count(gpus, ' and '.join(sorted(names)) + ' GPU' if names else 'GPU')} per node" if gpus else ""
     parts = [per_node, f"driver {driver}" if driver else "", _format_cpus(resources), _describe_build(account)]
-    told = ", ".join(filter(None, parts))
+    hardware = ", ".join(filter(None, parts))
     took = _format_duration(account)
-    return " ".join(filter(None, (f"It used {told}." if told else "", f"The training took {took}." if took else "")))
+    return " ".join(filter(None, (f"It used {hardware}." if hardware else "", f"The training took {took}." if took else "")))
 
 
 def _format_cpus(resources: JsonView) -> str:

@@ -92,8 +92,8 @@ def _is_number(word: str) -> bool:
 def _collect_software(account: Account) -> dict[str, object]:
     software = account.receipt.get("software")
     software = software if isinstance(software, Mapping) else {}
-    told = {name: software.get(name) for name in ("environment", "python", "image", "modules")}
-    return {**told, **account.packages, **flatten(account.builds), "slurmtf": account.receipt.get("slurmtf")}
+    facts = {name: software.get(name) for name in ("environment", "python", "image", "modules")}
+    return {**facts, **account.packages, **flatten(account.builds), "slurmtf": account.receipt.get("slurmtf")}
 
 
 def _collect_nodes(account: Account) -> dict[str, object]:

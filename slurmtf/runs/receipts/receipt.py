@@ -108,8 +108,13 @@ def complete(receipt: Mapping[str, object], history: History, state: RunState | 
     """
     noted = {(one["job"], one["number"]): one for one in _read_attempts(receipt.get("attempts"))}
     journaled = history.attempts[: 0 if noted else 1] if of_sweep else history.attempts
-    told: dict[tuple[str, int], Mapping[str, object]] = {(one.job, one.number): _build_attempt(one, state) for one in journaled}
-    attempts = [*(one for key, one in noted.items() if key not in told), *(noted.get(key, one) for key, one in told.items())]
+    journals: dict[tuple[str, int], Mapping[str, object]] = {
+        (one.job, one.number): _build_attempt(one, state) for one in journaled
+    }
+    attempts = [
+        *(one for key, one in noted.items() if key not in journals),
+        *(noted.get(key, one) for key, one in journals.items()),
+    ]
     if state is None or state.outcome is None or not state.status.final:
         return {"attempts": attempts}
     return {"attempts": attempts, "outcome": {"status": state.status.value, **state.outcome.to_dict()}}

@@ -157,8 +157,8 @@ def read_history(layout: RunLayout) -> History:
     read = {entry: build_attempt(entry.name, journal.read(entry.path)) for entry in found}
     unreadable = [entry.name for entry, attempt in read.items() if attempt is None and not os.access(entry.path, os.R_OK)]
     heartbeat = max((_get_mtime(entry) for entry in found), default=None)
-    told = list(filter(None, read.values()))
-    attempts = sort_attempts(told, journal.read_successive_jobs(layout, told))
+    begun = list(filter(None, read.values()))
+    attempts = sort_attempts(begun, journal.read_successive_jobs(layout, begun))
     return History(attempts, heartbeat, tuple(f"journal/{name}" for name in unreadable))
 
 
@@ -181,13 +181,13 @@ def build_attempt(name: str, records: Sequence[Record]) -> Attempt | None:
     named = journal.NUMBERED.fullmatch(name)
     if named is None or not records or not JOB_NAME.fullmatch(named[1]):
         return None
-    told = _AttemptFacts(number=int(named[2]))
+    facts = _AttemptFacts(number=int(named[2]))
     for record in records:
         take = _TAKES.get(type(record.event))
         if take:
-            take(told, record.event, record.time)
-    lists = {"task_ends": tuple(told.task_ends), "restarts": tuple(told.restarts), "filled": frozenset(told.filled)}
-    known = {**vars(told), **lists}
+            take(facts, record.event, record.time)
+    lists = {"task_ends": tuple(facts.task_ends), "restarts": tuple(facts.restarts), "filled": frozenset(facts.filled)}
+    known = {**vars(facts), **lists}
     return Attempt(named[1], started=records[0].time, **known)
 
 
@@ -216,10 +216,10 @@ class _AttemptFacts:
         self.phase = max(self.phase, phase)
 
 
-def _on_started(told: _AttemptFacts, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
-    told.number, told.nodes, told.process = event.attempt, event.nodes or event.host, _recognize_process(event)
-    told.cluster, told.nth, told.at_most = event.cluster, event.nth, event.at_most
-    told.begins[JOB_LOG] = event.job_log
+def _on_started(facts: _AttemptFacts, event: events.Started, time: float) -> None:  # noqa: ARG001 - as all of them
+    facts.number, facts.nodes, facts.process = event.attempt, event.nodes or event.host, _recognize_process(event)
+    facts.cluster, facts.nth, facts.at_most = event.cluster, event.nth, event.at_most
+    facts.begins[JOB_LOG] = event.job_log
 
 
 def _recognize_process(event: events.Started) -> ProcessId | None:
@@ -229,50 +229,50 @@ def _recognize_process(event: events.Started) -> ProcessId | None:
         return None
 
 
-def _on_launched(told: _AttemptFacts, event: events.Launched, time: float) -> None:  # noqa: ARG001
-    told.advance_to(Phase.STARTING)
-    told.nodes_to_fill = event.nodes_to_fill
-    if event.launch > told.launch:
-        told.launch, told.task_ends, told.begins = event.launch, {}, {}
-    told.begins[JOB_LOG] = event.job_log
+def _on_launched(facts: _AttemptFacts, event: events.Launched, time: float) -> None:  # noqa: ARG001
+    facts.advance_to(Phase.STARTING)
+    facts.nodes_to_fill = event.nodes_to_fill
+    if event.launch > facts.launch:
+        facts.launch, facts.task_ends, facts.begins = event.launch, {}, {}
+    facts.begins[JOB_LOG] = event.job_log
 
 
-def _on_staged(told: _AttemptFacts, event: events.Staged, time: float) -> None:  # noqa: ARG001
-    told.filled.add(event.host)
+def _on_staged(facts: _AttemptFacts, event: events.Staged, time: float) -> None:  # noqa: ARG001
+    facts.filled.add(event.host)
 
 
-def _on_task_started(told: _AttemptFacts, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
-    told.advance_to(Phase.RUNNING)
-    told.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
+def _on_task_started(facts: _AttemptFacts, event: events.TaskStarted, time: float) -> None:  # noqa: ARG001
+    facts.advance_to(Phase.RUNNING)
+    facts.begins.update({f"{event.task}.out": event.out, f"{event.task}.err": event.err})
 
 
-def _on_task_restarted(told: _AttemptFacts, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
-    told.task_ends = {end: None for end in told.task_ends if end.rank != event.rank}
+def _on_task_restarted(facts: _AttemptFacts, event: events.TaskRestarted, time: float) -> None:  # noqa: ARG001
+    facts.task_ends = {end: None for end in facts.task_ends if end.rank != event.rank}
 
 
-def _on_task_ended(told: _AttemptFacts, event: events.TaskEnded, time: float) -> None:
-    told.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
+def _on_task_ended(facts: _AttemptFacts, event: events.TaskEnded, time: float) -> None:
+    facts.task_ends[TaskEnd(event.rank, event.task, event.exit_code, event.signal, time)] = None
     for stream in ("out", "err"):
-        told.begins.setdefault(f"{event.task}.{stream}", 0)  # a task that could not be started says so there
+        facts.begins.setdefault(f"{event.task}.{stream}", 0)  # a task that could not be started says so there
 
 
-def _on_decided(told: _AttemptFacts, event: events.Decided, time: float) -> None:  # noqa: ARG001
-    told.advance_to(Phase.FINALIZING)
-    told.decided = told.decided or get_outcome(event)
+def _on_decided(facts: _AttemptFacts, event: events.Decided, time: float) -> None:  # noqa: ARG001
+    facts.advance_to(Phase.FINALIZING)
+    facts.decided = facts.decided or get_outcome(event)
 
 
-def _on_finalizing(told: _AttemptFacts, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
-    told.advance_to(Phase.FINALIZING)
+def _on_finalizing(facts: _AttemptFacts, event: events.Finalizing, time: float) -> None:  # noqa: ARG001
+    facts.advance_to(Phase.FINALIZING)
 
 
-def _on_ended(told: _AttemptFacts, event: events.Ended, time: float) -> None:
-    told.advance_to(Phase.FINALIZING)
-    if told.outcome is None:
-        told.outcome, told.ended = get_outcome(event), time
+def _on_ended(facts: _AttemptFacts, event: events.Ended, time: float) -> None:
+    facts.advance_to(Phase.FINALIZING)
+    if facts.outcome is None:
+        facts.outcome, facts.ended = get_outcome(event), time
 
 
-def _on_restart(told: _AttemptFacts, event: events.Restart, time: float) -> None:  # noqa: ARG001
-    told.restarts.append(event)
+def _on_restart(facts: _AttemptFacts, event: events.Restart, time: float) -> None:  # noqa: ARG001
+    facts.restarts.append(event)
 
 
 _TAKES: dict[type[object], Callable[[_AttemptFacts, Any, float], None]] = {

@@ -305,9 +305,9 @@ def _infer_from_heartbeat(case: _Case, doubt: Doubt | None) -> RunState:
 def _infer_unlisted_state(case: _Case) -> RunState:
     """Return the state of a job that the scheduler does not know, or whose id now belongs to another job."""
     attempt, forgets = case.attempt, case.answer.lags
-    told = attempt and (attempt.outcome or attempt.decided)
-    if told:
-        return _build_end_state(case, told, ended=attempt.ended if attempt else None)
+    outcome = attempt and (attempt.outcome or attempt.decided)
+    if outcome:
+        return _build_end_state(case, outcome, ended=attempt.ended if attempt else None)
     if forgets and case.now - _get_submit_time(case) < RECORD_LAG_S:
         return _infer_from_heartbeat(case, Doubt(DoubtKind.NOT_LISTED))
     if case.cancel_requested:
@@ -324,10 +324,10 @@ def _get_submit_time(case: _Case) -> float:
 
 def _infer_ended_state(case: _Case, seen: Observation) -> RunState:
     attempt, cause = case.present, CAUSE_OF.get(seen.state)
-    told = attempt and (attempt.outcome or attempt.decided)
-    may_return = attempt is not None and (attempt.may_return or (told and told.cause in MAY_RETURN))
-    if told and not (may_return and cause not in (None, told.cause)):
-        return _build_end_state(case, told, ended=(attempt.ended if attempt else None) or seen.end)
+    reported = attempt and (attempt.outcome or attempt.decided)
+    may_return = attempt is not None and (attempt.may_return or (reported and reported.cause in MAY_RETURN))
+    if reported and not (may_return and cause not in (None, reported.cause)):
+        return _build_end_state(case, reported, ended=(attempt.ended if attempt else None) or seen.end)
     outcome = _infer_outcome_from_cause(case, cause, seen) if cause else _infer_script_outcome(case, seen)
     outcome = outcome._replace(exit_code=seen.exit_code, signal=seen.signal) if outcome.cause is not Cause.SCRIPT else outcome
     started = seen.start if outcome.cause is Cause.NOT_STARTED else attempt.started if attempt else None

@@ -127,11 +127,11 @@ def is_sweep(layout: RunLayout) -> bool:
 def read_sweep(layout: RunLayout) -> SweepFacts:
     """Read a sweep's folder. Raises OSError or ValueError if it can't be read."""
     ledger = Ledger(SweepLayout(layout.folder))
-    ledger.told.refresh()
+    ledger.reports.refresh()
     done, held = split_trials(ledger)
     results = {trial: ledger.result(trial) for trial in done}
     trials = tuple(_build_trial(ledger, number, results.get(number), number in held) for number in range(len(ledger.points)))
-    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.told.last.items()}
+    elements = {name: (event.kind, event.text, event.host) for name, event in ledger.reports.last.items()}
     return SweepFacts(ledger.settings, trials, ledger.read_stop(), elements)
 
 
@@ -146,21 +146,21 @@ def read_best_value(layout: RunLayout, metric: str) -> float | None:
 
 
 def _build_trial(ledger: Ledger, number: int, result: Result | None, held: bool) -> TrialState:
-    point, told = ledger.points.get(number), ledger.told.trials.get(number)
-    if told is None:
+    point, facts = ledger.points.get(number), ledger.reports.trials.get(number)
+    if facts is None:
         return TrialState(number, point, result, taken=held)
-    took = told.took
-    free = told.attempt in told.released
+    took = facts.took
+    free = facts.attempt in facts.released
     return TrialState(
         number,
         point,
         result,
-        tuple(told.curve),
+        tuple(facts.curve),
         held and not free,
-        told.element,
+        facts.element,
         took.host if took else "",
         took.time if took else 0.0,
-        told.attempt,
+        facts.attempt,
         point.note,
     )
 
@@ -203,12 +203,12 @@ def _infer_canceler(records: Records, answers: Answers, now: float) -> dict[str,
     request = records.cancel_request
     ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
     seen = [answer.seen for _, answer in answers if answer.seen]
-    told = next((one.canceler for one in seen if one.canceler), None)
+    canceler = next((one.canceler for one in seen if one.canceler), None)
     last = max((one.end or 0.0 for one in seen), default=0.0)
     last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
     return (
-        cancelers.infer_from_request(ours, told)
-        or cancelers.infer_from_scheduler(told)
+        cancelers.infer_from_request(ours, canceler)
+        or cancelers.infer_from_scheduler(canceler)
         or cancelers.infer_unknown(last_word, now - last)
     )
 
@@ -274,14 +274,14 @@ def _infer_outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Ou
 
 def _infer_unfinished_outcome(facts: SweepFacts, answers: Answers) -> Outcome:
     """Return why the remaining trials do not continue, from the elements' events and Slurm's answers."""
-    said = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
+    reasons = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
     causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
     for cause in _LEAVES:
-        if cause in causes or cause.value in said:
+        if cause in causes or cause.value in reasons:
             return Outcome(cause)
-    if TOO_SHORT in said:
+    if TOO_SHORT in reasons:
         return Outcome(Cause.TIME_LIMIT)
-    if RETIRED in said:
+    if RETIRED in reasons:
         return Outcome(Cause.SCRIPT, exit_code=1, tail=_find_last_error(facts))
     return Outcome(Cause.LOST, detail={"by": "supervisor" if facts.elements else "slurm"})
 

@@ -133,8 +133,8 @@ def _say_always(text: str) -> Callable[[Outcome], str]:
 
 
 def _say_unless_noticed(text: str, what: str) -> Callable[[Outcome], str]:
-    told = f"the script ended by itself when it was warned of {what}, and was not restarted"
-    return lambda outcome: told if outcome.detail.get("noticed") else text
+    noticed = f"the script ended by itself when it was warned of {what}, and was not restarted"
+    return lambda outcome: noticed if outcome.detail.get("noticed") else text
 
 
 _HEADS: dict[Cause, Callable[[Outcome], str]] = {

@@ -49,9 +49,9 @@ def describe_failure(command: str, text: str) -> SlurmError | None:
         (NO_WAY, UnreachableError, "slurm-unreachable", "run slurmtf on a login node of the cluster, or set SLURM_CONF"),
         (NO_ANSWER, SlurmError, "slurm-failed", "try again; 'sinfo' tells whether Slurm answers"),
     ):
-        told = next((line for line in reversed(text.splitlines()) if pattern.search(line)), None)
-        if told is not None:
-            return error(Finding(code, command, format_output(told), remedy))
+        found = next((line for line in reversed(text.splitlines()) if pattern.search(line)), None)
+        if found is not None:
+            return error(Finding(code, command, format_output(found), remedy))
     return None
 
 
@@ -71,9 +71,9 @@ def run_command(argv: list[str]) -> str:
             return done.stdout
         last = attempt == TRIES or time.monotonic() - began > PATIENCE_S
         if last or not (cut or any(word in done.stderr for word in TRANSIENT)):
-            said = format_output(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
+            what = format_output(done.stderr) or (CUT if cut else f"exit code {done.returncode}")
             raise describe_failure(argv[0], done.stderr) or SlurmError(
-                Finding("slurm-failed", argv[0], said, "try again later")
+                Finding("slurm-failed", argv[0], what, "try again later")
             )
         time.sleep(2**attempt)
     raise AssertionError("unreachable")

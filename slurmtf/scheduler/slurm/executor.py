@@ -160,10 +160,10 @@ class SlurmtfExecutor(core.PicklingExecutor):
             with contextlib.redirect_stderr(io.StringIO()):  # submitit also prints the errors that it raises
                 self.submit(get_folder, str(self.folder.parent))
         except FailedJobError as err:
-            said = str(getattr(err.__cause__, "output", None) or "")
-            if commands.parse_sbatch(said) is None:
-                raise describe_refusal(str(err), said, self._text) from None
-            self._write_job_id(self._get_job_id_from_submission_command(said), "")  # a wrapper that failed after sbatch
+            output = str(getattr(err.__cause__, "output", None) or "")
+            if commands.parse_sbatch(output) is None:
+                raise describe_refusal(str(err), output, self._text) from None
+            self._write_job_id(self._get_job_id_from_submission_command(output), "")  # a wrapper that failed after sbatch
         return self._submitted
 
     @classmethod
@@ -188,16 +188,16 @@ class SlurmtfExecutor(core.PicklingExecutor):
             self._submitted = replace(self._submitted, elements=len(elements), first=elements.start)
         return ref.job_id
 
-    def _find_ref(self, said: str) -> JobRef:
+    def _find_ref(self, output: str) -> JobRef:
         """Return the job that sbatch named; if its output can't be read, the one that works in our folder. Raises
         SlurmError."""
-        ref = commands.parse_sbatch(said)
+        ref = commands.parse_sbatch(output)
         if ref is not None and (ref.cluster or not commands.is_several(self._cluster)):
             return JobRef(ref.cluster or self._cluster, ref.job_id)
         folder = str(self.folder.parent)
         found = slurm_jobs.find({folder: time.time()}, self._cluster).get(folder)
         if not found:
-            what = f"did not say which job it submitted: {said.strip()!r}; no job of yours works in {folder}"
+            what = f"did not say which job it submitted: {output.strip()!r}; no job of yours works in {folder}"
             raise SlurmError(Finding("no-job-id", "sbatch", what, "see 'squeue --me', and ask the site about its sbatch"))
         return found[-1].ref
 

@@ -89,18 +89,18 @@ def _ask_accounting(jobs: Sequence[SubmittedJob], cluster: str | None, max_age_s
     try:
         return match(jobs, commands.parse_sacct(share(commands.build_sacct(ids, cluster), run_command, max_age_s), cluster))
     except SlurmError as err:
-        told = f"sacct: {err.findings[0].what}"
-        away = AWAY.search(told) is not None
-        return {job: Observation(job.ref, JobState.UNKNOWN, told, folder=job.folder) for job in jobs if away}
+        why = f"sacct: {err.findings[0].what}"
+        away = AWAY.search(why) is not None
+        return {job: Observation(job.ref, JobState.UNKNOWN, why, folder=job.folder) for job in jobs if away}
 
 
 def find_ahead(job: SubmittedJob, cluster: str | None) -> Ahead | None:
     """Query all waiting jobs, and count those ahead of ours."""
     try:
-        told = share(jobs_ahead.build_waiting_query(cluster), run_command, QUEUE_AGE_S)
+        output = share(jobs_ahead.build_waiting_query(cluster), run_command, QUEUE_AGE_S)
     except SlurmError:
         return None
-    return jobs_ahead.find_ahead(jobs_ahead.parse_waiting(told), job.ref.job_id)
+    return jobs_ahead.find_ahead(jobs_ahead.parse_waiting(output), job.ref.job_id)
 
 
 def read_usage(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[SubmittedJob, JobUsage]:
@@ -108,12 +108,12 @@ def read_usage(jobs: Sequence[SubmittedJob], cluster: str | None) -> dict[Submit
     if not jobs or shutil.which("sacct") is None:
         return {}
     try:
-        told = accounting.parse_usage(
+        usage = accounting.parse_usage(
             run_command(accounting.build_usage_query(sorted({job.ref.name for job in jobs}), cluster))
         )
     except SlurmError:
         return {}
-    return {job: told[job.ref.name] for job in jobs if job.ref.name in told and told[job.ref.name].folder == job.folder}
+    return {job: usage[job.ref.name] for job in jobs if job.ref.name in usage and usage[job.ref.name].folder == job.folder}
 
 
 def find(folders: Mapping[str, float], cluster: str | None, max_age_s: float = 0.0) -> dict[str, list[SubmittedJob]]:

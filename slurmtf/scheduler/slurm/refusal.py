@@ -44,25 +44,25 @@ MEANINGS: Sequence[tuple[str, tuple[str, ...], str]] = (
 )  # fmt: skip
 
 
-def describe_refusal(errors: str, said: str, script: str) -> SlurmtfError:
+def describe_refusal(errors: str, output: str, script: str) -> SlurmtfError:
     """Return the error for a failure of sbatch, or a site's wrapper of it, with its message, our line, and what to change.
 
-    ``errors`` is its standard error, ``said`` its standard output, to which some sites' filters write refusals.
+    ``errors`` is its standard error, ``output`` its standard output, to which some sites' filters write refusals.
     """
     failed = describe_failure("sbatch", errors)
     if failed is not None:
         return failed
-    told = format_output("\n".join([*errors.splitlines(), *_select_reasons(said)]))
+    reason = format_output("\n".join([*errors.splitlines(), *_select_reasons(output)]))
     for pattern, flags, remedy in MEANINGS:
-        if re.search(pattern, told):
-            named = re.findall(r"--([a-z][a-z-]+)", told)
-            return RefusedError(Finding("refused", _locate_flag([*named, *flags], script), told, remedy))
-    return RefusedError(Finding("refused", "sbatch", told or "refused the job and said nothing", SEE_SCRIPT))
+        if re.search(pattern, reason):
+            named = re.findall(r"--([a-z][a-z-]+)", reason)
+            return RefusedError(Finding("refused", _locate_flag([*named, *flags], script), reason, remedy))
+    return RefusedError(Finding("refused", "sbatch", reason or "refused the job and said nothing", SEE_SCRIPT))
 
 
-def _select_reasons(said: str) -> list[str]:
+def _select_reasons(output: str) -> list[str]:
     """Return the lines that may say why a filter refused, without rulers and passed checks."""
-    lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]
+    lines = [line.strip() for line in output.splitlines() if re.search(r"\w", line)]
     return [line for line in lines if not re.search(r"\.\.\.\s*(OK|PASSED)$", line, re.IGNORECASE)][-LAST_LINES:]
 
 

@@ -65,13 +65,13 @@ def share(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) ->
     path = _get_path(argv)
     if path is None:
         return ask(argv)
-    told = _read(path, began - max_age_s)
-    if told is None:
+    answer = _read(path, began - max_age_s)
+    if answer is None:
         with _hold_lock(path):
-            told = _read(path, began - max_age_s) or _ask(argv, ask, path)
-    if told.error:
-        raise told.error
-    return told.text
+            answer = _read(path, began - max_age_s) or _ask(argv, ask, path)
+    if answer.error:
+        raise answer.error
+    return answer.text
 
 
 def _get_path(argv: list[str]) -> Path | None:
@@ -88,22 +88,22 @@ def _get_path(argv: list[str]) -> Path | None:
 
 def _read(path: Path, since: float) -> _SharedAnswer | None:
     try:
-        told = _SharedAnswer.from_bytes(path.read_bytes())
+        answer = _SharedAnswer.from_bytes(path.read_bytes())
     except (OSError, ValueError, LookupError, TypeError):
         return None
-    return told if told.is_fresh(since, time.time()) else None
+    return answer if answer.is_fresh(since, time.time()) else None
 
 
 def _ask(argv: list[str], ask: Callable[[list[str]], str], path: Path) -> _SharedAnswer:
     now = time.time()
     try:
-        told = _SharedAnswer(now, ask(argv))
+        answer = _SharedAnswer(now, ask(argv))
     except SlurmError as err:
-        told = _SharedAnswer(now, error=err)
+        answer = _SharedAnswer(now, error=err)
     with contextlib.suppress(OSError):
-        write_private(path, told.to_bytes())
+        write_private(path, answer.to_bytes())
         _remove_old(path.parent, now)
-    return told
+    return answer
 
 
 def _remove_old(folder: Path, now: float) -> None:

@@ -121,8 +121,8 @@ def test_the_last_line_explains_the_keys() -> None:
     assert last_line(after(["c"])[0]) == "cancel b-2? y/n"
     assert last_line(after(["/", "x"])[0]).startswith("filter: x_")
     assert "filter: x (" in last_line(after(["/", "x", Key.ENTER])[0])
-    assert last_line(View(LINES, "b-2", told="b-2: cancel requested")) == "b-2: cancel requested"
-    assert after(["j"], View(LINES, "b-2", told="done"))[0].told == ""
+    assert last_line(View(LINES, "b-2", message="b-2: cancel requested")) == "b-2: cancel requested"
+    assert after(["j"], View(LINES, "b-2", message="done"))[0].message == ""
     late = View(LINES, "b-2", words="b", late="late 5s")
     assert [word in last_line(late) for word in ("late 5s", "filter: b", "q: quit")] == [True] * 3
     assert last_line(late, 20) == last_line(VIEW, 20)
@@ -156,7 +156,7 @@ def test_canceling_an_ended_run_asks_no_question() -> None:
     view, actions = after(["c", "y"], ended)
     assert set(actions) == {Action.NONE}
     assert after(["c"], ended)[0].mode is Mode.LIST
-    assert "Completed" in after(["c"], ended)[0].told
+    assert "Completed" in after(["c"], ended)[0].message
     assert view.chosen == "a-1"
 
 

@@ -102,7 +102,7 @@ def test_the_message_of_the_argument_parser_that_ended_the_script_is_shown() -> 
 def test_status_and_message_of_an_exit(status: str, said: str, code: int) -> None:
     left = find_exit(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
     assert left is not None
-    assert (left.said, left.exit_code, left.handled) == (said, code, "")
+    assert (left.message, left.exit_code, left.handled) == (said, code, "")
 
 
 def test_a_rank_that_exits_with_an_error_but_hangs_is_named() -> None:

@@ -86,7 +86,7 @@ def test_policies_compare_with_earlier_trials(tmp_path: Path) -> None:
     layout = SweepLayout(str(folder))
     Path(layout.earlier).write_text(format_json_lines([EarlierTrial({"lr": 1}, (0.9, 0.9, 0.9), 0.9)]))
     ledger = Ledger(layout)
-    ledger.told.refresh()
+    ledger.reports.refresh()
     assert ledger.collect_curves() == {-1: [0.9, 0.9, 0.9], 0: [0.2, 0.4]}
     assert policies.should_stop(Stopping("bandit", slack_factor=0.2), 1, 0, ledger.collect_curves())
 

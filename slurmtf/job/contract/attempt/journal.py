@@ -159,8 +159,8 @@ def read_attempts(layout: RunLayout) -> List[Attempt]:
         return []
     found = [(NUMBERED.fullmatch(name), os.path.join(layout.journals, name)) for name in names]
     known = [Attempt(path, match.group(1), int(match.group(2)), read(path), _read_beat(path)) for match, path in found if match]
-    told = [attempt for attempt in known if attempt.records]
-    return sort_attempts(told, lambda one: one.began, read_successive_jobs(layout, told))
+    begun = [attempt for attempt in known if attempt.records]
+    return sort_attempts(begun, lambda one: one.began, read_successive_jobs(layout, begun))
 
 
 def _read_beat(path: str) -> float:

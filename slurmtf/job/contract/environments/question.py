@@ -24,10 +24,10 @@ LINKED_BYTES = 4 * 1024 * 1024
 """How many bytes of a library are searched: linkers put these names first."""
 
 
-def parse_answer(said: str) -> Optional[Answer]:
+def parse_answer(output: str) -> Optional[Answer]:
     """Return the answer in an interpreter's output; None if there is none."""
-    told = [line for line in said.splitlines() if line.startswith(MARK)]
-    facts: Optional[Dict[str, object]] = json.loads(told[-1][len(MARK) :]) if told else None
+    answers = [line for line in output.splitlines() if line.startswith(MARK)]
+    facts: Optional[Dict[str, object]] = json.loads(answers[-1][len(MARK) :]) if answers else None
     return facts
 
 
@@ -67,8 +67,8 @@ def is_gpu_build() -> "bool | None":
     """Return whether TensorFlow can use GPUs, according to its own build record; None if it has none."""
     folder = find_folder("tensorflow")
     for package in (folder, folder + "_core"):  # the second one up to TensorFlow 2.0
-        said = read_text(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
-        built = re.findall(r"is_(?:cuda|rocm)_build\W+(True|False)", said)
+        text = read_text(os.path.join(package, "python", "platform", "build_info.py")) if folder else ""
+        built = re.findall(r"is_(?:cuda|rocm)_build\W+(True|False)", text)
         if built:
             return "True" in built
     return None

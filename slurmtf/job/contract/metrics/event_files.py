@@ -85,8 +85,8 @@ class EventFile:
 @functools.lru_cache(maxsize=4096)
 def decode_length(header: bytes) -> Optional[int]:
     """Return the length in a record's header; None if its CRC does not match."""
-    length, told = struct.unpack("<QI", header)
-    return length if compute_masked_crc(header[:8]) == told else None
+    length, crc = struct.unpack("<QI", header)
+    return length if compute_masked_crc(header[:8]) == crc else None
 
 
 def _build_table() -> List[int]:
@@ -254,7 +254,7 @@ def find_event_files(layout: RunLayout) -> Iterator[EventFile]:
         for folder, folders, names in os.walk(root):
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             parts = [part for part in os.path.relpath(folder, root).split(os.sep) if part != os.curdir]
-            told = len(parts) > 1 and root == layout.outputs and parts[0] == BOARDS
-            task, below = (parts[1], parts[2:]) if told else ("", parts)
+            in_board = len(parts) > 1 and root == layout.outputs and parts[0] == BOARDS
+            task, below = (parts[1], parts[2:]) if in_board else ("", parts)
             prefix = "".join(part + "/" for part in below)
             yield from (EventFile(os.path.join(folder, name), prefix, task) for name in sorted(names) if MARK in name)

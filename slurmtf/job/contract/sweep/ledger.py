@@ -15,7 +15,7 @@ import os
 from typing import Dict, List, Optional, Set, Tuple
 
 from ..system.private import make_private
-from . import once, told
+from . import once, reports
 from .leases import Leases, Owner
 from .points import Points
 from .records import EarlierTrial, Event, Result, Settings, SweepLayout, from_json, read_earlier, read_settings
@@ -31,7 +31,7 @@ class Ledger:
         self.points = Points(layout)
         self.earlier: List[EarlierTrial] = read_earlier(layout.earlier)
         self.leases = Leases(layout)
-        self.told = told.Told(layout.elements, curves)
+        self.reports = reports.Reports(layout.elements, curves)
         self._own_events = ""
 
     def join(self, owner: Owner, now: float) -> None:
@@ -44,17 +44,17 @@ class Ledger:
 
     def write(self, *events: Event) -> None:
         """Record events for the other elements. Raises OSError."""
-        told.append(self._own_events, *events)
+        reports.append(self._own_events, *events)
 
     def collect_curves(self) -> Dict[int, List[float]]:
         """Return the values of the primary metric of each trial; trials of other sweeps have numbers below 0."""
         before = {-number: list(one.curve) for number, one in enumerate(self.earlier, 1)}
-        return {**before, **{number: trial.curve for number, trial in self.told.trials.items()}}
+        return {**before, **{number: trial.curve for number, trial in self.reports.trials.items()}}
 
     def list_fresh(self) -> List[int]:
         """Return the trials that are not known to be taken, without listing a folder. Claiming one that was taken meanwhile
         fails."""
-        known = self.leases.taken.union(self.told.trials)
+        known = self.leases.taken.union(self.reports.trials)
         return [trial for trial in range(len(self.points)) if trial not in known]
 
     def list_done(self) -> Set[int]:

@@ -38,7 +38,7 @@ class Sweep:
         ledger = Ledger(files, curves=False)
         me = Owner("me", "me", HOST, os.getpid(), str(identity.identify_process().started))
         ledger.join(me, time.time())
-        ledger.told.refresh()
+        ledger.reports.refresh()
         self.taker = Taker(ledger, me, LocalWitness(), number=0, concurrent=1)
 
     def take(self) -> list[TakenTrial]:
@@ -80,7 +80,7 @@ def test_trials_of_dead_or_silent_owners_are_taken_over(
 def test_a_trial_that_waits_for_its_owner_comes_last(tmp_path: Path, cause: str, taken: list[TakenTrial]) -> None:
     sweep = Sweep(tmp_path / "sweep", ended(), 0)
     sweep.other.write(Event("released", time.time(), 0, 0, status=cause))
-    sweep.taker._ledger.told.refresh()
+    sweep.taker._ledger.reports.refresh()
     assert sweep.take() == taken
 
 

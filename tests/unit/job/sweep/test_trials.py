@@ -184,8 +184,8 @@ def test_an_idle_element_leaves_unless_an_owner_may_be_dead(
 
 def _last(element: Element) -> list[Any]:
     ledger = Ledger(element.files)
-    ledger.told.refresh()
-    return list(ledger.told.last.values())
+    ledger.reports.refresh()
+    return list(ledger.reports.last.values())
 
 
 def test_a_trial_with_estimator_settings_has_its_own_launch(tmp_path: Path) -> None:

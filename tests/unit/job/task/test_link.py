@@ -14,8 +14,8 @@ from slurmtf.job.contract.plan import Distribution, JobPlan, Run, Size
 from slurmtf.job.contract.roles import Role
 from slurmtf.job.supervisor import start
 from slurmtf.job.task import task
+from slurmtf.job.task.instructions import TaskInstructions
 from slurmtf.job.task.link import Link, Supervisor, build_hello, join_supervisor
-from slurmtf.job.task.told import TaskInstructions
 
 PLAN = JobPlan(Run("x-1", "x"), "slurm", Distribution((("worker", 2),), cluster=True), Size(tasks=2))
 WORKER = Role(1, "worker", 1, 1)

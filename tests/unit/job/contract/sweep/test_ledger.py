@@ -15,7 +15,7 @@ import pytest
 from slurmtf.job.contract.sweep.leases import STALE_S, Owner
 from slurmtf.job.contract.sweep.ledger import Ledger
 from slurmtf.job.contract.sweep.records import COMPLETED, Event, Point, Result, Settings, SweepLayout
-from slurmtf.job.contract.sweep.told import Trial
+from slurmtf.job.contract.sweep.reports import Trial
 from tests.patience import HANG_S
 
 WORKER = """
@@ -29,7 +29,7 @@ folder, name, pause = sys.argv[1], sys.argv[2], float(sys.argv[3])
 ledger = Ledger(SweepLayout(folder))
 ledger.join(Owner(name, name), time.time())
 while True:
-    ledger.told.refresh()
+    ledger.reports.refresh()
     done, attempts = split_trials(ledger)
     if len(done) == len(ledger.points):
         break
@@ -93,9 +93,9 @@ def test_each_trial_is_done_once_although_processes_are_killed(tmp_path: Path) -
     for name, worker in workers.items():
         assert worker.wait(timeout=HANG_S) == (-signal.SIGKILL if name in ("w0", "w1", "w2") else 0)
     ledger = Ledger(layout)
-    ledger.told.refresh()
+    ledger.reports.refresh()
     assert ledger.list_done() == set(range(100))
-    ended = sorted(end.trial for end in ledger.told.ends)
+    ended = sorted(end.trial for end in ledger.reports.ends)
     assert ended == sorted(set(ended))
     assert all((result := ledger.result(trial)) and result.trial == trial for trial in range(100))
 
@@ -127,9 +127,9 @@ def test_a_truncated_line_is_ended_and_skipped(layout: SweepLayout) -> None:
     one.write(Event("took", 1.0, 0), Event("value", 1.0, 0, number=1, value=0.5))
     with open(f"{layout.elements}/a.jsonl", "ab") as file:
         file.write(b'{"kind": "value", "trial": 0, "numb')
-    reader.told.refresh()
+    reader.reports.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=float("nan")), Event("value", 2.0, 0, number=3, value=0.7))
-    reader.told.refresh()
+    reader.reports.refresh()
     assert str(reader.collect_curves()) == "{0: [0.5, nan, 0.7]}"
 
 
@@ -139,24 +139,24 @@ def test_a_half_written_line_is_read_once_it_is_complete(layout: SweepLayout) ->
     with open(f"{layout.elements}/a.jsonl", "ab", buffering=0) as file:
         for part in (line[:20], line[20:]):
             file.write(part)
-            reader.told.refresh()
+            reader.reports.refresh()
     one.write(Event("value", 2.0, 0, number=2, value=0.7))
-    reader.told.refresh()
+    reader.reports.refresh()
     assert reader.collect_curves() == {0: [0.5, 0.7]}
 
 
 def test_a_later_attempt_starts_a_new_curve(layout: SweepLayout) -> None:
     one, other, reader = joined(layout, "a"), joined(layout, "b"), Ledger(layout)
     one.write(*(Event("value", 1.0, 0, 0, number, 0.1) for number in (1, 2, 2, 3)))
-    reader.told.refresh()
+    reader.reports.refresh()
     assert reader.collect_curves() == {0: [0.1] * 3}
     other.write(Event("value", 2.0, 0, 1, 1, 0.9))
-    reader.told.refresh()
+    reader.reports.refresh()
     one.write(*(Event("value", 3.0, 0, 0, number, 0.1) for number in (1, 2, 4)))
-    reader.told.refresh()
+    reader.reports.refresh()
     assert reader.collect_curves() == {0: [0.9]}
     other.write(Event("value", 4.0, 0, 1, 2, 0.95))
-    reader.told.refresh()
+    reader.reports.refresh()
     assert reader.collect_curves() == {0: [0.9, 0.95]}
 
 
@@ -234,7 +234,7 @@ def test_damaged_files_do_not_affect_others(layout: SweepLayout) -> None:
     Path(layout.results, "3.json").write_text("{")
     Path(layout.leases, "1.0").write_text("no json")
     Path(layout.elements, "z.jsonl").write_bytes(b"\xff\n[]\n{}\n")
-    one.told.refresh()
+    one.reports.refresh()
     assert one.list_done() == {3}
     assert one.result(3) is None
     assert [lease.trial for lease in one.leases.read_leases(one.leases.read_attempts())] == [0]
@@ -249,7 +249,7 @@ def test_leases_events_and_our_own_claims_mark_trials_as_taken(layout: SweepLayo
     other.leases.claim(1, 0)
     other.write(Event("took", 1.0, 1))
     assert one.list_fresh() == [0, 1, 2, 3], "it has not looked"
-    one.told.refresh()
+    one.reports.refresh()
     assert one.list_fresh() == [0, 2, 3]
     one.leases.read_attempts()
     assert one.list_fresh() == [2, 3]

@@ -37,7 +37,7 @@ class Trial:
             self.ended = self.ended or event
 
 
-class Told:
+class Reports:
     """The reports that have been read so far. ``curves``: whether to read the trials' values too.
 
     ``trials`` has the reports about each trial, ``last`` each element's last report about itself, ``ends`` the ends of trials
