@@ -55,12 +55,12 @@ SURVIVED = re.compile(
     r"|\bretry(?:ing)?\b|\(ignored\)"
 )
 """A line that shows that the program continues."""
-TOLD_BY_TENSORFLOW = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
+TENSORFLOW_ERROR_LOG = re.compile(r"(?m)^[\d.: -]*E\d* .*\n?")
 """An error that TensorFlow or XLA logs and mostly survives: it continues without a GPU, or by another method."""
-NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TOLD_BY_TENSORFLOW, TASK_ENDED)))
+NO_ERROR = re.compile("|".join(one.pattern.replace("(?m)", "") for one in (TENSORFLOW_ERROR_LOG, TASK_ENDED)))
 FRAME = re.compile(r"[-=*#]{9,}$")
 """The rule that MPI prints above and below a message."""
-OF_PROGRAM = re.compile(r"([\w./-]+)(?: \(\w+\))?: ")
+PROGRAM_NAME = re.compile(r"([\w./-]+)(?: \(\w+\))?: ")
 """The program's own name, with which its messages begin."""
 MISUSE = re.compile(
     r"[\w./-]+(?: \(\w+\))?: .*(?:: (?:No such file or directory|Not a directory|Is a directory|File exists)$"
@@ -130,7 +130,7 @@ def find_fatal_clue(log: Log, start: int) -> Clue | None:
 def is_fatal_at(text: str, last: int, place: int) -> bool:
     """Return whether a program ends after its message at ``place``. TensorFlow's errors are fatal only from ``last`` on."""
     line = _extract_line(text, place)
-    return not SURVIVED.search(line) and (place >= last or not TOLD_BY_TENSORFLOW.match(line))
+    return not SURVIVED.search(line) and (place >= last or not TENSORFLOW_ERROR_LOG.match(line))
 
 
 def locate_last_lines(text: str, count: int) -> int:
@@ -211,13 +211,13 @@ def find_last_line(text: str) -> str:
     frames = [at for at, line in enumerate(lines) if FRAME.match(line)]
     is_framed = len(frames) > 1 and frames[-1] == len(lines) - 1 > frames[-2] + 1
     line = shorten(lines[frames[-2] + 1] if is_framed else lines[-1]) if lines else ""
-    return "" if SURVIVED.search(line) or TOLD_BY_TENSORFLOW.match(line) else line
+    return "" if SURVIVED.search(line) or TENSORFLOW_ERROR_LOG.match(line) else line
 
 
 def find_program_message(text: str) -> str:
     """Return the first of the lines at the end of a text that all begin with the same program's name; empty if none does."""
     lines = [line for line in text[locate_last_lines(text, LINES_OF_END) :].split("\n") if line.strip()]
-    name = OF_PROGRAM.match(lines[-1]) if lines else None
+    name = PROGRAM_NAME.match(lines[-1]) if lines else None
     own = list(itertools.takewhile(lambda line: name and line.startswith(name[1]), reversed(lines)))
     return shorten(own[-1]) if own else ""
 

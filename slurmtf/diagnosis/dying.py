@@ -69,16 +69,16 @@ from slurmtf.spelling import unmark
 
 MESSAGE_LENGTH = 2000
 """The number of characters of an error's message that are examined."""
-OF_NEXT = re.compile(
+MESSAGE_END = re.compile(
     r"\n(?=Traceback \(most recent|[A-Za-z_][\w.]*(?:Error|Exception): |Exception (?:in thread|ignored in)"
     r"|srun: |slurmstepd: |-{20})"
 )
 """The latest point at which an error's message ends."""
-OF_THE_ENVIRONMENT = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
+ENVIRONMENT_KINDS = (Kind.IMPORT, Kind.LIBRARY, Kind.GPU_SOFTWARE, Kind.COMMAND, Kind.MPI)
 """Failures that a module that was not loaded can cause."""
 AN_ERROR = re.compile(r"(?:\w+\.)*[A-Z]\w*(?:Error|Exception): ")
 """The beginning of Python's line about an error."""
-OF_SHELL = re.compile(r"[^\s:]+: (?:line )?\d+: (?:.+: (?:No such file or directory|Not a directory)|.*can't cd to .+)$")
+SHELL_MESSAGE = re.compile(r"[^\s:]+: (?:line )?\d+: (?:.+: (?:No such file or directory|Not a directory)|.*can't cd to .+)$")
 """A shell's message about a faulty line of its script."""
 FAILS_AT_IMPORT = (
     "a package fails while it is imported, before the script asks anything of it: it does not fit another package, this Python "
@@ -194,7 +194,7 @@ def _find_stopped(outcome: Outcome, failures: Sequence[TaskFailure], logs: Seque
 
 def _prefer_missing_module(outcome: Outcome, logs: Sequence[Log], found: Explanation | None) -> Explanation | None:
     """Return ``found``, or the module that the job or its task failed to load if that can be the cause of ``found``."""
-    if found is None or found.kind not in OF_THE_ENVIRONMENT:
+    if found is None or found.kind not in ENVIRONMENT_KINDS:
         return found
     rules = [rule for rule in PLAIN if rule.kind is Kind.MODULE]
     return _explain_by_rules(outcome, [log for log in logs if log.task in ("", found.task)], rules) or found
@@ -331,7 +331,7 @@ def _explain_unknown(outcome: Outcome, logs: Iterable[Log]) -> Explanation | Non
 
 def _is_about_lost_process(log: Log, error: RaisedError) -> bool:
     """Return whether an error is about the loss of another process; Keras' message begins a line later."""
-    message = OF_NEXT.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
+    message = MESSAGE_END.split(log.text[error.at : error.at + MESSAGE_LENGTH], maxsplit=1)[0]
     return match_rules(Log("", "", message), CASCADES) is not None
 
 
@@ -383,7 +383,7 @@ def _explain_last_line(outcome: Outcome, logs: Sequence[Log]) -> Explanation | N
         return None
     for log in (log for log in logs if log.uncaught is None):
         line = find_last_line(log.text)
-        if (AN_ERROR.match(line) and is_of_scripts(line)) or OF_SHELL.match(line) or is_misuse(log.text):
+        if (AN_ERROR.match(line) and is_of_scripts(line)) or SHELL_MESSAGE.match(line) or is_misuse(log.text):
             return Explanation(Kind.SCRIPT, log.task, outcome.host, (Evidence(log.name, line),))
     return None
 

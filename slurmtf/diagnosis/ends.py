@@ -63,7 +63,7 @@ LOST_WITH_ITS_NODE = (
     "the task's node died or was cut off, or what ran there was killed as a whole: submit it again; if it happens again, "
     "without that node (`sbatch[exclude]=...`), and tell your admins the node and the time"
 )
-BY_ITS_SHELL = (
+SHELL_REMEDY = (
     "a file that bash reads before a script ends or replaces the shell (exit, exec, a failure under set -e): ~/.bash_profile, "
     "~/.bash_login or ~/.profile where environment.shebang of the site's profile is a login shell (#!/bin/bash -l), $BASH_ENV "
     "everywhere; have it do so only in interactive shells ('[[ $- == *i* ]] || return' above it), or set environment.shebang "
@@ -74,7 +74,7 @@ UNLAUNCHED = (
     "(try: srun -w NODE touch FILE in the workspace); use another workspace (--workspace, $SLURMTF_WORKSPACE), or exclude the "
     "node; else the node's own log (slurmd) says why: ask your administrators, naming the job id"
 )
-BY_ITS_LINE = (
+LINE_REMEDY = (
     "that line of job.sh ended the batch script: take what ends or replaces the shell (exit, exec, a failure under set -e) out "
     "of it, or of what it sources; it comes from the site's prologue, its template, or what a module or an environment runs "
     "(slurmtf render shows where)"
@@ -102,4 +102,4 @@ def choose_early_end_remedy(outcome: Outcome) -> tuple[str, str]:
     """
     if outcome.detail.get("unlaunched"):
         return UNLAUNCHED, "unlaunched"
-    return (BY_ITS_LINE, "script-ended") if outcome.detail.get("line") else (BY_ITS_SHELL, "shell-ended")
+    return (LINE_REMEDY, "script-ended") if outcome.detail.get("line") else (SHELL_REMEDY, "shell-ended")

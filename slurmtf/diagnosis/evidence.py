@@ -36,7 +36,7 @@ SIGNS = tuple(
     )
 )
 LONGEST_SIGN = max(map(len, SIGNS))
-AT_LENGTH = 4
+MOST_READ_AT_LENGTH = 4
 """How many tasks' logs are read at length. Of hundreds of ranks, the first few took down the others."""
 CUT = "\n[...]\n"
 EXIT = re.compile(r"(?ms)^(?: *\+ Exception Group )?Traceback \(most recent call last\):$.*?^SystemExit: [^\n]*$")
@@ -100,7 +100,7 @@ def read_logs(
     paths = [path for stream in ("err", "out") for path in sorted(Path(layout.logs).glob(f"*.{stream}"))]
     paths = [path for path in paths if begins is None or path.name in begins]
     paths.sort(key=lambda path: order.get(path.stem, len(order)))
-    length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
+    length = dict.fromkeys(list(dict.fromkeys(path.stem for path in paths))[:MOST_READ_AT_LENGTH], (HEAD_BYTES, TAIL_BYTES))
     parts = [(path, length.get(path.stem, (0, TAIL_OF_OTHERS))) for path in paths]
     starts, uncaught = begins or {}, _read_uncaught(layout)
     texts = [(path, _read_text(path, starts.get(path.name, 0), *part, whole and path.stem in length)) for path, part in parts]

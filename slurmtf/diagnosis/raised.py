@@ -20,14 +20,14 @@ FRAME = re.compile(r'  File "([^"]+)", line \d+.*\n(?:    +(\S.*))?', re.MULTILI
 INSTALLED = re.compile(
     r"(^|/)(site-packages|dist-packages|lib/python\d[\d.]*|python\d+\.zip)/|^<|^(?!/).*\.pyx$|/__autograph_generated_file"
 )
-OF_MODULE = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module_as_main)\n')
+MODULE_FRAME = re.compile(r'\s*  File "[^"]+", line \d+, in (?:<module>|_run_module_as_main)\n')
 PLACE = re.compile(r'(?m)^ *File "([^"]+)", line \d+(?:, in (.+))?$')
 RAISES = re.compile(r"(?:.*[:;]\s*)?(?:raise|assert) ")
 PROGRESS = re.compile(r"(?m)^\W{0,3}(?:global )?(?:[Ee]poch|[Ss]tep|[Ii]ter(?:ation)?|[Bb]atch)\b\W{0,3}\d(?!.*%\|).*$")
 """A line that shows training progress. A progress bar (tqdm) does not: it is written once more on closing, even after an
 error."""
 TYPE = re.compile(r"(?:\w+\.)*(\w+)(?: \(see above for traceback\))?(?::|$)")
-OF_SCRIPTS = re.compile(
+SCRIPT_ERRORS = re.compile(
     r"(?:\w*(?:Value|Type|Key|Index|Attribute|Validation|[Cc]onfiguration|Parameter|Typing|Usage)|Name|UnboundLocal|Assertion|ZeroDivision|Overflow|FloatingPoint|Arithmetic|Recursion"
     r"|NotImplemented|Lookup|FileNotFound|FileExists|IsADirectory|NotADirectory|Permission\w*|Tcl|Unicode\w*|Syntax"
     r"|Indentation|Tab|\w*Pars\w+|Scanner|\w*Decode|\w*Encode|(?:Un)?[Pp]ickling|NotFound|DataLoss|OutOfRange|Invalid\w*"
@@ -37,7 +37,7 @@ OF_SCRIPTS = re.compile(
     r"(?:Error|Exception)?$|(?:\w*Warning|StopIteration|Bad\w+File|UnidentifiedImageError)$"
 )
 """Types of errors that a script or its data causes, such as an impossible request to a library."""
-OF_CALLS = re.compile(
+CALL_ERRORS = re.compile(
     r"(?:flax\.errors|pandas\.errors|omegaconf\.errors|hydra\.errors|sklearn\.exceptions|absl\.flags\.\w+|configparser|tarfile|csv"
     r"|zlib|lzma|struct|re|binascii|getopt|shutil|yaml(?:\.\w+)?|jinja2\.exceptions)\.\w+(?::|$)"
     r"|(?:pandas\._libs|scipy|numpy\.(?:core\._)?exceptions|click\.exceptions|numba\.core\.errors)\.(?!_ArrayMemory)[\w.]+(?::|$)"
@@ -49,56 +49,56 @@ OF_CALLS = re.compile(
     r"|cv2\.error: .*(?:Assertion failed|\(-\d+:Bad)"
 )
 """Errors of pure Python libraries, or about data, that are raised if a request makes no sense."""
-OF_PYTHON_CALLS = re.compile(
+PYTHON_PACKAGES = re.compile(
     r"(?:^|/)(?:site|dist)-packages/(?:tensorflow|tensorflow_estimator|keras|tf_keras|h5py/_hl|numpy|pandas|scipy|sklearn|matplotlib)/"
 )
 """Packages whose Python part raises a RuntimeError if they are called wrongly."""
-OF_IMPORTS = re.compile(r"(?:Attribute|Import|Name|Type|Value|Syntax|Indentation|Tab)Error$")
+IMPORT_ERRORS = re.compile(r"(?:Attribute|Import|Name|Type|Value|Syntax|Indentation|Tab)Error$")
 """Types of errors that a package raises if it does not fit another package or this Python."""
-OF_SHADOWING = re.compile(r"partially initialized module|consider renaming")
+SHADOWING_MESSAGE = re.compile(r"partially initialized module|consider renaming")
 """A package imported a file of the script's instead of the module that it needed."""
-ONLY_OF_SCRIPTS = re.compile(
+SCRIPT_ONLY_ERRORS = re.compile(
     r"(?:Key|Index|Name|UnboundLocal|ZeroDivision|Recursion|UnicodeDecode|UnicodeEncode|JSONDecode|Syntax|Indentation|Tab)Error$"
 )
 """Types of errors whose message is the script's own data, never a library's text."""
-OF_FILES = re.compile(r"(?:OS|IO)Error: (?!\[Errno|.*errno = (?!2\b))")
+FILE_ERRORS = re.compile(r"(?:OS|IO)Error: (?!\[Errno|.*errno = (?!2\b))")
 """A file that a library can't use: missing, or not what it should be. A refusal by the system shows its errno: no match."""
-FROM_BELOW = re.compile(
+SYSTEM_ERRORS = re.compile(
     r"(?:\w+\.)*(?:(?:Internal|Unknown|Unavailable|Aborted|Cancelled|DeadlineExceeded|ResourceExhausted|HorovodInternal"
     r"|XlaRuntime|JaxRuntime|System|Operational|BlockingIO|EOF|Timeout|BrokenPipe|Connection\w*)Error"
     r"|KeyboardInterrupt|(?:OS|IO)Error: \[Errno|RuntimeError: .*(?:CUDA|NCCL|MPI|cuDNN|cuBLAS|GPU))\b"
 )
 """Errors that Python only passes on from a library, the system or another process: not the script's own."""
-OF_CHILDREN = re.compile(
+CHILD_ERRORS = re.compile(
     r"(?:\w+\.)*(?:CalledProcessError|BrokenProcessPool|TerminatedWorkerError|ChildFailedError|ProcessExitedException|ProcessRaisedException"
     r"|RuntimeError: DataLoader worker)\b"
 )
 """Errors that only say that another process ended; that process has logged its reason before."""
-OF_WAITING = re.compile(
+WAIT_ERRORS = re.compile(
     r"(?:_?queue\.(?:Empty|Full)|EOFError|BrokenPipeError|Connection\w*Error|TimeoutError)\b"
     r"|(?i:[\w.]+(?:Error|Exception): .*\b(?:worker|process|child|producer|loader)(?:es|s|ren)?\b)"
 )
 """Errors of a process that waited for one that has ended."""
-OF_WAITING_FOR_THREADS = re.compile(
+THREAD_WAIT_ERRORS = re.compile(
     r"(?:_?queue\.(?:Empty|Full)|TimeoutError)\b|(?i:[\w.]+(?:Error|Exception): .*\b(?:thread|worker|producer|loader)s?\b)"
 )
 """Errors of a script that waited for a thread of its own."""
 DIED = re.compile(r"(?m)^(?:Process \S+|(Exception in thread) .+):\n(?=Traceback \(most recent call last\):\n)")
 """The message of multiprocessing about a process, and of Python about a thread, that an error ended."""
 LOST = re.compile("|".join((*(rule.pattern for rule in CASCADES), r"remote process exited or there was a network error")))
-OF_A_FUNCTION = re.compile(
+FUNCTION_TRACEBACK = re.compile(
     r"Traceback \(most recent call last\):\n\n|-- Process \d+ terminated with the following error:\nTraceback "
 )
 """The traceback of a Python function in a graph, quoted in TensorFlow's error, or of a process, quoted in torch's."""
-OF_GRAPHS = re.compile(r"(?m)^(?!Detected at|<stack|\t|  ) ?(\S.*)\n\t \[\[")
-OF_USER_CODE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
+GRAPH_MESSAGE = re.compile(r"(?m)^(?!Detected at|<stack|\t|  ) ?(\S.*)\n\t \[\[")
+USER_CODE_MESSAGE = re.compile(r"(?m)^ {4}(\w[\w.]*(?:Error|Exception): .*)$")
 """The message of a TensorFlow or Keras error after its first line: above the graph node, or below the user's code."""
-OF_TABLE = re.compile(r"(?m)^(Root Cause[\s\S]{0,300}?)?^ +(exitcode *: .*)$")
+TORCHRUN_TABLE = re.compile(r"(?m)^(Root Cause[\s\S]{0,300}?)?^ +(exitcode *: .*)$")
 """The end of a child in torchrun's table of failures, one of which it calls the root cause."""
 CHILDS_CODE = re.compile(r" returned non-zero exit status (\d{1,3})\.$")
 INNER = re.compile(r"Error: .*?\b([A-Z]\w*(?:Error|Exception): .*)")
 """The error of a Python function in a graph (tf.py_function) inside TensorFlow's own error."""
-SAID = re.compile(r"(?m)^(?!Thread 0x|Current thread |Extension modules: )\S")
+MESSAGE_LINE = re.compile(r"(?m)^(?!Thread 0x|Current thread |Extension modules: )\S")
 """The beginning of a line that does not continue another one and is not part of a crash report."""
 TAGS = re.compile(r"(?m)^(?:\[rank\d+\]: ?|\[\d+(?:,\d+)?\]<std(?:err|out)>: ?)")
 """The prefix that torch and mpirun --tag-output write before each line."""
@@ -141,7 +141,7 @@ class RaisedError(NamedTuple):
 
     @property
     def is_of_children(self) -> bool:
-        return OF_CHILDREN.match(self.failure.error) is not None
+        return CHILD_ERRORS.match(self.failure.error) is not None
 
     @property
     def childs_exit_code(self) -> int | None:
@@ -153,7 +153,7 @@ class RaisedError(NamedTuple):
     def is_from_below(self) -> bool:
         inner = INNER.search(self.failure.error)
         error = inner[1] if inner else self.failure.error
-        return FROM_BELOW.match(error) is not None and not OF_CALLS.match(error)
+        return SYSTEM_ERRORS.match(error) is not None and not CALL_ERRORS.match(error)
 
     @property
     def is_own(self) -> bool:
@@ -163,21 +163,23 @@ class RaisedError(NamedTuple):
     @property
     def is_of_an_import(self) -> bool:
         """Whether an incompatible package raised it on import, before the script used the package."""
-        own = OF_SHADOWING.search(self.failure.error)
-        return self.in_import and OF_IMPORTS.match(self.type) is not None and not own
+        own = SHADOWING_MESSAGE.search(self.failure.error)
+        return self.in_import and IMPORT_ERRORS.match(self.type) is not None and not own
 
     @property
     def speaks_for_itself(self) -> bool:
         """Whether its message is the script's own text, to which rules about libraries do not apply."""
-        return ONLY_OF_SCRIPTS.match(self.type) is not None or (self.raised_here and OF_SCRIPTS.match(self.type) is not None)
+        return SCRIPT_ONLY_ERRORS.match(self.type) is not None or (
+            self.raised_here and SCRIPT_ERRORS.match(self.type) is not None
+        )
 
 
 def is_of_scripts(error: str) -> bool:
     """Return whether the line ``error`` shows a type of error that mistakes in a script cause."""
     inner = INNER.search(error)
     kind = TYPE.match(inner[1] if inner else error)
-    of_type = kind and OF_SCRIPTS.match(kind[1])
-    return (of_type or OF_FILES.match(error) or OF_CALLS.match(error)) is not None
+    of_type = kind and SCRIPT_ERRORS.match(kind[1])
+    return (of_type or FILE_ERRORS.match(error) or CALL_ERRORS.match(error)) is not None
 
 
 def normalize_text(text: str) -> str:
@@ -228,7 +230,7 @@ def _find_child_error(text: str, error: RaisedError) -> RaisedError | None:
     """Return the error of a process that ``error`` only reports as ended; None if the log has none."""
     before = text[: error.start]
     died = next(reversed(list(DIED.finditer(before))), None)
-    waiting = OF_WAITING_FOR_THREADS if died and died[1] else OF_WAITING
+    waiting = THREAD_WAIT_ERRORS if died and died[1] else WAIT_ERRORS
     waited = died and died.end() > locate_last_progress(before) and waiting.match(error.failure.error)
     if not (error.is_of_children or waited):
         return None
@@ -267,7 +269,7 @@ class _Place(NamedTuple):
 @lru_cache(maxsize=16)
 def _locate_error(text: str, uncaught: str | None) -> _Place | None:
     reported = text.rfind(f"\n{uncaught}") + 1 if uncaught and GROUP not in text else 0
-    whole = not reported or OF_A_FUNCTION.search(text, reported)
+    whole = not reported or FUNCTION_TRACEBACK.search(text, reported)
     read = text if whole else f"{text[:reported]}{text[reported:].partition(chr(10))[0]}"
     failure = find_failure(read.splitlines()) if TRACES.search(read) else None
     if failure is None:
@@ -280,10 +282,10 @@ def _find_detail(text: str, failure: Failure, at: int) -> str:
     """Return an error's message after a first line that is only a heading; else empty."""
     if not failure.error.rstrip().endswith(":"):
         return ""
-    if OF_CHILDREN.match(failure.error):
-        codes = OF_TABLE.findall(text, at)
+    if CHILD_ERRORS.match(failure.error):
+        codes = TORCHRUN_TABLE.findall(text, at)
         return max(codes, key=lambda code: bool(code[0]))[1] if codes else ""
-    found = OF_GRAPHS.search(text, at) or max(OF_USER_CODE.finditer(text, at), key=re.Match.start, default=None)
+    found = GRAPH_MESSAGE.search(text, at) or max(USER_CODE_MESSAGE.finditer(text, at), key=re.Match.start, default=None)
     return found[1] if found else ""
 
 
@@ -294,7 +296,7 @@ def _has_survived(text: str, place: _Place, uncaught: str | None) -> bool:
     if place.is_told or PROGRESS.search(text, end):
         return not place.is_told
     may_have = uncaught is not None or not _is_uncaught(text, place.start, place.at)
-    after = itertools.islice(SAID.finditer(text, end), MOST_AFTER + 1)
+    after = itertools.islice(MESSAGE_LINE.finditer(text, end), MOST_AFTER + 1)
     return may_have and len(list(after)) > MOST_AFTER
 
 
@@ -307,7 +309,7 @@ def _is_raised_here(text: str, start: int, at: int) -> bool:
 def _is_of_call(text: str, start: int, at: int) -> bool:
     """Return whether the Python part of a library raised a RuntimeError; one from its compiled parts does not count."""
     path, source = (FRAME.findall(text, start, at) or [("", "")])[-1]
-    return text.startswith("RuntimeError: ", at) and bool(OF_PYTHON_CALLS.search(path)) and RAISES.match(source) is not None
+    return text.startswith("RuntimeError: ", at) and bool(PYTHON_PACKAGES.search(path)) and RAISES.match(source) is not None
 
 
 def _is_in_import(text: str, start: int, at: int) -> bool:
@@ -319,7 +321,7 @@ def _is_in_import(text: str, start: int, at: int) -> bool:
 
 def _is_uncaught(text: str, start: int, at: int) -> bool:
     """Return whether a traceback begins in a module's body, so nothing caught it: one that a function prints begins there."""
-    return OF_MODULE.match(text, start + len(START), at) is not None
+    return MODULE_FRAME.match(text, start + len(START), at) is not None
 
 
 def _find_chained_errors(text: str, start: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

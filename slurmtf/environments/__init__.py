@@ -6,7 +6,7 @@ from pathlib import Path
 
 from slurmtf.environments.existing import find_existing
 from slurmtf.environments.images import choose_image, use_image
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
+from slurmtf.environments.software import FOREIGN_VARIABLES, Software
 from slurmtf.environments.spec import EnvironmentSpec, build_package_spec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.estimator import Environment, Estimator
@@ -39,6 +39,6 @@ def _use_spec(wish: Environment, spec: EnvironmentSpec, store: EnvironmentStore)
         packages=store.record(spec.name).get("packages", {}),
         prefix=str(prefix),
         kind="conda" if spec.kind == "conda" else "venv",
-        unset=OF_OTHER_ENVIRONMENTS,
+        unset=FOREIGN_VARIABLES,
         spec=spec,
     )

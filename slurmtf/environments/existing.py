@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
+from slurmtf.environments.software import FOREIGN_VARIABLES, Software
 from slurmtf.errors import SpecError, suggest
 from slurmtf.estimator import Environment
 from slurmtf.findings import Finding
@@ -69,7 +69,7 @@ def _use_folder(folder: Path, modules: tuple[str, ...], variables: dict[str, str
             )
         )
     python = str(prefix / "bin" / "python")
-    return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=OF_OTHER_ENVIRONMENTS)
+    return Software(python, modules, variables, prefix=str(prefix), kind=kind, unset=FOREIGN_VARIABLES)
 
 
 def detect_kind(folder: Path) -> Kind:

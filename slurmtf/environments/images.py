@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from slurmtf.collecting import Findings
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS, Software
+from slurmtf.environments.software import FOREIGN_VARIABLES, Software
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.errors import SpecError
@@ -74,7 +74,7 @@ def _containerize(estimator: Estimator, site: Site, store: EnvironmentStore, whe
         python=wish.python or "python3",
         modules=(*site.containers.modules, *wish.modules),
         variables={var.PYTHONNOUSERSITE: "1", **wish.variables},  # the home folder's packages are for another Python
-        unset=OF_OTHER_ENVIRONMENTS,
+        unset=FOREIGN_VARIABLES,
         spec=spec,
         image=str(store.image(spec.name)) if spec else source,
         runtime=runtime,

@@ -9,7 +9,7 @@ from typing import Literal
 from slurmtf.environments.spec import EnvironmentSpec
 from slurmtf.job.contract import variables as var
 
-OF_OTHER_ENVIRONMENTS = (
+FOREIGN_VARIABLES = (
     var.PYTHONHOME,
     var.PYTHONPATH,
     var.VIRTUAL_ENV,

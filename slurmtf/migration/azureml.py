@@ -23,7 +23,7 @@ from slurmtf.migration.sweeps import CONFIGS, EXPRESSIONS, POLICIES, SAMPLINGS, 
 from slurmtf.migration.values import Symbol, Thing
 from slurmtf.runs.workspaces.workspace import EXPERIMENT
 
-TOLD = {*ESTIMATORS, CONFIG, *CONFIGS, *EXPRESSIONS, *POLICIES, *SAMPLINGS, *BUILDERS, "Mpi", "MpiConfiguration",
+COVERED = {*ESTIMATORS, CONFIG, *CONFIGS, *EXPRESSIONS, *POLICIES, *SAMPLINGS, *BUILDERS, "Mpi", "MpiConfiguration",
         "ParameterServer", "TensorflowConfiguration"}  # fmt: skip
 MENTIONS = re.compile(r"^\s*(from|import)\s+azureml\b", re.MULTILINE)
 
@@ -63,7 +63,7 @@ def read_azureml(path: Path, folder: Path) -> Imported:
         known = f"{', '.join(ESTIMATORS)}, {CONFIG} or {CONFIGS[0]}"
         what = f"builds none of azureml's {known}"
         raise InputError(Finding("no-azureml", str(path), what, "name the file that submits, not the training script"))
-    note_remainder(notes, seen.things, TOLD)
+    note_remainder(notes, seen.things, COVERED)
     experiment = _find_experiment(seen, notes)
     return Imported(source, files, notes.sorted, experiment)
 

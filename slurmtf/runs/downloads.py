@@ -14,7 +14,7 @@ from slurmtf.files import convert_write_errors
 from slurmtf.findings import Finding
 from slurmtf.job.contract.layout import RunLayout
 
-INSTEAD = "another folder"
+OTHER_FOLDER = "another folder"
 
 
 def list_file_names(layout: RunLayout) -> list[str]:
@@ -31,7 +31,7 @@ def download(layout: RunLayout, name: str, target: Path) -> Path:
         source = _open(layout, name)
     except OSError as err:
         raise SlurmtfError(_describe_uncopied(name, err)) from None
-    with source, convert_write_errors(target.parent, INSTEAD):
+    with source, convert_write_errors(target.parent, OTHER_FOLDER):
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("wb") as file:
             shutil.copyfileobj(source, file)

@@ -10,7 +10,7 @@ from slurmtf.job.contract import variables as var
 from slurmtf.job.contract.layout import RunLayout
 from slurmtf.job.contract.schedulers import is_outside_of_job
 
-OURS = re.compile("|".join((*var.OF_SCRIPT, *var.OF_AGENT, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
+OURS = re.compile("|".join((*var.SCRIPT_VARIABLES, *var.AGENT_VARIABLES, var.SLURMTF_INPUT + r"\w+", "SLURMTF_[A-Z]+_HOSTS")))
 """The agent's own variables, which identify a task. The user's settings also begin with SLURMTF_."""
 
 
@@ -25,7 +25,7 @@ def remove_run_variables(environ: Mapping[str, str]) -> dict[str, str]:
     on_node = f"/{os.path.basename(folder)}/work"  # noqa: PTH119 - a name, not a path on this machine
     entries = kept.pop(var.PYTHONPATH, "").split(os.pathsep)
     path = [entry for entry in entries if entry and entry not in own and not entry.endswith(on_node)]
-    others = {name: value for name, value in kept.items() if name not in var.OF_LIBRARIES}
+    others = {name: value for name, value in kept.items() if name not in var.LIBRARY_VARIABLES}
     return {**others, **({var.PYTHONPATH: os.pathsep.join(path)} if path else {})}
 
 

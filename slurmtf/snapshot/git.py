@@ -12,7 +12,7 @@ from slurmtf.job.contract.interchange import JsonObject
 
 QUIET = ("--no-optional-locks", "-c", "core.fsmonitor=false")
 """Without these, git-status(1) writes the index, and starts the monitor that the repository names (git-config(1))."""
-NAMES_ANOTHER = (
+REPOSITORY_VARIABLES = (
     "GIT_DIR",
     "GIT_WORK_TREE",
     "GIT_COMMON_DIR",
@@ -28,7 +28,7 @@ NAMES_ANOTHER = (
 OFFLINE = {"GIT_ALLOW_PROTOCOL": "none", "GIT_NO_LAZY_FETCH": "1"}
 """Without these, a partial clone fetches missing objects with the command that the repository names (partial-clone(7),
 git(1))."""
-OF_REPOSITORY = ("local", "worktree")
+REPOSITORY_SCOPES = ("local", "worktree")
 """The scopes of git-config(1) whose settings are in the repository, which may have come with the source."""
 LISTED = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^(filter|submodule)\.")
 STATUS = ("status", "--porcelain=v2", "--branch", "--untracked-files=normal", "--ignore-submodules=dirty")
@@ -74,7 +74,7 @@ def _list_repository_settings(folder: Path) -> list[str]:
         raise ValueError("git 2.26 or newer is needed")
     if git.returncode not in (0, 1):  # 1: there are none
         raise ValueError(f"git config: exit code {git.returncode}")
-    return [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in OF_REPOSITORY]
+    return [name for scope, name in zip(fields[::2], fields[1::2], strict=False) if scope in REPOSITORY_SCOPES]
 
 
 def _disable_filters(names: list[str]) -> list[str]:
@@ -87,7 +87,7 @@ def _disable_filters(names: list[str]) -> list[str]:
 
 def _start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     command = ["git", *QUIET, "-C", str(folder), *words]
-    environ = {**{name: value for name, value in os.environ.items() if name not in NAMES_ANOTHER}, **OFFLINE}
+    environ = {**{name: value for name, value in os.environ.items() if name not in REPOSITORY_VARIABLES}, **OFFLINE}
     return subprocess.Popen(command, env=environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
 
 

@@ -15,7 +15,7 @@ FILES = re.compile(
 )
 TEMPLATES = re.compile(r"\.env\.(example|sample|template|dist)")
 """Files that list variables without their values."""
-IN_FOLDER = (
+SECRET_PATHS = (
     "/.docker/config.json", "/.config/containers/auth.json", "/.apptainer/remote.yaml", "/.apptainer/docker-config.json",
     "/.singularity/remote.yaml", "/.singularity/docker-config.json", "/.config/gh/hosts.yml", "/.config/rclone/rclone.conf",
     "/.config/pypoetry/auth.toml", "/.huggingface/token", "/huggingface/token", "/huggingface/stored_tokens",
@@ -24,7 +24,7 @@ IN_FOLDER = (
 BUNDLES = (".pem", ".key", "_rsa", "_ed25519")
 """Endings of files that may hold a public certificate, with or without its private key after it."""
 MARK = rb"-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----"
-IN_BUNDLE = re.compile(MARK)
+BUNDLED_KEY = re.compile(MARK)
 KEY = re.compile(rb"\s*(?:%b|PuTTY-User-Key-File-\d|\{[^{}]*\"private_key\"\s*:\s*\"%b)" % (MARK, MARK))
 """The beginning of a private key (RFC 7468, OpenSSH, PuTTY), or of Google's JSON for a service account."""
 FIRST_BYTES = 4096
@@ -34,7 +34,7 @@ def is_secret(prefix: str, name: str) -> bool:
     """Return whether the file or folder ``prefix + name`` (a folder ends with '/') may hold a secret, by its name."""
     if name.endswith("/"):
         return name[:-1] in FOLDERS
-    if f"/{prefix}{name}".endswith(IN_FOLDER):
+    if f"/{prefix}{name}".endswith(SECRET_PATHS):
         return True
     return FILES.fullmatch(name) is not None and TEMPLATES.fullmatch(name) is None
 
@@ -42,4 +42,4 @@ def is_secret(prefix: str, name: str) -> bool:
 def holds_private_key(name: str, begins: bytes) -> bool:
     """Return whether a file is a private key, by its beginning. A file that only quotes a key, as a program may, is not."""
     first = begins[:FIRST_BYTES]
-    return KEY.match(first) is not None or (name.endswith(BUNDLES) and IN_BUNDLE.search(first) is not None)
+    return KEY.match(first) is not None or (name.endswith(BUNDLES) and BUNDLED_KEY.search(first) is not None)

@@ -11,7 +11,7 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
 
-OF_PROFILE = "it stands in the profile {} (defaults, directives or environments.job)"
+PROFILE_REMEDY = "it stands in the profile {} (defaults, directives or environments.job)"
 ANY = "what it asks for comes from the profile {}{}: leave out what this cluster does not take"
 
 
@@ -37,5 +37,7 @@ def fit_remedy(finding: Finding, profile: str, asked: Collection[str] = (), sett
     marks = set(re.findall(r"`(\w+)`", advice))
     remedy = advice if marks <= set(settings) else advice.replace("`", "")
     if line or marks:
-        return replace(finding, remedy=f"{remedy}; {OF_PROFILE.format(profile)}" if remedy else OF_PROFILE.format(profile))
+        return replace(
+            finding, remedy=f"{remedy}; {PROFILE_REMEDY.format(profile)}" if remedy else PROFILE_REMEDY.format(profile)
+        )
     return finding if advice else replace(finding, remedy=ANY.format(profile, " and the command's options" if settings else ""))

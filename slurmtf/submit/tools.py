@@ -15,7 +15,7 @@ from slurmtf._version import __version__
 from slurmtf.archives import build_tool_archive
 from slurmtf.environments.building import Tell
 from slurmtf.environments.shell import build_module_commands
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
+from slurmtf.environments.software import FOREIGN_VARIABLES
 from slurmtf.environments.store import EnvironmentStore
 from slurmtf.environments.tools import build_tool_spec, get_tool
 from slurmtf.errors import SoftwareError
@@ -224,14 +224,14 @@ def put_program(folder: Path) -> str:
 
 def build_environment() -> dict[str, str]:
     """Return this process's environment without variables of other software."""
-    return {name: value for name, value in os.environ.items() if name not in OF_OTHER_ENVIRONMENTS}
+    return {name: value for name, value in os.environ.items() if name not in FOREIGN_VARIABLES}
 
 
 def write_script(site: Site, name: str, directives: Sequence[tuple[str, Value]], command: Sequence[str], folder: Path) -> Path:
     """Write the batch script of a job that runs our program, and return its path."""
     of_site = site.environment
     shell = Shell(
-        of_site.shebang, (*of_site.unset, *OF_OTHER_ENVIRONMENTS), tuple(of_site.prologue), build_module_commands(site, ())
+        of_site.shebang, (*of_site.unset, *FOREIGN_VARIABLES), tuple(of_site.prologue), build_module_commands(site, ())
     )
     batch = Batch("tool.sh.j2", tuple(directives), shell, tuple(command))
     plan = BuildPlan(name, "", site.name, batch, __version__)

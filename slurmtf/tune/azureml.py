@@ -12,8 +12,8 @@ from slurmtf.tune.goal import PrimaryMetricGoal
 from slurmtf.tune.samplers import Sampling
 from slurmtf.tune.sweep import Sweep
 
-OF_ESTIMATORS = ("slurmtf runs sweeps of estimators", "pass estimator=")
-NOT_HERE = {"run_config": OF_ESTIMATORS, "pipeline": OF_ESTIMATORS}
+ESTIMATORS_ONLY = ("slurmtf runs sweeps of estimators", "pass estimator=")
+NOT_HERE = {"run_config": ESTIMATORS_ONLY, "pipeline": ESTIMATORS_ONLY}
 """Parameters of Azure ML that a sweep does not have, each with what to report."""
 
 

@@ -27,7 +27,7 @@ ARGUMENTS = {
     "script_params": "write each argument as a parameter of its own: '--learning-rate'",
     "environment_variables": "write each variable as a parameter of its own: 'environment_variables.NAME'",
 }
-IN_ENVIRONMENT = (
+ENVIRONMENT_SETTINGS = (
     "use_docker", "custom_docker_image", "image_registry_details", "shm_size", "user_managed", "conda_packages", "pip_packages",
     "conda_dependencies_file", "pip_requirements_file", "environment_definition", "framework_version", "legacy_keras",
 )  # fmt: skip
@@ -56,7 +56,7 @@ def _describe_reason(setting: str) -> str:
     """Return why a setting can't differ between trials."""
     if setting in ARGUMENTS:
         return "is not a single value"
-    if setting in IN_ENVIRONMENT:
+    if setting in ENVIRONMENT_SETTINGS:
         return "can't change from trial to trial: all of them run with one environment"
     if setting in BROUGHT:
         return "can't change from trial to trial: source and data are brought to the job once"

@@ -25,14 +25,14 @@ from slurmtf.trusted import check_own
 
 HEADING = ("NAME", "LABEL", "BUILT", "USED", "SIZE", "PYTHON", "HOLDS")
 SHOWN = 60
-TOLD = {
+SHOWN_PACKAGES = {
     "tensorflow": TENSORFLOW,
     "keras": ("keras",),
     "tf_keras": ("tf_keras",),
     "horovod": ("horovod",),
     "mpi4py": ("mpi4py",),
 }
-"""The packages of which 'slurmtf env check' tells the version."""
+"""The packages whose versions 'slurmtf env check' shows."""
 
 
 @click.group("env", context_settings={"help_option_names": ["-h", "--help"]})
@@ -139,7 +139,8 @@ def check(request: JobRequest) -> None:
 
 def _build_software_facts(software: Software) -> dict[str, str]:
     versions = {
-        name: next((software.packages[p] for p in packages if p in software.packages), "") for name, packages in TOLD.items()
+        name: next((software.packages[p] for p in packages if p in software.packages), "")
+        for name, packages in SHOWN_PACKAGES.items()
     }
     if versions["tensorflow"] and software.gpu_build is not None:
         versions["tensorflow"] += ", built for GPUs" if software.gpu_build else ", built without GPUs"

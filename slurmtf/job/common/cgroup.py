@@ -4,7 +4,7 @@ import re
 from typing import NamedTuple, Optional
 
 OWN = "/proc/self/cgroup"
-OF_JOB = re.compile(r"(.*/job_(\d+))(?:/.*)?")
+JOB_PATH = re.compile(r"(.*/job_(\d+))(?:/.*)?")
 ROOT = "/sys/fs/cgroup"
 
 
@@ -21,7 +21,7 @@ def find_cgroup(text: str, job_id: str) -> Optional[Cgroup]:
     for line in text.splitlines():
         number, _, rest = line.partition(":")
         kinds, _, path = rest.partition(":")
-        match, is_unified = OF_JOB.fullmatch(path), number == "0"
+        match, is_unified = JOB_PATH.fullmatch(path), number == "0"
         if match and match.group(2) == job_id and (is_unified or "memory" in kinds.split(",")):
             root = ROOT if is_unified else ROOT + "/memory"
             return Cgroup(root + match.group(1), root + path, is_unified)

@@ -5,14 +5,14 @@ from typing import NamedTuple
 
 from . import variables as var
 
-OF_A_JOB = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
+JOB_VARIABLE = re.compile(r"(SLURM|SLURMD|SBATCH|SRUN|SALLOC|PMI|PMIX|OMPI_COMM_WORLD|OMPI_UNIVERSE|MV2_COMM_WORLD)_")
 """Variables of the job in which we may be running, and of its MPI launcher: they tell a process its rank."""
 KEPT_IN_A_JOB = (var.SLURM_CONF,)
 
 
 def is_outside_of_job(name: str) -> bool:
     """Return whether a variable has nothing to do with a job in which we may be running."""
-    return name in KEPT_IN_A_JOB or not OF_A_JOB.match(name)
+    return name in KEPT_IN_A_JOB or not JOB_VARIABLE.match(name)
 
 
 class Capabilities(NamedTuple):

@@ -236,7 +236,7 @@ HOROVOD_WITH_GLOO = "HOROVOD_WITH_GLOO"
 HOROVOD_WITH_MPI = "HOROVOD_WITH_MPI"
 HOROVOD_WITH_TENSORFLOW = "HOROVOD_WITH_TENSORFLOW"
 
-OF_SCRIPT = (
+SCRIPT_VARIABLES = (
     SLURMTF_RUN_ID,
     SLURMTF_EXPERIMENT,
     SLURMTF_RUN_FOLDER,
@@ -255,7 +255,7 @@ OF_SCRIPT = (
     SLURMTF_MODEL,
 )
 """Variables of ours for the script, in addition to SLURMTF_INPUT_<NAME> and SLURMTF_<ROLE>_HOSTS."""
-OF_AGENT = (
+AGENT_VARIABLES = (
     SLURMTF_RENDEZVOUS,
     SLURMTF_RENDEZVOUS_KEY,
     SLURMTF_ALLOCATION,
@@ -272,7 +272,7 @@ OF_AGENT = (
     SLURMTF_AZUREML,
 )
 """Variables that no script needs."""
-OF_LIBRARIES = (
+LIBRARY_VARIABLES = (
     TF_CONFIG,
     TF_GRPC_REUSE_PORT,
     TF_NUM_INTRAOP_THREADS,
@@ -305,7 +305,7 @@ OF_LIBRARIES = (
 )
 """Variables for the script under its libraries' names: the other tasks, and a share of the node. Outside of a run they are the
 user's."""
-OF_USER = (
+USER_VARIABLES = (
     SLURMTF_SITE,
     SLURMTF_SITE_PATH,
     SLURMTF_TEMPLATE_PATH,

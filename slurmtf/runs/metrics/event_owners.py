@@ -17,10 +17,10 @@ from slurmtf.job.contract.metrics.event_files import EventFile
 from slurmtf.job.contract.roles import Role, assign_roles, choose_chief
 from slurmtf.job.contract.sweep.records import SweepLayout, get_launch, read_launches, select_settings
 
-OF_RANK = re.compile(r"rank[-_]?([0-9]{1,6})")
+RANK_FOLDER = re.compile(r"rank[-_]?([0-9]{1,6})")
 WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)\.(?P<pid>[0-9]+)\.[0-9]+(\.[A-Za-z]\w*)*")
 """The name of an event file (TensorBoard's event_file_writer.py, TensorFlow's summary_file_writer.cc)."""
-OF_HOST = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
+TF1_WRITER = re.compile(r".*tfevents\.[0-9]+\.(?P<host>.+)")
 """The name of an event file written by TensorFlow 1 (core/util/events_writer.cc)."""
 
 
@@ -36,7 +36,7 @@ def parse_writer(name: str) -> Writer | None:
     with_pid = WRITER.fullmatch(name)
     if with_pid:
         return Writer(with_pid["host"], int(with_pid["pid"]))
-    found = OF_HOST.fullmatch(name)
+    found = TF1_WRITER.fullmatch(name)
     return Writer(found["host"], 0) if found else None
 
 
@@ -44,7 +44,7 @@ def find_named_task(folders: Iterable[str], roles: Sequence[Role]) -> str | None
     """Return the task that one of the folders is named after: ``worker-1``, or ``rank-1``, ``rank_1``, ``rank1``; else None."""
     labels = {role.label: role.label for role in roles}
     for folder in folders:
-        rank = OF_RANK.fullmatch(folder)
+        rank = RANK_FOLDER.fullmatch(folder)
         if folder in labels:
             return folder
         if rank and int(rank[1]) < len(roles):

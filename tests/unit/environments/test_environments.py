@@ -13,7 +13,7 @@ import pytest
 from slurmtf.environments import EnvironmentSpec, EnvironmentStore, Software, resolve_software
 from slurmtf.environments.existing import find_existing
 from slurmtf.environments.shell import build_module_commands, wrap_in_shell
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
+from slurmtf.environments.software import FOREIGN_VARIABLES
 from slurmtf.environments.spec import build_package_spec
 from slurmtf.environments.store import resolve_store
 from slurmtf.errors import SlurmtfError, SpecError, WorkspaceError
@@ -74,7 +74,7 @@ def test_modules_provide_their_own_python() -> None:
 def test_the_folder_of_an_environment_is_activated(prefix: Path) -> None:
     software = find_existing(Environment(python=str(prefix), variables={"A": "1"}))
     assert (software.python, software.prefix, software.kind) == (str(prefix / "bin/python"), str(prefix), "venv")
-    assert (software.unset, software.variables) == (OF_OTHER_ENVIRONMENTS, {"A": "1"})
+    assert (software.unset, software.variables) == (FOREIGN_VARIABLES, {"A": "1"})
 
 
 def test_a_folder_that_is_no_environment_is_refused(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_an_interpreter_activates_its_environment(tmp_path: Path, kind: str) -> 
     software = find_existing(Environment(python=str(folder / "bin" / "python3.11")))
     assert (software.prefix, software.kind) == (str(folder), kind)
     assert software.python == str(folder / "bin" / "python3.11")
-    assert software.unset == OF_OTHER_ENVIRONMENTS
+    assert software.unset == FOREIGN_VARIABLES
 
 
 def test_a_missing_conda_environment_is_refused(home: Path) -> None:
@@ -372,7 +372,7 @@ def test_the_script_activates_the_environment_or_says_that_it_is_gone(source: Pa
 
 
 def test_a_conda_environment_is_activated_without_conda(source: Path) -> None:
-    software = Software("/envs/tf/bin/python", prefix="/envs/tf", kind="conda", unset=OF_OTHER_ENVIRONMENTS)
+    software = Software("/envs/tf/bin/python", prefix="/envs/tf", kind="conda", unset=FOREIGN_VARIABLES)
     script = render(plan_of(tensorflow(source), SITE, software), [find_data("templates")])
     assert 'export CONDA_PREFIX="$ENVIRONMENT"' in script
     assert '"$ENVIRONMENT"/etc/conda/activate.d/*.sh' in script

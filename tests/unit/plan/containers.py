@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from slurmtf.environments import Software
-from slurmtf.environments.software import OF_OTHER_ENVIRONMENTS
+from slurmtf.environments.software import FOREIGN_VARIABLES
 from slurmtf.sites import Site
 from slurmtf.sites.model import Containers, Storage
 from tests.unit.support import profile
@@ -17,7 +17,7 @@ NAME = "docker://registry.example.org/lab/tensorflow:2.15"
 def boxed(runtime: str, image: str) -> Software:
     """Return the software of an image, as slurmtf.environments returns it."""
     variables = {"PYTHONNOUSERSITE": "1"}
-    own: dict[str, Any] = {"unset": OF_OTHER_ENVIRONMENTS, "host_python": "/opt/env/bin/python3"}
+    own: dict[str, Any] = {"unset": FOREIGN_VARIABLES, "host_python": "/opt/env/bin/python3"}
     return Software("python3", variables=variables, image=image, runtime=runtime, **own)
 
 

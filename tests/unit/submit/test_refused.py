@@ -8,11 +8,11 @@ from slurmtf.errors import RefusedError
 from slurmtf.findings import Finding
 from slurmtf.scheduler.base import SEE_SCRIPT
 from slurmtf.scheduler.slurm.refusal import MEANINGS
-from slurmtf.submit.refused import ANY, OF_PROFILE, adapt_refusals, fit_remedy
+from slurmtf.submit.refused import ANY, PROFILE_REMEDY, adapt_refusals, fit_remedy
 from slurmtf.submit.tools import SETTINGS
 
 LINE = "job.sh, line 4: #SBATCH --{}=x"
-FROM = OF_PROFILE.format("della")
+FROM = PROFILE_REMEDY.format("della")
 SET, OPTIONS = "use `{}`", " and the command's options"
 
 

@@ -162,7 +162,7 @@ def test_each_fixed_setting_is_refused_by_name_with_the_reason(source: Path) -> 
     assert "entry_script" in caught.value.findings[-1].remedy
 
 
-@pytest.mark.parametrize("names", [launches.IN_ENVIRONMENT, launches.BROUGHT, launches.RUN_SETTINGS, launches.CHANGES])
+@pytest.mark.parametrize("names", [launches.ENVIRONMENT_SETTINGS, launches.BROUGHT, launches.RUN_SETTINGS, launches.CHANGES])
 def test_reasons_belong_to_existing_settings(names: tuple[str, ...]) -> None:
     assert set(names) <= set(list_parameters())
 

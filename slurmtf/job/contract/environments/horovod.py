@@ -38,7 +38,7 @@ GLOO_LINUX = "third_party/{}/gloo/common/linux.cc"
 GLOO_TYPES = "third_party/{}/gloo/types.h"
 GLOO_DEVICE = "third_party/{}/gloo/transport/tcp/device.cc"
 GLOO_CONTEXT = "horovod/common/gloo/gloo_context.cc"
-OF_ALL = "  assert(global_context.IsEnabled());\n"
+ASSERT_ENABLED = "  assert(global_context.IsEnabled());\n"
 GLOOS = ("gloo", "compatible_gloo")
 SPEED = """KERNEL_VERSION(4,6,0)
   constexpr auto link_mode_data_nwords = 3 * 127;
@@ -58,7 +58,7 @@ PATCHES = (
     *(Patch(GLOO_LINUX.format(gloo), SPEED, SPEED.replace("(4,6,0)", "(255,0,0)")) for gloo in GLOOS),
     # Point-to-point messages use a context of their own, which ignores HOROVOD_GLOO_IFACE (since 0.22): it uses the address of
     # the node's own name, which other nodes may not reach (network.host_suffix)
-    Patch(GLOO_CONTEXT, OF_ALL, OF_ALL + "  gloo_iface_ = global_context.gloo_iface_;\n"),
+    Patch(GLOO_CONTEXT, ASSERT_ENABLED, ASSERT_ENABLED + "  gloo_iface_ = global_context.gloo_iface_;\n"),
 )  # fmt: skip
 XLA_GUARD = "#if TENSORFLOW_VERSION >= 2006000000\n"
 FOR_GPUS = Patch("horovod/tensorflow/xla_mpi_ops.cc", XLA_GUARD, XLA_GUARD.replace("\n", " && HAVE_GPU\n"))

@@ -6,7 +6,7 @@ from typing import Dict, List, Optional
 
 from .records import Event
 
-OF_VALUE = b'{"kind": "value"'
+VALUE_PREFIX = b'{"kind": "value"'
 """The beginning of the line of a logged value (:meth:`.records.Event.to_line`)."""
 
 
@@ -70,7 +70,7 @@ class Reports:
             whole = data[: data.rfind(b"\n") + 1]
             self._offsets[path] = offset + len(whole)
             for line in whole.split(b"\n"):
-                event = Event.from_line(line) if self._curves or not line.startswith(OF_VALUE) else None
+                event = Event.from_line(line) if self._curves or not line.startswith(VALUE_PREFIX) else None
                 if event is not None:
                     self._take(event, element)
 

@@ -11,7 +11,7 @@ import pytest
 import slurmtf
 from slurmtf.job.contract import variables
 from slurmtf.job.contract.roles import Role
-from slurmtf.job.contract.variables import OF_AGENT, OF_LIBRARIES, OF_SCRIPT, OF_USER, SLURMTF_INPUT
+from slurmtf.job.contract.variables import AGENT_VARIABLES, LIBRARY_VARIABLES, SCRIPT_VARIABLES, SLURMTF_INPUT, USER_VARIABLES
 from slurmtf.job.script import sitecustomize
 from slurmtf.job.supervisor.gloo import build_gloo_variables
 from slurmtf.job.supervisor.start import Hello, build_horovod_variables, build_jax_variables
@@ -53,32 +53,32 @@ def test_standalone_files_use_the_same_names() -> None:
         text for folder in STANDS_ALONE for path in folder.rglob("*.py") for text in literals(path) if OURS.fullmatch(text)
     }
     assert {sitecustomize.WORLD, sitecustomize.CONFIG_FILE, sitecustomize.JAX} <= found
-    assert found <= {*OF_AGENT, *OF_SCRIPT}
+    assert found <= {*AGENT_VARIABLES, *SCRIPT_VARIABLES}
 
 
 def test_the_documents_name_exactly_the_existing_variables() -> None:
     told = {name for name in in_documents() if not OF_A_KIND.fullmatch(name)} - OTHER_NAMES
-    assert {*OF_SCRIPT, *OF_USER} - told == set(), "not documented"
-    assert told - {*OF_SCRIPT, *OF_USER} - OF_TESTS == set(), "not there"
+    assert {*SCRIPT_VARIABLES, *USER_VARIABLES} - told == set(), "not documented"
+    assert told - {*SCRIPT_VARIABLES, *USER_VARIABLES} - OF_TESTS == set(), "not there"
 
 
 OF_TESTS = {"SLURMTF_CLUSTER_DIR", "SLURMTF_REQUIRE_SLURM", "SLURMTF_REQUIRE_ENVS", "SLURMTF_FUZZ_S"}
 
 
 def test_no_variable_of_a_run_reaches_the_next_one() -> None:
-    given = {*OF_SCRIPT, *OF_AGENT, *OF_LIBRARIES, f"{SLURMTF_INPUT}DATA", "SLURMTF_WORKER_HOSTS"}
-    environ = {**dict.fromkeys(given, "x"), **dict.fromkeys(OF_USER, "mine"), "SLURMTF_RUN_FOLDER": "/runs/a"}
-    assert remove_run_variables(environ) == dict.fromkeys(OF_USER, "mine")
+    given = {*SCRIPT_VARIABLES, *AGENT_VARIABLES, *LIBRARY_VARIABLES, f"{SLURMTF_INPUT}DATA", "SLURMTF_WORKER_HOSTS"}
+    environ = {**dict.fromkeys(given, "x"), **dict.fromkeys(USER_VARIABLES, "mine"), "SLURMTF_RUN_FOLDER": "/runs/a"}
+    assert remove_run_variables(environ) == dict.fromkeys(USER_VARIABLES, "mine")
 
 
 def test_libraries_get_only_listed_variables() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
     told = [build_horovod_variables(roles, hellos, build_gloo_variables("n0", 1)), build_jax_variables(hellos, "")]
-    assert {name for each in told for own in each.values() for name in own} <= {*OF_LIBRARIES, *OF_AGENT}
+    assert {name for each in told for own in each.values() for name in own} <= {*LIBRARY_VARIABLES, *AGENT_VARIABLES}
 
 
-@pytest.mark.parametrize("group", [OF_SCRIPT, OF_AGENT, OF_USER])
+@pytest.mark.parametrize("group", [SCRIPT_VARIABLES, AGENT_VARIABLES, USER_VARIABLES])
 def test_each_of_our_variables_is_described(group: tuple[str, ...]) -> None:
     text = Path(variables.__file__).read_text(encoding="utf-8")
     assert [name for name in group if not re.search(rf'^{name} = "{name}"\n"""\w', text, re.MULTILINE)] == []
