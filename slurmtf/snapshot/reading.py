@@ -59,7 +59,7 @@ def read(entry: Entry, archive: Archive | None = None) -> Blob:
 
 
 def _read_steady(descriptor: int, entry: Entry, archive: Archive | None) -> Blob:
-    start = archive.position if archive else 0
+    start = archive.mark if archive else None
     for left in reversed(range(ATTEMPTS)):
         before = _read_status(descriptor)
         blob = _copy(descriptor, before, entry, archive)
@@ -68,7 +68,7 @@ def _read_steady(descriptor: int, entry: Entry, archive: Archive | None) -> Blob
             return blob
         time.sleep(PAUSE_S)
         os.lseek(descriptor, 0, os.SEEK_SET)
-        if archive:
+        if archive and start:
             archive.rewind(start)
     raise ReadError(CHANGES)
 

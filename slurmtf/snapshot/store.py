@@ -14,8 +14,7 @@ from pathlib import Path
 
 from slurmtf.errors import SnapshotError
 from slurmtf.files import make_private
-from slurmtf.job.contract.snapshot import compute_id, read_stored
-from slurmtf.snapshot.archive import Archive
+from slurmtf.snapshot.archive import Archive, has_archive
 from slurmtf.snapshot.contents import GONE
 from slurmtf.snapshot.entries import WITHHELD, Contents, Entry, describe_unreadable
 from slurmtf.snapshot.identity import Snapshot, SnapshotRef, leave_out
@@ -110,15 +109,12 @@ class SnapshotStore:
 
 
 def _is_intact(path: Path, ref: SnapshotRef) -> bool:
-    """Return whether a file of the store is ours and has the content that its name says: a disk may have lost a part of it."""
+    """Return whether a file of the store is ours and as it was written: a disk may have lost a part of it."""
     with open(os.open(path, OPENING), "rb", PIECE) as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o022:
             return False
-        try:
-            return compute_id(read_stored(file)) == ref.id
-        except ValueError:
-            return False
+        return has_archive(file, found.st_size, ref.id)
 
 
 def share(source: Path, path: str) -> None:
@@ -142,7 +138,7 @@ def _archive(snapshot: Snapshot, archive: Archive) -> Snapshot:
         return None
 
     written = _visit_entries(snapshot, write)
-    archive.finish()
+    archive.finish(written.ref.id)
     return written
 
 
