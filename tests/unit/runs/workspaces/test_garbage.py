@@ -275,7 +275,7 @@ def test_the_command(root: Path, workspace: Path) -> None:
     assert stored.exists()
     text = call("-w", workspace).stdout
     assert text.splitlines() == [
-        "WHAT      SIZE    PATH", f"snapshot  6.7 kB  {stored}", "6.7 kB were freed"
+        "WHAT      SIZE    PATH", f"snapshot  7.2 kB  {stored}", "7.2 kB were freed"
     ]  # fmt: skip
     assert command("-w", workspace) == {"dry_run": False, "bytes": 0, "items": []}
 
