@@ -7,11 +7,15 @@ tf.keras is tf_keras, Horovod's callbacks are given that Keras.
 This file is copied into the run folder and read by the job's Python, 3.6 or later, which may know nothing of slurmtf.
 """
 
+import os
+import sys
+
+if __name__ == "sitecustomize":
+    sys.path[:] = [entry for entry in sys.path if entry != os.path.dirname(__file__)]  # else each import looks there first
+
 import atexit
 import contextlib
 import functools
-import os
-import sys
 from typing import Any, Callable, Dict
 
 WORLD = "SLURMTF_EXPECTED_WORLD"
@@ -23,9 +27,9 @@ UNCAUGHT = "SLURMTF_UNCAUGHT"
 AZUREML = "SLURMTF_AZUREML"
 RANK = "SLURMTF_RANK"
 RUN_FOLDER = "SLURMTF_RUN_FOLDER"
-NAME = "sitecustomize"
 PROGRAM = "slurmtf_job"
 LOADER = "slurmtf_loader"
+NAME = "sitecustomize"
 HERE = os.path.dirname(os.path.abspath(__file__))
 JAX = "SLURMTF_JAX_PROCESS"
 """Which of the processes this one is, where JAX joins them."""
@@ -382,7 +386,6 @@ def main() -> None:
     if os.environ.get(AZUREML):
         sys.meta_path.append(Adapter())
     run_next()
-    sys.path[:] = [entry for entry in sys.path if os.path.abspath(entry or ".") != HERE]  # else each import looks there first
     if os.environ.get(UNCAUGHT):
         with contextlib.suppress(OSError):
             note_end(os.environ.pop(UNCAUGHT))
