@@ -20,6 +20,7 @@ from slurmtf.environments.spec import build_package_spec
 from slurmtf.sites import load
 
 PACKAGES = ["six", "packaging"]
+TURNS = 15
 
 
 def _ignore_step(step: str) -> None:  # noqa: ARG001
@@ -36,12 +37,12 @@ def _measure_submissions(folder: Path) -> None:
     experiment.submit(built).wait_for_completion()
     pairs = [
         (measure_action(lambda: experiment.submit(bare), 1), measure_action(lambda: experiment.submit(built), 1))
-        for _ in range(15)
+        for _ in range(TURNS)
     ]
     without, with_it = (sorted(column)[len(pairs) // 2] for column in zip(*pairs, strict=True))
     rows = [("submission", "time", "ratio"), ("with the Python that submits", format_ms(without), ""),
             ("with an environment that is there", format_ms(with_it), format_ratio(with_it, without))]  # fmt: skip
-    report("A submission to this machine, median of 15 turns", rows)
+    report(f"A submission to this machine, median of {TURNS} turns", rows)
 
 
 def _measure_builds(folder: Path) -> None:

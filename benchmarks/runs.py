@@ -13,6 +13,7 @@ from slurmtf.scheduler import JobRef, SubmittedJob
 
 PLAN = {"warnings": [], "site": "lab", "provenance": {"estimator": {}}}
 OLD_S = 30 * 86400
+FIRST_JOB = 1000
 
 
 def write_runs(workspace: Path, count: int) -> list[Path]:
@@ -27,7 +28,7 @@ def _write(series: Path, number: int, when: float) -> Path:
     Path(layout.journals).mkdir(parents=True)
     Path(layout.plan).write_text(json.dumps(PLAN), encoding="utf-8")
     Path(layout.receipt).write_text(json.dumps({"tags": {"stage": "pilot" if number % 7 else "final"}}), encoding="utf-8")
-    job = SubmittedJob(JobRef(None, str(1000 + number)), "slurm", layout.folder, when, "submitted")
+    job = SubmittedJob(JobRef(None, str(FIRST_JOB + number)), "slurm", layout.folder, when, "submitted")
     Path(layout.jobs).write_text(json.dumps(job.to_dict()) + "\n", encoding="utf-8")
     code = 0 if number % 10 else 1
     write_journal(layout, job.ref.name, code, when)

@@ -47,8 +47,8 @@ def main(python: str, nodes: int, turns: int) -> None:
         last = {}
         for _ in range(turns):
             for mode in MODES:
-                run = _run(root, python, nodes, mode, ())
-                starts[mode].append(_compute_start_time(run, nodes))
+                run = run_imports(root, python, nodes, mode, ())
+                starts[mode].append(compute_start_time(run, nodes))
                 last[mode] = _read_events(run)
         _tell(counts, starts, nodes, last)
 
@@ -80,7 +80,7 @@ def _format_with_ratios(values: Sequence[float], form: str) -> list[str]:
     ]
 
 
-def _run(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) -> Run:
+def run_imports(root: Path, python: str, nodes: int, mode: str, args: Sequence[str]) -> Run:
     site = Site(
         name="bench",
         storage=replace(MODES[mode], local=f"{root}/disks/$SLURMD_NODENAME"),
@@ -107,7 +107,7 @@ def _count_calls(root: Path, python: str, nodes: int, mode: str) -> Counter[str]
     traces = root / f"traces-{mode}"
     traces.mkdir()
     trace = f'exec strace -f -qq -e signal=none -e trace=%file -o {traces}/$SLURM_PROCID "$@"'
-    _run(root, python, nodes, mode, ["sh", "-c", trace, "sh"])
+    run_imports(root, python, nodes, mode, ["sh", "-c", trace, "sh"])
     prefix = str(Path(python).parent.parent)
     shared = (prefix, str(Path(prefix).resolve()), str(root / "workspace"))
     found: Counter[str] = Counter()
@@ -124,7 +124,7 @@ def _read_events(run: Run) -> list[dict[str, Any]]:
     return [json.loads(line) for path in (run.folder / "journal").iterdir() for line in path.read_text().splitlines()]
 
 
-def _compute_start_time(run: Run, nodes: int) -> float:
+def compute_start_time(run: Run, nodes: int) -> float:
     """Return the seconds from the start of the launcher until TensorFlow is imported on all nodes."""
     launched = next(event["time"] for event in _read_events(run) if event["event"] == "launched")
     ends = [float((run.folder / "outputs" / f"imported-{rank}").read_text()) for rank in range(nodes)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import metrics, snapshot, sweeps, throughput, versions, why
+from benchmarks import environments, metrics, scale, snapshot, sweeps, throughput, versions, why
 from slurmtf.diagnosis.evidence import explain_run
 from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.layout import RunLayout
@@ -78,3 +78,21 @@ def test_each_mode_is_one_of_its_script(mode: throughput.Mode) -> None:
     (modes,) = (node.args[0] for node in ast.walk(tree) if isinstance(node, ast.Call) and ast.unparse(node.func) == "main")
     assert isinstance(modes, ast.Dict)
     assert mode.argument in [key.value for key in modes.keys if isinstance(key, ast.Constant)]
+
+
+def test_lists_are_measured_with_and_without_an_index(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(scale, "SETTLED_S", 0)
+    scale.measure_lists(tmp_path, 3)
+    (*_, last) = capsys.readouterr().out.splitlines()
+    assert last.split()[:2] == ["status", "1000"]
+
+
+def test_an_environment_is_measured_there_and_being_built(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(environments, "TURNS", 1)
+    environments.main()
+    titles = [line for line in capsys.readouterr().out.splitlines() if line and not line.startswith(" ")]
+    assert titles == ["A submission to this machine, median of 1 turns", "An environment of six and packaging"]
