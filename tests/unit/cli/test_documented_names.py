@@ -144,8 +144,8 @@ def test_the_documented_script_is_the_rendered_one(project: Path, slurmtf: Comma
     (project / "train.py").write_text("print()\n", encoding="utf-8")
     words = "render train.py -s slurm -G 1 -c 2 -t 10 -- --epochs 10 --learning-rate 0.005"
     done = slurmtf(*words.split())
-    told = done.out.replace(sys.executable, "/home/ada/src/slurmtf/.venv/bin/python")
-    told = told.replace(str(project.parent / "runs"), "/home/ada/slurmtf")
+    rendered = done.out.replace(sys.executable, "/home/ada/src/slurmtf/.venv/bin/python")
+    rendered = rendered.replace(str(project.parent / "runs"), "/home/ada/slurmtf")
     shown = re.search(r"```bash\n(#!/bin/bash\n.*?)```", TEXTS["templates.md"], re.DOTALL)
     assert shown
-    assert told.strip() == shown[1].strip()
+    assert rendered.strip() == shown[1].strip()

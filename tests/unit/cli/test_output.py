@@ -47,8 +47,8 @@ def test_an_invalid_time_is_shown_as_such(number: float) -> None:
 
 def test_our_own_colours_are_shown() -> None:
     text = f"{TITLE} {paint_status('Failed')} {TITLE} {paint_status('Preparing')}"
-    told = r"\x1b]0;owned\x07"
-    assert escape(text) == f"{told} {click.style('Failed', fg='red')} {told} Preparing"
+    escaped = r"\x1b]0;owned\x07"
+    assert escape(text) == f"{escaped} {click.style('Failed', fg='red')} {escaped} Preparing"
     assert strip_colours(paint_status("Failed")) == "Failed"
     assert format_table([["A", "B"], [paint_status("Failed"), "b"], ["a", "b"]]).splitlines()[0] == "A       B"
     assert format_table([["A", "B"], ["x\nFailed", "b\tc"]]).splitlines() == ["A          B", r"x\nFailed  b\tc"]

@@ -25,12 +25,12 @@ def run(tmp_path: Path) -> Run:
     return Run(tmp_path)
 
 
-def told(run: Run, status: RunStatus, cause: Cause) -> str:
+def details(run: Run, status: RunStatus, cause: Cause) -> str:
     return format_details(run, RunState(status, outcome=Outcome(cause, exit_code=1)))
 
 
 def test_a_failure_shows_related_warnings_of_the_plan(run: Run) -> None:
-    text = told(run, RunStatus.FAILED, Cause.SCRIPT)
+    text = details(run, RunStatus.FAILED, Cause.SCRIPT)
     assert WARNED in text
     assert "warning 1" in text
     assert "warning 2" not in text
@@ -38,13 +38,13 @@ def test_a_failure_shows_related_warnings_of_the_plan(run: Run) -> None:
 
 @pytest.mark.parametrize(("status", "cause"), [(RunStatus.CANCELED, Cause.CANCELED), (RunStatus.FAILED, Cause.TIME_LIMIT)])
 def test_other_outcomes_show_no_warnings(run: Run, status: RunStatus, cause: Cause) -> None:
-    assert WARNED not in told(run, status, cause)
+    assert WARNED not in details(run, status, cause)
 
 
 @pytest.mark.parametrize("text", ["", "[1]", '{"warnings": 3}', '{"warnings": [3]}'])
 def test_an_unreadable_plan_does_not_prevent_the_presentation(run: Run, text: str) -> None:
     Path(run.layout.plan).write_text(text, encoding="utf-8")
-    assert "Failed" in told(run, RunStatus.FAILED, Cause.SCRIPT)
+    assert "Failed" in details(run, RunStatus.FAILED, Cause.SCRIPT)
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_a_log_is_suggested_only_if_it_is_not_empty(
     Path(run.layout.job_log).write_text(job_log, encoding="utf-8")
     if tasks:
         Path(run.layout.task_log("main-0", "out")).touch()
-    text = told(run, RunStatus.FAILED, cause).replace(run.id, "ID")
+    text = details(run, RunStatus.FAILED, cause).replace(run.id, "ID")
     assert [line.partition("say more: ")[2] for line in text.splitlines() if "slurmtf logs" in line] == advised
 
 

@@ -62,9 +62,9 @@ def test_a_remedy_names_the_setting_as_the_user_gave_it(
 ) -> None:
     done = slurmtf("plan", "train.py", *flags)
     assert done.exit_code == 2, project
-    for told, expected in ((done.err, to_flags), (in_yaml(settings), to_yaml), (in_python(settings), to_python)):
-        assert [words for words in expected if words not in told] == [], told
-        assert "`" not in told
+    for message, expected in ((done.err, to_flags), (in_yaml(settings), to_yaml), (in_python(settings), to_python)):
+        assert [words for words in expected if words not in message] == [], message
+        assert "`" not in message
     assert where in in_python(settings)
 
 
@@ -90,7 +90,7 @@ def test_warnings_have_the_same_wording(project: Path, slurmtf: CommandLine) -> 
     assert "set --backend multiworker" in done.err
 
 
-def told(slurmtf: CommandLine, *words: str) -> list[tuple[str, str]]:
+def findings(slurmtf: CommandLine, *words: str) -> list[tuple[str, str]]:
     """Return the findings about a plan for lonestar6: what and where."""
     done = slurmtf("plan", *words, "-s", "lonestar6", "--json")
     return sorted((one["code"], one["source"]) for one in json.loads(done.out)["error"]["findings"])
@@ -107,10 +107,10 @@ def test_all_that_is_wrong_is_told_at_once(project: Path, slurmtf: CommandLine) 
         ("unknown-launcher", "--launcher"),
     ]
     of_time = ("required-flag", "--time")
-    assert told(slurmtf, "train.py", "--time", "soon", *wrong) == sorted([("bad-time", "--time"), *of_plan])
-    assert told(slurmtf, "bad.py", *wrong) == sorted([("script-missing", "bad.py"), of_time, *of_plan])
-    assert told(slurmtf, "job.yaml", *wrong) == sorted([("script-missing", "job.yaml:1: entry_script"), of_time, *of_plan])
-    assert told(slurmtf, "train.py", "--source", "nowhere", *wrong) == sorted(
+    assert findings(slurmtf, "train.py", "--time", "soon", *wrong) == sorted([("bad-time", "--time"), *of_plan])
+    assert findings(slurmtf, "bad.py", *wrong) == sorted([("script-missing", "bad.py"), of_time, *of_plan])
+    assert findings(slurmtf, "job.yaml", *wrong) == sorted([("script-missing", "job.yaml:1: entry_script"), of_time, *of_plan])
+    assert findings(slurmtf, "train.py", "--source", "nowhere", *wrong) == sorted(
         [("source-missing", "--source"), of_time, *of_plan]
     )
 

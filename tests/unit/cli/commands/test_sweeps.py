@@ -132,7 +132,7 @@ BY_ERROR = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, exit_code=1)
 
 
 @pytest.mark.parametrize(
-    ("ended", "stopped", "said"),
+    ("ended", "stopped", "advice"),
     [
         (CANCELED, "canceled", f"1 trial is not done: slurmtf sweep resume {NAME}"),
         (RunState(RunStatus.COMPLETED), "", f"1 trial is not done: slurmtf sweep resume {NAME}"),
@@ -140,15 +140,15 @@ BY_ERROR = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, exit_code=1)
     ],
 )
 def test_status_and_why_show_how_to_continue(
-    call: CommandLine, tmp_path: Path, ended: RunState, stopped: str, said: str
+    call: CommandLine, tmp_path: Path, ended: RunState, stopped: str, advice: str
 ) -> None:
     folder = sweep_folder(tmp_path / "tune" / NAME, ended=ended)
     if stopped:
         (folder / "sweep" / "stopped.json").write_text(json.dumps({"why": stopped}))
     for words in (("sweep", "status"), ("why",)):
         out = call(*words, NAME).out
-        assert said in out
-        assert ("sweep resume" in out) is bool(said)
+        assert advice in out
+        assert ("sweep resume" in out) is bool(advice)
 
 
 def test_status_reports_points_drawn_at_random_instead(call: CommandLine, folder: Path) -> None:
