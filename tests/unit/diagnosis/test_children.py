@@ -37,7 +37,7 @@ def tagged(rank: int, text: str) -> str:
 
 @pytest.mark.parametrize("uncaught", [FAILED, None])
 @pytest.mark.parametrize(
-    ("said", "kind"),
+    ("text", "kind"),
     [
         (KEY, Kind.SCRIPT),
         (KEY + GLOO, Kind.SCRIPT),
@@ -51,13 +51,13 @@ def tagged(rank: int, text: str) -> str:
         (GLOO + GLOO, Kind.PEER),
     ],
 )
-def test_error_that_decides_among_several_workers(said: str, kind: Kind, uncaught: str | None) -> None:
-    logs = [Log("logs/main-0.err", "main-0", said + TABLE, uncaught)]
+def test_error_that_decides_among_several_workers(text: str, kind: Kind, uncaught: str | None) -> None:
+    logs = [Log("logs/main-0.err", "main-0", text + TABLE, uncaught)]
     assert explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=logs).kind is kind
 
 
 @pytest.mark.parametrize(
-    ("said", "uncaught", "kind"),
+    ("text", "uncaught", "kind"),
     [
         (PROCESS + FULL, "", Kind.DISK),
         (PROCESS + FULL + PROCESS + TRACE.format("get()") + "ConnectionResetError: [Errno 104] reset\n", "", Kind.DISK),
@@ -75,6 +75,6 @@ def test_error_that_decides_among_several_workers(said: str, kind: Kind, uncaugh
          "ProcessRaisedException:", Kind.SCRIPT),
     ],
 )  # fmt: skip
-def test_a_dead_process_explains_the_error_of_the_one_that_waited_for_it(said: str, uncaught: str, kind: Kind) -> None:
-    logs = [Log("logs/main-0.err", "main-0", said, uncaught)]
+def test_a_dead_process_explains_the_error_of_the_one_that_waited_for_it(text: str, uncaught: str, kind: Kind) -> None:
+    logs = [Log("logs/main-0.err", "main-0", text, uncaught)]
     assert explain(Outcome(Cause.SCRIPT, "main-0", exit_code=1), logs=logs).kind is kind

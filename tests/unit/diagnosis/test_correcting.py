@@ -105,8 +105,8 @@ FOLLOWED = [
 
 @pytest.mark.parametrize(("earlier", "named", "command"), FOLLOWED)
 def test_remedy_for_a_run_whose_predecessor_failed(earlier: list[FollowedRun], named: list[str], command: str) -> None:
-    remedy, told = follow_again("r-1", earlier)
-    assert told == command
+    remedy, suggested = follow_again("r-1", earlier)
+    assert suggested == command
     assert [name for name in ("a-1", "b-1", "c-1", "d-1") if f"slurmtf why {name}" in remedy] == named
 
 

@@ -234,7 +234,7 @@ def test_a_shell_that_could_not_run_a_command_is_recognized(code: int, text: str
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "kind"),
+    ("output", "code", "kind"),
     [
         ("bash: line 1: nvcc: command not found\n", 127, Kind.COMMAND),
         ("bash: line 1: nvcc: command not found\ngoing on\n", 127, Kind.UNKNOWN),
@@ -242,9 +242,9 @@ def test_a_shell_that_could_not_run_a_command_is_recognized(code: int, text: str
         ("", 127, Kind.UNKNOWN),
     ],
 )
-def test_a_command_that_the_script_could_not_run_is_recognized(said: str, code: int, kind: Kind) -> None:
+def test_a_command_that_the_script_could_not_run_is_recognized(output: str, code: int, kind: Kind) -> None:
     error = f"subprocess.CalledProcessError: Command 'nvcc' returned non-zero exit status {code}.\n"
-    assert explain(FAILED, logs=one_log(said + TRACEBACK + error)).kind is kind
+    assert explain(FAILED, logs=one_log(output + TRACEBACK + error)).kind is kind
 
 
 @pytest.mark.parametrize("code", MAYBE_OF_SHELL)
@@ -320,7 +320,7 @@ ValueError: in user code:
 """
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("noted", [True, False])
 @pytest.mark.parametrize(
     ("text", "place", "shown"),
     [
@@ -329,9 +329,9 @@ ValueError: in user code:
         (OF_SHAPES, "line 19, in <module>", "ValueError: Shapes (32, 3) and (32, 10) are incompatible"),
     ],
 )
-def test_the_message_after_an_errors_heading_is_shown(text: str, place: str, shown: str, told: bool) -> None:
+def test_the_message_after_an_errors_heading_is_shown(text: str, place: str, shown: str, noted: bool) -> None:
     heading = next(line for line in text.splitlines() if line.endswith((" error:", " code:")))
-    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, heading if told else None)])
+    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", text, heading if noted else None)])
     assert found.kind is Kind.SCRIPT
     assert found.evidence[0].text.endswith(place)
     assert found.evidence[-1].text.startswith(shown)
@@ -368,16 +368,16 @@ def test_the_last_line_of_a_script_is_shown(text: str, uncaught: str | None, kin
 
 
 @pytest.mark.parametrize(
-    ("said", "shown"),
+    ("output", "shown"),
     [
         ("tar: a.tgz: Cannot open\n", ["tar: a.tgz: Cannot open"]),
         ("go on\ntar (child): a.tgz: Cannot open\ntar: Exiting\n", ["tar (child): a.tgz: Cannot open", "tar: Exiting"]),
         ("two\nlines\n", ["lines"]),
     ],
 )
-def test_the_first_and_last_line_of_a_failed_program_are_shown(said: str, shown: list[str]) -> None:
+def test_the_first_and_last_line_of_a_failed_program_are_shown(output: str, shown: list[str]) -> None:
     error = "subprocess.CalledProcessError: Command '['tar', 'x']' returned non-zero exit status 2."
-    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", f"{said}{TRACEBACK}{error}\n")])
+    found = explain(FAILED, logs=[Log("logs/rank-0.err", "rank-0", f"{output}{TRACEBACK}{error}\n")])
     assert found.kind is Kind.UNKNOWN
     assert [one.text for one in found.evidence][-1 - len(shown) :] == [error, *shown]
 
@@ -435,8 +435,8 @@ def test_the_line_that_reports_a_signal_is_shown() -> None:
 def test_the_operations_message_about_nan_or_infinity_is_shown() -> None:
     error = "tensorflow.python.framework.errors_impl.InvalidArgumentError: Graph execution error:\n\n"
     where = "Detected at node Log/CheckNumericsV2 defined at (most recent call last):\n<stack traces unavailable>\n"
-    said = " : Tensor had -Inf values\n\t [[{{node Log/CheckNumericsV2}}]]\n"
-    found = explain(FAILED, logs=one_log(TRACEBACK + error + where + said))
+    message = " : Tensor had -Inf values\n\t [[{{node Log/CheckNumericsV2}}]]\n"
+    found = explain(FAILED, logs=one_log(TRACEBACK + error + where + message))
     assert (found.kind, found.evidence[-1].text) == (Kind.DIVERGED, ": Tensor had -Inf values")
 
 

@@ -171,8 +171,8 @@ def test_errors_of_earlier_attempts_explain_nothing(
 ) -> None:
     layout = run_of(tmp_path, logs)
     (tmp_path / "journal").mkdir()
-    for second, (name, told) in enumerate(journals.items()):
-        records = lines(*told, start=1000.0 * (second + 1), number=int(name[-1]), job=name[:2])
+    for second, (name, recorded) in enumerate(journals.items()):
+        records = lines(*recorded, start=1000.0 * (second + 1), number=int(name[-1]), job=name[:2])
         (tmp_path / f"journal/{name}.jsonl").write_text("".join(json.dumps(record.to_dict()) + "\n" for record in records))
     state = RunState(RunStatus.FAILED, outcome=Outcome(Cause.SCRIPT, "main-0", exit_code=1))
     found = explain_run(layout, state)
@@ -180,15 +180,15 @@ def test_errors_of_earlier_attempts_explain_nothing(
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("recorded", "expected"),
     [
         ([*failed("rank-1", "rank-0")], ["rank-1", "rank-0"]),
         ([*failed("rank-1"), *started(0, 1), *failed("rank-0")], ["rank-0"]),
         ([*failed("worker-1"), events.TaskRestarted(1, "worker-1"), *failed("worker-0")], ["worker-0"]),
     ],
 )
-def test_a_failure_before_a_restart_is_not_the_first_failure(told: list[object], expected: list[str]) -> None:
-    found = build_attempt("12.0.jsonl", lines(*started(), *told))
+def test_a_failure_before_a_restart_is_not_the_first_failure(recorded: list[object], expected: list[str]) -> None:
+    found = build_attempt("12.0.jsonl", lines(*started(), *recorded))
     assert found is not None
     assert [failure.task for failure in list_failures(found)] == expected
 
@@ -215,7 +215,7 @@ HANDLED = (
 
 
 @pytest.mark.parametrize(
-    ("told", "uncaught", "left"),
+    ("noted", "uncaught", "left"),
     [
         (None, None, ""),
         ("", "", ""),
@@ -231,10 +231,10 @@ HANDLED = (
     ],
 )
 def test_uncaught_errors_and_exits_noted_by_python_are_read(
-    told: str | None, uncaught: str | None, left: str, tmp_path: Path
+    noted: str | None, uncaught: str | None, left: str, tmp_path: Path
 ) -> None:
     layout = run_of(tmp_path, {"main-0.err": ""})
-    if told is not None:
-        Path(layout.uncaught("main-0")).write_text(told)
+    if noted is not None:
+        Path(layout.uncaught("main-0")).write_text(noted)
     (log,) = [log for log in read_logs(layout, []) if log.task]
     assert (log.uncaught, log.exit) == (uncaught, left.strip())

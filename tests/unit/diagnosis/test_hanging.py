@@ -16,7 +16,7 @@ from slurmtf.diagnosis.kinds import Kind
 from slurmtf.job.contract.attempt.outcome import Cause, End, Outcome
 from slurmtf.job.contract.layout import RunLayout
 
-SAID = "step 0\nstep 1\nstep 2\n"
+STEPS = "step 0\nstep 1\nstep 2\n"
 RAISED = """\
 Traceback (most recent call last):
   File "/home/ada/slurmtf/hang/hang-20261129-080328-18b78b/work/hang.py", line 9, in <module>
@@ -33,8 +33,8 @@ WENT_ON = RAISED + "Epoch 5/10\n"
 
 def logs(error: str) -> list[Log]:
     tasks = [Log("logs/rank-0.err", "rank-0", ""), Log("logs/rank-1.err", "rank-1", error)]
-    said = [Log(f"logs/{task}.out", task, SAID) for task in ("rank-0", "rank-1")]
-    return [Log("logs/job.log", "", OF_JOB), *tasks, *said]
+    outputs = [Log(f"logs/{task}.out", task, STEPS) for task in ("rank-0", "rank-1")]
+    return [Log("logs/job.log", "", OF_JOB), *tasks, *outputs]
 
 
 @pytest.mark.parametrize("cause", [Cause.TIME_LIMIT, Cause.STALL, Cause.STRAGGLER])
@@ -85,11 +85,11 @@ MOVED = RAISED.replace("KeyError: 'missing'", "ValueError: no data")
     ],
 )
 def test_the_uncaught_error_noted_by_python_decides(uncaught: str | None, error: str, kind: Kind, shown: str) -> None:
-    told = [replace(log, uncaught=uncaught) if log.task == "rank-1" else log for log in logs(error)]
-    found = explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=told)
+    all_logs = [replace(log, uncaught=uncaught) if log.task == "rank-1" else log for log in logs(error)]
+    found = explain(Outcome(Cause.TIME_LIMIT, signal=15), logs=all_logs)
     assert found.kind is kind
     assert found.evidence[-1].text.startswith(shown)
-    assert (explain_hang(told) is not None) is (kind is Kind.SCRIPT)
+    assert (explain_hang(all_logs) is not None) is (kind is Kind.SCRIPT)
 
 
 @pytest.mark.parametrize("cause", [Cause.OUT_OF_MEMORY, Cause.PREEMPTED, Cause.NODE_FAILURE, Cause.CANCELED])

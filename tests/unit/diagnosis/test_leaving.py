@@ -30,9 +30,9 @@ def handling(error: str, status: object = 1) -> str:
 IN_ORDER = "in order"
 
 
-def logs(err: str, told: str, out: str = "") -> list[Log]:
-    name, ended = "logs/.main-0.uncaught", told == IN_ORDER
-    exits = "" if ended else told
+def logs(err: str, noted: str, out: str = "") -> list[Log]:
+    name, ended = "logs/.main-0.uncaught", noted == IN_ORDER
+    exits = "" if ended else noted
     return [
         Log("logs/main-0.err", "main-0", err, "", exits, name, ended),
         Log("logs/main-0.out", "main-0", out, "", exits, name, ended),
@@ -40,7 +40,7 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
 
 
 @pytest.mark.parametrize(
-    ("err", "out", "told", "kind", "shown"),
+    ("err", "out", "noted", "kind", "shown"),
     [
         # the error that it handled as it left is the reason, printed or not
         (TRACE.format(NO_KEY), "", handling(NO_KEY), Kind.SCRIPT, NO_KEY),
@@ -85,24 +85,24 @@ def logs(err: str, told: str, out: str = "") -> list[Log]:
         ("could not save\n", "", handling(NO_SPACE, 3), Kind.UNKNOWN, "could not save"),
     ],
 )  # fmt: skip
-def test_reason_of_an_exit(err: str, out: str, told: str, kind: Kind, shown: str) -> None:
-    found = explain(FAILED, [TaskFailure("main-0", End(1))], logs(err, told, out))
+def test_reason_of_an_exit(err: str, out: str, noted: str, kind: Kind, shown: str) -> None:
+    found = explain(FAILED, [TaskFailure("main-0", End(1))], logs(err, noted, out))
     assert (found.kind, found.task, found.evidence[-1].text) == (kind, "main-0", shown)
 
 
 def test_the_message_of_the_argument_parser_that_ended_the_script_is_shown() -> None:
-    said = "usage: train.py [-h] [--data DATA]\ntrain.py: error: give a folder of data\n"
-    found = explain(FAILED._replace(exit_code=2), [TaskFailure("main-0", End(2))], logs(said, OF_ARGPARSE.format(2)))
-    assert (found.kind, found.rule, found.evidence[-1].text) == (Kind.SCRIPT, "arguments", said.splitlines()[-1])
+    usage = "usage: train.py [-h] [--data DATA]\ntrain.py: error: give a folder of data\n"
+    found = explain(FAILED._replace(exit_code=2), [TaskFailure("main-0", End(2))], logs(usage, OF_ARGPARSE.format(2)))
+    assert (found.kind, found.rule, found.evidence[-1].text) == (Kind.SCRIPT, "arguments", usage.splitlines()[-1])
 
 
 @pytest.mark.parametrize(
-    ("status", "said", "code"), [("1", "", 1), ("-1", "", 255), ("True", "", 1), ("no data", "no data", 1), ("256", "", 0)]
+    ("status", "message", "code"), [("1", "", 1), ("-1", "", 255), ("True", "", 1), ("no data", "no data", 1), ("256", "", 0)]
 )
-def test_status_and_message_of_an_exit(status: str, said: str, code: int) -> None:
+def test_status_and_message_of_an_exit(status: str, message: str, code: int) -> None:
     left = find_exit(Log("logs/main-0.err", "main-0", "", "", AT.format(status)))
     assert left is not None
-    assert (left.message, left.exit_code, left.handled) == (said, code, "")
+    assert (left.message, left.exit_code, left.handled) == (message, code, "")
 
 
 def test_a_rank_that_exits_with_an_error_but_hangs_is_named() -> None:

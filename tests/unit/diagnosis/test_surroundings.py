@@ -124,10 +124,10 @@ def in_pool(error: str) -> tuple[str, str | None]:
 def grouped(error: str) -> tuple[str, str | None]:
     inner = re.sub("(?m)^", "    | ", TRACEBACK + error)
     head = "  + Exception Group Traceback (most recent call last):\n" + re.sub("(?m)^", "  | ", FRAMES.rstrip("\n"))
-    told = "ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)"
+    group_error = "ExceptionGroup: unhandled errors in a TaskGroup (1 sub-exception)"
     return (
-        f"{head}\n  | {told}\n  +-+---------------- 1 ----------------\n{inner}\n    +------------------------------------\n",
-        told,
+        f"{head}\n  | {group_error}\n  +-+---------------- 1 ----------------\n{inner}\n    +------------------------------------\n",
+        group_error,
     )
 
 
@@ -136,30 +136,34 @@ MAY_BE_IT = {("printed", "a thread"), ("logged", "a thread")}
 WAYS = (uncaught, unwatched, printed, logged, in_child, in_pool, grouped)
 
 
-def kind_of(text: str, told: str | None, job: str = "", other: str = "") -> Kind:
+def kind_of(text: str, noted: str | None, job: str = "", other: str = "") -> Kind:
     outcome = Outcome(Cause.SCRIPT, "rank-0", "n1", exit_code=1)
     failures = [TaskFailure("rank-0", End(1)), TaskFailure("rank-1", End(1))]
-    logs = [Log("logs/job.log", "", job), Log("logs/rank-0.err", "rank-0", text, told), Log("logs/rank-1.err", "rank-1", other)]
+    logs = [
+        Log("logs/job.log", "", job),
+        Log("logs/rank-0.err", "rank-0", text, noted),
+        Log("logs/rank-1.err", "rank-1", other),
+    ]
     return explain(outcome, failures, logs).kind
 
 
 @pytest.mark.parametrize("way", WAYS, ids=lambda way: way.__name__)
 @pytest.mark.parametrize("error", ERRORS)
 def test_each_class_is_recognized_however_it_is_reported(error: str, way: Way) -> None:
-    text, told = way(error)
+    text, noted = way(error)
     wrong = [
         (before, after)
         for before, earlier in BEFORE.items()
         for after, later in AFTER.items()
-        if (way.__name__, after) not in MAY_BE_IT and kind_of(earlier + text + later, told) is not ERRORS[error]
+        if (way.__name__, after) not in MAY_BE_IT and kind_of(earlier + text + later, noted) is not ERRORS[error]
     ]
     assert wrong == []
 
 
 @pytest.mark.parametrize("error", ERRORS)
 def test_messages_of_launchers_and_other_tasks_change_nothing(error: str) -> None:
-    text, told = uncaught(error)
-    assert {kind_of(text, told, job=later, other=OF_OTHERS) for later in AFTER.values()} == {ERRORS[error]}
+    text, noted = uncaught(error)
+    assert {kind_of(text, noted, job=later, other=OF_OTHERS) for later in AFTER.values()} == {ERRORS[error]}
 
 
 def test_an_unknown_error_is_explained_by_its_cause() -> None:

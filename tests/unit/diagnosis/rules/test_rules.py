@@ -58,6 +58,6 @@ def test_no_pattern_takes_quadratic_time_on_a_long_line(rule: Rule) -> None:
 
 
 def test_the_rules_recommend_only_existing_settings() -> None:
-    told = {name for rule in RULES for name, _, _ in parse_values(rule.remedy)}
-    assert told <= set(inspect.signature(TensorFlow).parameters)
-    assert {"launcher", "environment_variables", "sbatch"} <= told
+    recommended = {name for rule in RULES for name, _, _ in parse_values(rule.remedy)}
+    assert recommended <= set(inspect.signature(TensorFlow).parameters)
+    assert {"launcher", "environment_variables", "sbatch"} <= recommended
