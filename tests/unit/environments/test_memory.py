@@ -31,18 +31,18 @@ def venv(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def said(venv: Path, **changed: Any) -> dict[str, Any]:
+def answer(venv: Path, **changed: Any) -> dict[str, Any]:
     return {"executable": f"{venv}/bin/python", "path": [f"{venv}/lib"], "hooked": False, "packages": {}, **changed}
 
 
-def told(venv: Path, later_ns: int = LATER_NS, **changed: Any) -> dict[str, Any] | None:
-    remember(KEY, said(venv, **changed), [f"{venv}/source"], time.time_ns() + later_ns)
+def remembered(venv: Path, later_ns: int = LATER_NS, **changed: Any) -> dict[str, Any] | None:
+    remember(KEY, answer(venv, **changed), [f"{venv}/source"], time.time_ns() + later_ns)
     return recall(KEY)
 
 
 def test_an_answer_is_remembered_while_nothing_changes(venv: Path) -> None:
-    assert told(venv) == said(venv)
-    assert recall(KEY) == said(venv)
+    assert remembered(venv) == answer(venv)
+    assert recall(KEY) == answer(venv)
     assert recall(("another",)) is None
 
 
@@ -62,15 +62,15 @@ def _age(path: Path) -> None:
     ],
 )
 def test_an_answer_is_forgotten_when_something_changes(venv: Path, change: Callable[[Path], Any]) -> None:
-    assert told(venv)
+    assert remembered(venv)
     change(venv)
     assert recall(KEY) is None
 
 
 @pytest.mark.parametrize("changed", [{"hooked": True}, {"path": ["lib"]}, {"executable": ""}])
 def test_an_invalid_answer_is_not_remembered(venv: Path, changed: dict[str, Any]) -> None:
-    assert told(venv, **changed) is None
+    assert remembered(venv, **changed) is None
 
 
 def test_an_answer_after_a_recent_change_is_not_remembered(venv: Path) -> None:
-    assert told(venv, later_ns=0) is None
+    assert remembered(venv, later_ns=0) is None

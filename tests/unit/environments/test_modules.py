@@ -18,17 +18,17 @@ from tests.unit.support import SITE, tells, tensorflow
 SOFTWARE = Software("python3", modules=("own/1", "profile/2"), unknown_modules=frozenset({"own/1", "profile/2"}))
 
 
-def told(source: Path, site: Site = SITE, software: Software = SOFTWARE, **settings: Any) -> list[tuple[str, str, str]]:
+def findings(source: Path, site: Site = SITE, software: Software = SOFTWARE, **settings: Any) -> list[tuple[str, str, str]]:
     given = {"environment_definition": Environment(modules=["own/1"]), **settings}
     return [(one.code, one.severity, one.where) for one in check_modules(tensorflow(source, **given), site, software)]
 
 
 def test_a_module_that_the_user_names_is_an_error_and_one_of_the_profile_a_warning(source: Path) -> None:
-    assert told(source) == [
+    assert findings(source) == [
         ("unknown-module", "error", "environment_definition.modules"),
         ("unknown-module", "warning", ""),
     ]
-    assert told(source, silence=["unknown-module"]) == []
+    assert findings(source, silence=["unknown-module"]) == []
 
 
 def test_many_missing_modules_are_one_finding_for_each_origin(source: Path) -> None:
@@ -45,7 +45,7 @@ def test_many_missing_modules_are_one_finding_for_each_origin(source: Path) -> N
 def test_a_version_named_by_the_user_is_reported_as_such(source: Path) -> None:
     site = Site(name="here", modules=Modules(tensorflow={"2.15": ["tf/2.15"]}))
     software = Software("python3", unknown_modules=frozenset({"tf/2.15"}))
-    assert told(source, site, software, environment_definition=None, framework_version="2.15") == [
+    assert findings(source, site, software, environment_definition=None, framework_version="2.15") == [
         ("unknown-module", "error", "framework_version")
     ]
 
@@ -53,14 +53,14 @@ def test_a_version_named_by_the_user_is_reported_as_such(source: Path) -> None:
 def test_the_init_script_of_modules_must_exist(source: Path, tmp_path: Path) -> None:
     known = replace(SOFTWARE, unknown_modules=frozenset())
     site = Site(name="here", modules=Modules(init=str(tmp_path / "init.sh")))
-    assert told(source, site, known) == [("modules-init-missing", "error", "site here: modules.init")]
-    assert told(source, site, Software("python3"), environment_definition=None) == [], "no module is loaded"
+    assert findings(source, site, known) == [("modules-init-missing", "error", "site here: modules.init")]
+    assert findings(source, site, Software("python3"), environment_definition=None) == [], "no module is loaded"
     (tmp_path / "init.sh").touch()
-    assert told(source, site, known) == []
+    assert findings(source, site, known) == []
 
 
 @pytest.mark.parametrize(
-    ("said", "is_unknown"),
+    ("message", "is_unknown"),
     [
         ("ERROR: Unable to locate a modulefile for 'nosuch/1.0'", True),
         ("ModuleCmd_Load.c(213):ERROR:105: Unable to locate a modulefile for 'nosuch/1.0'", True),
@@ -70,5 +70,5 @@ def test_the_init_script_of_modules_must_exist(source: Path, tmp_path: Path) -> 
         ("Loading tf/2.15\n  Loading requirement: cuda/12", False),
     ],
 )
-def test_the_messages_about_unknown_modules_are_recognized(said: str, is_unknown: bool) -> None:
-    assert bool(UNKNOWN.search(said)) is is_unknown
+def test_the_messages_about_unknown_modules_are_recognized(message: str, is_unknown: bool) -> None:
+    assert bool(UNKNOWN.search(message)) is is_unknown

@@ -234,7 +234,7 @@ def test_unknown_software_gives_no_findings(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("asked", "found", "told"),
+    ("asked", "found", "reported"),
     [
         ("2.15", "2.15.1", False),
         ("2.15", "2.15", False),
@@ -244,20 +244,20 @@ def test_unknown_software_gives_no_findings(tmp_path: Path) -> None:
         ("2.1", "2.1.0rc1", False),
     ],
 )
-def test_another_version_than_requested_is_reported(tmp_path: Path, asked: str, found: str, told: bool) -> None:
+def test_another_version_than_requested_is_reported(tmp_path: Path, asked: str, found: str, reported: bool) -> None:
     software = Software("python3", packages={"tensorflow": found}, executable="/apps/bin/python3")
     warnings = planned(tmp_path, "", software, VERSIONS, framework_version=asked).warnings
-    assert codes(warnings) == ["framework-version"] * told
+    assert codes(warnings) == ["framework-version"] * reported
     assert all(tells(one, "`framework_version`", repr(asked), "/apps/bin/python3", found) for one in warnings)
 
 
 @pytest.mark.parametrize(
-    ("build", "gpus", "told"), [(False, 1, True), (False, 0, False), (True, 1, False), (None, 1, False)]
+    ("build", "gpus", "reported"), [(False, 1, True), (False, 0, False), (True, 1, False), (None, 1, False)]
 )  # fmt: skip
-def test_gpus_with_a_cpu_tensorflow_are_reported(tmp_path: Path, build: bool | None, gpus: int, told: bool) -> None:
+def test_gpus_with_a_cpu_tensorflow_are_reported(tmp_path: Path, build: bool | None, gpus: int, reported: bool) -> None:
     software = Software(PYTHON, packages={"tensorflow_cpu": "2.18.0"}, gpu_build=build)
     warnings = planned(tmp_path, "", software, gpus_per_node=gpus).warnings
-    assert [warning.code for warning in warnings] == ["cpu-tensorflow"] * told
+    assert [warning.code for warning in warnings] == ["cpu-tensorflow"] * reported
 
 
 # --- Environments that must still be built
@@ -327,7 +327,7 @@ def test_keras_2_is_suggested_if_it_helps(tmp_path: Path, software: Software, re
 
 
 @pytest.mark.parametrize(
-    ("text", "version", "settings", "told"),
+    ("text", "version", "settings", "expected"),
     [
         ("import horovod.tensorflow.keras as hvd\nhvd.init()", "2.16.2", {}, ["keras-3"]),
         ("import horovod.tensorflow.keras as hvd\nhvd.init()", "2.15.1", {}, []),
@@ -338,13 +338,13 @@ def test_keras_2_is_suggested_if_it_helps(tmp_path: Path, software: Software, re
     ],
 )
 def test_strategies_that_do_not_fit_mpi_are_reported(
-    tmp_path: Path, text: str, version: str, settings: dict[str, Any], told: list[str]
+    tmp_path: Path, text: str, version: str, settings: dict[str, Any], expected: list[str]
 ) -> None:
     transport = settings.pop("transport", "auto")
     training = Mpi(2, transport=transport)
     software = with_keras(version, "tf_keras")
     warnings = planned(tmp_path, text, software, MPI_SITE, distributed_training=training, **settings).warnings
-    assert [warning.code for warning in warnings] == told
+    assert [warning.code for warning in warnings] == expected
 
 
 # --- Azure ML's Run
@@ -353,7 +353,7 @@ WITHOUT_AZUREML = Software(PYTHON, missing=frozenset({"azureml"}))
 
 
 @pytest.mark.parametrize(
-    ("text", "settings", "told"),
+    ("text", "settings", "message"),
     [
         ("from azureml.core import Run", {"azureml": True}, ""),
         ("from azureml.core.run import Run", {"azureml": True}, ""),
@@ -366,14 +366,14 @@ WITHOUT_AZUREML = Software(PYTHON, missing=frozenset({"azureml"}))
         ("from azureml.core import Run", {"silence": ["missing-import"]}, ""),
     ],
 )
-def test_azure_mls_run_is_served_on_request(tmp_path: Path, text: str, settings: dict[str, Any], told: str) -> None:
-    if not told:
+def test_azure_mls_run_is_served_on_request(tmp_path: Path, text: str, settings: dict[str, Any], message: str) -> None:
+    if not message:
         plan = planned(tmp_path, text, WITHOUT_AZUREML, **settings)
         assert plan.warnings == ()
         assert dict(plan.job.variables).get("SLURMTF_AZUREML") == ("1" if "azureml" in settings else None)
         return
     (found,) = findings(tmp_path, text, WITHOUT_AZUREML, **settings)
-    assert tells(found, told)
+    assert tells(found, message)
 
 
 # --- Horovod

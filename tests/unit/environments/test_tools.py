@@ -65,7 +65,7 @@ UNFIT = {"what": "imports sklearn", "remedy": "add it", "log": ""}
 
 
 @pytest.mark.parametrize(
-    ("failures", "told"),
+    ("failures", "reasons"),
     [
         ({}, []),
         ({"pip-x": FAILED}, ["no network", "fetch it first", "/store/logs/x"]),
@@ -73,7 +73,7 @@ UNFIT = {"what": "imports sklearn", "remedy": "add it", "log": ""}
         ({"pip-x": FAILED, "pip-x.for-run": UNFIT}, ["no network"]),
     ],
 )
-def test_the_reason_for_a_missing_environment_is_given(tmp_path: Path, failures: dict[str, Any], told: list[str]) -> None:
+def test_the_reason_for_a_missing_environment_is_given(tmp_path: Path, failures: dict[str, Any], reasons: list[str]) -> None:
     store = EnvironmentStore(tmp_path)
     store.layout.prepare()
     for name, facts in failures.items():
@@ -81,6 +81,6 @@ def test_the_reason_for_a_missing_environment_is_given(tmp_path: Path, failures:
     shell = {"activation": {"prefix": str(store.folder("pip-x"))}, "image": ""}
     plan = {"provenance": {"environment_spec": {"a": 1}, "build_task": "pip-x.for-run"}, "batch": {"shell": shell}}
     found = describe_build_failure(plan)
-    assert [fact in found for fact in told] == [True] * len(told)
-    assert bool(found) is bool(told)
+    assert [fact in found for fact in reasons] == [True] * len(reasons)
+    assert bool(found) is bool(reasons)
     assert describe_build_failure({**plan, "provenance": {"environment_spec": None}}) == ""

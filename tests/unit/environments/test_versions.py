@@ -8,7 +8,7 @@ from slurmtf.environments.requirements import Line
 from slurmtf.environments.versions import check_python
 
 
-def told(version: str, *texts: str) -> list[tuple[str, str]]:
+def refusals(version: str, *texts: str) -> list[tuple[str, str]]:
     findings = check_python(version, [Line(text, f"pip_packages[{text!r}]") for text in texts])
     return [(finding.code, f"{finding.what}; {finding.remedy}") for finding in findings]
 
@@ -33,7 +33,7 @@ def told(version: str, *texts: str) -> list[tuple[str, str]]:
     ],
 )
 def test_compatible_or_unknown_versions_are_not_refused(version: str, package: str) -> None:
-    assert told(version, package) == []
+    assert refusals(version, package) == []
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_compatible_or_unknown_versions_are_not_refused(version: str, package: s
 def test_a_tensorflow_without_a_package_for_the_python_is_refused_with_alternatives(
     version: str, package: str, pythons: str, other: str
 ) -> None:
-    ((code, text),) = told(version, "numpy==1.26.4", package)
+    ((code, text),) = refusals(version, "numpy==1.26.4", package)
     assert code == "python-unfit"
     assert pythons in text
     assert text.partition("such as ")[2] == other
@@ -58,9 +58,9 @@ def test_a_tensorflow_without_a_package_for_the_python_is_refused_with_alternati
 
 @pytest.mark.parametrize("version", ["2.7.18", "3.5.10"])
 def test_a_python_too_old_for_the_job_is_refused(version: str) -> None:
-    assert [code for code, _ in told(version, "tensorflow==1.15.5")] == ["python-too-old"]
+    assert [code for code, _ in refusals(version, "tensorflow==1.15.5")] == ["python-too-old"]
 
 
 @pytest.mark.parametrize("line", ["--index-url https://wheels.example/simple", "https://wheels.example/a-1.0-py3-none-any.whl"])
 def test_versions_are_not_checked_with_a_custom_index(line: str) -> None:
-    assert told("3.12.4", line, "tensorflow==2.15.1") == []
+    assert refusals("3.12.4", line, "tensorflow==2.15.1") == []

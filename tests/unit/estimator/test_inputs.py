@@ -243,8 +243,8 @@ def test_unpackable_software_is_reported(source: Path, tmp_path: Path, kind: str
     plan = resolve(
         tensorflow(source, stage="node-local"), SITE, software, SNAPSHOT, PLACE, looked_up=StagingFacts(unpackable=reason)
     )
-    told = [one for one in plan.warnings if one.code == "stage"]
-    assert len(told) == (0 if kind == "image" else 1)
+    warnings = [one for one in plan.warnings if one.code == "stage"]
+    assert len(warnings) == (0 if kind == "image" else 1)
     silent = tensorflow(source, stage="node-local", silence=["stage"])
     assert resolve(silent, SITE, software, SNAPSHOT, PLACE, looked_up=StagingFacts(unpackable=reason)).warnings == ()
 

@@ -39,7 +39,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "source"
 
 
-def told(*arguments: str) -> dict[str, str]:
+def findings(*arguments: str) -> dict[str, str]:
     """Return the code of each finding of ``slurmtf plan`` with its location."""
     done = CliRunner().invoke(command, arguments)
     assert isinstance(done.exception, InputError), done.output
@@ -49,7 +49,7 @@ def told(*arguments: str) -> dict[str, str]:
 def test_all_wrong_flags_are_reported_at_once_by_name(project: Path) -> None:
     flags = ("-s", "lonestar6", "--input", "d=/nonexistent", "--launcher", "nosuch", "--image", "/no.sif")
     assert project.is_dir()
-    found = told("bad.py", *flags)
+    found = findings("bad.py", *flags)
     assert found == {
         "missing-input": "--input",
         "unknown-launcher": "--launcher",
@@ -60,7 +60,7 @@ def test_all_wrong_flags_are_reported_at_once_by_name(project: Path) -> None:
 
 
 def test_all_errors_of_a_job_file_are_reported_at_once_by_line(project: Path) -> None:
-    found = told("job.yaml", "--time", "10", "--partition", "gpu-a100")
+    found = findings("job.yaml", "--time", "10", "--partition", "gpu-a100")
     assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
         "missing-input": "job.yaml:5",
         "unknown-launcher": "job.yaml:3",
@@ -84,7 +84,7 @@ launcher: nosuch
 def test_values_of_the_wrong_type_hide_no_other_findings(project: Path) -> None:
     """Findings of pydantic, of the estimator and of the plan used to come in three rounds."""
     (project / "job.yaml").write_text(MANY, encoding="utf-8")
-    found = told("job.yaml", "-s", "lonestar6", "--time", "soon")
+    found = findings("job.yaml", "-s", "lonestar6", "--time", "soon")
     assert {code: Path(where.split(": ")[0]).name for code, where in found.items()} == {
         "bad-value": "job.yaml:2",
         "unknown-key": "job.yaml:5",
@@ -111,11 +111,11 @@ def test_values_of_the_wrong_type_hide_no_other_findings(project: Path) -> None:
 def test_an_unknown_key_hides_no_findings_about_the_other_keys(project: Path, lines: str, codes: set[str]) -> None:
     """Missing keys are not reported with it: the unknown key may be a misspelled one."""
     (project / "job.yaml").write_text(f"entry_script: bad.py\ncompute_target: lonestar6\n{lines}", encoding="utf-8")
-    assert set(told("job.yaml")) == {"unknown-key", *codes}
+    assert set(findings("job.yaml")) == {"unknown-key", *codes}
 
 
 def test_a_flag_that_overrides_a_line_is_reported_as_the_flag(project: Path) -> None:
-    assert told("job.yaml", "--launcher", "srun")["forbidden-launcher"] == "--launcher"
+    assert findings("job.yaml", "--launcher", "srun")["forbidden-launcher"] == "--launcher"
     assert project.is_dir()
 
 
@@ -131,13 +131,13 @@ def test_findings_for_python_name_its_keywords(project: Path) -> None:
 
 def test_an_undetermined_workspace_hides_no_other_findings(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("SCRATCH")
-    found = told("bad.py", "-s", "lonestar6", "--launcher", "nosuch", "--image", "/no.sif")
+    found = findings("bad.py", "-s", "lonestar6", "--launcher", "nosuch", "--image", "/no.sif")
     assert {"variable-unset", "unknown-launcher", "image-missing", "required-flag"} <= set(found)
     assert project.is_dir()
 
 
 def test_a_malformed_command_line_is_reported_together_with_the_site(project: Path) -> None:
-    found = told("bad.py", "-s", "nosuch", "--time", "soon", "--env", "X", "--input", "y", "-x", "a b")
+    found = findings("bad.py", "-s", "nosuch", "--time", "soon", "--env", "X", "--input", "y", "-x", "a b")
     assert found == {
         "unknown-site": "--site",
         "bad-time": "--time",
@@ -150,7 +150,7 @@ def test_a_malformed_command_line_is_reported_together_with_the_site(project: Pa
 
 def test_an_unknown_site_hides_no_findings_about_the_source(project: Path) -> None:
     (project / ".slurmtfignore").write_text("bad.py\n", encoding="utf-8")
-    assert set(told("bad.py", "-s", "nosuch", "--input", "d=/nonexistent")) == {
+    assert set(findings("bad.py", "-s", "nosuch", "--input", "d=/nonexistent")) == {
         "unknown-site", "script-left-out", "missing-input",
     }  # fmt: skip
 
@@ -168,17 +168,17 @@ def test_json_output_contains_the_codes(
 
 
 @pytest.mark.parametrize(
-    ("words", "told"), [(["bad.py", "--lr", "0.1"], True), (["--lr"], True), (["bad.py", "-N", "x"], False)]
+    ("words", "explained"), [(["bad.py", "--lr", "0.1"], True), (["--lr"], True), (["bad.py", "-N", "x"], False)]
 )
 def test_an_option_of_the_script_before_the_separator_is_explained(
-    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], told: bool
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, words: list[str], explained: bool
 ) -> None:
     monkeypatch.setattr(output._Mode, "json", True)
     with pytest.raises(UsageError) as caught:
         command.main(words, standalone_mode=False)
     assert failing.report(caught.value) == 2
     (finding,) = json.loads(capsys.readouterr().out)["error"]["findings"]
-    assert (finding["code"], "'--'" in finding["remedy"]) == ("usage", told)
+    assert (finding["code"], "'--'" in finding["remedy"]) == ("usage", explained)
     assert project.is_dir()
 
 
