@@ -84,7 +84,7 @@ def test_a_release_that_can_not_be_patched_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("output", "told"),
+    ("output", "complaint"),
     [
         (
             "error: subprocess-exited-with-error\n  /x/linux.cc:9:17: error: flexible array member\n",
@@ -97,5 +97,5 @@ def test_a_release_that_can_not_be_patched_is_refused(tmp_path: Path) -> None:
         ("Killed", "the compiler does not say why"),
     ],
 )
-def test_the_compilers_error_is_preferred_to_pips(output: str, told: str) -> None:
-    assert find_complaint(output) == told
+def test_the_compilers_error_is_preferred_to_pips(output: str, complaint: str) -> None:
+    assert find_complaint(output) == complaint

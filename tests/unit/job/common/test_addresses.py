@@ -89,6 +89,6 @@ def test_the_cluster_is_passed_to_the_script_as_json() -> None:
     own = task({"cluster": CLUSTER})
     assert json.loads(own.build_variables({})["SLURMTF_CLUSTER"]) == CLUSTER
     command = own.expand_command(["python", "--cluster=$SLURMTF_CLUSTER", "${SLURMTF_CLUSTER}", "$SLURMTF_CLUSTERS"])
-    told = json.dumps(CLUSTER)
-    assert command == ["python", f"--cluster={told}", told, "$SLURMTF_CLUSTERS"]
+    cluster_json = json.dumps(CLUSTER)
+    assert command == ["python", f"--cluster={cluster_json}", cluster_json, "$SLURMTF_CLUSTERS"]
     assert "SLURMTF_CLUSTER" not in task({}).build_variables({})

@@ -93,7 +93,7 @@ def test_each_vendor_has_its_own_variable(environ: dict[str, str], expected: tup
 
 
 @pytest.mark.parametrize(
-    ("told", "expected"),
+    ("environ", "expected"),
     [
         ({"SLURM_GPUS_PER_TASK": "1"}, {"SLURM_GPUS_PER_TASK": "1"}),
         ({"SLURM_GPUS_PER_TASK": "a100:2"}, {"SLURM_GPUS_PER_TASK": "2"}),
@@ -108,8 +108,8 @@ def test_each_vendor_has_its_own_variable(environ: dict[str, str], expected: tup
         ({}, {}),
     ],
 )
-def test_srun_is_called_so_that_it_names_the_gpus(told: dict[str, str], expected: dict[str, str]) -> None:
-    assert adapt_for_srun({"HOME": "/home/u", **told}) == {"HOME": "/home/u", **expected}
+def test_srun_is_called_so_that_it_names_the_gpus(environ: dict[str, str], expected: dict[str, str]) -> None:
+    assert adapt_for_srun({"HOME": "/home/u", **environ}) == {"HOME": "/home/u", **expected}
 
 
 @pytest.mark.parametrize(
@@ -265,8 +265,8 @@ class World:
         first = ",".join(map(str, self.nodes[0]))
         seen = ",".join(self.names(rank))
         count = {"SLURM_GPUS_ON_NODE": str(len(self.nodes[node])), "SLURM_JOB_GPUS": first, "SLURM_STEP_GPUS": here}
-        told = {CVD: seen, "ROCR_VISIBLE_DEVICES": seen, **count}
-        return {name: value for name, value in told.items() if name in self.exported}
+        variables = {CVD: seen, "ROCR_VISIBLE_DEVICES": seen, **count}
+        return {name: value for name, value in variables.items() if name in self.exported}
 
     def plan(self) -> JobPlan:
         bound = self.known and self.binding != ""

@@ -31,7 +31,7 @@ def test_the_interface_of_a_name_is_that_of_its_address() -> None:
     assert addresses.find_interface("192.0.2.1") == ""
 
 
-def told(address: str) -> str:
+def find_trouble(address: str) -> str:
     troubles: list[str] = []
     assert list(wire.open_connections(address, 0.2, troubles)) == []
     (trouble,) = troubles
@@ -42,9 +42,9 @@ def test_an_unknown_name_a_refusal_and_silence_are_distinguished() -> None:
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))
         port = closed.getsockname()[1]
-    assert told(f"127.0.0.1 {port}") == f"127.0.0.1 refuses port {port}"
-    assert told("no-such-name.invalid 1").startswith("the name no-such-name.invalid is unknown here (")
-    assert told(f"{'x' * 70}.invalid 1").startswith(f"the name {'x' * 70}.invalid is unknown here (")
+    assert find_trouble(f"127.0.0.1 {port}") == f"127.0.0.1 refuses port {port}"
+    assert find_trouble("no-such-name.invalid 1").startswith("the name no-such-name.invalid is unknown here (")
+    assert find_trouble(f"{'x' * 70}.invalid 1").startswith(f"the name {'x' * 70}.invalid is unknown here (")
     with socket.socket() as full:
         full.bind(("127.0.0.1", 0))
         full.listen(0)
@@ -53,7 +53,7 @@ def test_an_unknown_name_a_refusal_and_silence_are_distinguished() -> None:
         for one in waiting:
             one.setblocking(False)
             one.connect_ex(("127.0.0.1", number))
-        assert told(f"127.0.0.1 {number}").endswith(f" {number} within 0 s")
+        assert find_trouble(f"127.0.0.1 {number}").endswith(f" {number} within 0 s")
         for one in waiting:
             one.close()
 

@@ -43,10 +43,10 @@ def run(archive: Path, program: str) -> str:
 
 
 def test_modules_and_packages_are_loaded(archive: Path) -> None:
-    told = run(
+    output = run(
         archive, "from prog import one; print(one.VALUE, one.__file__, one.__package__, sys.modules['prog.part'].__path__)"
     )
-    assert told == f"2 {archive}/prog/one.py prog []\n"
+    assert output == f"2 {archive}/prog/one.py prog []\n"
 
 
 def test_a_traceback_shows_the_source(archive: Path) -> None:

@@ -57,9 +57,9 @@ def test_standalone_files_use_the_same_names() -> None:
 
 
 def test_the_documents_name_exactly_the_existing_variables() -> None:
-    told = {name for name in in_documents() if not OF_A_KIND.fullmatch(name)} - OTHER_NAMES
-    assert {*SCRIPT_VARIABLES, *USER_VARIABLES} - told == set(), "not documented"
-    assert told - {*SCRIPT_VARIABLES, *USER_VARIABLES} - OF_TESTS == set(), "not there"
+    documented = {name for name in in_documents() if not OF_A_KIND.fullmatch(name)} - OTHER_NAMES
+    assert {*SCRIPT_VARIABLES, *USER_VARIABLES} - documented == set(), "not documented"
+    assert documented - {*SCRIPT_VARIABLES, *USER_VARIABLES} - OF_TESTS == set(), "not there"
 
 
 OF_TESTS = {"SLURMTF_CLUSTER_DIR", "SLURMTF_REQUIRE_SLURM", "SLURMTF_REQUIRE_ENVS", "SLURMTF_FUZZ_S"}
@@ -74,8 +74,8 @@ def test_no_variable_of_a_run_reaches_the_next_one() -> None:
 def test_libraries_get_only_listed_variables() -> None:
     hellos = {rank: Hello(f"n{rank}", f"n{rank}:1", interface="ib0") for rank in range(2)}
     roles = [Role(rank, "rank", rank, rank) for rank in range(2)]
-    told = [build_horovod_variables(roles, hellos, build_gloo_variables("n0", 1)), build_jax_variables(hellos, "")]
-    assert {name for each in told for own in each.values() for name in own} <= {*LIBRARY_VARIABLES, *AGENT_VARIABLES}
+    built = [build_horovod_variables(roles, hellos, build_gloo_variables("n0", 1)), build_jax_variables(hellos, "")]
+    assert {name for each in built for own in each.values() for name in own} <= {*LIBRARY_VARIABLES, *AGENT_VARIABLES}
 
 
 @pytest.mark.parametrize("group", [SCRIPT_VARIABLES, AGENT_VARIABLES, USER_VARIABLES])

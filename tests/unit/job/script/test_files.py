@@ -72,9 +72,9 @@ def test_a_full_disk_is_reported_once_and_tolerated(tmp_path: Path, monkeypatch:
     lines = Lines(str(path))
     for n in range(1000):
         lines.write(line(n))
-    told = capsys.readouterr().err
-    assert told.count("No space left on device") == 1
-    assert str(path) in told
+    stderr = capsys.readouterr().err
+    assert stderr.count("No space left on device") == 1
+    assert str(path) in stderr
     path.unlink()
     lines.write(line(1000))
     assert not path.exists(), "it is tried again after a while only"

@@ -84,7 +84,7 @@ def test_numbers_and_strings_are_converted(value: Any, plain: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "told"),
+    ("value", "message"),
     [
         (None, "NoneType"),
         (b"1.5", "bytes"),
@@ -100,10 +100,10 @@ def test_numbers_and_strings_are_converted(value: Any, plain: Any) -> None:
         (print, "builtin_function"),
     ],
 )
-def test_other_values_raise_an_error_with_name_and_type(value: Any, told: str) -> None:
+def test_other_values_raise_an_error_with_name_and_type(value: Any, message: str) -> None:
     with pytest.raises(TypeError, match="'val loss'") as caught:
         values.to_scalar("val loss", value)
-    assert told in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("value", [10**400, -(10**400), Array(10**400), Fraction(10**400)])
@@ -175,7 +175,7 @@ def test_documents_are_converted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "error", "told"),
+    ("value", "error", "message"),
     [
         ("[]", TypeError, "list"),
         ("{", ValueError, "Expecting"),
@@ -185,6 +185,6 @@ def test_documents_are_converted() -> None:
         ({**MATRIX, "data": object()}, TypeError, "object"),
     ],
 )
-def test_values_that_are_no_document_are_refused(value: Any, error: type[Exception], told: str) -> None:
-    with pytest.raises(error, match=told):
+def test_values_that_are_no_document_are_refused(value: Any, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         values.to_document("m", value, "confusion_matrix")

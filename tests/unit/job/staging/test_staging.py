@@ -34,9 +34,9 @@ def test_a_source_without_room_is_unpacked_into_the_shared_folder(
 def test_results_not_copied_back_fail_the_run(failed: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "inputs" / "results").mkdir(parents=True)
     plan = PLAN._replace(inputs=(DataInput("results", str(tmp_path / "shared"), "upload"),))
-    told = transfer.CopiedBack()
-    told.failed.extend(failed)
-    monkeypatch.setattr(transfer, "copy_back", lambda *_: told)
+    copied = transfer.CopiedBack()
+    copied.failed.extend(failed)
+    monkeypatch.setattr(transfer, "copy_back", lambda *_: copied)
     monkeypatch.setattr(staging, "_ignore_stop_signals", lambda: None)
     assert send_back(plan, RunLayout(str(tmp_path)), str(tmp_path)) == (1 if failed else 0)
     assert json.loads((tmp_path / "returned.json").read_text())["failed"] == failed

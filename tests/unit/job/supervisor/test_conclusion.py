@@ -173,17 +173,17 @@ def test_slurms_report_of_memory_outranks_the_scripts_end(outcome: Outcome, writ
     assert apply_out_of_memory(outcome, has_run_out_of_memory(written)).cause is cause
 
 
-TOLD = facts(verdict=DONE, noticed=Cause.PREEMPTED)
+NOTICED = facts(verdict=DONE, noticed=Cause.PREEMPTED)
 NO_MEMORY = facts(verdict=FAILED, ends={1: End(None, 9)}, out_of_memory=True)
 
 
 @pytest.mark.parametrize(
     ("known", "cause"),
     [
-        (TOLD, Cause.PREEMPTED),
-        (TOLD._replace(asks_with=85), Cause.SCRIPT),
-        (TOLD._replace(killing=kill(99.0)), Cause.CANCELED),
-        (TOLD._replace(missing_results=MISSING), Cause.RESULTS),
+        (NOTICED, Cause.PREEMPTED),
+        (NOTICED._replace(asks_with=85), Cause.SCRIPT),
+        (NOTICED._replace(killing=kill(99.0)), Cause.CANCELED),
+        (NOTICED._replace(missing_results=MISSING), Cause.RESULTS),
         (NO_MEMORY, Cause.OUT_OF_MEMORY),
         (NO_MEMORY._replace(verdict=None, ends={}, returncode=-9), Cause.OUT_OF_MEMORY),
         (NO_MEMORY._replace(overtime=True), Cause.TIME_LIMIT),

@@ -20,7 +20,7 @@ HOUR = 3600
 TIMINGS = Timings(warning=600, leave=100)
 
 
-class Told:
+class NoticedJob:
     """Notices of a job with ``left`` seconds until its limit, and their events in the journal."""
 
     def __init__(
@@ -57,11 +57,11 @@ class Told:
 def test_slurms_signal_gives_one_notice(
     tmp_path: Path, left: int | None, before: int, preempted: bool, tells: Cause | None, names: list[str]
 ) -> None:
-    told = Told(tmp_path, left, before, preempted=preempted)
-    assert told.notices.on_signal() is (tells is not None)
-    assert told.notices.given is tells
-    assert not told.notices.on_signal(), "once"
-    assert told.names == names
+    job = NoticedJob(tmp_path, left, before, preempted=preempted)
+    assert job.notices.on_signal() is (tells is not None)
+    assert job.notices.given is tells
+    assert not job.notices.on_signal(), "once"
+    assert job.names == names
 
 
 @pytest.mark.parametrize(
@@ -79,16 +79,16 @@ def test_slurms_signal_gives_one_notice(
 def test_our_own_clock_gives_one_notice(
     tmp_path: Path, left: int | None, before: int, goes_on: bool, tells: bool, names: list[str]
 ) -> None:
-    told = Told(tmp_path, left, before, goes_on)
-    assert [told.notices.tick() for _ in range(2)] == [tells, False]
-    assert told.names == names
+    job = NoticedJob(tmp_path, left, before, goes_on)
+    assert [job.notices.tick() for _ in range(2)] == [tells, False]
+    assert job.names == names
 
 
 def test_the_first_notice_counts(tmp_path: Path) -> None:
-    told = Told(tmp_path, 50, preempted=True)
-    assert told.notices.on_signal()
-    assert not told.notices.tick()
-    assert (told.notices.given, told.notices.left_for_script) == (Cause.PREEMPTED, None)
+    job = NoticedJob(tmp_path, 50, preempted=True)
+    assert job.notices.on_signal()
+    assert not job.notices.tick()
+    assert (job.notices.given, job.notices.left_for_script) == (Cause.PREEMPTED, None)
 
 
 @pytest.mark.parametrize(
@@ -96,15 +96,15 @@ def test_the_first_notice_counts(tmp_path: Path) -> None:
     [("slurm", 99, True, True), ("slurm", 99, False, False), ("local", HOUR, True, False)],
 )
 def test_tasks_are_ended_in_time_before_the_limit(tmp_path: Path, scheduler: str, left: int, goes_on: bool, over: bool) -> None:
-    assert Told(tmp_path, left, goes_on=goes_on, scheduler=scheduler).notices.is_over is over
+    assert NoticedJob(tmp_path, left, goes_on=goes_on, scheduler=scheduler).notices.is_over is over
 
 
 @pytest.mark.parametrize("with_limit", [True, False])
 def test_a_new_attempt_gets_a_new_notice(tmp_path: Path, with_limit: bool) -> None:
-    told = Told(tmp_path, 50)
-    assert told.notices.tick()
-    told.notices.begin_anew(with_limit)
-    assert told.notices.given is None
-    assert told.notices.tick()
+    job = NoticedJob(tmp_path, 50)
+    assert job.notices.tick()
+    job.notices.begin_anew(with_limit)
+    assert job.notices.given is None
+    assert job.notices.tick()
     warnings = 2 if with_limit else 1  # one notice for each limit
-    assert (told.names.count("time-warning"), told.names.count("noticed")) == (warnings, 2)
+    assert (job.names.count("time-warning"), job.names.count("noticed")) == (warnings, 2)

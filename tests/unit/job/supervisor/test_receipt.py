@@ -12,13 +12,13 @@ from slurmtf.job.supervisor.receipt import build_attempt
 
 
 @pytest.mark.parametrize(
-    ("told", "version"),
+    ("output", "version"),
     [("slurm 23.02.7", "23.02.7"), ("slurm-wlm 22.05.8", "22.05.8"), ("", "")],
     ids=["SchedMD", "Debian", "-"],
 )
-def test_version_of_slurm_is_a_number(told: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_version_of_slurm_is_a_number(output: str, version: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scontrol = tmp_path / "scontrol"
-    scontrol.write_text(f"#!/bin/sh\necho '{told}'\n")
+    scontrol.write_text(f"#!/bin/sh\necho '{output}'\n")
     scontrol.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)))
@@ -31,7 +31,7 @@ AMD = "device,Card series,Driver version\ncard0,MI250X,6.3.6\n"
 
 
 @pytest.mark.parametrize(
-    ("gpus", "vendor", "told", "status", "expected"),
+    ("gpus", "vendor", "output", "status", "expected"),
     [
         (2, "nvidia", NVIDIA, 0, [A100, A100]),
         (1, "amd", AMD, 0, [{"name": "card0,MI250X,6.3.6"}]),
@@ -41,10 +41,10 @@ AMD = "device,Card series,Driver version\ncard0,MI250X,6.3.6\n"
     ],
 )
 def test_gpus_are_read_with_the_tool_of_the_jobs_vendor(
-    gpus: int, vendor: str, told: str, status: int, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    gpus: int, vendor: str, output: str, status: int, expected: list[object], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("nvidia-smi", "rocm-smi"):
-        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '%s' \"{told}\"\nexit {status}\n")
+        (tmp_path / name).write_text(f"#!/bin/sh\nprintf '%s' \"{output}\"\nexit {status}\n")
         (tmp_path / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
     plan = JobPlan(Run("x-1", "x"), "slurm", Distribution((("main", 1),)), Size(gpus_per_node=gpus), gpu_vendor=vendor)

@@ -323,12 +323,12 @@ def test_the_next_job_requests_what_this_one_has() -> None:
     ],
 )
 def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags: list[str]) -> None:
-    told = build_command("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
-    assert [word for word in told if word.startswith("--exclude")] == flags
+    command = build_command("4", "/runs/job.sh", {"ExcNodeList": own}, failed, 0)
+    assert [word for word in command if word.startswith("--exclude")] == flags
 
 
 @pytest.mark.parametrize(
-    ("told", "dependencies"),
+    ("output", "dependencies"),
     [
         ("21 afterok:12(unfulfilled)", {"21": "afterok:13"}),
         ("21 afterok:12", {"21": "afterok:13"}),
@@ -341,14 +341,14 @@ def test_excluded_nodes_remain_excluded(own: str, failed: tuple[str, ...], flags
         ("21 (null)\n\n22 afterok:12(unfulfilled)\n", {"22": "afterok:13"}),
     ],
 )
-def test_dependents_of_a_job_are_moved_to_its_successor(told: str, dependencies: dict[str, str]) -> None:
-    assert move_dependencies(told, "12", "13") == dependencies
+def test_dependents_of_a_job_are_moved_to_its_successor(output: str, dependencies: dict[str, str]) -> None:
+    assert move_dependencies(output, "12", "13") == dependencies
 
 
 def test_the_next_job_is_found_although_its_submission_was_not_answered() -> None:
-    told = "21|afterany:12(unfulfilled)|/runs/other/job.sh\n22|afterok:12(unfulfilled)|/runs/job.sh\n\n"
-    assert find_follower(told, "12", "/runs/job.sh") == ""
-    assert find_follower(told + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
+    output = "21|afterany:12(unfulfilled)|/runs/other/job.sh\n22|afterok:12(unfulfilled)|/runs/job.sh\n\n"
+    assert find_follower(output, "12", "/runs/job.sh") == ""
+    assert find_follower(output + "23|afterany:12(unfulfilled)|/runs/job.sh\n", "12", "/runs/job.sh") == "23"
     assert find_follower("23|afterany:12|/runs/job.sh", "1", "/runs/job.sh") == ""
 
 
@@ -379,13 +379,13 @@ def test_slurm_is_not_asked_again_once_the_answer_is_not_needed() -> None:
 
 def test_slurm_is_not_asked_forever(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("slurmtf.job.supervisor.slurm_job.PATIENCE_S", 0)
-    said = Answer("", "Connection refused")
-    assert call_until_answered(lambda: said) is said
+    answer = Answer("", "Connection refused")
+    assert call_until_answered(lambda: answer) is answer
 
 
-@pytest.mark.parametrize(("told", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
-def test_a_preemption_is_read_from_slurms_answer(told: str, preempted: bool) -> None:
-    assert SlurmJob({}).is_preempted(parse(f"JobId=1 PreemptTime={told} Requeue=1")) is preempted
+@pytest.mark.parametrize(("preempt_time", "preempted"), [("None", False), ("", False), ("2026-11-28T15:01:53", True)])
+def test_a_preemption_is_read_from_slurms_answer(preempt_time: str, preempted: bool) -> None:
+    assert SlurmJob({}).is_preempted(parse(f"JobId=1 PreemptTime={preempt_time} Requeue=1")) is preempted
 
 
 def test_a_job_requeued_despite_its_successor_may_have_done_the_work() -> None:

@@ -12,7 +12,7 @@ STACKS_S = 3.0
 
 
 @pytest.mark.parametrize(
-    ("told", "now", "stalled"),
+    ("events", "now", "stalled"),
     [
         ([], 99 * MINUTE, False),  # no task has started
         ([("active", 0, 0.0)], 9 * MINUTE, False),
@@ -23,9 +23,9 @@ STACKS_S = 3.0
         ([("active", 0, 0.0), ("gone", 0, 1.0)], 99 * MINUTE, False),  # all have ended
     ],
 )
-def test_a_stall_begins_when_no_task_is_active(told: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
+def test_a_stall_begins_when_no_task_is_active(events: list[tuple[str, int, float]], now: float, stalled: bool) -> None:
     watch = StallWatch(Stall(10), STACKS_S)
-    for what, rank, when in told:
+    for what, rank, when in events:
         watch.on_activity(rank, when) if what == "active" else watch.on_task_ended(rank)
     assert watch.detect_stall(now) is stalled
 

@@ -25,7 +25,7 @@ def limit(time_s: int | None, scheduler: str = "slurm", **environ: str) -> TimeL
 
 
 @pytest.mark.parametrize(
-    ("asked", "scheduler", "told", "left"),
+    ("asked", "scheduler", "ends_in", "left"),
     [
         (None, "slurm", None, None),
         (60, "slurm", None, 60 - AGE_S),
@@ -37,8 +37,8 @@ def limit(time_s: int | None, scheduler: str = "slurm", **environ: str) -> TimeL
         (None, "local", 300, None),
     ],
 )
-def test_what_is_left(asked: int | None, scheduler: str, told: float | None, left: float | None) -> None:
-    environ = {} if told is None else {"SLURM_JOB_END_TIME": str(int(time.time() + told))}
+def test_what_is_left(asked: int | None, scheduler: str, ends_in: float | None, left: float | None) -> None:
+    environ = {} if ends_in is None else {"SLURM_JOB_END_TIME": str(int(time.time() + ends_in))}
     found = limit(asked, scheduler, **environ).left
     assert (found is None) == (left is None)
     assert left is None or found is None or left - SLACK_S < found <= left + 1
@@ -47,8 +47,8 @@ def test_what_is_left(asked: int | None, scheduler: str, told: float | None, lef
 @pytest.mark.parametrize(("behind_s", "left"), [(0, 600 - AGE_S), (90, 600 - AGE_S), (-90, 600 - AGE_S - 90)])
 def test_a_node_whose_clock_is_behind_does_not_count_on_too_much(behind_s: int, left: float) -> None:
     start = int(time.time() - AGE_S + behind_s)
-    told = {"SLURM_JOB_START_TIME": str(start), "SLURM_JOB_END_TIME": str(start + 600)}
-    found = limit(600, **told).left
+    environ = {"SLURM_JOB_START_TIME": str(start), "SLURM_JOB_END_TIME": str(start + 600)}
+    found = limit(600, **environ).left
     assert found is not None
     assert left - SLACK_S < found <= left + 1
 

@@ -32,8 +32,8 @@ def test_output_of_the_vendors_tools_is_parsed() -> None:
     [(2, 2, [], [0, 1]), (4, 2, [2, 3], [2, 3]), (4, 2, [], []), (1, 2, [], [0]), (4, 2, [3, 9], [3])],
 )
 def test_gpus_of_the_job_are_chosen(count: int, asked: int, numbers: list[int], found: list[int]) -> None:
-    told = [Gpu(float(number)) for number in range(count)]
-    assert [int(gpu.busy) for gpu in choose_own(told, asked, numbers)] == found
+    gpus = [Gpu(float(number)) for number in range(count)]
+    assert [int(gpu.busy) for gpu in choose_own(gpus, asked, numbers)] == found
 
 
 class Tool:

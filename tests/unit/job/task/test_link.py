@@ -105,7 +105,7 @@ def test_the_supervisor_understands_a_tasks_introduction(
 ALL = ({"cluster": {"worker": ["a:1", "b:2"]}}, {"nodes": {"names": ["a", "b"]}})
 
 
-def told(*messages: wire.Message) -> TaskInstructions:
+def instructions(*messages: wire.Message) -> TaskInstructions:
     found = TaskInstructions()
     for message in messages:
         found.take(message)
@@ -113,11 +113,11 @@ def told(*messages: wire.Message) -> TaskInstructions:
 
 
 def test_the_start_order_includes_the_values_for_all_tasks() -> None:
-    found = told(*ALL)
+    found = instructions(*ALL)
     assert (found.start, found.next) == (None, "")
     found.take({"order": "start", "local_rank": 1})
     assert found.start == {"order": "start", "local_rank": 1, **ALL[0], **ALL[1]}
-    assert told({"order": "start"}).start == {"order": "start", "cluster": {}, "nodes": {}}
+    assert instructions({"order": "start"}).start == {"order": "start", "cluster": {}, "nodes": {}}
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_the_start_order_includes_the_values_for_all_tasks() -> None:
     ],
 )
 def test_side_messages_do_not_change_the_next_order(messages: list[Any], last: str, then: str, keep: bool) -> None:
-    found = told(*messages[:-1])
+    found = instructions(*messages[:-1])
     assert found.take(messages[-1]) == last
     assert (found.next, found.keep, found.start) == (then, keep, None)
 

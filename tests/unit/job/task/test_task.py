@@ -200,8 +200,8 @@ def test_a_trial_looks_like_its_own_run_to_its_script_and_other_trackers() -> No
     of_trial = LaunchOrder(variables={var.SLURMTF_TRIAL: "3"}, folder="trials/3")
     for order, name in ((LaunchOrder(), "tune-1"), (of_trial, "tune-1_3")):
         found = TaskEnvironment(job, layout, role, {}, {}, order).build_variables({})
-        told = [found[name] for name in (var.SLURMTF_RUN_ID, var.WANDB_RUN_GROUP, var.COMET_START_EXPERIMENT_TAGS)]
-        assert told == [name] * 3
+        values = [found[name] for name in (var.SLURMTF_RUN_ID, var.WANDB_RUN_GROUP, var.COMET_START_EXPERIMENT_TAGS)]
+        assert values == [name] * 3
         assert found[var.SLURMTF_RUN_FOLDER] == "/runs/tune-1"
 
 

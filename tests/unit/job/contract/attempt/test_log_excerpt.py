@@ -68,8 +68,8 @@ def test_a_very_long_line_is_cut() -> None:
 def test_pythons_own_traceback_is_read(tmp_path: Path) -> None:
     script = tmp_path / "train.py"
     script.write_text("import json\n\ndef load():\n    return json.loads('{')\n\nload()\n", encoding="utf-8")
-    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr
-    found = find_failure(told.splitlines())
+    stderr = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr
+    found = find_failure(stderr.splitlines())
     assert found is not None
     assert found.frame.strip() == f'File "{script}", line 4, in load'
     assert found.source.strip() == "return json.loads('{')"
@@ -80,8 +80,8 @@ def test_a_syntax_error_of_the_script_is_found(tmp_path: Path) -> None:
     """None of it was run, so there is no traceback."""
     script = tmp_path / "train.py"
     script.write_text("x = 1\nif x\n    y = 2\n")
-    told = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr
-    found = find_failure(["epoch 1", *told.splitlines(), "srun: error: n1: task 0: Exited with exit code 1"])
+    stderr = subprocess.run([sys.executable, script], capture_output=True, text=True, check=False).stderr
+    found = find_failure(["epoch 1", *stderr.splitlines(), "srun: error: n1: task 0: Exited with exit code 1"])
     assert found is not None
     assert (found.frame.strip(), found.source.strip()) == (f'File "{script}", line 2', "if x")
     assert found.error.startswith("SyntaxError: ")

@@ -169,7 +169,7 @@ def released(attempt: int, text: str) -> Event:
 
 
 @pytest.mark.parametrize(
-    ("told", "host", "trouble"),
+    ("events", "host", "trouble"),
     [
         ([("a", took(0, "n1"))], "n1", ""),
         ([("a", took(0, "n1")), ("b", took(1, "n2"))], "n2", ""),
@@ -179,9 +179,9 @@ def released(attempt: int, text: str) -> Event:
         ([("a", released(0, "no room")), ("b", released(1, "no srun"))], None, "no srun"),
     ],
 )
-def test_owner_and_last_trouble_of_a_trial(told: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
+def test_owner_and_last_trouble_of_a_trial(events: list[tuple[str, Event]], host: str | None, trouble: str) -> None:
     trial = Trial()
-    for element, event in told:
+    for element, event in events:
         trial.take(event, element)
     assert (trial.took and trial.took.host, trial.element) == (host, {"n1": "a", "n2": "b"}.get(host or "", ""))
     assert trial.trouble == trouble

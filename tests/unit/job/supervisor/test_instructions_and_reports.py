@@ -49,19 +49,19 @@ class Tasks:
         self.reports = Reports(PLAN, Journal(path), self.instructions, lambda: self.left.append(True))
         self.lines: dict[int, wire.Lines] = {}
         self.connections: dict[int, socket.socket] = {}
-        self.told: dict[int, list[wire.Message]] = {}
+        self.received: dict[int, list[wire.Message]] = {}
 
     def join(self, rank: int) -> None:
         """Connect as the task of that rank, and wait until it is admitted."""
         connection = next(wire.open_connections(self.rendezvous.address("127.0.0.1"), 30.0, []))
         connection.setblocking(False)
-        self.connections[rank], self.lines[rank], self.told[rank] = connection, wire.Lines(), []
+        self.connections[rank], self.lines[rank], self.received[rank] = connection, wire.Lines(), []
         challenge = str(until(lambda: self.hear(rank), "the challenge")[0]["challenge"])
-        self.told[rank].clear()
+        self.received[rank].clear()
         own = {"rank": rank, "proof": wire.compute_proof(self.rendezvous.key, challenge), "challenge": "00"}
         self.say(rank, event="hello", host="n1", address=f"n1:{2000 + rank}", **own)
         until(lambda: self.hear(rank) and rank in self.reports.roster.hellos, "its admission")
-        del self.told[rank][0]  # the supervisor's proof
+        del self.received[rank][0]  # the supervisor's proof
 
     def say(self, to: int, /, **message: object) -> None:
         self.connections[to].sendall(wire.encode(message))
@@ -74,17 +74,17 @@ class Tasks:
             data = self.connections[rank].recv(1 << 16)
         except BlockingIOError:
             data = b""
-        self.told[rank] += self.lines[rank].feed(data)
-        return self.told[rank]
+        self.received[rank] += self.lines[rank].feed(data)
+        return self.received[rank]
 
     def orders(self, rank: int, last: str) -> list[str]:
         """Wait for an order, and return all orders up to it."""
-        until(lambda: any(message.get("order") == last for message in self.hear(rank)), f"{last}; {self.told[rank]}")
-        return [str(message["order"]) for message in self.told[rank] if "order" in message]
+        until(lambda: any(message.get("order") == last for message in self.hear(rank)), f"{last}; {self.received[rank]}")
+        return [str(message["order"]) for message in self.received[rank] if "order" in message]
 
     def order(self, rank: int, name: str) -> wire.Message:
         self.orders(rank, name)
-        return next(message for message in self.told[rank] if message.get("order") == name)
+        return next(message for message in self.received[rank] if message.get("order") == name)
 
     def verdict(self) -> Verdict:
         return until(lambda: (self.hear(1) and self.reports.completion.verdict) or None, "the verdict")
