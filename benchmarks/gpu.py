@@ -104,10 +104,10 @@ def inspect_machine(python: str, folder: Path, turns: int) -> Machine:
         files = [*Path("/dev").glob("nvidia[0-9]*")]
         why = f"nvidia-smi is not in PATH, and /dev has {len(files) or 'no'} device of NVIDIA's"
         return Machine((), (), why, python, folder, turns)
-    told = subprocess.run([program, QUERY, "--format=csv,noheader"], capture_output=True, text=True, check=False)
+    answer = subprocess.run([program, QUERY, "--format=csv,noheader"], capture_output=True, text=True, check=False)
     parts = subprocess.run([program, "-L"], capture_output=True, text=True, check=False)
-    cards = parse_cards(told.stdout) if told.returncode == 0 else ()
-    why = "" if cards else f"nvidia-smi shows no GPU: {(told.stdout + told.stderr).strip()[-200:]}"
+    cards = parse_cards(answer.stdout) if answer.returncode == 0 else ()
+    why = "" if cards else f"nvidia-smi shows no GPU: {(answer.stdout + answer.stderr).strip()[-200:]}"
     return Machine(cards, tuple(MIG.findall(parts.stdout)), why, python, folder, turns)
 
 

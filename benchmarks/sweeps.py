@@ -103,8 +103,8 @@ def measure_workers(name: str, worker: Worker, folder: Path, processes: int, tri
     create_sweep(folder, trials)
     with multiprocessing.get_context("spawn").Pool(processes) as pool:
         pool.map(time.sleep, [0.5] * processes, 1)
-        told = pool.starmap(worker, [(str(folder), f"e{number}", trials) for number in range(processes)], 1)
-    spans = [span for own in told for span in own]
+        results = pool.starmap(worker, [(str(folder), f"e{number}", trials) for number in range(processes)], 1)
+    spans = [span for own in results for span in own]
     asks = sorted(ended - began for began, ended in spans)
     whole = max(ended for _, ended in spans) - min(began for began, _ in spans)
     middle, most = statistics.median(asks), asks[-1]

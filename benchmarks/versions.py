@@ -38,8 +38,8 @@ class Version:
         self._script = folder / "project" / "train.py"
         self._script.parent.mkdir(parents=True)
         self._script.write_text(SCRIPT)
-        self._told = folder / "told"
-        self._told.mkdir()
+        self._times = folder / "times"
+        self._times.mkdir()
         paths = {"XDG_CACHE_HOME": folder / "cache", "SLURMTF_WORKSPACE": folder / "runs", "PYTHONPATH": tree}
         self._environ = {**os.environ, **{name: str(path) for name, path in paths.items()}}
         self._environ.pop("PYTHONDONTWRITEBYTECODE", None)  # a user's second call finds the modules compiled
@@ -65,7 +65,7 @@ class Version:
         """Return the seconds from the command to the first line of the last task's script."""
         began = time.time()
         self.measure_run(*words)
-        return max(float(path.read_text()) for path in self._told.iterdir()) - began
+        return max(float(path.read_text()) for path in self._times.iterdir()) - began
 
     def measure_submission(self) -> float:
         wait_until_idle()
@@ -73,21 +73,21 @@ class Version:
 
     def measure_second_submission(self) -> float:
         wait_until_idle()
-        places = (self._script.parent, self._folder / "runs", self._told)
+        places = (self._script.parent, self._folder / "runs", self._times)
         return measure_in_process(OWN, *places, env=self._environ, cwd=self._folder)[1]
 
     def measure_start_in_slurm(self) -> float:
         """Return the seconds from the batch script to the first line of the user's script."""
-        told = self._told / "0"
-        told.unlink(missing_ok=True)
+        time_file = self._times / "0"
+        time_file.unlink(missing_ok=True)
         self.measure_submission()
-        first_line = wait_for_number(told)
+        first_line = wait_for_number(time_file)
         wait_until_idle()
         newest = max((self._folder / "runs").glob("*/*/plan.json"), key=lambda path: path.stat().st_mtime)
         return first_line - read_event_time(newest.parent, "started")
 
     def _measure_with_script(self, *words: str) -> float:
-        return self.measure_command(*words, str(self._script), str(self._told))
+        return self.measure_command(*words, str(self._script), str(self._times))
 
 
 WHAT: dict[str, Callable[[Version], float]] = {

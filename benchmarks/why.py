@@ -69,11 +69,11 @@ def write_failed_run(run: Path, ranks: int, size: int, error: str, line: Line) -
     for rank, name in enumerate(names):
         Path(layout.task_log(name, "out")).write_text("training begins\n", encoding="utf-8")
         Path(layout.task_log(name, "err")).write_text(progress + (ERROR.format(PEER) if rank else error), encoding="utf-8")
-    events = [Started(job_id="12", host="node1", nodes="node1"), Prepared(), Launched()]
-    told: list[object] = [*events, *(TaskStarted(rank, name, "node1") for rank, name in enumerate(names))]
-    told += [TaskEnded(rank, name, 1) for rank, name in enumerate(names)]
-    told.append(Ended(Outcome(Cause.SCRIPT, names[0], "node1", exit_code=1).to_dict(), 4.0))
-    lines = (json.dumps(Record.from_event(event, began + second).to_dict()) for second, event in enumerate(told))
+    begins = [Started(job_id="12", host="node1", nodes="node1"), Prepared(), Launched()]
+    events: list[object] = [*begins, *(TaskStarted(rank, name, "node1") for rank, name in enumerate(names))]
+    events += [TaskEnded(rank, name, 1) for rank, name in enumerate(names)]
+    events.append(Ended(Outcome(Cause.SCRIPT, names[0], "node1", exit_code=1).to_dict(), 4.0))
+    lines = (json.dumps(Record.from_event(event, began + second).to_dict()) for second, event in enumerate(events))
     Path(layout.journal("12", 0)).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 

@@ -27,7 +27,7 @@ def train_step(weights: list[Any], images: Any, labels: Any) -> list[Any]:
 def build_arguments() -> dict[str, int]:
     """Return the arguments that jax.distributed.initialize() needs if the script is started by hand."""
     names = {"num_processes": "KERAS_DISTRIBUTION_NUM_PROCESSES", "process_id": "KERAS_DISTRIBUTION_PROCESS_ID"}
-    return {} if "SLURMTF_RUN_ID" in os.environ else {name: int(os.environ[told]) for name, told in names.items()}
+    return {} if "SLURMTF_RUN_ID" in os.environ else {name: int(os.environ[variable]) for name, variable in names.items()}
 
 
 def train() -> float | None:

@@ -73,8 +73,8 @@ def _fill(root: Path, python: Interpreter) -> None:
 def _libraries(programs: Iterable[Path]) -> Iterator[Path]:
     """Yield the files that the programs are linked with, including the loader (ldd(1))."""
     for program in programs:
-        told = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
-        yield from (Path(word) for word in told.split() if word.startswith("/"))
+        output = subprocess.run(["ldd", program], capture_output=True, text=True, check=False).stdout
+        yield from (Path(word) for word in output.split() if word.startswith("/"))
 
 
 def _system_libraries() -> Iterator[Path]:

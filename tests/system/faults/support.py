@@ -219,7 +219,7 @@ def list_killed(run: Run) -> set[str]:
     return {str(end["task"]) for end in ends if end["signal"] == signal.SIGKILL}
 
 
-def is_told_at_once(run: Run) -> bool:
+def gave_up_at_once(run: Run) -> bool:
     """Tell whether the run gave up its failed launch, rather than wait for tasks that never come."""
     return seconds_to_end(run, find_time(run, "launched")) < JobPlan.from_dict(run.plan["job"]).timings.start / 2
 

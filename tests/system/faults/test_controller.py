@@ -106,8 +106,8 @@ def test_a_silent_controller(slurm: Cluster, faults: Faults, monkeypatch: pytest
     assert (log(launched), log(requeued)) == ("attempt 1\nattempt 2\n", "attempt 2\n")
     assert decided(launched) == [("launch", "script")]
     assert decided(requeued) == [("requeue", "task-lost")]
-    for told in (canceled, *submitted):  # it was done, or the error says why not
-        assert told["ok"] or (told["error"]["exit_code"], bool(told["error"]["findings"])) == (3, True), told
+    for answer in (canceled, *submitted):  # it was done, or the error says why not
+        assert answer["ok"] or (answer["error"]["exit_code"], bool(answer["error"]["findings"])) == (3, True), answer
     late, later = ([Run(folder) for folder in (lab.workspace / name).glob("*-*")] for name in ("late", "later"))
     until(lambda: {run.get_status() for run in late} <= {"Completed"}, "the end of what was submitted")
     assert {state.status for state in wait_until_ended(*later)} <= {RunStatus.COMPLETED}
@@ -180,8 +180,8 @@ def test_terminals_that_cancel_at_once(faults: Faults, monkeypatch: pytest.Monke
     run, pending = faults.lab.submit(POLITE), faults.lab.submit(HELLO, sbatch={"hold": True})
     wait_until_started(run)
     terminals = [started("cancel", run.id, pending.id) for _ in range(4)]
-    for told in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
-        assert told["ok"], told
+    for answer in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
+        assert answer["ok"], answer
     assert [state.status for state in wait_until_ended(run, pending)] == [RunStatus.CANCELED] * 2
     assert run.state.cause is Cause.CANCELED
     assert (run.folder / "outputs/last-words").read_text() == "saved"
@@ -195,8 +195,8 @@ def test_terminals_that_cancel_at_once_what_is_being_requeued(faults: Faults, mo
     requeue = subprocess.Popen(["scontrol", "requeue", job], stderr=subprocess.DEVNULL)
     terminals = [started("cancel", run.id) for _ in range(2)]
     requeue.wait(timeout=HANG_S)
-    for told in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
-        assert told["ok"], told
+    for answer in [json.loads(process.communicate(timeout=HANG_S)[0]) for process in terminals]:
+        assert answer["ok"], answer
     (state,) = wait_until_ended(run)
     assert (state.status, state.cause, get_job(run)) == (RunStatus.CANCELED, Cause.CANCELED, job)
     until(lambda: read_facts(job)["JobState"] == "CANCELLED", "the end of its job")

@@ -57,8 +57,8 @@ def test_killed(victim: str, target: str, killed: dict[tuple[str, str], Run]) ->
         assert (get_outcome(state).detail["launcher"], get_outcome(state).signal) == (name, signal.SIGKILL)
         if target == "slurm":  # on this machine, the tasks are killed with the launcher
             over = ("task-ended", "task-lost")  # both the supervisor and Slurm end them: whichever is first
-            told = [event["task"] for event in read_journal(run) if event["event"] in over]
-            assert len(told) == 3, "who only notices that the rendezvous is closed can't tell it any more"
+            tasks = [event["task"] for event in read_journal(run) if event["event"] in over]
+            assert len(tasks) == 3, "who only notices that the rendezvous is closed can't tell it any more"
     if victim == "supervisor":
         assert state.cause != "script", state
         assert state.message

@@ -16,13 +16,13 @@ def noted():
     sizes = [str(os.path.getsize(f"logs/{label}.{end}")) for end in ("out", "err")]
     return clock.exists() and clock.read_text().split()[-2:] == sizes
 def say(turn, text, end="\\n"):
-    told = pathlib.Path("outputs")
-    while turn and not (told / f"turn-{turn - 1}").exists():
+    outputs = pathlib.Path("outputs")
+    while turn and not (outputs / f"turn-{turn - 1}").exists():
         time.sleep(0.05)
     print(text, end=end, flush=True)
     while not noted():
         time.sleep(0.05)
-    (told / f"turn-{turn}").touch()
+    (outputs / f"turn-{turn}").touch()
 """
 ACTS = {
     "ps-0": f"{TALK}\nsay(1, 'second')\nsay(4, 'cut short', end='')\nstay()",

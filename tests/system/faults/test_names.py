@@ -10,7 +10,7 @@ import pytest
 from slurmtf import Mpi, ParameterServer, RunStatus
 from tests.cluster.config import SUFFIX
 
-from .support import Faults, assert_completed, end_of, is_told_at_once
+from .support import Faults, assert_completed, end_of, gave_up_at_once
 
 pytestmark = pytest.mark.slurm
 
@@ -19,9 +19,9 @@ TWO_NODES = {"node_count": 2, "sbatch": {"nodelist": ",".join(NODES)}}
 SCRIPT = """
 import json, os, time
 names = ("TF_CONFIG", "SLURMTF_ADDRESS", "HOROVOD_GLOO_RENDEZVOUS_ADDR", "HOROVOD_GLOO_IFACE")
-told = {name: os.environ.get(name, "") for name in names}
+facts = {name: os.environ.get(name, "") for name in names}
 name = "%s.json" % os.environ["SLURMTF_RANK"]
-open(name, "w").write(json.dumps(told))
+open(name, "w").write(json.dumps(facts))
 os.rename(name, "outputs/" + name)
 while len(os.listdir("outputs")) < int(os.environ["SLURMTF_WORLD_SIZE"]):  # a server is ended with the last worker
     time.sleep(0.1)
@@ -34,7 +34,7 @@ def profile(folder: Path, suffix: str) -> str:
     return str(path)
 
 
-def told(folder: Path) -> list[dict[str, str]]:
+def read_facts(folder: Path) -> list[dict[str, str]]:
     return [json.loads(path.read_text()) for path in sorted((folder / "outputs").glob("*.json"))]
 
 
@@ -42,18 +42,18 @@ def test_tensorflow_gets_names_with_the_sites_suffix(faults: Faults, tmp_path: P
     site = profile(tmp_path, SUFFIX)
     run = faults.submit(ParameterServer(1, 1, layout="original"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
     assert_completed(end_of(run))
-    for facts in told(run.folder):
+    for facts in read_facts(run.folder):
         cluster = json.loads(facts["TF_CONFIG"])["cluster"]
         names = {address.partition(":")[0] for addresses in cluster.values() for address in addresses}
         assert names == {name + SUFFIX for name in NODES}
-    assert {facts["SLURMTF_ADDRESS"].partition(":")[0] for facts in told(run.folder)} == {name + SUFFIX for name in NODES}
+    assert {facts["SLURMTF_ADDRESS"].partition(":")[0] for facts in read_facts(run.folder)} == {name + SUFFIX for name in NODES}
 
 
 def test_horovod_gets_the_name_and_its_interface(faults: Faults, tmp_path: Path) -> None:
     site = profile(tmp_path, SUFFIX)
     run = faults.submit(Mpi(1, transport="gloo"), {}, script=SCRIPT, compute_target=site, **TWO_NODES)
     assert_completed(end_of(run))
-    found = {(facts["HOROVOD_GLOO_RENDEZVOUS_ADDR"], facts["HOROVOD_GLOO_IFACE"]) for facts in told(run.folder)}
+    found = {(facts["HOROVOD_GLOO_RENDEZVOUS_ADDR"], facts["HOROVOD_GLOO_IFACE"]) for facts in read_facts(run.folder)}
     assert found == {(NODES[0] + SUFFIX, "eth0")}
 
 
@@ -64,4 +64,4 @@ def test_an_unresolvable_name_is_reported_with_its_profile_key(faults: Faults, t
     assert (state.status, state.cause) == (RunStatus.FAILED, "launcher"), state
     assert f" {NODES[0]}-nowhere " in state.message
     assert "network.host_suffix" in state.message
-    assert is_told_at_once(run)
+    assert gave_up_at_once(run)

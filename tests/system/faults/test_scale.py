@@ -36,11 +36,11 @@ def meet(rank):
     return link
 
 def orders(link, wanted):
-    told = {}
-    while told.get("order") != wanted:
+    received = {}
+    while received.get("order") != wanted:
         for message in link.receive():
-            told.update(message)
-    return told
+            received.update(message)
+    return received
 
 count = int(sys.argv[1])
 with concurrent.futures.ThreadPoolExecutor(16) as pool:

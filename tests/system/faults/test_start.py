@@ -18,7 +18,7 @@ from tests.patience import until
 from tests.system.faults.support import get_outcome
 from tests.system.slurm.support import read_journal, write_program
 
-from .support import ACTOR, Faults, assert_completed, end_of, gated_python, is_told_at_once, wait_for_process
+from .support import ACTOR, Faults, assert_completed, end_of, gated_python, gave_up_at_once, wait_for_process
 
 pytestmark = pytest.mark.slurm
 
@@ -75,10 +75,10 @@ def test_an_interpreter_missing_on_one_node_is_reported(
     outcome = get_outcome(state)
     assert (outcome.detail["launcher"], outcome.log) == (launcher, "logs/job.log")
     assert "worker-0" in outcome.detail["missing"], "the other had no time to report, perhaps"
-    told = (run.folder / "logs/job.log").read_text()
-    assert "node2" in told, told
-    assert (str(python) if launcher == "mpirun" else "node2: task 1: Exited with exit code 2") in told, told  # ENOENT
-    assert is_told_at_once(run)
+    job_log = (run.folder / "logs/job.log").read_text()
+    assert "node2" in job_log, job_log
+    assert (str(python) if launcher == "mpirun" else "node2: task 1: Exited with exit code 2") in job_log, job_log  # ENOENT
+    assert gave_up_at_once(run)
 
 
 def test_an_agent_that_can_not_start_on_this_machine_is_reported(here: Faults, tmp_path: Path) -> None:
@@ -90,7 +90,7 @@ def test_an_agent_that_can_not_start_on_this_machine_is_reported(here: Faults, t
     outcome = get_outcome(state)
     assert (outcome.detail["launcher"], outcome.exit_code) == ("spawn", 9)
     assert "worker-0" in outcome.detail["missing"], "the others had no time to report, perhaps"
-    assert is_told_at_once(run)
+    assert gave_up_at_once(run)
 
 
 def test_a_task_that_never_connects_fails_the_run(tmp_path: Path) -> None:

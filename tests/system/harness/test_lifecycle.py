@@ -47,7 +47,7 @@ def command(cluster: Cluster, *argv: str) -> subprocess.Popen[str]:
     return subprocess.Popen(full, env=environ, stdin=pipe, stdout=pipe, stderr=subprocess.STDOUT, text=True)
 
 
-def said(cluster: Cluster, *argv: str, text: str = "") -> str:
+def call(cluster: Cluster, *argv: str, text: str = "") -> str:
     return command(cluster, *argv).communicate(text, timeout=HANG_S)[0].strip()
 
 
@@ -174,16 +174,16 @@ def test_a_failed_start_says_why_and_leaves_nothing(own: Cluster, monkeypatch: p
 
 
 def test_the_command_line_starts_and_stops_a_cluster(own: Cluster) -> None:
-    assert "running in" in said(own, "start")
-    assert "already running" in said(own, "start")
-    assert said(own, "exec", "srun", "-w", "node3", "hostname") == "node3"
-    assert said(own, "shell", text="srun -w node2 hostname\n").endswith("node2")
-    said(own, "node-kill", "node1")
-    assert "node1: off" in said(own, "status")
-    said(own, "node-up", "node1")
-    assert "node1: on" in said(own, "status")
-    said(own, "stop")
-    assert said(own, "exec", "sinfo") == "cluster: not running"
+    assert "running in" in call(own, "start")
+    assert "already running" in call(own, "start")
+    assert call(own, "exec", "srun", "-w", "node3", "hostname") == "node3"
+    assert call(own, "shell", text="srun -w node2 hostname\n").endswith("node2")
+    call(own, "node-kill", "node1")
+    assert "node1: off" in call(own, "status")
+    call(own, "node-up", "node1")
+    assert "node1: on" in call(own, "status")
+    call(own, "stop")
+    assert call(own, "exec", "sinfo") == "cluster: not running"
 
 
 def test_the_cluster_starts_without_root_in_a_user_namespace(own: Cluster) -> None:

@@ -56,11 +56,11 @@ def test_a_model_is_in_both_registries(mlflow: Path, model: Path, tmp_path: Path
     second = register(mlflow, uri, tmp_path, model)["data"]
     assert [one["mlflow"]["version"] for one in (first, second)] == ["1", "2"]
     assert Model.get("digits", 2).mlflow == second["mlflow"]
-    told = json.loads(called(mlflow, uri, tmp_path, "-c", ASK, str(tmp_path / "got-")).stdout)
-    assert [(one[0], one[2]) for one in told] == [(1, "the small one"), (2, "")]
-    tags = told[0][1]
+    versions = json.loads(called(mlflow, uri, tmp_path, "-c", ASK, str(tmp_path / "got-")).stdout)
+    assert [(one[0], one[2]) for one in versions] == [(1, "the small one"), (2, "")]
+    tags = versions[0][1]
     assert (tags["stage"], tags["slurmtf.version"], tags["slurmtf.sha256"]) == ("test", "1", first["sha256"])
-    assert [next(Path(one[4]).rglob("net.h5")).read_bytes() for one in told] == [
+    assert [next(Path(one[4]).rglob("net.h5")).read_bytes() for one in versions] == [
         b"model_config",
         b"model_config, trained again",
     ]

@@ -322,9 +322,9 @@ def test_the_removal_of_a_followed_run_is_reported(lab: Lab) -> None:
     assert following.stderr
     assert "JobHeldUser" in following.stderr.readline()
     shutil.rmtree(run.folder)
-    told = following.communicate(timeout=HANG_S)[1]
-    assert f"{run.folder} " in told
-    assert f": scancel {job_id}" in told
+    errors = following.communicate(timeout=HANG_S)[1]
+    assert f"{run.folder} " in errors
+    assert f": scancel {job_id}" in errors
     assert following.returncode == 4
     call("scancel", job_id)
 
@@ -381,12 +381,12 @@ def test_ctrl_c_detaches(lab: Lab, site: str) -> None:
     with in_terminal("run", "--site", site, script, workspace=lab.workspace) as (process, terminal):
         read_until(terminal, b"waiting")
         os.write(terminal, b"\x03")
-        said = read_until(terminal, b"")
+        shown = read_until(terminal, b"")
         assert process.wait(HANG_S) == 130
     run = Run.find("last", lab.workspace)
-    assert f"slurmtf logs -f {run.id}".encode() in said
-    assert f"slurmtf cancel {run.id}".encode() in said
-    assert b"Traceback" not in said
+    assert f"slurmtf logs -f {run.id}".encode() in shown
+    assert f"slurmtf cancel {run.id}".encode() in shown
+    assert b"Traceback" not in shown
     time.sleep(1)
     assert run.get_status() == "Running"
     run.cancel()

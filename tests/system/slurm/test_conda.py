@@ -91,7 +91,7 @@ def test_an_environment_is_built_and_packed_by_a_job(lab: Lab, conda: Conda, dis
     by_job = site_of(disks, environments=Environments(build="job", job={"time": "5:00"}))
     run = lab.submit(TELLS, compute_target=by_job, environment_definition=wish(conda))
     assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    ((node, told),) = read_staged(run).items()
+    ((node, staged),) = read_staged(run).items()
     place = place_on(disks, node, run)
     assert facts(run) == expected(place, place, place)
-    assert told["warnings"] == []
+    assert staged["warnings"] == []

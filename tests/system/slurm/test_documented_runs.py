@@ -116,9 +116,9 @@ def test_the_commands_of_a_page_work_on_such_a_run(document: str, desk: Lab) -> 
     assert shown == list(answers)
     run = prepared(desk)
     for words in shown:
-        said = answer(NAMED.sub(run.id, NUMBERED.sub(get_job(run), words)), desk, run)
+        output = answer(NAMED.sub(run.id, NUMBERED.sub(get_job(run), words)), desk, run)
         wanted = [text.format(run=run.id, job=get_job(run)) for text in answers[words]]
-        assert [text for text in wanted if text not in said] == [], (words, said)
+        assert [text for text in wanted if text not in output] == [], (words, output)
     (state,) = wait_until_ended(run)
     assert state.status is status
     last = Run.find("last", desk.workspace)

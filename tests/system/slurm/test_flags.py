@@ -22,7 +22,7 @@ HELLO = 'print("hello")'
 
 
 @pytest.mark.parametrize(
-    ("flags", "told"),
+    ("flags", "expected"),
     [
         ({}, ["MinMemoryNode=1G", "cpu=1"]),
         ({"mem-per-cpu": "700M"}, ["MinMemoryCPU=700M"]),
@@ -32,7 +32,9 @@ HELLO = 'print("hello")'
         ({"time": "UNLIMITED", "partition": "debug"}, ["TimeLimit=UNLIMITED"]),
     ],
 )
-def test_sbatch_accepts_flags_that_exclude_a_default(lab: Lab, flags: dict[str, Any], told: list[str], tmp_path: Any) -> None:
+def test_sbatch_accepts_flags_that_exclude_a_default(
+    lab: Lab, flags: dict[str, Any], expected: list[str], tmp_path: Any
+) -> None:
     profile = tmp_path / "lab.yaml"
     profile.write_text(PROFILE)
     run = lab.submit(HELLO, compute_target=str(profile), sbatch={**flags, "hold": "time" in flags})
@@ -40,7 +42,7 @@ def test_sbatch_accepts_flags_that_exclude_a_default(lab: Lab, flags: dict[str, 
         assert wait_until_ended(run)[0].status is RunStatus.COMPLETED
     shown = call("scontrol", "show", "job", get_job(run))
     run.cancel()
-    assert [text for text in told if text not in shown] == []
+    assert [text for text in expected if text not in shown] == []
 
 
 VISIBLE = """

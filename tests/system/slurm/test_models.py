@@ -97,11 +97,11 @@ def test_a_shard_on_a_lost_node_is_scored_by_the_same_command_or_the_next(
         nodes = dict(line.split()[:2] for line in lines if str(lab.folder) in line)
         slurm.start_node(nodes["1"])  # the node reboots, as after a power cut
         go.touch()
-        _, told = process.communicate(timeout=HANG_S)
-    assert process.returncode == 1, told
+        _, errors = process.communicate(timeout=HANG_S)
+    assert process.returncode == 1, errors
     done = sorted(path.name for path in shards.glob("*.json"))
     assert done == ["00000.json"] * (nodes["0"] != nodes["1"])
-    assert re.search(r"shards? (0, )?1: .*\(NODE_FAIL", told), told
+    assert re.search(r"shards? (0, )?1: .*\(NODE_FAIL", errors), errors
     assert not Path("out/scores.npz").exists()
     go.unlink()
     (shards / "00001.at").unlink()

@@ -59,12 +59,12 @@ def test_usage_is_read_from_accounting_and_jobstats(lab: Lab) -> None:
 
     (used,) = lab.data("report", plain.id)
     (seconds, *_), sizes = books(plain, "elapsedraw"), books(plain, "maxrss")
-    told = parse_usage(f"1|{seconds}|{books(plain, 'totalcpu')[0]}|||/x\n")["1"]
+    usage = parse_usage(f"1|{seconds}|{books(plain, 'totalcpu')[0]}|||/x\n")["1"]
     (node,) = used["nodes"]
     assert used["source"] == "sacct"
     assert (used["memory_used"], used["memory_asked"]) == (max(map(parse_size, sizes)), 2 << 30)
     assert used["memory_used"] > 150_000_000
-    assert (node["cpu_s"], node["seconds"]) == (told.cpu_s, float(seconds))
+    assert (node["cpu_s"], node["seconds"]) == (usage.cpu_s, float(seconds))
     assert node["cpu_s"] >= 2
 
     (used,) = lab.data("report", watched.id)

@@ -60,7 +60,7 @@ print("attempt", os.environ["SLURMTF_ATTEMPT"], heard, flush=True)
 """
 LAUNCHERS = {"srun": 2, "mpirun": 2, "mpiexec": 2, "ibrun": 2, "spawn": 1, "none": 1}
 """Launchers, with the number of nodes for each."""
-TOLD: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
+NOTICE: dict[str, Any] = {"node_count": 2, "distributed_backend": "mpi", "notice": {"before": 10, "signal": "SIGUSR1"}}
 BY_REQUEUE, BY_JOB = {"nodelist": "node1"}, {"nodelist": "node1", "no-requeue": True}
 LIMITED: dict[str, Any] = {"partition": "short", "time": 1, "restarts": {"time-limit": 2}}
 PREEMPTIBLE: dict[str, Any] = {"partition": "low", "exclusive": True, "restarts": {"preempted": "unlimited", "time-limit": 1}}
@@ -74,7 +74,7 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"):
         monkeypatch.setenv(name, "1")
     limited = [lab.submit(COUNTS, sbatch=flags, **LIMITED) for flags in (BY_REQUEUE, BY_JOB)]
-    told = [lab.submit(ASKS, launcher=launcher, **TOLD, **LIMITED) for launcher in ("srun", "mpirun")]
+    noticed = [lab.submit(ASKS, launcher=launcher, **NOTICE, **LIMITED) for launcher in ("srun", "mpirun")]
     returning = lab.submit(COUNTS, sbatch={"nodelist": "node2"}, **PREEMPTIBLE)
     thrown_out = lab.submit(COUNTS, sbatch={"nodelist": "node3", "no-requeue": True}, **PREEMPTIBLE)
     wait_until_started(*limited, returning, thrown_out)
@@ -92,11 +92,11 @@ def test_runs_go_on(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
     for run, state in zip((*limited, returning, thrown_out), wait_until_ended(*limited, returning, thrown_out), strict=True):
         assert state.status is RunStatus.COMPLETED, (run.id, read_journal(run), Path(run.layout.job_log).read_text())
         assert log(run) == "attempt 1 finds []\nattempt 2 finds ['of-1']\n"
-    for run, state in zip(told, wait_until_ended(*told), strict=True):
+    for run, state in zip(noticed, wait_until_ended(*noticed), strict=True):
         assert state.status is RunStatus.COMPLETED, (run.id, read_journal(run), Path(run.layout.job_log).read_text())
         assert decided(run) == [("requeue", "time-limit", 2, 3)]
         ((cause, left),) = ((one["cause"], one["left_s"]) for one in read_journal(run) if one["event"] == "noticed")
-        assert (cause, left <= TOLD["notice"]["before"]) == ("time-limit", True)  # until slurmtf's own end, not Slurm's limit
+        assert (cause, left <= NOTICE["notice"]["before"]) == ("time-limit", True)  # until slurmtf's own end, not Slurm's limit
         assert [one["detail"] for one in read_journal(run) if one["event"] == "ended"] == [{"noticed": True}, {}]
         assert [log(run, f"rank-{rank}.out") for rank in range(2)] == ["attempt 1\nattempt 2\n"] * 2
     by_requeue, by_job = limited
@@ -134,7 +134,7 @@ def test_every_launcher_tells_of_a_preemption_once(
         monkeypatch.setenv(name, "1")
     write_program(tmp_path / "tacc/ibrun", '#!/bin/sh\nexec mpirun -n "$SLURM_NTASKS" "$@"\n')  # a stand-in for TACC's
     monkeypatch.setenv("PATH", prepend_to_path(tmp_path / "tacc"))
-    low: dict[str, Any] = {"partition": "low", "notice": TOLD["notice"], "restarts": {"preempted": "unlimited"}}
+    low: dict[str, Any] = {"partition": "low", "notice": NOTICE["notice"], "restarts": {"preempted": "unlimited"}}
     with slurm.telling_of_preemption(grace_s=60):
         runs = {}
         for launcher, nodes in LAUNCHERS.items():

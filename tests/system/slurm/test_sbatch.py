@@ -97,8 +97,8 @@ def test_a_refusal_on_standard_output_is_reported(
     monkeypatch.setenv("PATH", wrap(slurm, tmp_path, FILTER))
     with pytest.raises(RefusedError) as caught:
         lab.submit(HELLO)
-    told = "--> Checking available allocation (nosuch)...FAILED; [*] You have no active allocation named nosuch"
-    assert caught.value.findings[0].what == told
+    reason = "--> Checking available allocation (nosuch)...FAILED; [*] You have no active allocation named nosuch"
+    assert caught.value.findings[0].what == reason
     assert not list(lab.workspace.glob("lab/*"))
 
 

@@ -215,8 +215,8 @@ def test_two_nodes_build_the_same_environment_only_once(lab: Lab, wheels: Path) 
     path, program = Path(store.layout.spec(spec.name)), lab.folder / "agent.pyz"
     path.write_text(json.dumps(spec.to_dict(store.root)))
     program.write_bytes(build_job_archive())
-    said = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", path)
-    assert said.count("built pip-") == 1, said
+    output = call("srun", "-N2", "--ntasks-per-node=1", sys.executable, "-I", program, "build", path)
+    assert output.count("built pip-") == 1, output
     assert store.list_names() == [spec.name]
     assert len(builder.builds) == 1
 

@@ -100,9 +100,9 @@ def test_two_nodes_of_two_tasks_use_their_own_disks(
     inputs = [Input(data, mode="download"), Input(results, mode="upload")]
     run = lab.submit(TELLS, compute_target=site_of(disks, pack), pip_packages=wheels, inputs=inputs, **TWO_BY_TWO)
     assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    told = [json.loads(log(run, f"rank-{rank}.out")) for rank in range(4)]
-    assert [facts["node"] for facts in told] == ["node1", "node1", "node2", "node2"]
-    for facts in told:
+    reports = [json.loads(log(run, f"rank-{rank}.out")) for rank in range(4)]
+    assert [facts["node"] for facts in reports] == ["node1", "node1", "node2", "node2"]
+    for facts in reports:
         own = f"{disks}/{facts['node']}/slurmtf-{os.getuid()}/{facts['node']}/{run.id}"
         assert facts["python"] == f"{own}/env"
         assert facts["speck"].startswith(f"{own}/env/lib/")
@@ -179,9 +179,9 @@ def test_a_node_without_room_uses_shared_files(lab: Lab, site: Site, disks: Path
     script = "import os, speck, sys; print(os.environ['SLURMD_NODENAME'], sys.prefix, os.getcwd())"
     run = lab.submit(script, compute_target=site, pip_packages=wheels, **TWO_BY_TWO)
     assert wait_until_ended(run)[0].status is RunStatus.COMPLETED, run.state.message
-    told = [log(run, f"rank-{rank}.out").split() for rank in range(4)]
-    assert all(prefix.startswith(str(disks)) and work.startswith(str(disks)) for _, prefix, work in told[:2])
-    assert all(work == run.layout.work and not prefix.startswith(str(disks)) for _, prefix, work in told[2:])
+    reports = [log(run, f"rank-{rank}.out").split() for rank in range(4)]
+    assert all(prefix.startswith(str(disks)) and work.startswith(str(disks)) for _, prefix, work in reports[:2])
+    assert all(work == run.layout.work and not prefix.startswith(str(disks)) for _, prefix, work in reports[2:])
     warnings = read_staged(run)["node2"]["warnings"]
     assert len(warnings) == 2
     assert read_staged(run)["node1"]["warnings"] == []

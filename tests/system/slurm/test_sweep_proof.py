@@ -127,9 +127,9 @@ def test_two_hundred_trials_are_done_exactly_once(lab: Lab, slurm: Cluster) -> N
     assert run.state.status is RunStatus.COMPLETED, run.state.message
     done = [trial.result for trial in run.facts.trials if trial.result]
     assert [(result.trial, result.status) for result in done] == [(number, COMPLETED) for number in range(TRIALS)]
-    told = list(events(run))
-    ends = Counter(event["trial"] for event in told if event["kind"] == "ended")
+    recorded = list(events(run))
+    ends = Counter(event["trial"] for event in recorded if event["kind"] == "ended")
     assert set(ends.values()) == {1}
     assert len(ends) >= TRIALS - len(troubles.killed)  # an element that is killed after the result can't record the end
-    again = [event for event in told if event["kind"] == "took" and event.get("attempt")]
+    again = [event for event in recorded if event["kind"] == "took" and event.get("attempt")]
     assert len(again) >= len(TROUBLES) - 2, "hardly any trial was started again: nothing was proved"

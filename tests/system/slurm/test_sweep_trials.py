@@ -76,10 +76,10 @@ def test_trials_share_the_gpus_of_an_element_and_survive_preemption(lab: Lab) ->
     call("sbatch", "--partition=high", "--exclusive", "--nodelist=node3", "--output=/dev/null", "--wrap=true")
 
     completed(shared)
-    told = [(Path(child.layout.logs) / "main-0.out").read_text().split() for child in shared.get_children()]
-    assert {threads for *_, threads in told} == {"1"}
-    assert sorted(devices for _, _, devices, _ in told) == ["0", "0", "1", "1"]
-    spans = sorted((float(began), float(ended), devices) for began, ended, devices, _ in told)
+    printed = [(Path(child.layout.logs) / "main-0.out").read_text().split() for child in shared.get_children()]
+    assert {threads for *_, threads in printed} == {"1"}
+    assert sorted(devices for _, _, devices, _ in printed) == ["0", "0", "1", "1"]
+    spans = sorted((float(began), float(ended), devices) for began, ended, devices, _ in printed)
     assert spans[1][0] < spans[0][1], "the second one began after the first one's end"
     assert spans[0][2] != spans[1][2]
 
@@ -134,7 +134,7 @@ def test_trials_divide_two_nodes_as_their_settings_say(lab: Lab) -> None:
     completed(run)
     assert [trial.curve for trial in run.facts.trials] == [(11.0,), (12.0,), (13.0,)]
     for count, child in zip((1, 2, 3), run.get_children(), strict=True):
-        told = {task: (Path(child.layout.logs) / f"{task}.out").read_text().split() for task in child.tasks}
-        assert sorted(told) == ["ps-0", *(f"worker-{number}" for number in range(count))]
-        assert len({node for node, _ in told.values()}) == 2
-        assert {cpus for _, cpus in told.values()} == {"1"}
+        printed = {task: (Path(child.layout.logs) / f"{task}.out").read_text().split() for task in child.tasks}
+        assert sorted(printed) == ["ps-0", *(f"worker-{number}" for number in range(count))]
+        assert len({node for node, _ in printed.values()}) == 2
+        assert {cpus for _, cpus in printed.values()} == {"1"}

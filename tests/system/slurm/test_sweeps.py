@@ -118,10 +118,10 @@ def owner(run: SweepRun, trial: int) -> str:
 def taken_over_after(run: SweepRun, lease: str) -> float:
     """Return the seconds from the last sign of life of a trial's owner until another element took the trial."""
     trial, attempt = map(int, lease.split("."))
-    told = [
+    recorded = [
         json.loads(line) for path in (run.folder / "sweep/elements").glob("*.jsonl") for line in path.read_text().splitlines()
     ]
-    took = [one for one in told if one["kind"] == "took" and one["trial"] == trial and one.get("attempt", 0) == attempt + 1]
+    took = [one for one in recorded if one["kind"] == "took" and one["trial"] == trial and one.get("attempt", 0) == attempt + 1]
     return float(took[0]["time"]) - (run.folder / "sweep/leases" / lease).stat().st_mtime
 
 
@@ -177,8 +177,8 @@ def test_repeated_errors_stop_the_sweep_with_that_error(lab: Lab) -> None:
 def test_a_metric_never_logged_is_reported_with_the_names_that_were(lab: Lab) -> None:
     run = sweep(lab, LOG + 'log(1, "loss")\nlog(2, "acc")\n', {"x": choice(1, 2)}, 2)
     assert finished(run) is RunStatus.COMPLETED
-    told = lab.slurmtf("sweep", "status", run.id).stdout
-    assert ("'score'" in told, "acc, loss" in told) == (True, True)
+    output = lab.slurmtf("sweep", "status", run.id).stdout
+    assert ("'score'" in output, "acc, loss" in output) == (True, True)
     assert run.get_best_run_by_primary_metric() is None
     assert [child["best_primary_metric"] for child in run.get_children_sorted_by_primary_metric()] == [None, None]
 

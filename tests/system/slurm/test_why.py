@@ -36,8 +36,8 @@ DEATHS = {
 
 
 def explain_run(lab: Lab, run: Any) -> dict[str, Any]:
-    told: dict[str, Any] = json.loads(lab.slurmtf("why", run.id, "--json").stdout)["data"]
-    return told
+    explanation: dict[str, Any] = json.loads(lab.slurmtf("why", run.id, "--json").stdout)["data"]
+    return explanation
 
 
 def test_why_explains_what_ended_a_script(lab: Lab) -> None:
@@ -67,9 +67,9 @@ def test_why_explains_what_slurm_ended(lab: Lab) -> None:
     assert (death["class"], death["canceled"]["by"], death["canceled"]["uid"]) == ("canceled", "slurmtf", os.getuid())
     for run in (other, waits):
         until(lambda run=run: explain_run(lab, run)["death"]["canceled"].get("by"), "the accounting's word")  # type: ignore[misc]
-        told = {"by": "owner", "user": trust.get_user_name(os.getuid()), "uid": os.getuid()}
-        assert explain_run(lab, run)["death"]["canceled"] == told
-        assert json.loads((run.folder / "ended.json").read_text())["outcome"]["detail"] == told
+        canceler = {"by": "owner", "user": trust.get_user_name(os.getuid()), "uid": os.getuid()}
+        assert explain_run(lab, run)["death"]["canceled"] == canceler
+        assert json.loads((run.folder / "ended.json").read_text())["outcome"]["detail"] == canceler
     death = explain_run(lab, refused)["death"]
     assert (death["class"], death["rule"]) == ("mpi", "mpi-plugin")
     assert "--launcher mpirun" in death["remedy"]
@@ -96,6 +96,6 @@ def test_why_explains_what_a_run_waits_for(lab: Lab) -> None:
 def test_why_finds_nothing_wrong_with_a_good_run(lab: Lab) -> None:
     run = lab.submit(HELLO, compute_target="local")
     wait_until_ended(run)
-    told = {"waiting": None, "death": None, "hung": None, "doubt": None}
-    assert explain_run(lab, run) == {"id": run.id, "status": "Completed", **told}
+    nothing = {"waiting": None, "death": None, "hung": None, "doubt": None}
+    assert explain_run(lab, run) == {"id": run.id, "status": "Completed", **nothing}
     assert lab.data("why")["id"] == run.id

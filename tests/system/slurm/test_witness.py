@@ -39,13 +39,13 @@ def never_completed(lab: Lab, profile: Path) -> None:
         profile.write_text(text)
         runs[name] = lab.submit(HELLO, compute_target=Site(name="here", environment=environment))
         until(lambda name=name: runs[name].state.status.final, name)  # type: ignore[misc]
-    for (name, run), (_, _, told) in zip(runs.items(), CASES.values(), strict=True):
+    for (name, run), (_, _, last_line) in zip(runs.items(), CASES.values(), strict=True):
         state = run.state
         assert read_facts(get_job(run))["ExitCode"] == "0:0", name
         assert (state.status, state.cause, state.exit_status) == (RunStatus.FAILED, "not-started", 1), (name, state)
-        assert told in state.message, (name, state.message)
+        assert last_line in state.message, (name, state.message)
         waited = lab.slurmtf("wait", run.id)
-        assert (waited.returncode, told in waited.stderr) == (1, True), (name, waited.stderr)
+        assert (waited.returncode, last_line in waited.stderr) == (1, True), (name, waited.stderr)
     answers = [json.loads(lab.slurmtf("why", "--json", runs[name].id).stdout)["data"] for name in ("login shell", "prologue")]
     rules = [data["death"]["rule"] for data in answers]
     assert rules == ["shell-ended", "script-ended"]
