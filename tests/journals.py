@@ -15,10 +15,10 @@ from slurmtf.runs.states.words import describe_outcome
 def events(folder: str | Path) -> list[dict[str, Any]]:
     """The events of all attempts of a run folder, in their order; an outcome's fields beside, and its text as ``message``."""
     paths = [Path(attempt.path) for attempt in journal.read_attempts(RunLayout(str(folder)))]
-    return [_told(json.loads(line)) for path in paths for line in path.read_text().splitlines()]
+    return [_flatten(json.loads(line)) for path in paths for line in path.read_text().splitlines()]
 
 
-def _told(event: dict[str, Any]) -> dict[str, Any]:
+def _flatten(event: dict[str, Any]) -> dict[str, Any]:
     if "outcome" not in event:
         return event
     outcome = event.pop("outcome")

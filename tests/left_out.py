@@ -23,10 +23,10 @@ def left_out(report: str) -> str:
         reasons[reason.strip()] += int(count)
     if not reasons:
         return ""
-    told = [f"{reason} ({count})" for reason, count in reasons.most_common(MOST_REASONS)]
+    parts = [f"{reason} ({count})" for reason, count in reasons.most_common(MOST_REASONS)]
     others = sum(reasons.values()) - sum(count for _, count in reasons.most_common(MOST_REASONS))
-    told += [f"other reasons ({others})"] if others else []
-    return f"left out: {sum(reasons.values())} tests; what brings them in: {'; '.join(told)}"[:WIDTH]
+    parts += [f"other reasons ({others})"] if others else []
+    return f"left out: {sum(reasons.values())} tests; what brings them in: {'; '.join(parts)}"[:WIDTH]
 
 
 if __name__ == "__main__":

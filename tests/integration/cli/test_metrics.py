@@ -71,7 +71,7 @@ def test_a_terminal_sees_the_curve_grow(submit: Submit) -> None:
     assert f"{run.id}: 0.2 at 4" not in frames[0]
 
 
-TOLD = """
+GATED = """
 import os
 log("loss", 0.5, 0)
 print("trains", flush=True)
@@ -82,7 +82,7 @@ log("loss", 0.25, 1)
 
 
 def test_the_primary_metric_is_shown_along_with_the_log(submit: Submit) -> None:
-    run = submit(TOLD, primary_metric="loss")
+    run = submit(GATED, primary_metric="loss")
     command = [SLURMTF, "logs", "-f", str(run.folder) + "/"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as following:
         assert following.stderr is not None

@@ -135,9 +135,9 @@ def test_a_run_is_mirrored_while_it_runs_and_afterwards_without_duplicates(serve
     assert json.loads(Path(own["place"], "receipt.json").read_text())["tags"] == {}
 
 
-@pytest.mark.parametrize(("listens", "told"), [(False, "Connection refused"), (True, "timed out")], ids=["away", "silent"])
+@pytest.mark.parametrize(("listens", "reason"), [(False, "Connection refused"), (True, "timed out")], ids=["away", "silent"])
 def test_an_unreachable_server_is_an_error_and_a_later_mirror_completes_it(
-    tracked: Mlflow, submit: Submit, listens: bool, told: str
+    tracked: Mlflow, submit: Submit, listens: bool, reason: str
 ) -> None:
     run = submit("log('loss', 1.0, 0)")
     run.wait_for_completion()
@@ -151,7 +151,7 @@ def test_an_unreachable_server_is_an_error_and_a_later_mirror_completes_it(
         done = called(tracked.python, uri, tracked.folder, *words, **patience)
     (finding,) = json.loads(done.stdout)["error"]["findings"]
     assert (done.returncode, finding["code"], finding["where"]) == (1, "mlflow-failed", run.id)
-    assert told in finding["what"]
+    assert reason in finding["what"]
     assert "pass" not in finding["what"]
     assert listens or tracked.mirror(run)["values"] == 1
 

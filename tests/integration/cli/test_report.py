@@ -36,14 +36,14 @@ def environ(workspace: Path) -> dict[str, str]:
     return {**os.environ, "SLURMTF_WORKSPACE": str(workspace)}
 
 
-def said(environ: dict[str, str], *words: str) -> str:
+def call(environ: dict[str, str], *words: str) -> str:
     done = subprocess.run([SLURMTF, *words], env=environ, capture_output=True, text=True, timeout=HANG_S, check=False)
     assert done.returncode == 0, (words, done.stdout, done.stderr)
     return done.stdout
 
 
 def one(environ: dict[str, str], run: Run) -> dict[str, Any]:
-    (found,) = json.loads(said(environ, "report", run.id, "--json"))["data"]
+    (found,) = json.loads(call(environ, "report", run.id, "--json"))["data"]
     assert isinstance(found, dict)
     return found
 
@@ -56,15 +56,15 @@ def test_the_report_shows_what_a_run_used(submit: Submit, environ: dict[str, str
     assert 1 < found["cpu_hours_used"] * 3600 <= found["training_s"] * 2
     assert 300 << 20 <= found["memory_used"] < 900 << 20
     assert (found["source"], found["memory_asked"], len(found["nodes"])) == ("samples", 64 << 30, 1)
-    text = said(environ, "report", run.id)
+    text = call(environ, "report", run.id)
     assert "at most" in text
     assert " 64G " in text
     assert "0.00 CPU" not in text
     assert " 60 s" in text
-    (row,) = csv.DictReader(said(environ, "report", "--since", "1d", "--csv").splitlines())
+    (row,) = csv.DictReader(call(environ, "report", "--since", "1d", "--csv").splitlines())
     assert (row["run"], int(row["memory_used"])) == (run.id, found["memory_used"])
-    assert run.id in said(environ, "report", "--since", "1d").splitlines()[1]
-    assert run.id not in said(environ, "report", "--since", "2000-01-01", "--status", "failed")
+    assert run.id in call(environ, "report", "--since", "1d").splitlines()[1]
+    assert run.id not in call(environ, "report", "--since", "2000-01-01", "--status", "failed")
 
 
 def test_what_a_script_holds_as_it_ends(submit: Submit, environ: dict[str, str]) -> None:
@@ -110,13 +110,13 @@ def test_the_corrected_command_is_ready_to_paste(submit: Submit, environ: dict[s
     limit = "import numpy, resource\nresource.setrlimit(resource.RLIMIT_AS, (2 << 30, 2 << 30))\n"
     run = submit(f"{limit}numpy.ones((3, 1 << 30), 'u1')\n", memory="2G")
     run.wait_for_completion(raise_on_error=False)
-    death = json.loads(said(environ, "why", run.id, "--json"))["data"]["death"]
+    death = json.loads(call(environ, "why", run.id, "--json"))["data"]["death"]
     assert (death["class"], death["memory"]["asked"], death["memory"]["source"]) == ("host-memory", 2 << 30, "samples")
     assert 0 < death["memory"]["used"] < 2 << 30
     assert death["command"] == f"slurmtf rerun {run.id} --with memory=5G", "as much as the array needs, too"
-    text = said(environ, "why", run.id)
+    text = call(environ, "why", run.id)
     assert (" 2.0G " in text, "(samples)" in text) == (True, True)
     assert death["command"] in text
-    again = Run.find(said(environ, *shlex.split(death["command"])[1:]).strip(), environ["SLURMTF_WORKSPACE"])
+    again = Run.find(call(environ, *shlex.split(death["command"])[1:]).strip(), environ["SLURMTF_WORKSPACE"])
     again.wait_for_completion(raise_on_error=False)
     assert again.plan["resources"]["memory"] == "5G"

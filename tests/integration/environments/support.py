@@ -105,7 +105,7 @@ class Lab:
 
     root: Path
     wheels: Path
-    told: list[str] = field(default_factory=list)
+    messages: list[str] = field(default_factory=list)
 
     @property
     def store(self) -> EnvironmentStore:
@@ -118,7 +118,7 @@ class Lab:
     def build(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
         """Build an environment and return its folder."""
         spec = self.spec(*packages)
-        build(spec, self.store, LOCAL, self.told.append, lock)
+        build(spec, self.store, LOCAL, self.messages.append, lock)
         return self.store.folder(spec.name)
 
     def start(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
@@ -134,7 +134,7 @@ class Lab:
 
     def fetch(self, *packages: str, lock: tuple[str, ...] = ()) -> Path:
         """Fetch packages and return their folder."""
-        return Path(fetch(self.spec(*packages), self.store, LOCAL, self.told.append, lock))
+        return Path(fetch(self.spec(*packages), self.store, LOCAL, self.messages.append, lock))
 
     def start_fetched(self, *packages: str, before: tuple[str, ...] = ()) -> subprocess.Popen[str]:
         """Start building an environment from fetched packages, as a job does; return the builder process."""

@@ -34,15 +34,15 @@ def test_packages_are_installed_compiled_and_recorded(lab: Lab, tool: str, monke
     assert "speck==1.0" in record["lock"]
     assert stat.S_IMODE(lab.root.stat().st_mode) == 0o700
     assert stat.S_IMODE(Path(lab.store.layout.record(folder.name)).stat().st_mode) == 0o600
-    assert any(line.startswith("installing") for line in lab.told)
+    assert any(line.startswith("installing") for line in lab.messages)
 
 
 def test_a_second_build_does_nothing(lab: Lab) -> None:
     folder = lab.build("speck")
     before = folder.resolve()
-    lab.told.clear()
+    lab.messages.clear()
     assert lab.build("speck").resolve() == before
-    assert lab.told == []
+    assert lab.messages == []
 
 
 def test_only_the_same_packages_give_the_same_environment(lab: Lab) -> None:
@@ -114,7 +114,7 @@ def test_a_package_without_its_dependencies(lab: Lab) -> None:
 def test_a_missing_python_is_named(lab: Lab) -> None:
     spec = EnvironmentSpec(kind="pip", python="python3.99", requirements=("speck",))
     with refusing(SoftwareError, "build-failed", "python3.99"):
-        build(spec, lab.store, LOCAL, lab.told.append)
+        build(spec, lab.store, LOCAL, lab.messages.append)
 
 
 def test_a_built_environment_works_in_a_login_shell_without_activation(lab: Lab) -> None:

@@ -53,7 +53,7 @@ Could not solve for environment specs
 
 def built(lab: Lab, wish: Environment, lock: tuple[str, ...] = ()) -> Path:
     spec = specs.build_package_spec(wish, LOCAL, lab.wheels)
-    build(spec, lab.store, LOCAL, lab.told.append, lock)
+    build(spec, lab.store, LOCAL, lab.messages.append, lock)
     return lab.store.folder(spec.name)
 
 
@@ -72,7 +72,7 @@ def test_packages_are_solved_and_hold_their_own_path(lab: Lab, conda: Conda) -> 
     record = lab.store.record(folder.name)
     assert (record["tool"], record["packages"]["speck"]) == ("micromamba", "1.0")
     assert f"{conda.channel}/noarch/speck-1.0-0.tar.bz2" in [line.partition("#")[0] for line in record["lock"]]
-    assert any("(micromamba)" in line for line in lab.told)
+    assert any("(micromamba)" in line for line in lab.messages)
 
 
 def test_pip_packages_are_installed_after_conda_packages(lab: Lab, conda: Conda) -> None:
@@ -133,7 +133,7 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     assert len(lines) < 12
     assert "incompatible" in lines[1]
     assert lines[2].startswith("├─ ")
-    assert not any("incompatible" in line for line in lab.told), "it is told once"
+    assert not any("incompatible" in line for line in lab.messages), "it is told once"
     assert any("speck >=2" in line for line in lines)
     assert any("speck <2" in line for line in lines)
 
@@ -147,11 +147,11 @@ def test_packages_that_do_not_go_together(lab: Lab, conda: Conda) -> None:
     ],
 )
 def test_the_messages_of_other_solvers_are_understood(output: str, what: str, reason: str) -> None:
-    told = _explain(StepError("solving", 1, output))
-    assert told.what.startswith(what)
-    assert reason in told.what
-    assert "Solving environment" not in told.what
-    assert "critical" not in told.what
+    finding = _explain(StepError("solving", 1, output))
+    assert finding.what.startswith(what)
+    assert reason in finding.what
+    assert "Solving environment" not in finding.what
+    assert "critical" not in finding.what
 
 
 def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -171,9 +171,9 @@ def test_a_killed_build_is_not_taken_for_whole(lab: Lab, conda: Conda, tmp_path:
         (builder,) = children(process.pid)
         steps = children(builder)
         os.kill(builder, signal.SIGKILL)
-        told, error = process.communicate(timeout=HANG_S)
+        output, error = process.communicate(timeout=HANG_S)
     assert process.returncode == 2, error
-    assert [finding["code"] for finding in json.loads(told)["error"]["findings"]] == ["build-failed"]
+    assert [finding["code"] for finding in json.loads(output)["error"]["findings"]] == ["build-failed"]
     until(lambda: not any(map(alive, steps)), "the end of what it had started")
     assert lab.store.list_names() == []
     assert len(lab.builds) == 1

@@ -25,8 +25,8 @@ from .support import LOCAL, UNCONNECTED, Lab, version_of, write_sources, write_w
 def built(lab: Lab, *packages: str) -> Path:
     """Build an environment without a network and return its folder."""
     builder = lab.start_fetched(*packages, before=UNCONNECTED)
-    said, _ = builder.communicate(timeout=HANG_S)
-    assert builder.returncode == 0, said
+    output, _ = builder.communicate(timeout=HANG_S)
+    assert builder.returncode == 0, output
     return lab.store.folder(lab.spec(*packages).name)
 
 
@@ -92,15 +92,15 @@ def test_an_unavailable_package_is_refused_at_once(lab: Lab) -> None:
 
 def test_packages_for_another_processor_are_refused(lab: Lab) -> None:
     with refusing(SoftwareError, "other-machine", "sparc64"):
-        fetch(lab.spec("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.told.append)
+        fetch(lab.spec("speck"), lab.store, replace(LOCAL, arch="sparc64"), lab.messages.append)
     assert not lab.root.exists()
 
 
 def test_the_removal_of_fetched_packages_before_the_job_is_reported(lab: Lab) -> None:
     shutil.rmtree(wheels := lab.fetch("speck"))
-    said, _ = (builder := lab.start_fetched("speck")).communicate(timeout=HANG_S)
+    output, _ = (builder := lab.start_fetched("speck")).communicate(timeout=HANG_S)
     assert builder.returncode == 1
-    assert str(wheels) in said
+    assert str(wheels) in output
     assert lab.store.list_names() == []
 
 

@@ -69,8 +69,8 @@ def lab(tmp_path: Path, prefix: Path, monkeypatch: pytest.MonkeyPatch) -> Lab:
 
 
 def test_an_empty_environment_has_the_standard_library(lab: Lab) -> None:
-    told = lab.ask("os", "sys", "json", "sklearn", "numpy")
-    assert told == Software(lab.python, executable=lab.python, missing=frozenset({"sklearn", "numpy"}))
+    probed = lab.ask("os", "sys", "json", "sklearn", "numpy")
+    assert probed == Software(lab.python, executable=lab.python, missing=frozenset({"sklearn", "numpy"}))
 
 
 @pytest.mark.parametrize("minor", interpreters.MINORS)
@@ -79,31 +79,31 @@ def test_every_python_can_be_probed(lab: Lab, minor: str) -> None:
     if found is None:
         pytest.skip(f"no working python{minor} in PATH")
     (lab.source / "data").mkdir()
-    told = lab.ask("argparse", "no_such_thing", "data", software=Software(str(found.path)))
-    assert told.missing == {"no_such_thing", "data"}
-    assert told.executable
+    probed = lab.ask("argparse", "no_such_thing", "data", software=Software(str(found.path)))
+    assert probed.missing == {"no_such_thing", "data"}
+    assert probed.executable
 
 
 def test_packages_are_known_by_their_metadata(lab: Lab, tmp_path: Path) -> None:
     lab.put({"Some_Thing.x-1.2.dist-info/METADATA": "", "old-3.0-py3.11.egg-info": "", "rest.txt": ""}, tmp_path / "lib")
-    told = lab.ask(environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
-    assert told.packages == {"some_thing_x": "1.2", "old": "3.0"}
+    probed = lab.ask(environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
+    assert probed.packages == {"some_thing_x": "1.2", "old": "3.0"}
 
 
 def test_probing_does_not_change_where_modules_are_found() -> None:
     """An interactive Python has its working folder in sys.path."""
     code = "import slurmtf.environments.probe, sys; print(sys.path[0] == '')"
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert said == "True\n"
+    output = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert output == "True\n"
 
 
 def test_probing_imports_nothing(lab: Lab, tmp_path: Path) -> None:
     trap = "raise SystemExit('imported')"
     lab.put({"json.py": trap, "re.py": trap}, lab.source)
     lab.put({"tensorflow/__init__.py": trap, "horovod/__init__.py": trap, "other.py": trap}, tmp_path / "lib")
-    told = lab.ask("tensorflow", "other", "gone", environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
-    assert (told.gpu_build, told.horovod) == (None, HorovodBuild())
-    assert told.missing == {"gone"}
+    probed = lab.ask("tensorflow", "other", "gone", environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
+    assert (probed.gpu_build, probed.horovod) == (None, HorovodBuild())
+    assert probed.missing == {"gone"}
 
 
 @pytest.mark.parametrize(
@@ -133,8 +133,8 @@ def test_the_frameworks_of_horovod_are_detected(lab: Lab, tmp_path: Path, librar
     metadata = '{\n"tensorflow": "2.15.1",\n"dummy": "none"\n}'
     files: dict[str, str | bytes] = {"__init__.py": "", "metadata.json": metadata, "tensorflow/mpi_lib.abi3.so": library}
     lab.put(files, tmp_path / "lib" / "horovod")
-    told = lab.ask(environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
-    assert told.horovod == HorovodBuild("2.15.1", features)
+    probed = lab.ask(environment_variables={"PYTHONPATH": str(tmp_path / "lib")})
+    assert probed.horovod == HorovodBuild("2.15.1", features)
 
 
 def test_a_folder_of_the_source_is_a_module_only_if_it_is_a_package(lab: Lab) -> None:
@@ -160,8 +160,8 @@ def test_modules_are_looked_for_where_the_job_finds_them(
 ) -> None:
     lab.put({"helper.py": ""}, lab.source / "lib")
     monkeypatch.setenv("PYTHONPATH", str(lab.source / "lib"))
-    told = lab.ask("helper", site=site, software=Software(lab.python, **software), **settings)
-    assert told.missing == (set() if found else {"helper"})
+    probed = lab.ask("helper", site=site, software=Software(lab.python, **software), **settings)
+    assert probed.missing == (set() if found else {"helper"})
 
 
 # --- interpreters that can't be probed
@@ -243,9 +243,9 @@ def module_site(lab: Lab) -> Callable[..., Site]:
 
 
 def test_the_python_of_modules_is_probed(lab: Lab, module_site: Callable[..., Site]) -> None:
-    told = lab.ask("gone", site=module_site(), software=Software("python3"), framework_version="2.15")
-    assert told.missing == {"gone"}
-    assert told.executable == f"{lab.prefix}/bin/python3"
+    probed = lab.ask("gone", site=module_site(), software=Software("python3"), framework_version="2.15")
+    assert probed.missing == {"gone"}
+    assert probed.executable == f"{lab.prefix}/bin/python3"
 
 
 @pytest.mark.parametrize(("settings", "unknown"), [({"init": "/no/such/file"}, set()), ({"loads": "tf/9"}, {"tf/9"})])
@@ -253,8 +253,8 @@ def test_without_the_modules_nothing_is_known_of_the_software(
     lab: Lab, module_site: Callable[..., Site], settings: dict[str, Any], unknown: set[str]
 ) -> None:
     software = Software("python3")
-    told = lab.ask("gone", site=module_site(**settings), software=software, framework_version="2.15")
-    assert told == replace(software, unknown_modules=frozenset(unknown))
+    probed = lab.ask("gone", site=module_site(**settings), software=software, framework_version="2.15")
+    assert probed == replace(software, unknown_modules=frozenset(unknown))
 
 
 @pytest.mark.parametrize("python", ["python3", "/not/yet/built/bin/python"])
@@ -277,11 +277,11 @@ def test_real_tensorflow_and_horovod_are_recognized(
     lab: Lab, fixture: str, version: str, request: pytest.FixtureRequest
 ) -> None:
     python = request.getfixturevalue(fixture)
-    told = lab.ask("tensorflow", "horovod", "sklearn", "yaml", "cv2", software=Software(str(python)))
-    assert told.missing == {"cv2"}
-    assert told.gpu_build is False
-    assert told.packages["tensorflow_cpu"] == version
-    assert told.horovod == HorovodBuild(version, ("mpi", "gloo"))
+    probed = lab.ask("tensorflow", "horovod", "sklearn", "yaml", "cv2", software=Software(str(python)))
+    assert probed.missing == {"cv2"}
+    assert probed.gpu_build is False
+    assert probed.packages["tensorflow_cpu"] == version
+    assert probed.horovod == HorovodBuild(version, ("mpi", "gloo"))
 
 
 @pytest.mark.tensorflow

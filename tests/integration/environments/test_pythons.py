@@ -105,8 +105,8 @@ def test_the_packages_of_an_environment_are_listed(interpreter: str, tmp_path: P
         (tmp_path / name).write_bytes(text.encode())
     source = Path(inventory.__file__).read_text(encoding="utf-8")
     code = f"import sys; sys.path[:] = [{str(tmp_path)!r}, *sys.path]\n{source}"
-    said = subprocess.run([interpreter, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout
-    found = json.loads(said.splitlines()[-1])
+    output = subprocess.run([interpreter, "-I", "-S", "-c", code], capture_output=True, text=True, check=True).stdout
+    found = json.loads(output.splitlines()[-1])
     assert found["packages"] == {"scikit_learn": "1.3.0", "pyyaml": "6.0", "old": "3.0"}
     assert found["lock"] == ["PyYAML==6.0", "old==3.0", "scikit-learn==1.3.0"]
 
@@ -117,6 +117,6 @@ def test_the_package_list_agrees_with_importlib() -> None:
     def normal(name: str) -> str:
         return name.lower().replace("-", "_").replace(".", "_")
 
-    told = {normal(one.metadata["Name"]): one.version for one in reversed(list(metadata.distributions()))}
-    assert inventory.list_contents()["packages"] == told
+    packages = {normal(one.metadata["Name"]): one.version for one in reversed(list(metadata.distributions()))}
+    assert inventory.list_contents()["packages"] == packages
     assert asdict(EnvironmentSpec("pip", sys.executable))["python"] == sys.executable

@@ -62,13 +62,13 @@ def test_the_commands_of_the_page_work_as_shown(page: Path) -> None:
         until(lambda: run.state.status.final, f"the end of {run.id}")
         return run
 
-    said = {}
+    outputs = {}
     for words in [words for document, words in documented() if document == "sweeps.md" and words.startswith("sweep ")]:
-        said[words] = call(words.replace("60", "6"))
+        outputs[words] = call(words.replace("60", "6"))
         run = last()
-    assert "5 of 5 trials done" in said["sweep run sweep.yaml"]
-    assert said["sweep best"].startswith("trial ")
-    assert "trained" in said["sweep logs 3"]
+    assert "5 of 5 trials done" in outputs["sweep run sweep.yaml"]
+    assert outputs["sweep best"].startswith("trial ")
+    assert "trained" in outputs["sweep logs 3"]
     assert (page / "sweep.html").stat().st_size > 1000
     assert (run.state.status, run.facts.done) == (RunStatus.COMPLETED, 6)
     best = run.facts.best

@@ -55,7 +55,7 @@ open("outputs/ready", "w").close()
 while True:
     time.sleep(0.05)
 """
-UNTIL_TOLD = """\
+UNTIL_GO = """\
 import os, time
 open("outputs/ready", "w").close()
 while not os.path.exists("outputs/go"):
@@ -63,7 +63,7 @@ while not os.path.exists("outputs/go"):
 """
 
 
-DEAF_UNTIL_TOLD = "trap '' TERM; while [ ! -e go ]; do sleep 0.1; done; exec \"$@\""
+DEAF_UNTIL_GO = "trap '' TERM; while [ ! -e go ]; do sleep 0.1; done; exec \"$@\""
 
 
 def canceled(job: Job, number: int = signal.SIGTERM) -> bool:
@@ -118,7 +118,7 @@ def test_a_stop_signal_blocked_by_the_client_is_unblocked(job: NewJob) -> None:
 
 def test_a_notice_does_not_end_the_script(job: NewJob) -> None:
     """Slurm sends one some time before the limit; a script that does not handle it goes on."""
-    one = job(UNTIL_TOLD)
+    one = job(UNTIL_GO)
     process = one.start_and_await()
     for count, number in enumerate((signal.SIGUSR1, signal.SIGUSR2), 1):
         process.send_signal(number)
@@ -232,7 +232,7 @@ def test_the_exit_code_of_the_launcher_does_not_hide_that_of_the_script(job: New
 
 @pytest.mark.parametrize(
     "launcher",
-    [["sh", "-c", "exec sleep 3600"], ["sh", "-c", DEAF_UNTIL_TOLD, "sh"]],
+    [["sh", "-c", "exec sleep 3600"], ["sh", "-c", DEAF_UNTIL_GO, "sh"]],
 )
 def test_a_stop_before_the_first_task_cancels_the_run(job: NewJob, launcher: list[str]) -> None:
     one = job("open('outputs/ran', 'w')")
@@ -298,7 +298,7 @@ WITHOUT_END = {"SLURM_JOB_ID": "4711"}
 def test_a_warning_before_the_time_limit_needs_no_signal(
     job: NewJob, limit_s: int | None, environ: dict[str, str], left: range
 ) -> None:
-    one = job(UNTIL_TOLD)
+    one = job(UNTIL_GO)
     one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
     if "SLURM_JOB_END_TIME" in environ:
         environ = {**environ, "SLURM_JOB_END_TIME": str(int(time.time()) + 100)}
@@ -316,7 +316,7 @@ def test_a_warning_before_the_time_limit_needs_no_signal(
 @pytest.mark.parametrize(("limit_s", "left"), [(None, [None]), (150, range(140, 181)), (3600, [])])
 def test_only_a_signal_near_the_time_limit_is_its_warning(job: NewJob, limit_s: int | None, left: Sequence[int | None]) -> None:
     """Slurm's may come a minute early; one that comes hours before the limit is not Slurm's."""
-    one = job(UNTIL_TOLD)
+    one = job(UNTIL_GO)
     one.change_plan(size__time_s=limit_s, scheduler="slurm", launcher="srun")
     process = one.start(**WITHOUT_END)
     one.await_file("outputs/ready")
@@ -335,16 +335,16 @@ echo "JobId=4711 JobName=x JobState=RUNNING PreemptTime={}"
 
 
 @pytest.mark.parametrize("restarts", [[], [{"cause": "preempted", "times": None}]])
-@pytest.mark.parametrize(("told", "noticed"), [("2026-11-28T20:00:00", ["preempted"]), ("None", [])])
+@pytest.mark.parametrize(("preempt_time", "noticed"), [("2026-11-28T20:00:00", ["preempted"]), ("None", [])])
 def test_a_preemption_shortly_before_the_limit_is_announced(
-    job: NewJob, tmp_path: Path, told: str, noticed: list[str], restarts: list[object]
+    job: NewJob, tmp_path: Path, preempt_time: str, noticed: list[str], restarts: list[object]
 ) -> None:
     """Slurm's signal may also be its warning of the limit, which comes as early; Slurm is asked which it is."""
     scontrol = tmp_path / "bin" / "scontrol"
     scontrol.parent.mkdir()
-    scontrol.write_text(SCONTROL.format(told))
+    scontrol.write_text(SCONTROL.format(preempt_time))
     scontrol.chmod(0o755)
-    one = job(UNTIL_TOLD)
+    one = job(UNTIL_GO)
     one.change_plan(scheduler="slurm", launcher="srun", notice__before=10, restarts=restarts)
     path = f"{scontrol.parent}:{os.environ['PATH']}"
     process = one.start(**WITHOUT_END, SLURM_JOB_END_TIME=str(int(time.time()) + 150), PATH=path)

@@ -68,9 +68,9 @@ def test_a_disk_that_is_full_when_the_verdict_is_written(job: NewJob, small_disk
     one.layout = type(one.layout)(str(moved))
     assert one.run(SLURM_JOB_ID="4711") == status
     one.await_nobody()
-    told = read_history(one.layout)
-    assert [attempt.number for attempt in told.attempts] == [0]
-    assert (told.attempts[0].outcome, told.unreadable) == (None, ())
+    history = read_history(one.layout)
+    assert [attempt.number for attempt in history.attempts] == [0]
+    assert (history.attempts[0].outcome, history.unreadable) == (None, ())
     assert not Path(one.layout.submitit_file("4711", "result.pkl")).exists()
     (moved / "outputs/big").unlink()
     one.script = [one.python, "-c", "print('again')"]

@@ -113,18 +113,18 @@ def test_a_stop_cancels_all_later_launches(job: NewJob) -> None:
 DECIDES = """
 class orders(Orders):
     def __init__(self, plan):
-        self.told, self.plan = [], plan
+        self.ended, self.plan = [], plan
     def take_next(self, left_s):
-        number = len(self.told)
+        number = len(self.ended)
         if number == {count}:
             return None
         return LaunchOrder(("--trial", str(number)), {{"TRIAL": str(number)}}, "trials/{{}}".format(number), last=False)
     def on_launch_ended(self, order, outcome):
-        self.told.append((order.folder, outcome.cause.value, outcome.exit_code, outcome.log))
+        self.ended.append((order.folder, outcome.cause.value, outcome.exit_code, outcome.log))
     def decide_call_off(self):
-        return {{"policy": "bandit"}} if os.path.exists("trials/{{}}/outputs/hopeless".format(len(self.told))) else None
+        return {{"policy": "bandit"}} if os.path.exists("trials/{{}}/outputs/hopeless".format(len(self.ended))) else None
     def conclude(self, last):
-        print(self.told, flush=True)
+        print(self.ended, flush=True)
         return Outcome(Cause.SCRIPT, exit_code=0)
 """
 TRIES = """\
@@ -220,10 +220,10 @@ def test_launches_may_differ_in_tasks_and_command(job: NewJob) -> None:
     assert one.run() == 0, (one.log(), one.end)
     labels = [[event["task"] for event in one.events("task-ended")][slice(*part)] for part in ((0, 2), (2, 5), (5, 6))]
     assert list(map(sorted, labels)) == [["check-0", "check-1"], ["ps-0", "worker-0", "worker-1"], ["worker-0"]]
-    told = [json.loads((one.folder / f"{role}/outputs/{role}-0.json").read_text()) for role in ("check", "ps", "worker")]
-    assert [each["environ"]["SLURMTF_WORLD_SIZE"] for each in told] == ["2", "3", "1"]
-    assert [each["arguments"] for each in told] == [["check"], ["ps"], ["worker"]]
-    clusters = [json.loads(each["environ"].get("TF_CONFIG", "{}")).get("cluster", {}) for each in told]
+    reports = [json.loads((one.folder / f"{role}/outputs/{role}-0.json").read_text()) for role in ("check", "ps", "worker")]
+    assert [each["environ"]["SLURMTF_WORLD_SIZE"] for each in reports] == ["2", "3", "1"]
+    assert [each["arguments"] for each in reports] == [["check"], ["ps"], ["worker"]]
+    clusters = [json.loads(each["environ"].get("TF_CONFIG", "{}")).get("cluster", {}) for each in reports]
     assert [{role: len(hosts) for role, hosts in each.items()} for each in clusters] == [
         {},
         {"ps": 1, "worker": 2},

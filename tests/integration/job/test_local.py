@@ -30,7 +30,7 @@ from tests.unit.support import refusing, tells
 from .jobs import Job, environment
 
 Submit = Callable[..., Run]
-UNTIL_TOLD = """\
+UNTIL_GO = """\
 import os, time
 print("waiting", flush=True)
 open("outputs/ready", "w").close()
@@ -138,7 +138,7 @@ def test_a_failed_run_reports_its_failure(submit: Submit) -> None:
 
 
 def test_another_process_sees_the_run_while_it_runs(submit: Submit) -> None:
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     until(lambda: run.get_status() == "Running", "the report of the task")
     assert seen_elsewhere(run) == ["Running", None, None, False]
     assert not run.job.done()
@@ -147,7 +147,7 @@ def test_another_process_sees_the_run_while_it_runs(submit: Submit) -> None:
 
 
 def test_a_canceled_run_ends(submit: Submit) -> None:
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     Run(run.folder).cancel()
     assert await_end(run) == "Canceled"
     assert run.state.exit_status == 130
@@ -161,7 +161,7 @@ def test_a_canceled_run_ends(submit: Submit) -> None:
 
 @pytest.mark.parametrize("pause_s", [0, 0.02, 0.1, 0.2])
 def test_a_run_canceled_before_it_has_begun_never_starts(submit: Submit, pause_s: float) -> None:
-    run = submit(UNTIL_TOLD)
+    run = submit(UNTIL_GO)
     time.sleep(pause_s)
     run.cancel()
     assert await_end(run) == "Canceled"
@@ -179,13 +179,13 @@ def test_canceling_an_ended_run_changes_nothing(submit: Submit) -> None:
 
 
 def test_a_run_ends_at_its_time_limit(submit: Submit) -> None:
-    run = submit(UNTIL_TOLD, max_run_duration_seconds=1)
+    run = submit(UNTIL_GO, max_run_duration_seconds=1)
     assert await_end(run) == "Canceled"
     assert (run.state.cause, run.state.exit_status) == ("time-limit", 124)
 
 
 def test_a_run_whose_supervisor_was_killed(submit: Submit) -> None:
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     os.kill(pid_of(run), signal.SIGKILL)
     assert await_end(run) == "Failed"
     assert run.state.cause == "lost"
@@ -199,7 +199,7 @@ def test_a_run_whose_supervisor_was_killed(submit: Submit) -> None:
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP, signal.SIGKILL])
 def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signal.Signals) -> None:
     (tmp_path / "source").mkdir()
-    (tmp_path / "source" / "train.py").write_text(UNTIL_TOLD)
+    (tmp_path / "source" / "train.py").write_text(UNTIL_GO)
     command = [sys.executable, "-c", CLIENT, str(tmp_path / "source"), str(tmp_path / "workspace")]
     client = subprocess.Popen(
         command, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
@@ -219,7 +219,7 @@ def test_a_run_outlives_the_terminal_of_its_client(tmp_path: Path, number: signa
 
 
 def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None:
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     for path in (Path(run.layout.jobs), *journals.files(run.folder)):
         path.write_text(path.read_text().replace(f'"host": "{os.uname().nodename}"', '"host": "elsewhere"'))
     assert not run.state.status.final
@@ -230,7 +230,7 @@ def test_a_run_on_another_machine_is_not_ended_from_here(submit: Submit) -> None
 
 
 def test_a_run_can_be_started_again_by_hand(submit: Submit) -> None:
-    run = submit(UNTIL_TOLD)
+    run = submit(UNTIL_GO)
     run.cancel()
     assert await_end(run) == "Canceled"
     again = subprocess.Popen(["bash", run.layout.script], env=environment(), start_new_session=True)
@@ -265,7 +265,7 @@ def test_many_at_once(submit: Submit) -> None:
 
 @pytest.mark.parametrize("how", ["removed", "renamed"])
 def test_a_folder_that_goes_while_the_run_goes_on(submit: Submit, how: str) -> None:
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     assert not run.state.status.final
     process, moved = identify(pid_of(run)), run.folder.with_name("moved")
     pid = process.pid
@@ -308,7 +308,7 @@ print(json.dumps(states))
 
 def test_a_folder_made_inaccessible_by_a_script_is_named(submit: Submit, tmp_path: Path) -> None:
     """What can be read is used, what can't is named."""
-    run = ready(submit(UNTIL_TOLD))
+    run = ready(submit(UNTIL_GO))
     until(lambda: run.get_status() == "Running", "the report of the task")
     for path in (run.folder, *run.folder.rglob("*")):
         if not path.is_symlink():

@@ -84,9 +84,9 @@ def test_concurrent_trials_get_a_share_of_the_cpus_each(tune: Tune) -> None:
     script = SCORE + 'print(os.environ["OMP_NUM_THREADS"], time.time())\n' + WAITS_FOR_THE_OTHER + "print(time.time())\n"
     run = tune(script, GridParameterSampling({"x": choice(1, 2)}), 2, {"cpus_per_task": 4}, trials_per_element=2)
     assert [trial.result and trial.result.status for trial in run.facts.trials] == [COMPLETED] * 2
-    told = [(Path(child.layout.logs) / "main-0.out").read_text().split() for child in run.get_children()]
-    assert [cpus for cpus, _, _ in told] == [str(min(2, len(os.sched_getaffinity(0))))] * 2
-    (_, begin, end), (_, other_begin, other_end) = told
+    printed = [(Path(child.layout.logs) / "main-0.out").read_text().split() for child in run.get_children()]
+    assert [cpus for cpus, _, _ in printed] == [str(min(2, len(os.sched_getaffinity(0))))] * 2
+    (_, begin, end), (_, other_begin, other_end) = printed
     assert max(float(begin), float(other_begin)) < min(float(end), float(other_end)), "one ran after the other"
 
 
@@ -119,10 +119,10 @@ def test_child_runs_opened_later_are_followed_and_belong_to_their_trial(tmp_path
             (run.folder / "go").touch()
 
     text = read_terminal([str(COMMAND), "metrics", str(run.folder), "--recursive", "--follow"], let_go)
-    told = [line.split()[1:] for line in text.splitlines()]
+    rows = [line.split()[1:] for line in text.splitlines()]
     values = {f"{run.id}_0": ("score", 1), f"{run.id}_1": ("score", 2)}
     values |= {f"{run.id}_0_late": ("inner", 10), f"{run.id}_1_late": ("inner", 20)}
-    assert sorted(told) == sorted([name, metric, str(value)] for name, (metric, value) in values.items()), text
+    assert sorted(rows) == sorted([name, metric, str(value)] for name, (metric, value) in values.items()), text
     found = run.get_metrics(recursive=True)
     assert found == {run.id: {}, **{name: {metric: value} for name, (metric, value) in values.items()}}
     first, _ = run.get_children()

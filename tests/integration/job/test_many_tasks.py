@@ -45,8 +45,8 @@ def test_tasks_start_together_and_succeed(job: NewJob) -> None:
     one = crowd(job, 12, 'echo "$SLURMTF_RANK $SLURMTF_ROLE $SLURMTF_INDEX $SLURMTF_WORLD_SIZE"')
     assert one.run() == 0, one.log()
     assert ranks(one, "task-started") == ranks(one, "task-ended") == list(range(12))
-    said = [Path(one.layout.task_log(f"worker-{rank}", "out")).read_text() for rank in range(12)]
-    assert said == [f"{rank} worker {rank} 12\n" for rank in range(12)]
+    logs = [Path(one.layout.task_log(f"worker-{rank}", "out")).read_text() for rank in range(12)]
+    assert logs == [f"{rank} worker {rank} 12\n" for rank in range(12)]
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 0)
     assert one.result()[0] == "success"
     assert one.processes() == []

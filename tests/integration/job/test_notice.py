@@ -24,15 +24,15 @@ signal.signal(signal.SIGUSR1, lambda number, frame: heard.append(number))
 while not run.should_stop():
     time.sleep(0.05)
 time.sleep(1)
-told = json.loads(pathlib.Path(os.environ["SLURMTF_NOTICE"]).read_text())
-with open("outputs/told-" + rank, "a") as file:
-    file.write(json.dumps([heard, told["why"], os.environ["SLURMTF_ATTEMPT"]]) + "\\n")
+notice = json.loads(pathlib.Path(os.environ["SLURMTF_NOTICE"]).read_text())
+with open("outputs/notice-" + rank, "a") as file:
+    file.write(json.dumps([heard, notice["why"], os.environ["SLURMTF_ATTEMPT"]]) + "\\n")
 """
 NOTICE: dict[str, Any] = {"notice": {"before": 60, "signal": "SIGUSR1"}, "max_run_duration_seconds": 66}
 
 
 def read_notices(job: Job, rank: int = 0) -> list[Any]:
-    return [json.loads(line) for line in (job.folder / f"outputs/told-{rank}").read_text().splitlines()]
+    return [json.loads(line) for line in (job.folder / f"outputs/notice-{rank}").read_text().splitlines()]
 
 
 def test_a_script_that_exits_on_notice_has_not_succeeded(job: NewJob) -> None:
@@ -88,7 +88,7 @@ def test_a_launch_after_the_notice_gets_it_as_well(job: NewJob) -> None:
     one.start_and_await("first/outputs/ready").send_signal(signal.SIGUSR2)
     assert one.wait() == 0
     for folder in ("first", "second"):
-        (line,) = (one.folder / folder / "outputs/told-0").read_text().splitlines()
+        (line,) = (one.folder / folder / "outputs/notice-0").read_text().splitlines()
         assert json.loads(line)[1] == "time-limit"
     assert len(one.events("noticed")) == 1
 

@@ -102,8 +102,8 @@ def test_the_archive_holds_no_code_compiled_by_the_submitting_python(tmp_path: P
     """The code of a compiled file holds the path where it was compiled, which is not in the archive."""
     file = tmp_path / "agent.pyz"
     file.write_bytes(build_job_archive())
-    told = f"{LOAD}from {PACKAGE}.task import task; print(task.find_role.__code__.co_filename)"
-    done = subprocess.run([sys.executable, "-I", "-c", told, str(file)], capture_output=True, text=True, check=True)
+    code = f"{LOAD}from {PACKAGE}.task import task; print(task.find_role.__code__.co_filename)"
+    done = subprocess.run([sys.executable, "-I", "-c", code, str(file)], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == f"{PACKAGE}/task/task.py"
 
 

@@ -37,7 +37,7 @@ class Hall:
         self.lost: list[int] = []
         self.guests: list[Guest] = []
         self.meeting = Rendezvous(
-            world_size, self.selector, lambda rank, said: self.heard.append((rank, said)), self.lost.append
+            world_size, self.selector, lambda rank, message: self.heard.append((rank, message)), self.lost.append
         )
         self.port = wire.parse_address(self.meeting.address("localhost"))[0][1]
 
@@ -78,9 +78,9 @@ class Guest:
         self.hall = hall
         self.socket = connection or socket.create_connection(("127.0.0.1", hall.port), timeout=HANG_S)
         self.lines = wire.Lines()
-        self.said: list[wire.Message] = []
+        self.received: list[wire.Message] = []
         hall.until(self.hears)
-        self.challenge = str(self.said[0]["challenge"])
+        self.challenge = str(self.received[0]["challenge"])
 
     def hears(self) -> bool:
         """Read what has arrived and return whether there is anything. Raises ConnectionError if the other side has hung up."""
@@ -90,9 +90,9 @@ class Guest:
                 data = self.socket.recv(1 << 20)
                 if not data:
                     raise ConnectionResetError
-                self.said += self.lines.feed(data)
+                self.received += self.lines.feed(data)
         except BlockingIOError:
-            return bool(self.said)
+            return bool(self.received)
         finally:
             self.socket.settimeout(HANG_S)
 
@@ -121,8 +121,8 @@ def test_a_task_is_accepted_and_the_supervisor_proves_itself(hall: Hall) -> None
     guest = hall.task(2)
     assert hall.heard[0][0] == 2
     assert hall.heard[0][1]["event"] == "hello"
-    hall.until(lambda: guest.hears() and len(guest.said) == 2)
-    assert guest.said[1] == {"proof": wire.compute_proof(hall.meeting.key, "00")}
+    hall.until(lambda: guest.hears() and len(guest.received) == 2)
+    assert guest.received[1] == {"proof": wire.compute_proof(hall.meeting.key, "00")}
     guest.send(wire.encode({"event": "task-ended", "exit_code": 0}))
     hall.until(lambda: len(hall.heard) == 2)
     guest.socket.close()
@@ -166,7 +166,7 @@ def test_a_stranger_is_disconnected_without_effect_on_tasks(hall: Hall, kind: st
     assert len(hall.heard) == heard
     hall.task(0)
     hall.meeting.tell_all({"order": "start"})
-    hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
+    hall.until(lambda: known.hears() and known.received[-1] == {"order": "start"})
 
 
 def test_a_rank_is_accepted_only_once(hall: Hall) -> None:
@@ -266,7 +266,7 @@ def test_a_client_waits_if_no_descriptor_is_left(hall: Hall) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert turns < 10
     hall.meeting.tell_all({"order": "start"})
-    hall.until(lambda: known.hears() and known.said[-1] == {"order": "start"})
+    hall.until(lambda: known.hears() and known.received[-1] == {"order": "start"})
     hall.until(lambda: hall.meeting._listener.strangers == 1)
     late.close()
 
@@ -341,7 +341,7 @@ def test_an_unreachable_task_is_lost_and_the_others_get_their_orders(hall: Hall)
         hall.meeting.tell_all({"order": "start"})
         hall.turn(0.02)
     assert hall.lost == [0]
-    hall.until(lambda: there.hears() and there.said[-1] == {"order": "start"})
+    hall.until(lambda: there.hears() and there.received[-1] == {"order": "start"})
 
 
 ATTACKS = """\
@@ -415,10 +415,10 @@ def test_a_task_that_does_not_read_delays_no_other(hall: Hall) -> None:
     for _ in range(30):
         hall.meeting.tell_all({"cluster": "x" * 1_000_000})
     hall.meeting.tell_all({"order": "start"})
-    hall.until(lambda: there.hears() and there.said[-1] == {"order": "start"})
+    hall.until(lambda: there.hears() and there.received[-1] == {"order": "start"})
     assert (hall.meeting.present, hall.lost) == ([0, 1], [])
-    hall.until(lambda: deaf.hears() and deaf.said[-1] == {"order": "start"})
-    assert len(deaf.said) == 33
+    hall.until(lambda: deaf.hears() and deaf.received[-1] == {"order": "start"})
+    assert len(deaf.received) == 33
 
 
 def test_unread_messages_are_dropped_with_their_task(hall: Hall) -> None:

@@ -24,8 +24,8 @@ def test_a_script_that_fails_is_started_again_until_its_budget_is_used(job: NewJ
     one = job(COUNTS + "sys.exit('error {}'.format(attempt))", restarts={"script": 2})
     assert one.run() == 1
     assert read_attempts(one) == ["1", "2", "3"]
-    told = [(event["how"], event["why"], event["number"], event["at_most"]) for event in one.events("restart")]
-    assert told == [("launch", "script", 2, 3), ("launch", "script", 3, 3), ("end", "budget-used", 4, 3)]
+    decisions = [(event["how"], event["why"], event["number"], event["at_most"]) for event in one.events("restart")]
+    assert decisions == [("launch", "script", 2, 3), ("launch", "script", 3, 3), ("end", "budget-used", 4, 3)]
     assert [event["place"] for event in one.events("restart")] == ["error 1", "error 2", "error 3"]
     assert (one.end["cause"], one.end["exit_code"]) == ("script", 1)
     assert one.result() == one.error

@@ -85,8 +85,8 @@ def test_what_is_not_served_is_named_in_the_error(job: NewJob, interpreter: str)
         "azureml.core.Workspace",
         "Run.get_environment",
     ):
-        told = f"slurmtf serves azureml.core.Run to this script, not {name}: install azureml-core in the job's environment"
-        assert any(told in line for line in lines), name
+        message = f"slurmtf serves azureml.core.Run to this script, not {name}: install azureml-core in the job's environment"
+        assert any(message in line for line in lines), name
 
 
 def test_azureml_is_served_only_on_request(job: NewJob) -> None:

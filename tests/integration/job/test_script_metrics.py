@@ -122,9 +122,9 @@ def bare(one: Job) -> Job:
 def test_a_wrong_type_is_an_error_in_the_line_of_the_script(job: NewJob) -> None:
     one = bare(job(WRONG))
     assert one.run() == 1
-    told = errors(one.layout)
-    assert 'train.py", line 3' in told
-    assert "TypeError: 'loss': NoneType" in told
+    stderr = errors(one.layout)
+    assert 'train.py", line 3' in stderr
+    assert "TypeError: 'loss': NoneType" in stderr
 
 
 INSTALLED = {"slurmtf/__init__.py": "class Run:\n    get_context = staticmethod(lambda: 'installed')\n"}

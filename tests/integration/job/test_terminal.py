@@ -16,7 +16,7 @@ TITLE = "\x1b]0;owned\x07"
 COMMAND = Path(sys.executable).parent / "slurmtf"
 
 
-def said(*argv: str | Path) -> bytes:
+def call(*argv: str | Path) -> bytes:
     done = subprocess.run([COMMAND, *argv], capture_output=True, timeout=HANG_S, check=False)
     return done.stdout + done.stderr
 
@@ -24,11 +24,11 @@ def said(*argv: str | Path) -> bytes:
 def test_only_logs_prints_control_characters_as_they_are(job: NewJob) -> None:
     one = job(f"import sys; sys.exit({TITLE!r})")
     assert one.run() == 1
-    shown = said("status", one.folder)
+    shown = call("status", one.folder)
     assert rb"\x1b]0;owned\x07" in shown
     assert TITLE.encode() not in shown
-    assert TITLE.encode() not in said("ls", "-w", one.folder.parents[1])
-    assert TITLE.encode() in said("logs", one.folder)
+    assert TITLE.encode() not in call("ls", "-w", one.folder.parents[1])
+    assert TITLE.encode() in call("logs", one.folder)
 
 
 @pytest.mark.parametrize(("argv", "status"), [(["logs", "--rank", "99"], 2), (["logs", "--rank", "-1"], 2), (["status"], 0)])

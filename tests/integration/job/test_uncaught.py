@@ -65,9 +65,9 @@ def test_an_exit_records_its_line_and_the_error_handled_there(leaves: str, statu
     one = job(f"import os, sys\ntry:\n    {{}}['a']\nexcept KeyError:\n    {leaves}\n")
     one.agent_python = one.python = interpreter
     assert one.run() == (int(status) if status.isdigit() else 1)
-    [told] = {find_exit(log) for log in read_logs(one.layout, []) if log.task and log.ended_in_order}
-    assert told is not None
-    assert (told.handled, told.failure.error, told.failure.source) == (
+    [recorded] = {find_exit(log) for log in read_logs(one.layout, []) if log.task and log.ended_in_order}
+    assert recorded is not None
+    assert (recorded.handled, recorded.failure.error, recorded.failure.source) == (
         "KeyError: 'a'",
         f"SystemExit: {status}",
         f"    {leaves}",
