@@ -74,8 +74,8 @@ def own_words() -> str:
 def repeated(source: str, ours: str) -> list[str]:
     """Return our sentences that the asserts of a file repeat."""
     asserts = [node.test for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Assert)]
-    said = [words for one in asserts for text in sentences(one) for words in WORDS.findall(text) if GRAMMAR.search(words)]
-    return [words for words in said if words in ours and words not in OF_OTHERS]
+    phrases = [words for one in asserts for text in sentences(one) for words in WORDS.findall(text) if GRAMMAR.search(words)]
+    return [words for words in phrases if words in ours and words not in OF_OTHERS]
 
 
 def pinned(source: str) -> list[str]:

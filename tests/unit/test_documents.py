@@ -269,15 +269,15 @@ def test_a_value_of_the_wrong_type(text: str, where: str, found: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "complaint"),
     [
         ("shape: {kind: circle, radius: [1]}\n", "file.yaml:1: shape.radius: should be a valid number (found [1])"),
         ("paints: {red: 3}\n", "file.yaml:1: paints.red: should be a mapping (found 3)\n    -> its keys: coats, color"),
         ("paints: 3\n", "file.yaml:1: paints: should be a mapping (found 3)"),
     ],
 )
-def test_types_are_told_in_the_words_of_the_file(text: str, told: str) -> None:
-    assert complaints(text) == [told]
+def test_types_are_told_in_the_words_of_the_file(text: str, complaint: str) -> None:
+    assert complaints(text) == [complaint]
 
 
 @dataclass(frozen=True)
@@ -287,7 +287,7 @@ class Frame(Strict):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "starts"),
     [
         ("inner: {titel: a}\n", ["file.yaml:1: inner.titel: unknown key"]),
         ("inner: {shape: {kind: circle, radius: wide}}\n", ["file.yaml:1: inner.shape.radius: should be a valid number"]),
@@ -295,11 +295,11 @@ class Frame(Strict):
         ("mode: [c]\n", ["file.yaml:1: mode: should be 'a' or 'b'"]),
     ],
 )
-def test_of_several_kinds_the_inmost_complaint_is_told_once(text: str, told: list[str]) -> None:
+def test_of_several_kinds_the_inmost_complaint_is_told_once(text: str, starts: list[str]) -> None:
     with pytest.raises(SpecError) as caught:
         read(text).parse(Frame)
-    assert len(caught.value.findings) == len(told)
-    assert all(str(found).startswith(start) for found, start in zip(caught.value.findings, told, strict=True))
+    assert len(caught.value.findings) == len(starts)
+    assert all(str(found).startswith(start) for found, start in zip(caught.value.findings, starts, strict=True))
 
 
 def test_every_problem_is_told_at_once() -> None:

@@ -66,8 +66,8 @@ def functions() -> Iterator[tuple[str, Function]]:
 
 def body_lines(node: Function) -> int:
     first = node.body[0]
-    told = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
-    body = node.body[1:] if told else node.body
+    has_docstring = isinstance(first, ast.Expr) and isinstance(first.value, ast.Constant) and isinstance(first.value.value, str)
+    body = node.body[1:] if has_docstring else node.body
     return (body[-1].end_lineno or 0) - body[0].lineno + 1 if body else 0
 
 

@@ -16,7 +16,7 @@ SLURM = "no Slurm here: apt-get install slurmctld"
 
 
 @pytest.mark.parametrize(
-    ("report", "told"),
+    ("report", "line"),
     [
         ("", ""),
         ("7,182 passed in 33 minutes\n", ""),
@@ -31,13 +31,13 @@ SLURM = "no Slurm here: apt-get install slurmctld"
         ),
     ],
 )
-def test_what_was_left_out_is_told_in_one_line(report: str, told: str) -> None:
-    assert left_out(report) == told
+def test_what_was_left_out_is_told_in_one_line(report: str, line: str) -> None:
+    assert left_out(report) == line
 
 
 def test_a_long_reason_does_not_make_it_long() -> None:
-    told = left_out(f"SKIPPED [1] tests/a.py:7: {'x' * 9000}\n")
-    assert (len(told), "\n" in told) == (WIDTH, False)
+    line = left_out(f"SKIPPED [1] tests/a.py:7: {'x' * 9000}\n")
+    assert (len(line), "\n" in line) == (WIDTH, False)
 
 
 def test_it_reads_what_pytest_writes(tmp_path: Path) -> None:
@@ -48,8 +48,8 @@ def test_it_reads_what_pytest_writes(tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-m", "pytest", *flags], check=True, capture_output=True, text=True, cwd=tmp_path)
     (tmp_path / "report").write_text(done.stdout, encoding="utf-8")
     command = [sys.executable, "-m", "tests.left_out", str(tmp_path / "report")]
-    told = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
-    assert told == f"left out: 3 tests; what brings them in: {TREE} (3)\n"
+    output = subprocess.run(command, check=True, capture_output=True, text=True, cwd=ROOT).stdout
+    assert output == f"left out: 3 tests; what brings them in: {TREE} (3)\n"
 
 
 def test_scripts_test_says_it() -> None:

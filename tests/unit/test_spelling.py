@@ -74,6 +74,6 @@ def test_what_a_job_file_says_is_spelled_as_there_beside_flags() -> None:
     assert spell("`launcher=srun` or `partition`", both) == "launcher: srun or --partition"
 
 
-@pytest.mark.parametrize(("number", "told"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
-def test_how_many_there_are(number: int, told: str) -> None:
-    assert format_count(number, "run") == told
+@pytest.mark.parametrize(("number", "text"), [(0, "0 runs"), (1, "1 run"), (2, "2 runs")])
+def test_how_many_there_are(number: int, text: str) -> None:
+    assert format_count(number, "run") == text

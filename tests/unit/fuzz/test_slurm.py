@@ -81,9 +81,9 @@ def test_names(text: str) -> None:
 
 
 @fuzzed(st.tuples(st.sets(st.integers(0, 4000), min_size=1, max_size=40), st.integers(1, 9)))
-def test_the_elements_of_an_array(told: tuple[set[int], int]) -> None:
-    text = f"33_[{','.join(map(str, sorted(told[0])))}%{told[1]}]"
-    assert [ref.element for ref in parse_name(text)] == sorted(told[0])
+def test_the_elements_of_an_array(array: tuple[set[int], int]) -> None:
+    text = f"33_[{','.join(map(str, sorted(array[0])))}%{array[1]}]"
+    assert [ref.element for ref in parse_name(text)] == sorted(array[0])
 
 
 @pytest.mark.parametrize("parse", [parse_squeue, parse_sacct])

@@ -54,7 +54,7 @@ class Meeting:
     def __init__(self) -> None:
         self.selector = selectors.DefaultSelector()
         self.heard: list[Any] = []
-        self.rendezvous = Rendezvous(2, self.selector, lambda *said: self.heard.append(said), self.heard.append)
+        self.rendezvous = Rendezvous(2, self.selector, lambda *heard: self.heard.append(heard), self.heard.append)
         [self.address, *_] = wire.parse_address(self.rendezvous.address("localhost"))[::-1]
 
     def serve(self, seconds: float = 0.05) -> None:

@@ -265,10 +265,10 @@ def test_samples_are_converted_as_expected(name: str, folder: Path) -> None:
     text, expected, decide = SAMPLES[name]
     found = imported(folder, text)
     assert parts(found)[-1] == expected
-    told = {line: whats for line, whats in decide.items() if whats}
+    needed = {line: whats for line, whats in decide.items() if whats}
     seen = decisions(found)
-    assert {line: len(whats) for line, whats in seen.items()} == {line: len(whats) for line, whats in told.items()}, seen
-    assert all(any(part in what for what in seen[line]) for line, wanted in told.items() for part in wanted), seen
+    assert {line: len(whats) for line, whats in seen.items()} == {line: len(whats) for line, whats in needed.items()}, seen
+    assert all(any(part in what for what in seen[line]) for line, wanted in needed.items() for part in wanted), seen
 
 
 @pytest.mark.parametrize("name", [name for name, (_, _, decide) in SAMPLES.items() if not decide])
@@ -349,8 +349,8 @@ def test_every_call_of_azure_ml_is_reported(folder: Path) -> None:
         ws.frobnicate()
         """,
     )
-    told = {note.line - LINES: note.kind for note in found.notes if note.line > LINES}
-    assert told == {1: Kind.MAPPED, 2: Kind.MAPPED, 3: Kind.MAPPED, 4: Kind.MAPPED, 5: Kind.DECIDE, 6: Kind.DECIDE}
+    kinds = {note.line - LINES: note.kind for note in found.notes if note.line > LINES}
+    assert kinds == {1: Kind.MAPPED, 2: Kind.MAPPED, 3: Kind.MAPPED, 4: Kind.MAPPED, 5: Kind.DECIDE, 6: Kind.DECIDE}
 
 
 def notebook(*cells: str) -> str:

@@ -120,13 +120,13 @@ def exported(folder: Path, phase: str) -> int:
 
 def test_only_the_same_export_waits_for_the_job_of_a_killed_one(tmp_path: Path) -> None:
     (tmp_path / "net.h5").write_bytes(b"model_config 1")
-    said = []
+    printed = []
     for phase, change in (("submitted", b""), ("", b""), ("", b""), ("submitted", b""), ("", b" and more")):
         with (tmp_path / "net.h5").open("ab") as file:
             file.write(change)
         done = called(EXPORT, tmp_path, "net.h5", phase, tmp_path / "workspace")
-        said.append([line for line in done.stdout.splitlines() if not line.startswith("converting")])
-    assert said == [[], ["waited", "converted"], ["converted"], [], ["converted"]]
+        printed.append([line for line in done.stdout.splitlines() if not line.startswith("converting")])
+    assert printed == [[], ["waited", "converted"], ["converted"], [], ["converted"]]
     assert (tmp_path / "net.onnx").read_bytes() == b"onnx of model_config 1 and more"
 
 
@@ -198,8 +198,8 @@ def test_a_model_changed_before_its_job_starts_is_not_used(tmp_path: Path) -> No
     (tmp_path / "plan.json").write_text(json.dumps(plan))
     (tmp_path / "todo.json").write_text("[0, 1]")
     assert scoring.score(str(tmp_path / "plan.json"), [str(tmp_path / "todo.json")]) == 1
-    told = [json.loads((tmp_path / f"shards/{shard:05d}.failed").read_text()) for shard in (0, 1)]
-    assert {one["why"].partition(":")[0] for one in told} == {"ModelChangedError"}
+    failures = [json.loads((tmp_path / f"shards/{shard:05d}.failed").read_text()) for shard in (0, 1)]
+    assert {one["why"].partition(":")[0] for one in failures} == {"ModelChangedError"}
 
 
 @ROOT_ONLY

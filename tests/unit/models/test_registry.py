@@ -289,8 +289,8 @@ def test_a_missing_mlflow_package_is_reported(
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://localhost:1")
     monkeypatch.setattr(tracking, "is_installed", lambda: False)
     command.main(["register", "digits", str(file), "-w", str(workspace)], standalone_mode=False)
-    told = capsys.readouterr()
-    assert "slurmtf[mlflow]" in told.err + told.out  # as JSON if an earlier test in this process requested it
+    captured = capsys.readouterr()
+    assert "slurmtf[mlflow]" in captured.err + captured.out  # as JSON if an earlier test in this process requested it
     assert Model.get("digits", workspace=workspace).mlflow == {}
 
 

@@ -259,16 +259,16 @@ def test_progress_is_printed_only_if_there_is_some(tmp_path: Path, monkeypatch: 
     (tmp_path / "shards").mkdir()
     clock = iter((0.0, 10.0, 1000.0, 1001.0, 1010.0, 1020.0))
     monkeypatch.setattr(time, "monotonic", lambda: next(clock))
-    told: list[str] = []
-    tick = _Progress(tmp_path, {"shards": 2, "counts": [60, 60]}, told.append)
+    lines: list[str] = []
+    tick = _Progress(tmp_path, {"shards": 2, "counts": [60, 60]}, lines.append)
     tick()
     tick()  # both in the queue
     (tmp_path / "shards/00000.at").write_text('{"rows": 30}')
     tick()  # too soon
     tick()
     tick()
-    assert [line.split(", ")[:2] for line in told] == [["0 of 2 shards", "30 of 120 rows"]]
-    assert ", 3 rows" in told[0]
+    assert [line.split(", ")[:2] for line in lines] == [["0 of 2 shards", "30 of 120 rows"]]
+    assert ", 3 rows" in lines[0]
 
 
 def test_shards_with_the_same_failure_are_reported_together_each_with_its_log(tmp_path: Path) -> None:
@@ -410,6 +410,6 @@ def test_row_numbers_use_the_smallest_type(first: int, rows: int, dtype: str) ->
 def test_each_finished_batch_is_reported(tmp_path: Path) -> None:
     np.save(tmp_path / "a.npy", np.arange(10))
     (parts,) = read_blocks([Piece(str(tmp_path / "a.npy"), 0, 10, 0)], 100)
-    told: list[int] = []
-    batches.score_block(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, told.append)
-    assert told == [4, 4, 2]
+    reported: list[int] = []
+    batches.score_block(parts, Scorer(doubled, {"x": Spec((None,), "float32")}), 4, reported.append)
+    assert reported == [4, 4, 2]

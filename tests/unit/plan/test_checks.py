@@ -67,7 +67,7 @@ def test_the_slurm_resolver_is_refused_without_srun(source: Path, site: Site, la
 
 
 @pytest.mark.parametrize(
-    ("wishes", "told", "warned"),
+    ("wishes", "other_names", "warned"),
     [
         ({"node_count": 2}, set(), True),
         ({"node_count": 2}, {"gpus_per_task"}, False),
@@ -77,9 +77,9 @@ def test_the_slurm_resolver_is_refused_without_srun(source: Path, site: Site, la
     ],
 )
 def test_the_slurm_resolver_without_gpus_to_divide_gives_a_warning(
-    source: Path, wishes: dict[str, Any], told: set[str], warned: bool
+    source: Path, wishes: dict[str, Any], other_names: set[str], warned: bool
 ) -> None:
-    facts = ScriptFacts(names=frozenset({"SlurmClusterResolver", *told}), certain=True)
+    facts = ScriptFacts(names=frozenset({"SlurmClusterResolver", *other_names}), certain=True)
     estimator = tensorflow(source, distributed_training=MultiWorker(4), **wishes)
     plan = resolve(estimator, SITE, SOFTWARE, SNAPSHOT, PLACE, facts)
     assert ("slurm-resolver-gpus" in {warning.code for warning in plan.warnings}) is warned

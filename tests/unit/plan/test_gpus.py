@@ -209,7 +209,7 @@ def test_flags_that_accompany_gpus_accompany_those_of_the_users_flag(source: Pat
 
 
 @pytest.mark.parametrize(
-    ("wanted", "settings", "flag", "told"),
+    ("wanted", "settings", "flag", "reported"),
     [
         ("gpus-per-task", WORKERS, ("gpus-per-task", "1"), False),
         ("gpus-per-task", RANKS, ("gpus-per-task", "1"), False),
@@ -225,12 +225,12 @@ def test_flags_that_accompany_gpus_accompany_those_of_the_users_flag(source: Pat
     ],
 )  # fmt: skip
 def test_gpus_are_requested_in_the_form_of_the_plan(
-    source: Path, wanted: Any, settings: dict[str, Any], flag: tuple[str, str], told: bool
+    source: Path, wanted: Any, settings: dict[str, Any], flag: tuple[str, str], reported: bool
 ) -> None:
     """A form that differs from the site's is reported, with both, as a choice of the plan."""
     plan = planned(source, Site(name="here", gpu=Gpu(request=wanted)), use_gpu=True, **settings)
     assert [pair for pair in plan.batch.directives if pair[0] in GPU_FLAGS] == [flag]
-    assert (flag[0] in plan.provenance.choice and wanted in plan.provenance.choice) is told
+    assert (flag[0] in plan.provenance.choice and wanted in plan.provenance.choice) is reported
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,10 @@ def test_the_requested_number_of_gpus_is_the_one_in_the_plan(
     site = Site(name="here", gpu=Gpu(request=wanted))
     plan = planned(folder, site, distributed_backend="ps", use_gpu=True, gpus_per_node=count, **shape)
     users = -(-(workers + nodes) // nodes)
-    said = gpus.compute_allocation(flags(plan), nodes, plan.resources.tasks_per_node)
-    assert said is not None
-    assert said.per_node == plan.resources.gpus_per_node == (count or users)
-    assert said.even
+    allocation = gpus.compute_allocation(flags(plan), nodes, plan.resources.tasks_per_node)
+    assert allocation is not None
+    assert allocation.per_node == plan.resources.gpus_per_node == (count or users)
+    assert allocation.even
     on_a_node = [
         sum(role.node == node for role in assign_cyclically(plan.job.distribution.roles, nodes)) for node in range(nodes)
     ]

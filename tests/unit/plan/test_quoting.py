@@ -202,12 +202,12 @@ def test_the_model_of_sbatch(line: str, comment: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("line", "told"),
+    ("line", "quote"),
     [('--comment="a', '"'), ("--comment=a'b", "'"), (r'--comment="a\"', '"')],
 )
-def test_the_model_of_sbatch_refuses_what_sbatch_refuses(line: str, told: str) -> None:
+def test_the_model_of_sbatch_refuses_what_sbatch_refuses(line: str, quote: str) -> None:
     """``sbatch: fatal: line 2: Unmatched `"` in [...]``, of both versions."""
-    with pytest.raises(ValueError, match=f"unmatched {told}"):
+    with pytest.raises(ValueError, match=f"unmatched {quote}"):
         read_by_sbatch(line)
 
 

@@ -32,11 +32,11 @@ class Slurm:
 
     def __init__(self, error: SlurmtfError | None = None) -> None:
         self.error = error
-        self.told: list[list[str]] = []
+        self.orders: list[list[str]] = []
         self.noted: list[bool] = []
 
     def cancel(self, jobs: Sequence[SubmittedJob]) -> None:
-        self.told.append([job.ref.name for job in jobs])
+        self.orders.append([job.ref.name for job in jobs])
         self.noted = [Path(RunLayout(job.folder).cancel_mark).exists() for job in jobs]
         if self.error:
             raise self.error
@@ -75,7 +75,7 @@ def test_ended_runs_are_not_canceled(tmp_path: Path, slurm: Slurm, stopped: list
         seen(tmp_path, "has searched", COMPLETED, "8", sweep=True),
     ]
     assert canceled(monkeypatch, *found) == [one.state for one in found]
-    assert (slurm.told, slurm.noted) == ([["4", "6", "7"]], [True] * 3)
+    assert (slurm.orders, slurm.noted) == ([["4", "6", "7"]], [True] * 3)
     assert noted(*found) == [True, False, True, True, False]
     assert stopped == ["searches"]
 
@@ -117,4 +117,4 @@ def test_other_runs_are_canceled_if_the_job_of_one_is_unknown(
     with pytest.raises(SlurmError) as caught:
         canceled(monkeypatch, lost, seen(tmp_path, "one", QUEUED, "4"))
     assert [(one.code, one.where) for one in caught.value.findings] == [("job-unknown", "lost")]
-    assert slurm.told == [["4"]]
+    assert slurm.orders == [["4"]]

@@ -32,8 +32,8 @@ def test_gpu_usage_over_time() -> None:
     assert node.gpus == (GpuUsage("n", 0, 75.0, 100.0, 30.0, 80.0), GpuUsage("n", 1, 1.0, 2.0, 1.0, 80.0))
 
 
-def attempt(*told: object, start: float = 2000.0, number: int = 0, beat: float = 0.0) -> Attempt:
-    return Attempt("", "12", number, lines(*told, start=start, number=number), beat)
+def attempt(*later: object, start: float = 2000.0, number: int = 0, beat: float = 0.0) -> Attempt:
+    return Attempt("", "12", number, lines(*later, start=start, number=number), beat)
 
 
 ENDED = events.Ended(DONE.to_dict(), 4.0)

@@ -295,11 +295,11 @@ def test_sources_beyond_azure_mls_limits_give_a_warning(root: Path) -> None:
 def test_the_plan_warns_of_a_big_source(root: Path, workspace: Path) -> None:
     for number in range(2001):
         (root / f"{number}.py").touch()
-    told, silent = (
+    loud, silent = (
         Experiment("big", workspace).plan(Estimator(str(root), entry_script="0.py", compute_target="local", silence=codes))[0]
         for codes in ([], ["big-snapshot"])
     )
-    assert {warning.code for warning in told.warnings} == {"big-snapshot"}
+    assert {warning.code for warning in loud.warnings} == {"big-snapshot"}
     assert silent.warnings == ()
     assert not workspace.exists()
 
@@ -378,7 +378,7 @@ def test_all_unreadable_files_are_reported_at_once(root: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("found", "told"),
+    ("found", "expected"),
     [
         ([("b", "denied")], [("b", ["denied"])]),
         ([("b", "denied"), ("a", "denied")], [("a", ["denied", "b"])]),
@@ -387,10 +387,10 @@ def test_all_unreadable_files_are_reported_at_once(root: Path, monkeypatch: pyte
     ],
 )
 def test_unreadable_files_are_one_finding_for_each_reason(
-    found: list[tuple[str, str]], told: list[tuple[str, list[str]]]
+    found: list[tuple[str, str]], expected: list[tuple[str, list[str]]]
 ) -> None:
-    said = [(one.where, one.what.removeprefix("can't be read: ").split("; nor can ")) for one in describe_unreadable(found)]
-    assert said == told
+    findings = [(one.where, one.what.removeprefix("can't be read: ").split("; nor can ")) for one in describe_unreadable(found)]
+    assert findings == expected
 
 
 # --- links

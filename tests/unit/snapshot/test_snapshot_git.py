@@ -124,9 +124,9 @@ def test_submodules_are_not_inspected(root: Path, git: Git, tmp_path: Path) -> N
     (root / ".git/modules/part/config").open("a").write(f'[filter "x"]\nclean = touch {tmp_path}/started; cat\n')
     (root / ".git/modules/part/info/attributes").write_text("a.py filter=x\n")
     os.utime(root / "part/a.py", (1, 1))
-    told = repository(root)
-    assert told is not None
-    assert (told["dirty"], "tree" in told) == (None, False)
+    facts = repository(root)
+    assert facts is not None
+    assert (facts["dirty"], "tree" in facts) == (None, False)
     assert not (tmp_path / "started").exists()
     git("status")
     assert (tmp_path / "started").exists()
@@ -160,19 +160,19 @@ def test_only_the_repository_of_the_source_is_queried(
         fill(folder, f"{folder.name}.py")
         its("add", "--all")
         its("commit", "--quiet", "--message=one")
-    told = repository(root)
+    facts = repository(root)
     places = {"GIT_WORK_TREE": "", "GIT_INDEX_FILE": ".git/index", "GIT_OBJECT_DIRECTORY": ".git/objects"}
     monkeypatch.setenv(name, str(other / places.get(name, ".git")))
-    assert told is not None
-    assert repository(root) == told
+    assert facts is not None
+    assert repository(root) == facts
 
 
 def find_reason(folder: Path) -> str:
     """Return why git gives no facts about a work tree, of which nothing else is known."""
-    told = repository(folder)
-    assert told is not None
-    assert [told.pop(name) for name in ("commit", "branch", "dirty")] == [None] * 3
-    return str(told.pop("reason")) if list(told) == ["reason"] else ""
+    facts = repository(folder)
+    assert facts is not None
+    assert [facts.pop(name) for name in ("commit", "branch", "dirty")] == [None] * 3
+    return str(facts.pop("reason")) if list(facts) == ["reason"] else ""
 
 
 def another_git(folder: Path, script: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -224,9 +224,9 @@ def test_a_dirty_work_tree_has_only_its_commit(root: Path, git: Git) -> None:
 def test_the_receipt_has_the_facts_from_git(root: Path, workspace: Path) -> None:
     fill(root, "train.py")
     plan, _ = Experiment("lab", workspace).plan(Estimator(str(root), compute_target="local"))
-    said = {"commit": "c0ffee", "branch": "main", "dirty": True}
-    layout = build(plan, "", snapshot_of(collect(root), workspace), Intent.from_plan(plan), {"source": {"git": said}})
-    assert read_json(layout.receipt)["source"]["git"] == said
+    facts = {"commit": "c0ffee", "branch": "main", "dirty": True}
+    layout = build(plan, "", snapshot_of(collect(root), workspace), Intent.from_plan(plan), {"source": {"git": facts}})
+    assert read_json(layout.receipt)["source"]["git"] == facts
 
 
 def test_a_source_may_be_outside_git(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,11 +24,11 @@ from slurmtf.submit.adoption import find_jobs
 from slurmtf.submit.record import ADOPTED, BY_HAND, SUBMITTED, note, read_jobs
 
 PROCESS = {"host": "node1", "pid": 5, "started": 6}
-Told = Callable[..., None]
+SetAnswers = Callable[..., None]
 
 
 @pytest.fixture
-def told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Told:
+def set_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SetAnswers:
     """Set the output and exit status of squeue and sacct; :func:`calls` counts the calls."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))
@@ -72,10 +72,10 @@ def found(job: str, layout: RunLayout, **facts: Any) -> SubmittedJob:
     return replace(SubmittedJob(JobRef(None, job), "slurm", layout.folder, 7.0, ADOPTED), **facts)
 
 
-def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, told: Told) -> None:
+def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, set_answers: SetAnswers) -> None:
     silent, noted, none = (run_of(tmp_path, name) for name in ("silent", "noted", "none"))
     note(noted, found("5", noted, why=SUBMITTED))
-    told(listed(silent, "4") + listed(noted, "5"))
+    set_answers(listed(silent, "4") + listed(noted, "5"))
     folders = [Path(one.folder) for one in (silent, noted, none)]
     for _ in range(2):
         states = [run.status for run in list_states(folders, max_age_s=3600.0)]
@@ -85,17 +85,17 @@ def test_a_list_finds_what_nobody_wrote_down_with_one_question(tmp_path: Path, t
     assert calls(tmp_path) == [1, 1]
 
 
-def test_a_job_that_left_the_queue_is_found_in_the_accounting(tmp_path: Path, told: Told) -> None:
+def test_a_job_that_left_the_queue_is_found_in_the_accounting(tmp_path: Path, set_answers: SetAnswers) -> None:
     run = run_of(tmp_path, "canceled")
-    told("", f"4|CANCELLED by 7|0:0|7|Unknown|9|None assigned|{run.folder}\n")
+    set_answers("", f"4|CANCELLED by 7|0:0|7|Unknown|9|None assigned|{run.folder}\n")
     (state,) = read_states([Path(run.folder)])
     assert (state.status, state.job_id) == (RunStatus.CANCELED, "4")
     assert read_jobs(run) == [found("4", run)]
 
 
-def test_a_started_job_is_found_by_its_journal_alone(tmp_path: Path, told: Told) -> None:
+def test_a_started_job_is_found_by_its_journal_alone(tmp_path: Path, set_answers: SetAnswers) -> None:
     run = run_of(tmp_path, "begun")
-    told("")
+    set_answers("")
     began(run, "4")
     (job,) = find_jobs([run])[run].jobs
     assert (job.ref.name, job.why, job.process is not None) == ("4", BY_HAND, True)
@@ -126,20 +126,20 @@ def test_each_cluster_is_asked_only_for_its_own_runs(tmp_path: Path, monkeypatch
     assert asked == {"wice": ["a", "c"], None: ["b"]}
 
 
-def test_a_sweep_is_found_with_all_its_elements(tmp_path: Path, told: Told) -> None:
+def test_a_sweep_is_found_with_all_its_elements(tmp_path: Path, set_answers: SetAnswers) -> None:
     sweep = run_of(tmp_path, "sweep", sweep=True)
     began(sweep, "4", 0)
-    told(listed(sweep, "4_0", "RUNNING") + listed(sweep, "4_[1-3%2]"))
+    set_answers(listed(sweep, "4_0", "RUNNING") + listed(sweep, "4_[1-3%2]"))
     assert find_jobs([sweep])[sweep].jobs == (found("4", sweep, elements=4, why=""),)
-    told("")  # and of a sweep that Slurm has forgotten, the elements that have started
+    set_answers("")  # and of a sweep that Slurm has forgotten, the elements that have started
     began(sweep, "4", 1)
     assert sorted(job.ref.name for job in find_jobs([sweep])[sweep].jobs) == ["4_0", "4_1"]
 
 
-def test_no_job_is_adopted_while_slurm_does_not_answer(tmp_path: Path, told: Told) -> None:
+def test_no_job_is_adopted_while_slurm_does_not_answer(tmp_path: Path, set_answers: SetAnswers) -> None:
     silent, noted = run_of(tmp_path, "silent"), run_of(tmp_path, "noted")
     note(noted, found("5", noted, why=SUBMITTED))
-    told("", status=1)
+    set_answers("", status=1)
     (state, _) = read_states([Path(silent.folder), Path(noted.folder)])
     assert state.status is RunStatus.NOT_STARTED
     assert state.doubt is not None
@@ -152,10 +152,10 @@ def test_no_job_is_adopted_while_slurm_does_not_answer(tmp_path: Path, told: Tol
 @pytest.mark.parametrize(
     "plan", ["", "{", "[1]", "{}", '{"job": {"scheduler": "pbs"}, "cluster": null, "run": {"folder": "/a"}}']
 )
-def test_a_malformed_plan_does_not_affect_other_runs(plan: str, tmp_path: Path, told: Told) -> None:
+def test_a_malformed_plan_does_not_affect_other_runs(plan: str, tmp_path: Path, set_answers: SetAnswers) -> None:
     odd, silent = run_of(tmp_path, "odd"), run_of(tmp_path, "silent")
     Path(odd.plan).write_text(plan)
-    told(listed(silent, "4"))
+    set_answers(listed(silent, "4"))
     states = read_states([Path(odd.folder), Path(silent.folder)])
     assert [state.status for state in states] == [RunStatus.NOT_STARTED, RunStatus.QUEUED]
 

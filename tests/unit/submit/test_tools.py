@@ -95,13 +95,13 @@ DONE, RUNNING, PENDING = JobState.COMPLETED, JobState.RUNNING, JobState.PENDING
 def test_jobs_of_an_earlier_command_are_waited_for(
     noted: bool, looks: list[list[JobState]], waited: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    queue, told = Queue(*looks), list[str]()
+    queue, messages = Queue(*looks), list[str]()
     monkeypatch.setattr(tools, "get_scheduler", lambda name, cluster: queue)
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
     if noted:
         write_json(
             tmp_path / JOBS, {"jobs": [SubmittedJob(JobRef(None, "7"), "slurm", str(tmp_path), 1.0, elements=2).to_dict()]}
         )
-    Toolbox(load("slurm"), EnvironmentStore(tmp_path), told.append).wait_for_earlier(tmp_path)
-    assert [line.split(", ")[0] for line in told] == ["waiting for job 7"] * waited
+    Toolbox(load("slurm"), EnvironmentStore(tmp_path), messages.append).wait_for_earlier(tmp_path)
+    assert [line.split(", ")[0] for line in messages] == ["waiting for job 7"] * waited
     assert queue.looks == []

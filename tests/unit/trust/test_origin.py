@@ -41,7 +41,7 @@ def call(project: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 def test_the_origin_is_named(project: Path) -> None:
     profile = str(project / ".slurmtf" / OURS["profile"])
     templates = [str(find_data("templates") / "local.sh.j2"), str(project / ".slurmtf" / OURS["template"])]
-    said = f"used from this folder: .slurmtf/{OURS['profile']}, .slurmtf/{OURS['template']}\n"
+    notice = f"used from this folder: .slurmtf/{OURS['profile']}, .slurmtf/{OURS['template']}\n"
     planned = call(project, "plan", "train.py", "-s", "here").stdout
     assert f"profile    {profile}\n" in planned
     assert f"templates  {', '.join(templates)}\n" in planned
@@ -50,7 +50,7 @@ def test_the_origin_is_named(project: Path) -> None:
     )
     data = json.loads(call(project, "render", "train.py", "-s", "here", "--json").stdout)["data"]
     assert (data["profile"], data["templates"]) == (profile, templates)
-    assert said in call(project, "run", "train.py", "-s", "here").stderr
+    assert notice in call(project, "run", "train.py", "-s", "here").stderr
     assert f"profile    {profile}\n" in call(project, "status").stdout
     data = json.loads(call(project, "status", "--json").stdout)["data"]
     assert (data["profile"], data["templates"]) == (profile, templates)

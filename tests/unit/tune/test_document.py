@@ -92,8 +92,8 @@ def test_an_error_in_one_part_hides_none_in_another(folder: Path) -> None:
     path = written(folder, **changes)
     with pytest.raises(SpecError) as caught:
         from_yaml(path)
-    told = sorted((finding.code, finding.source.partition(": ")[2]) for finding in caught.value.findings)
-    assert told == [
+    findings = sorted((finding.code, finding.source.partition(": ")[2]) for finding in caught.value.findings)
+    assert findings == [
         ("bad-bounds", "sampling.parameter_space.lr"),
         ("bad-time", "time"),
         ("bad-value", "max_concurrent_runs"),

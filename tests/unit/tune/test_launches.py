@@ -152,9 +152,9 @@ def test_each_fixed_setting_is_refused_by_name_with_the_reason(source: Path) -> 
     space = {f"estimator.{name}": choice(1, 2) for name in [*stay, "entry_scirpt"]}
     with pytest.raises(SpecError) as caught:
         Sweep(TensorFlow(source), RandomParameterSampling(space), "score", "maximize", 3)
-    told = [(finding.code, finding.what) for finding in caught.value.findings]
-    assert [code for code, _ in told] == ["setting-stays"] * len(space)
-    whats = dict(zip([*stay, "entry_scirpt"], (what for _, what in told), strict=True))
+    findings = [(finding.code, finding.what) for finding in caught.value.findings]
+    assert [code for code, _ in findings] == ["setting-stays"] * len(space)
+    whats = dict(zip([*stay, "entry_scirpt"], (what for _, what in findings), strict=True))
     assert "allocation once" in whats["memory"]
     assert "one environment" in whats["pip_packages"]
     assert whats["source_directory"] != whats["restarts"] != whats["memory"]

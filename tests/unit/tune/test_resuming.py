@@ -38,6 +38,6 @@ def test_settings_out_of_bounds_are_refused(
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
     with pytest.raises(SpecError) as caught:
         resume(SweepRun(folder), total, concurrent, minutes)
-    told = [one.where if one.code == "out-of-range" else one.code for one in caught.value.findings]
-    assert told == refused
+    reasons = [one.where if one.code == "out-of-range" else one.code for one in caught.value.findings]
+    assert reasons == refused
     assert {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()} == before

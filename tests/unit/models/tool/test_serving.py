@@ -74,14 +74,14 @@ def test_several_inputs_are_given_by_name(data: str) -> None:
     ],
 )  # fmt: skip
 def test_a_bad_request_gets_the_reason(body: str | bytes, status: int, why: str) -> None:
-    found, told = asked(Scorer(sums, ONE), body)
-    assert (found, why in told["message"]) == (status, True), told
-    assert "\n" not in told["message"]
+    found, reply = asked(Scorer(sums, ONE), body)
+    assert (found, why in reply["message"]) == (status, True), reply
+    assert "\n" not in reply["message"]
 
 
 def test_rows_without_names_are_refused_if_names_are_needed() -> None:
-    status, told = asked(Scorer(texts, TWO), '{"data": [[1, "a"]]}')
-    assert (status, "left, word" in told["message"]) == (400, True)
+    status, reply = asked(Scorer(texts, TWO), '{"data": [[1, "a"]]}')
+    assert (status, "left, word" in reply["message"]) == (400, True)
 
 
 AZURE = """
@@ -126,8 +126,8 @@ def test_the_schema_has_azure_mls_names() -> None:
     assert found["definitions"]["ErrorResponse"]["properties"].keys() == {"status_code", "message"}
     (payload,) = found["paths"]["/score"]["post"]["parameters"]
     assert (payload["name"], payload["schema"]) == ("serviceInputPayload", {"$ref": "#/definitions/ServiceInput"})
-    (status, told) = asked(Scorer(sums, ONE), "{}")
-    assert told["status_code"] == status == 400
+    (status, reply) = asked(Scorer(sums, ONE), "{}")
+    assert reply["status_code"] == status == 400
 
 
 @pytest.mark.parametrize(("call", "specs"), [(sums, ONE), (texts, TWO)])
@@ -138,13 +138,13 @@ def test_the_example_in_the_schema_is_accepted(call: Any, specs: dict[str, Spec]
 
 def requested(method: str, path: str, token: str | None = "secret", body: bytes = b"") -> tuple[str, Any, dict[str, str]]:
     """Return the answer of the application."""
-    said: list[Any] = []
+    response: list[Any] = []
     environ = {"REQUEST_METHOD": method, "PATH_INFO": path, "wsgi.input": io.BytesIO(body)}
     if token is not None:
         environ["HTTP_AUTHORIZATION"] = f"Bearer {token}"
     service = Service(lambda asked: (200, asked + b"!"), b'{"swagger": "2.0"}', "secret")
-    (found,) = service(environ, lambda status, headers: said.extend((status, dict(headers))))
-    return said[0], found, said[1]
+    (found,) = service(environ, lambda status, headers: response.extend((status, dict(headers))))
+    return response[0], found, response[1]
 
 
 @pytest.mark.parametrize(
@@ -201,8 +201,8 @@ def worker(tmp_path: Path) -> Iterator[Worker]:
 def test_a_process_ended_by_a_request_is_restarted(worker: Worker, body: bytes, status: int, why: bytes) -> None:
     pid = worker.start()
     assert worker.ask(b"x") == (200, pid)
-    found, told = worker.ask(body)
-    assert (found, why in told) == (status, True), told
+    found, reply = worker.ask(body)
+    assert (found, why in reply) == (status, True), reply
     again, other = until_ready(worker)
     assert (again, other != pid) == (200, True)
 
@@ -220,8 +220,8 @@ def test_a_hanging_start_delays_no_request_and_is_ended(start_limit: float, why:
     (tmp_path / "hang").touch()
     assert worker.ask(b"end")[0] == 500
     worker._limit, worker._start_limit = 1.0, start_limit
-    status, told = worker.ask(b"x")
-    assert (status, why in told) == (503, True), told
+    status, reply = worker.ask(b"x")
+    assert (status, why in reply) == (503, True), reply
     (tmp_path / "hang").unlink()
     worker.end()
     worker._limit, worker._start_limit = 60.0, 60.0
@@ -266,5 +266,5 @@ def test_an_unloadable_model_is_reported(program: str, why: str) -> None:
     broken = Worker([sys.executable, "-c", program], 60, 60)
     with pytest.raises(StartError, match=why):
         broken.start()
-    status, told = broken.ask(b"x")
-    assert (status, why.encode() in told) == (503, True)
+    status, reply = broken.ask(b"x")
+    assert (status, why.encode() in reply) == (503, True)

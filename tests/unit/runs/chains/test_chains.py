@@ -19,7 +19,7 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
 
 
 @pytest.mark.parametrize(
-    ("one", "told"),
+    ("one", "dependency"),
     [
         (earlier(RunStatus.QUEUED), "afterok:33"),
         (earlier(RunStatus.RUNNING, "any"), "afterany:33"),
@@ -33,8 +33,8 @@ def earlier(status: RunStatus, condition: str = "ok", ref: str | None = "33", sc
         (earlier(RunStatus.COMPLETED, scheduler="local"), None),
     ],
 )
-def test_dependencies_given_to_slurm(one: EarlierRun, told: str | None) -> None:
-    assert build_dependencies([one], "slurm", None) == ([told] if told else [], [])
+def test_dependencies_given_to_slurm(one: EarlierRun, dependency: str | None) -> None:
+    assert build_dependencies([one], "slurm", None) == ([dependency] if dependency else [], [])
 
 
 @pytest.mark.parametrize(
@@ -183,15 +183,15 @@ CALLED_OFF = [*goes_on("12", "13"), *goes_on("13", "12"), ends("13")]
 
 @pytest.mark.parametrize(("steps", "last"), [(ONE, "13"), (TWO, "14"), (CALLED_OFF, "12")])
 def test_whatever_the_order_no_follower_is_missed(steps: Sequence[Callable[[Cluster], None]], last: str) -> None:
-    told = settled = 0
+    gone = settled = 0
     for places in combinations_with_replacement(range(8), len(steps)):
         cluster = Cluster("afterok", steps, places)
         try:
             cluster.follow()
         except GoneError:
-            told += 1
+            gone += 1
             continue
         cluster.rest()
         assert (cluster.dependency, cluster.gone) == (f"afterok:{last}", False), places
         settled += 1
-    assert settled > told > 0
+    assert settled > gone > 0

@@ -51,7 +51,7 @@ def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
 
 
 @pytest.mark.parametrize(
-    ("now", "told"),
+    ("now", "updates"),
     [
         ({"/runs/a": "33", "/runs/b": "34"}, []),
         ({"/runs/a": "35", "/runs/b": "34"}, ["update jobid=40 dependency=afterok:35,afterany:34"]),
@@ -59,11 +59,11 @@ def test_a_note_is_read_as_it_was_written(follower: RunLayout) -> None:
     ],
 )
 def test_a_follower_waits_for_the_current_jobs(
-    follower: RunLayout, scontrol: Path, now: dict[str, str], told: list[str]
+    follower: RunLayout, scontrol: Path, now: dict[str, str], updates: list[str]
 ) -> None:
     WAITS.note(follower)
     WAITS.look_again(follower, lambda layout: job(now[layout.folder]) if layout.folder in now else None)
-    assert scontrol.read_text().splitlines() == told
+    assert scontrol.read_text().splitlines() == updates
     assert FollowedRuns.load(follower) is None
 
 

@@ -88,15 +88,15 @@ def test_status_is_translated_to_mlflows(status: RunStatus, word: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("step", "told"), [(None, 7), (3, 3), (2.0, 2), (10**30, (1 << 63) - 1), (float("nan"), 7), (-(10**30), 1 - (1 << 63))]
+    ("step", "expected"), [(None, 7), (3, 3), (2.0, 2), (10**30, (1 << 63) - 1), (float("nan"), 7), (-(10**30), 1 - (1 << 63))]
 )
-def test_steps_are_integers_of_64_bits(step: float | None, told: int) -> None:
-    assert get_step(Point(step, 1.0, 0.0), 7) == told
+def test_steps_are_integers_of_64_bits(step: float | None, expected: int) -> None:
+    assert get_step(Point(step, 1.0, 0.0), 7) == expected
 
 
-@pytest.mark.parametrize(("seconds", "told"), [(1.5, 1500), (float("nan"), 0), (float("inf"), 0), (1e300, 0)])
-def test_times_are_in_milliseconds(seconds: float, told: int) -> None:
-    assert to_milliseconds(seconds) == told
+@pytest.mark.parametrize(("seconds", "expected"), [(1.5, 1500), (float("nan"), 0), (float("inf"), 0), (1e300, 0)])
+def test_times_are_in_milliseconds(seconds: float, expected: int) -> None:
+    assert to_milliseconds(seconds) == expected
 
 
 def test_values_are_sent_in_batches() -> None:
@@ -176,11 +176,11 @@ class Away:
 def test_an_unreachable_server_is_reported_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(mirroring, "RETRY_S", 0.0)
     monkeypatch.setattr(mirroring, "FOLLOW_S", 0.0)
-    told: list[str] = []
-    view = MirrorFollower([Away(2)], told.append)  # type: ignore[list-item]
+    messages: list[str] = []
+    view = MirrorFollower([Away(2)], messages.append)  # type: ignore[list-item]
     for _ in range(4):
         view.show_new()
-    assert [text.startswith("x-1: ") for text in told] == [True, False]
+    assert [text.startswith("x-1: ") for text in messages] == [True, False]
     assert view.sent == {"x-1": SentCounts(6, 2)}
 
 

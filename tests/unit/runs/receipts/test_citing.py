@@ -43,7 +43,7 @@ def test_a_run_with_few_known_facts_claims_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    ("state", "told"),
+    ("state", "findings"),
     [
         (RunState(RunStatus.COMPLETED, started=1.0), []),
         (RunState(RunStatus.RUNNING, started=1.0), [("not-completed", "warning")]),
@@ -51,8 +51,8 @@ def test_a_run_with_few_known_facts_claims_nothing() -> None:
         (RunState(RunStatus.CANCELED), [("not-trained", "error")]),
     ],
 )
-def test_citing_an_incomplete_run_is_warned_of(state: RunState, told: list[tuple[str, str]]) -> None:
-    assert [(one.code, one.severity) for one in check_citable(account(state=state))] == told
+def test_citing_an_incomplete_run_is_warned_of(state: RunState, findings: list[tuple[str, str]]) -> None:
+    assert [(one.code, one.severity) for one in check_citable(account(state=state))] == findings
 
 
 def test_installed_packages_count_if_loaded_ones_are_unknown() -> None:

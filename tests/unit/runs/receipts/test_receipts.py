@@ -25,7 +25,7 @@ from tests.unit.runs.states.stories import (
     START,
     attempt,
     ended,
-    history,
+    history_of,
     lines,
     seen,
     state_of,
@@ -36,8 +36,8 @@ SECOND = attempt(*RUNS, number=1, start=AGAIN)
 KILLED = {"job": "12", "number": 0, "cluster": "", "nodes": "node[1-2]", "started": START, "ended": None, "outcome": None}
 
 
-def killed_by_slurm(*told: Attempt) -> RunState:
-    return state_of(told=history(*told), answer=seen(JobState.NODE_FAIL, start=told[-1].started, end=7000.0))
+def killed_by_slurm(*attempts: Attempt) -> RunState:
+    return state_of(history=history_of(*attempts), answer=seen(JobState.NODE_FAIL, start=attempts[-1].started, end=7000.0))
 
 
 def facts(state: RunState) -> dict[str, Any] | None:
@@ -46,18 +46,18 @@ def facts(state: RunState) -> dict[str, Any] | None:
 
 def test_a_run_that_never_started_has_only_an_outcome() -> None:
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
-    found = complete({}, history(), state)
+    found = complete({}, history_of(), state)
     assert (found["attempts"], found["outcome"]) == ([], {"status": "Canceled", **(facts(state) or {})})
 
 
 def test_an_unfinished_run_has_no_outcome() -> None:
-    state = state_of(told=history(RUNNING), answer=seen(JobState.RUNNING))
-    assert complete({}, history(RUNNING), state) == {"attempts": [KILLED]}
+    state = state_of(history=history_of(RUNNING), answer=seen(JobState.RUNNING))
+    assert complete({}, history_of(RUNNING), state) == {"attempts": [KILLED]}
 
 
 def test_a_killed_last_attempt_has_the_outcome_of_the_run() -> None:
     state = killed_by_slurm(RUNNING)
-    found = complete({}, history(RUNNING), state)
+    found = complete({}, history_of(RUNNING), state)
     assert found["attempts"] == [{**KILLED, "ended": 7000.0, "outcome": facts(state)}]
     assert found["outcome"] == {"status": "Failed", **(facts(state) or {})}
     assert found["outcome"]["cause"] == "node-failure"
@@ -65,29 +65,29 @@ def test_a_killed_last_attempt_has_the_outcome_of_the_run() -> None:
 
 def test_a_killed_earlier_attempt_has_no_outcome() -> None:
     state = killed_by_slurm(RUNNING, SECOND)
-    first, second = complete({}, history(RUNNING, SECOND), state)["attempts"]
+    first, second = complete({}, history_of(RUNNING, SECOND), state)["attempts"]
     assert (first, second["outcome"]) == (KILLED, facts(state))
 
 
 def test_attempts_noted_by_the_job_are_kept() -> None:
-    told = history(ended(DONE), SECOND)
-    found = complete({"attempts": [NOTED, "odd"]}, told, killed_by_slurm(SECOND))
+    history = history_of(ended(DONE), SECOND)
+    found = complete({"attempts": [NOTED, "odd"]}, history, killed_by_slurm(SECOND))
     assert [one["number"] for one in found["attempts"]] == [0, 1]
     assert found["attempts"][0] == NOTED
-    assert complete({"attempts": [NOTED]}, history(), None) == {"attempts": [NOTED]}, "its journal is gone"
+    assert complete({"attempts": [NOTED]}, history_of(), None) == {"attempts": [NOTED]}, "its journal is gone"
 
 
 def test_an_end_of_another_job_is_not_attributed_to_the_last_attempt() -> None:
     """The run continued in a job that was canceled while it waited."""
     state = state_of(answer=seen(JobState.CANCELLED, start=None))
-    found = complete({}, history(attempt(*RUNS, job="11")), state)
+    found = complete({}, history_of(attempt(*RUNS, job="11")), state)
     assert (found["attempts"][0]["job"], found["attempts"][0]["outcome"]) == ("11", None)
 
 
 @pytest.mark.parametrize(("noted", "jobs"), [([], ["12_0"]), ([{"job": "12_1", "number": 0}], ["12_1"])])
 def test_one_element_stands_for_all_of_a_sweep(noted: list[Any], jobs: list[str]) -> None:
-    told = history(*(attempt(*RUNS, job=f"12_{number}") for number in range(2)))
-    assert [one["job"] for one in complete({"attempts": noted}, told, None, of_sweep=True)["attempts"]] == jobs
+    history = history_of(*(attempt(*RUNS, job=f"12_{number}") for number in range(2)))
+    assert [one["job"] for one in complete({"attempts": noted}, history, None, of_sweep=True)["attempts"]] == jobs
 
 
 def test_a_receipt_is_completed_from_the_run_folder_alone(tmp_path: Path) -> None:
@@ -112,7 +112,7 @@ def test_an_end_known_only_to_slurm_is_noted_until_the_job_starts_again(tmp_path
     write_json(layout.receipt, {"lock": ["a==1"]})
     note_completed(layout, killed_by_slurm(RUNNING))
     assert read_json(layout.receipt)["outcome"]["cause"] == "node-failure"
-    assert "outcome" not in read_receipt(layout, state_of(told=history(RUNNING), answer=seen(JobState.RUNNING)))
+    assert "outcome" not in read_receipt(layout, state_of(history=history_of(RUNNING), answer=seen(JobState.RUNNING)))
 
 
 @pytest.mark.parametrize("text", ["true", "[1]", '{"attempts": 3}', '{"attempts": [{"job": [], "number": {}}, {"job": "12"}]}'])
@@ -121,7 +121,7 @@ def test_a_damaged_receipt_raises_no_error(tmp_path: Path, text: str) -> None:
     Path(layout.plan).write_text('{"provenance": null}')
     Path(layout.receipt).write_text(text)
     note_completed(layout, killed_by_slurm(RUNNING))
-    assert complete({"attempts": [{"job": [], "number": {}}]}, history(), None) == {"attempts": []}
+    assert complete({"attempts": [{"job": [], "number": {}}]}, history_of(), None) == {"attempts": []}
 
 
 def test_a_complete_receipt_is_not_written_again(tmp_path: Path) -> None:

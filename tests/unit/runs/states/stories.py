@@ -38,10 +38,10 @@ NODE_FAILED = Outcome(Cause.NODE_FAILURE, host="node3", signal=15)
 REQUEUED = Outcome(Cause.REQUEUED, signal=15)
 
 
-def lines(*told: Any, start: float = START, number: int = 0, job: str = "12") -> list[Record]:
+def lines(*later: Any, start: float = START, number: int = 0, job: str = "12") -> list[Record]:
     """Return the journal of an attempt: its start, then these events, one each second."""
     began = events.Started(job_id=job, attempt=number, host="node1", nodes="node[1-2]", process=NOBODY)
-    return [Record.from_event(event, start + second) for second, event in enumerate([began, *told])]
+    return [Record.from_event(event, start + second) for second, event in enumerate([began, *later])]
 
 
 NOBODY = {"host": "node1", "pid": 5, "started": 6}
@@ -49,8 +49,8 @@ LAUNCHED = events.Launched()
 RUNS = (events.Prepared(), LAUNCHED, events.TaskStarted(0, "main-0", "node1"))
 
 
-def attempt(*told: Any, start: float = START, number: int = 0, job: str = "12") -> Attempt:
-    found = build_attempt(f"{job}.{number}.jsonl", lines(*told, start=start, number=number, job=job))
+def attempt(*later: Any, start: float = START, number: int = 0, job: str = "12") -> Attempt:
+    found = build_attempt(f"{job}.{number}.jsonl", lines(*later, start=start, number=number, job=job))
     assert found is not None
     return found
 
@@ -60,7 +60,7 @@ def ended(outcome: Outcome, **settings: Any) -> Attempt:
     return attempt(*RUNS, events.Ended(outcome.to_dict(), 3.0), **settings)
 
 
-def history(*attempts: Attempt, heartbeat: float | None = NOW) -> History:
+def history_of(*attempts: Attempt, heartbeat: float | None = NOW) -> History:
     return History(sort_attempts(attempts), heartbeat if attempts else None)
 
 
@@ -84,6 +84,6 @@ def but_for_canceler(outcome: Outcome | None) -> Outcome | None:
 
 
 def state_of(
-    records: Records = RECORDS, told: History = NOTHING, answer: Answer = UNASKED, evidence: Evidence | None = None
+    records: Records = RECORDS, history: History = NOTHING, answer: Answer = UNASKED, evidence: Evidence | None = None
 ) -> RunState:
-    return reduce(records, told, answer, NOW, evidence or Evidence())
+    return reduce(records, history, answer, NOW, evidence or Evidence())

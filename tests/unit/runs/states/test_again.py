@@ -27,7 +27,7 @@ from tests.unit.runs.states.stories import (
     UNREACHABLE,
     attempt,
     ended,
-    history,
+    history_of,
     seen,
     state_of,
 )
@@ -42,42 +42,46 @@ def left(how: str, **facts: object) -> Attempt:
 
 
 @pytest.mark.parametrize(
-    ("told", "answer", "status", "cause"),
+    ("history", "answer", "status", "cause"),
     [
-        (history(left("requeue")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
-        (history(left("return")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
-        (history(left("requeue")), UNREACHABLE, RunStatus.QUEUED, None),
-        (history(left("requeue")), seen(JobState.CANCELLED), RunStatus.CANCELED, Cause.CANCELED),  # while it waited
-        (history(left("requeue")), FORGOTTEN, RunStatus.FAILED, Cause.TIME_LIMIT),
-        (history(left("end")), UNASKED, RunStatus.FAILED, Cause.TIME_LIMIT),
-        (history(left("requeue"), ended(DONE, start=AGAIN, number=1)), UNASKED, RunStatus.COMPLETED, Cause.SCRIPT),
+        (history_of(left("requeue")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
+        (history_of(left("return")), seen(JobState.PENDING, start=None), RunStatus.QUEUED, None),
+        (history_of(left("requeue")), UNREACHABLE, RunStatus.QUEUED, None),
+        (history_of(left("requeue")), seen(JobState.CANCELLED), RunStatus.CANCELED, Cause.CANCELED),  # while it waited
+        (history_of(left("requeue")), FORGOTTEN, RunStatus.FAILED, Cause.TIME_LIMIT),
+        (history_of(left("end")), UNASKED, RunStatus.FAILED, Cause.TIME_LIMIT),
+        (history_of(left("requeue"), ended(DONE, start=AGAIN, number=1)), UNASKED, RunStatus.COMPLETED, Cause.SCRIPT),
     ],
 )
-def test_status_of_a_run_that_will_start_again(told: History, answer: Answer, status: RunStatus, cause: Cause | None) -> None:
-    state = state_of(told=told, answer=answer)
+def test_status_of_a_run_that_will_start_again(
+    history: History, answer: Answer, status: RunStatus, cause: Cause | None
+) -> None:
+    state = state_of(history=history, answer=answer)
     assert (state.status, state.cause) == (status, cause)
 
 
 def test_a_successor_is_the_current_job_of_the_run() -> None:
     follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
-    records, told = Records((JOB, follower)), history(left("resubmit", job="13"))
-    assert choose_job_to_query(records, told) == follower
+    records, history = Records((JOB, follower)), history_of(left("resubmit", job="13"))
+    assert choose_job_to_query(records, history) == follower
     answer = Answer(Observation(follower.ref, JobState.PENDING, "Dependency", folder=follower.folder))
-    state = state_of(records, told, answer)
+    state = state_of(records, history, answer)
     assert (state.status, state.job_id, state.reason) == (RunStatus.QUEUED, "13", "Dependency")
 
 
 def test_decisions_about_other_attempts_are_shown_and_stored() -> None:
-    state = state_of(told=history(left("requeue"), attempt(start=AGAIN, number=1)), answer=seen(JobState.RUNNING, start=AGAIN))
+    state = state_of(
+        history=history_of(left("requeue"), attempt(start=AGAIN, number=1)), answer=seen(JobState.RUNNING, start=AGAIN)
+    )
     assert state.again == Again("requeue", "time-limit", "time-limit", 2, 4, 7800.0)
     assert RunState.from_dict(state.to_dict()).again == state.again
-    assert state_of(told=history(ended(PREEMPTED))).again is None
+    assert state_of(history=history_of(ended(PREEMPTED))).again is None
 
 
-def counted(nth: int, *told: object, outcome: Outcome | None = None, **settings: Any) -> Attempt:
+def counted(nth: int, *later: object, outcome: Outcome | None = None, **settings: Any) -> Attempt:
     """Return an attempt whose supervisor recorded its number."""
     end = [events.Ended(outcome.to_dict(), 3.0)] if outcome else []
-    return replace(attempt(*RUNS, *told, *end, **settings), nth=nth, at_most=4)
+    return replace(attempt(*RUNS, *later, *end, **settings), nth=nth, at_most=4)
 
 
 BY_LIMIT = events.Restart("requeue", "time-limit", "time-limit", number=2, at_most=4, seconds=7800.0)
@@ -94,31 +98,34 @@ def lost_node(number: int) -> Again:
 
 
 @pytest.mark.parametrize(
-    ("told", "answer", "expected"),
+    ("history", "answer", "expected"),
     [
-        (history(counted(1)), seen(JobState.RUNNING), None),
-        (history(counted(1)), WAITS, lost_node(2)),
-        (history(counted(1)), RUNS_AGAIN, lost_node(2)),  # nothing is known about the next one yet
-        (history(counted(1), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, lost_node(2)),
-        (history(counted(1, IN_ALLOCATION)), WAITS, lost_node(3)),
-        (history(counted(1, IN_ALLOCATION)), seen(JobState.RUNNING), Again("launch", "script", "script", 2, 4, 5.0)),
-        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT)), WAITS, AFTER_LIMIT),
-        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, AFTER_LIMIT),
-        (history(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), WAITS, lost_node(3)),
-        (history(counted(1, outcome=PREEMPTED)), WAITS, Again("return", "preempted", "preempted", 2, 4, 4.0)),
+        (history_of(counted(1)), seen(JobState.RUNNING), None),
+        (history_of(counted(1)), WAITS, lost_node(2)),
+        (history_of(counted(1)), RUNS_AGAIN, lost_node(2)),  # nothing is known about the next one yet
+        (history_of(counted(1), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, lost_node(2)),
+        (history_of(counted(1, IN_ALLOCATION)), WAITS, lost_node(3)),
+        (history_of(counted(1, IN_ALLOCATION)), seen(JobState.RUNNING), Again("launch", "script", "script", 2, 4, 5.0)),
+        (history_of(counted(1, BY_LIMIT, outcome=AT_LIMIT)), WAITS, AFTER_LIMIT),
+        (history_of(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), RUNS_AGAIN, AFTER_LIMIT),
+        (history_of(counted(1, BY_LIMIT, outcome=AT_LIMIT), counted(2, start=AGAIN, number=1)), WAITS, lost_node(3)),
+        (history_of(counted(1, outcome=PREEMPTED)), WAITS, Again("return", "preempted", "preempted", 2, 4, 4.0)),
         (
-            history(counted(1, USED_UP, outcome=FAILED), counted(1, start=AGAIN, job="19")),
+            history_of(counted(1, USED_UP, outcome=FAILED), counted(1, start=AGAIN, job="19")),
             UNASKED,
             None,
         ),  # by hand: starts from one
-        (history(counted(0)), WAITS, None),  # an element of a sweep: not counted
+        (history_of(counted(0)), WAITS, None),  # an element of a sweep: not counted
     ],
 )
-def test_which_attempt_it_is_where_slurm_alone_started_it_again(told: History, answer: Answer, expected: Again | None) -> None:
-    assert state_of(told=told, answer=answer).again == expected
+def test_which_attempt_it_is_where_slurm_alone_started_it_again(
+    history: History, answer: Answer, expected: Again | None
+) -> None:
+    assert state_of(history=history, answer=answer).again == expected
 
 
 def test_a_run_keeps_the_time_of_its_submission_by_the_user() -> None:
     follower = replace(JOB, ref=JobRef(None, "13"), submitted=AGAIN, why="restart")
-    told = history(left("resubmit", job="13"))
-    assert state_of(Records((JOB, follower)), told, Answer(Observation(follower.ref, JobState.PENDING))).submitted == SUBMITTED
+    history = history_of(left("resubmit", job="13"))
+    answer = Answer(Observation(follower.ref, JobState.PENDING))
+    assert state_of(Records((JOB, follower)), history, answer).submitted == SUBMITTED

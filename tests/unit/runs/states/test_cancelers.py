@@ -28,13 +28,13 @@ from tests.unit.runs.states.stories import (
     RUNS,
     attempt,
     ended,
-    history,
+    history_of,
     seen,
     state_of,
 )
 
-ENDED = history(ended(CANCELED))
-JUST_NOW = history(attempt(*RUNS, start=NOW - 5)), history(ended(CANCELED, start=NOW - 5))
+ENDED = history_of(ended(CANCELED))
+JUST_NOW = history_of(attempt(*RUNS, start=NOW - 5)), history_of(ended(CANCELED, start=NOW - 5))
 ADA = {"user": "ada", "uid": 1000}
 ASKED = {"by": "slurmtf", **ADA, "host": "login1", "time": 3000.0}
 BY_OTHER = {"by": "other", "user": "root", "uid": 0}
@@ -45,7 +45,7 @@ def by(canceler: Canceler | None, **facts: Any) -> Answer:
 
 
 OWNER, ROOT, SLURM = Canceler(1000, "ada", is_owner=True), Canceler(0, "root"), Canceler()
-NOTED = replace(RECORDS, ended=state_of(told=ENDED, answer=by(ROOT)))
+NOTED = replace(RECORDS, ended=state_of(history=ENDED, answer=by(ROOT)))
 
 ROWS: list[tuple[str, Records, History, Answer, dict[str, Any]]] = [
     ("slurmtf was asked", CANCELING, ENDED, UNASKED, ASKED),
@@ -67,32 +67,33 @@ ROWS: list[tuple[str, Records, History, Answer, dict[str, Any]]] = [
     ("Slurm can't be asked", RECORDS, ENDED, Answer(error="no"), {}),
     ("the accounting is late", RECORDS, JUST_NOW[1], by(None, start=NOW - 5, end=NOW - 1), {}),
     ("the job is still completing", RECORDS, ENDED, seen(JobState.COMPLETING), {}),
-    ("a process of this machine", Records((LOCAL,)), history(ended(CANCELED, job="77")), Answer(lags=False), {"by": "unknown"}),
+    ("a process of this machine", Records((LOCAL,)), history_of(ended(CANCELED, job="77")),
+     Answer(lags=False), {"by": "unknown"}),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("records", "told", "answer", "facts"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
-def test_who_canceled_it(records: Records, told: History, answer: Answer, facts: dict[str, Any]) -> None:
-    outcome = state_of(records, told, answer).outcome
+@pytest.mark.parametrize(("records", "history", "answer", "facts"), [row[1:] for row in ROWS], ids=[row[0] for row in ROWS])
+def test_who_canceled_it(records: Records, history: History, answer: Answer, facts: dict[str, Any]) -> None:
+    outcome = state_of(records, history, answer).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.detail) == (Cause.CANCELED, facts)
-    assert RunState.from_dict(state_of(records, told, answer).to_dict()).outcome == outcome
+    assert RunState.from_dict(state_of(records, history, answer).to_dict()).outcome == outcome
 
 
 @pytest.mark.parametrize(
-    ("records", "told", "asks"),
+    ("records", "history", "asks"),
     [
         (CANCELING, ENDED, False),
         (NOTED, ENDED, False),
         (RECORDS, ENDED, True),
-        (replace(RECORDS, ended=state_of(told=ENDED, answer=by(None))), ENDED, False),
-        (replace(RECORDS, ended=state_of(told=ENDED)), ENDED, True),
+        (replace(RECORDS, ended=state_of(history=ENDED, answer=by(None))), ENDED, False),
+        (replace(RECORDS, ended=state_of(history=ENDED)), ENDED, True),
         (replace(RECORDS, ended=state_of(answer=by(None, start=None, end=NOW - 1))), NOTHING, True),
     ],
     ids=["slurmtf did", "written down", "not asked yet", "nobody knows", "written down before", "while it waited"],
 )
-def test_slurm_is_asked_once_for_the_canceler(records: Records, told: History, asks: bool) -> None:
-    assert (choose_job_to_query(records, told) is not None) is asks
+def test_slurm_is_asked_once_for_the_canceler(records: Records, history: History, asks: bool) -> None:
+    assert (choose_job_to_query(records, history) is not None) is asks
 
 
 @pytest.mark.parametrize(

@@ -30,18 +30,18 @@ from tests.unit.runs.states.stories import (
     START,
     attempt,
     ended,
-    history,
+    history_of,
     seen,
     state_of,
 )
 
 
 def test_the_current_job_is_the_one_submitted_last() -> None:
-    assert choose_current_job(Records(), history(RUNNING)) is None
+    assert choose_current_job(Records(), history_of(RUNNING)) is None
     assert choose_current_job(RECORDS, NOTHING) == JOB
-    assert choose_current_job(RECORDS, history(RUNNING)) == JOB
-    assert choose_current_job(Records((JOB, LATER)), history(RUNNING)) == LATER
-    assert choose_current_job(Records((JOB, LATER)), history(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
+    assert choose_current_job(RECORDS, history_of(RUNNING)) == JOB
+    assert choose_current_job(Records((JOB, LATER)), history_of(RUNNING)) == LATER
+    assert choose_current_job(Records((JOB, LATER)), history_of(ended(FAILED), attempt(job="15", start=AGAIN + 9))) == LATER
 
 
 @pytest.mark.parametrize(
@@ -69,35 +69,35 @@ def test_cluster_of_a_job_submitted_by_hand(recorded: str | None, own: str | Non
 
 def test_an_end_of_an_earlier_job_is_not_attributed_to_a_later_one() -> None:
     records = Records((JOB, LATER))
-    told = history(ended(FAILED))
-    assert choose_job_to_query(records, told) == LATER
-    waits = reduce(records, told, Answer(Observation(LATER.ref, JobState.PENDING)), NOW)
+    history = history_of(ended(FAILED))
+    assert choose_job_to_query(records, history) == LATER
+    waits = reduce(records, history, Answer(Observation(LATER.ref, JobState.PENDING)), NOW)
     assert (waits.status, waits.outcome, waits.job, waits.attempt) == (RunStatus.QUEUED, None, LATER.ref, 0)
 
 
 def test_a_resubmission_by_hand_is_followed() -> None:
     by_hand = attempt(*RUNS, job="19", start=AGAIN)
-    told = history(ended(FAILED), by_hand)
-    job = choose_current_job(RECORDS, told)
+    history = history_of(ended(FAILED), by_hand)
+    job = choose_current_job(RECORDS, history)
     assert job is not None
     assert (job.ref, job.folder, job.why, job.process) == (JobRef(None, "19"), JOB.folder, "by-hand", ProcessId("node1", 5, 6))
     answer = Answer(Observation(job.ref, JobState.RUNNING, start=AGAIN, folder=JOB.folder))
-    assert state_of(told=told, answer=answer).status is RunStatus.RUNNING
-    assert state_of(told=history(ended(FAILED), ended(DONE, job="19", start=AGAIN))).status is RunStatus.COMPLETED
-    assert choose_current_job(Records((JOB, LATER)), history(attempt(job="14", start=START))) == LATER
+    assert state_of(history=history, answer=answer).status is RunStatus.RUNNING
+    assert state_of(history=history_of(ended(FAILED), ended(DONE, job="19", start=AGAIN))).status is RunStatus.COMPLETED
+    assert choose_current_job(Records((JOB, LATER)), history_of(attempt(job="14", start=START))) == LATER
 
 
 @pytest.mark.parametrize(("after_s", "followed"), [(-110, False), (-90, True), (0, True), (90, True)])
 def test_clocks_of_nodes_and_login_node_may_differ_by_90_s(after_s: int, followed: bool) -> None:
-    job = choose_current_job(Records((LATER,)), history(attempt(job="19", start=AGAIN + after_s)))
+    job = choose_current_job(Records((LATER,)), history_of(attempt(job="19", start=AGAIN + after_s)))
     assert job is not None
     assert (job.ref.job_id == "19") is followed
 
 
 def test_another_job_under_the_same_number_tells_nothing() -> None:
     """The scheduler leaves out jobs that work in another folder, so the run's own job is unknown to it."""
-    assert state_of(told=history(RUNNING), answer=FORGOTTEN).cause is Cause.LOST
-    assert state_of(told=history(ended(DONE)), answer=seen(JobState.RUNNING)).status is RunStatus.COMPLETED
+    assert state_of(history=history_of(RUNNING), answer=FORGOTTEN).cause is Cause.LOST
+    assert state_of(history=history_of(ended(DONE)), answer=seen(JobState.RUNNING)).status is RunStatus.COMPLETED
 
 
 @pytest.mark.parametrize("off_s", [-6 * 3600, 6 * 3600])
@@ -116,6 +116,6 @@ def test_a_node_whose_clock_is_hours_off_has_no_run_end_otherwise(
     off_s: int, outcome: Outcome | None, slurm: JobState, status: RunStatus | None
 ) -> None:
     one = ended(outcome, start=START + off_s) if outcome else attempt(*RUNS, start=START + off_s)
-    state = state_of(told=history(one), answer=seen(slurm))
+    state = state_of(history=history_of(one), answer=seen(slurm))
     assert (state.status if state.status.final else None) is status
     assert state.cause == (outcome.cause if outcome else Cause.TIME_LIMIT if status else None)

@@ -20,7 +20,7 @@ from slurmtf.sites import Site
 from slurmtf.sites.model import JobEnvironment
 from slurmtf.sites.search import find_data
 from tests.patience import HANG_S
-from tests.unit.runs.states.stories import AGAIN, RUNNING, RUNS, attempt, history
+from tests.unit.runs.states.stories import AGAIN, RUNNING, RUNS, attempt, history_of
 from tests.unit.support import planned
 
 OTHER = """\
@@ -122,7 +122,7 @@ def test_the_failed_node_is_named_if_the_log_is_unambiguous(tmp_path: Path) -> N
     Path(layout.logs).mkdir()
     Path(layout.job_log).write_text("x" * 200_000 + "\nsrun: error: Node failure on node4\n")
     assert read_evidence(layout, lost).failed_node == "node4"
-    assert read_evidence(layout, lost, history(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
+    assert read_evidence(layout, lost, history_of(RUNNING, attempt(*RUNS, number=1, start=AGAIN))).failed_node == ""
 
 
 def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path) -> None:
@@ -133,8 +133,8 @@ def test_memory_kill_of_the_last_attempt_is_found_in_the_job_log(tmp_path: Path)
     line = "slurmstepd-n1: error: StepId=12.batch exceeded memory limit (2 > 1), being killed\n"
     Path(layout.job_log).write_text(line)
     for begin, over in ((0, True), (len(line), False)):
-        told = history(replace(RUNNING, begins={"job.log": begin}))
-        assert read_evidence(layout, lost, told).over_memory is over
+        history = history_of(replace(RUNNING, begins={"job.log": begin}))
+        assert read_evidence(layout, lost, history).over_memory is over
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_a_limit_of_the_user_is_read_from_valid_plans_only(tmp_path: Path, plan:
 
 
 def test_text_of_an_outcome_names_the_last_line() -> None:
-    told = describe_outcome(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
+    text = describe_outcome(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": "7: exit 0"}))
     assert (
-        told == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it reached is 7: exit 0"
+        text == "the batch script ended before slurmtf's supervisor began; the last line of job.sh that it reached is 7: exit 0"
     )
     assert "~/.bash_profile" in describe_outcome(Outcome(Cause.NOT_STARTED, exit_code=0, detail={"line": ""}))

@@ -23,7 +23,7 @@ def test_events_become_an_attempt() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "phase"),
+    ("later", "phase"),
     [
         ((), Phase.PREPARING),
         ((events.Prepared(),), Phase.PREPARING),
@@ -35,8 +35,8 @@ def test_events_become_an_attempt() -> None:
         ((*RUNS, events.TaskRestarted(0, "main-0")), Phase.RUNNING),
     ],
 )
-def test_phase_of_an_attempt(told: tuple[Any, ...], phase: Phase) -> None:
-    assert attempt(*told).phase is phase
+def test_phase_of_an_attempt(later: tuple[Any, ...], phase: Phase) -> None:
+    assert attempt(*later).phase is phase
 
 
 def test_repeated_events_count_once() -> None:
@@ -159,8 +159,8 @@ def test_jobs_come_as_they_followed_one_another(jobs: list[str], times: dict[tup
 def test_the_order_of_jobs_is_read_from_the_records(tmp_path: Path) -> None:
     layout = RunLayout(str(tmp_path))
     refs: list[Any] = [("12", None, 0), ("13", 4, 0), ("14", None, 8), ("15", None, 0)]
-    told = [json.dumps({"ref": {"job_id": job, "element": element}, "elements": count}) for job, element, count in refs]
-    Path(layout.jobs).write_text("\n".join(["{torn", "[]", '{"ref": null}', *told]) + "\n")
+    records = [json.dumps({"ref": {"job_id": job, "element": element}, "elements": count}) for job, element, count in refs]
+    Path(layout.jobs).write_text("\n".join(["{torn", "[]", '{"ref": null}', *records]) + "\n")
     attempts = [Attempt(job, 0, started=1.0) for job in ("12", "15")]
     assert read_successive_jobs(layout, attempts) == ["12", "15"]
     assert read_successive_jobs(layout, attempts[:1]) == []

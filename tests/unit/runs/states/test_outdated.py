@@ -11,7 +11,18 @@ from slurmtf.runs.states.observe import Answer
 from slurmtf.runs.states.reduce import is_outdated, reduce
 from slurmtf.runs.states.state import RunStatus
 from slurmtf.scheduler import JobState
-from tests.unit.runs.states.stories import FORGOTTEN, NOW, PREEMPTED, RECORDS, RUNS, UNREACHABLE, attempt, ended, history, seen
+from tests.unit.runs.states.stories import (
+    FORGOTTEN,
+    NOW,
+    PREEMPTED,
+    RECORDS,
+    RUNS,
+    UNREACHABLE,
+    attempt,
+    ended,
+    history_of,
+    seen,
+)
 
 OUTDATED = [
     # events of the last attempt, the answer (at most 60 s old), whether the answer is older than the events
@@ -29,12 +40,12 @@ OUTDATED = [
 
 @pytest.mark.parametrize(("attempts", "answer", "outdated"), OUTDATED)
 def test_an_answer_may_be_older_than_the_run_folder(attempts: list[Attempt], answer: Answer, outdated: bool) -> None:
-    assert is_outdated(history(*attempts), answer, 60.0, NOW) is outdated
-    assert is_outdated(history(*attempts), answer, 0.0, NOW) is False
+    assert is_outdated(history_of(*attempts), answer, 60.0, NOW) is outdated
+    assert is_outdated(history_of(*attempts), answer, 0.0, NOW) is False
 
 
 def test_an_outdated_answer_is_ignored() -> None:
     answer = replace(seen(JobState.PENDING), outdated=True)
-    state = reduce(RECORDS, history(replace(attempt(*RUNS), nth=1, nodes="node1")), answer, NOW)
+    state = reduce(RECORDS, history_of(replace(attempt(*RUNS), nth=1, nodes="node1")), answer, NOW)
     assert (state.status, state.attempt, state.again, state.nodes) == (RunStatus.RUNNING, 0, None, "node1")
-    assert reduce(RECORDS, history(ended(PREEMPTED)), replace(answer, seen=None), NOW).status is RunStatus.QUEUED
+    assert reduce(RECORDS, history_of(ended(PREEMPTED)), replace(answer, seen=None), NOW).status is RunStatus.QUEUED

@@ -25,7 +25,7 @@ from tests.unit.runs.states.stories import (
     attempt,
     but_for_canceler,
     ended,
-    history,
+    history_of,
     seen,
     state_of,
 )
@@ -37,24 +37,24 @@ F, X = RunStatus.FAILED, RunStatus.CANCELED
 GONE, ALIVE = Answer(lags=False), Answer(Observation(LOCAL.ref, JobState.RUNNING, nodes="here"), lags=False)
 ON_THIS_MACHINE: list[tuple[str, Records, History, Answer, RunStatus, Cause | None]] = [
     ("no word yet", Records((LOCAL,)), NOTHING, ALIVE, RunStatus.PREPARING, None),
-    ("runs", Records((LOCAL,)), history(attempt(*RUNS, job="77")), ALIVE, RunStatus.RUNNING, None),
-    ("its supervisor was killed", Records((LOCAL,)), history(attempt(*RUNS, job="77")), GONE, F, Cause.LOST),
+    ("runs", Records((LOCAL,)), history_of(attempt(*RUNS, job="77")), ALIVE, RunStatus.RUNNING, None),
+    ("its supervisor was killed", Records((LOCAL,)), history_of(attempt(*RUNS, job="77")), GONE, F, Cause.LOST),
     ("its batch script ended before", Records((LOCAL,)), NOTHING, GONE, F, Cause.NOT_STARTED),
     ("canceled before a word", Records((LOCAL,), CancelRequest("77")), NOTHING, GONE, X, Cause.CANCELED),
-    ("its end was certain", Records((LOCAL,)), history(attempt(*RUNS, events.Decided(FAILED.to_dict()), job="77")), GONE, F,
+    ("its end was certain", Records((LOCAL,)), history_of(attempt(*RUNS, events.Decided(FAILED.to_dict()), job="77")), GONE, F,
      Cause.SCRIPT),
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
-    ("records", "told", "answer", "status", "cause"),
+    ("records", "history", "answer", "status", "cause"),
     [row[1:] for row in ON_THIS_MACHINE],
     ids=[row[0] for row in ON_THIS_MACHINE],
 )
 def test_states_of_runs_without_a_scheduler(
-    records: Records, told: History, answer: Answer, status: RunStatus, cause: Cause | None
+    records: Records, history: History, answer: Answer, status: RunStatus, cause: Cause | None
 ) -> None:
-    state = reduce(records, told, answer, SUBMITTED + 1)
+    state = reduce(records, history, answer, SUBMITTED + 1)
     assert (state.status, state.cause) == (status, cause)
 
 
@@ -63,10 +63,10 @@ def test_states_of_runs_without_a_scheduler(
 
 def test_reaching_a_limit_set_by_the_user_counts_as_canceled() -> None:
     limited = Evidence(limited=True)
-    by_journal = state_of(told=history(ended(Outcome(Cause.TIME_LIMIT, signal=15))), evidence=limited)
-    by_slurm = state_of(told=history(RUNNING), answer=seen(JobState.TIMEOUT), evidence=limited)
+    by_journal = state_of(history=history_of(ended(Outcome(Cause.TIME_LIMIT, signal=15))), evidence=limited)
+    by_slurm = state_of(history=history_of(RUNNING), answer=seen(JobState.TIMEOUT), evidence=limited)
     assert [(state.status, state.exit_status) for state in (by_journal, by_slurm)] == [(RunStatus.CANCELED, 124)] * 2
-    assert state_of(told=history(ended(FAILED)), evidence=limited).status is RunStatus.FAILED
+    assert state_of(history=history_of(ended(FAILED)), evidence=limited).status is RunStatus.FAILED
 
 
 @pytest.mark.parametrize(
@@ -107,12 +107,12 @@ def test_an_unreported_end_is_explained_by_the_run_folder() -> None:
     evidence = Evidence(last_line="7: exit 0", job_log="boom", failed_node="node3")
     before = state_of(answer=seen(JobState.COMPLETED), evidence=evidence).outcome
     assert before == Outcome(Cause.NOT_STARTED, log="logs/job.log", tail="boom", detail={"line": "7: exit 0"})
-    lost = state_of(told=history(RUNNING), answer=seen(JobState.FAILED), evidence=evidence).outcome
+    lost = state_of(history=history_of(RUNNING), answer=seen(JobState.FAILED), evidence=evidence).outcome
     assert lost == Outcome(Cause.LOST, log="logs/job.log", tail="boom", detail={"by": "supervisor"})
-    node = state_of(told=history(RUNNING), answer=seen(JobState.NODE_FAIL), evidence=evidence).outcome
+    node = state_of(history=history_of(RUNNING), answer=seen(JobState.NODE_FAIL), evidence=evidence).outcome
     assert node == Outcome(Cause.NODE_FAILURE, host="node3")
-    told = state_of(told=history(ended(FAILED)), evidence=evidence).outcome
-    assert told == FAILED
+    reported = state_of(history=history_of(ended(FAILED)), evidence=evidence).outcome
+    assert reported == FAILED
 
 
 @pytest.mark.parametrize(
@@ -124,13 +124,17 @@ def test_an_unreported_end_is_explained_by_the_run_folder() -> None:
     ],
 )
 def test_an_end_that_the_disk_refused_is_not_the_supervisors_fault(log: str, by: str) -> None:
-    outcome = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)).outcome
+    outcome = state_of(
+        history=history_of(RUNNING), answer=seen(JobState.FAILED, exit_code=5), evidence=Evidence(job_log=log)
+    ).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.exit_code, outcome.detail["by"]) == (Cause.LOST, 5, by)
 
 
 def test_a_batch_script_killed_for_its_memory_ran_out_of_memory() -> None:
     evidence = Evidence(job_log="exceeded memory limit", over_memory=True)
-    state = state_of(told=history(RUNNING), answer=seen(JobState.FAILED, signal=9), evidence=evidence)
+    state = state_of(history=history_of(RUNNING), answer=seen(JobState.FAILED, signal=9), evidence=evidence)
     assert state.outcome == Outcome(Cause.OUT_OF_MEMORY, signal=9, log="logs/job.log", tail="exceeded memory limit")
-    assert state_of(told=history(RUNNING), answer=seen(JobState.COMPLETED), evidence=evidence).status is RunStatus.COMPLETED
+    assert (
+        state_of(history=history_of(RUNNING), answer=seen(JobState.COMPLETED), evidence=evidence).status is RunStatus.COMPLETED
+    )

@@ -29,8 +29,8 @@ def trial(number: int, status: str = "", taken: bool = False, best: float | None
 def facts(
     *trials: TrialState, stopped: dict[str, Any] | None = None, deadline: float = DEADLINE, elements: tuple[str, ...] = ()
 ) -> SweepFacts:
-    told = {str(number): (kind, "", "n1") for number, kind in enumerate(elements)}
-    return SweepFacts(Settings(metric="acc", total=len(trials), deadline=deadline), trials, stopped, told)
+    reports = {str(number): (kind, "", "n1") for number, kind in enumerate(elements)}
+    return SweepFacts(Settings(metric="acc", total=len(trials), deadline=deadline), trials, stopped, reports)
 
 
 def answers(*states: JobState | None, reason: str = "", error: str = "") -> list[tuple[SubmittedJob, Answer]]:
@@ -58,7 +58,7 @@ def test_an_end_counts_only_for_the_last_submission() -> None:
 
 
 @pytest.mark.parametrize(
-    ("known", "said", "status"),
+    ("known", "answered", "status"),
     [
         (facts(*ALL_DONE), answers(GONE, GONE), RunStatus.COMPLETED),
         (facts(*ALL_DONE), answers(RUNNING, GONE), RunStatus.COMPLETED),  # elements that leave do not matter
@@ -80,8 +80,8 @@ def test_an_end_counts_only_for_the_last_submission() -> None:
         (facts(*ONE_DONE, deadline=900.0), answers(GONE, GONE), RunStatus.COMPLETED),
     ],
 )
-def test_status(known: SweepFacts, said: list[tuple[SubmittedJob, Answer]], status: RunStatus) -> None:
-    assert reduce_sweep(known, RECORDS, said, NOW).status is status
+def test_status(known: SweepFacts, answered: list[tuple[SubmittedJob, Answer]], status: RunStatus) -> None:
+    assert reduce_sweep(known, RECORDS, answered, NOW).status is status
 
 
 def test_a_queued_sweep_shows_the_schedulers_reason() -> None:
@@ -130,7 +130,7 @@ FAILED_ONCE = (trial(0, FAILED), trial(1))
 
 
 @pytest.mark.parametrize(
-    ("trials", "said", "slurm", "status", "cause", "tail"),
+    ("trials", "texts", "slurm", "status", "cause", "tail"),
     [
         (ONE_DONE, ("canceled", "canceled"), (GONE, GONE), RunStatus.CANCELED, Cause.CANCELED, ""),
         (ONE_DONE, ("nothing left to do", "canceled"), (None, None), RunStatus.CANCELED, Cause.CANCELED, ""),
@@ -148,15 +148,15 @@ FAILED_ONCE = (trial(0, FAILED), trial(1))
 )
 def test_reason_why_no_element_continues_unfinished_trials(
     trials: tuple[TrialState, ...],
-    said: tuple[str, ...],
+    texts: tuple[str, ...],
     slurm: tuple[JobState | None, ...],
     status: RunStatus,
     cause: Cause,
     tail: str,
 ) -> None:
     known = facts(*trials)
-    told = {str(number): ("started" if text == "started" else "left", text, "n1") for number, text in enumerate(said)}
-    state = reduce_sweep(replace(known, elements=told), RECORDS, answers(*slurm), NOW)
+    reports = {str(number): ("started" if text == "started" else "left", text, "n1") for number, text in enumerate(texts)}
+    state = reduce_sweep(replace(known, elements=reports), RECORDS, answers(*slurm), NOW)
     assert state.outcome is not None
     assert (state.status, state.outcome.cause, state.outcome.tail) == (status, cause, tail)
 
@@ -194,11 +194,11 @@ def test_summary_names_the_best_trial() -> None:
 )
 def test_who_canceled_it(request_of: str, canceler: Canceler | None, by: str) -> None:
     records = replace(RECORDS, cancel_request=CancelRequest(request_of, "ada", 1000, "login1", 300.0))
-    said = [
+    answered = [
         (one, replace(answer, seen=replace(answer.seen, canceler=canceler)))
         for one, answer in answers(JobState.CANCELLED, JobState.CANCELLED)
         if answer.seen
     ]
-    outcome = reduce_sweep(facts(*ONE_DONE, stopped={"why": "canceled"}), records, said, NOW).outcome
+    outcome = reduce_sweep(facts(*ONE_DONE, stopped={"why": "canceled"}), records, answered, NOW).outcome
     assert outcome is not None
     assert (outcome.cause, outcome.detail["by"]) == (Cause.CANCELED, by)

@@ -77,8 +77,8 @@ def test_200_runs_that_end_in_the_same_second(tmp_path: Path, monkeypatch: pytes
     lines = [f"{1000 + number}|RUNNING|N/A|1|2|n1|None|{folder}" for number, folder in enumerate(runs)]
     squeue = tmp_path / "bin/squeue"
     squeue.parent.mkdir()
-    (tmp_path / "told").write_text("\n".join(lines) + "\n")
-    squeue.write_text(f'#!/bin/sh\necho >>{tmp_path}/calls\nwhile read -r line; do echo "$line"; done <{tmp_path}/told\n')
+    (tmp_path / "queue").write_text("\n".join(lines) + "\n")
+    squeue.write_text(f'#!/bin/sh\necho >>{tmp_path}/calls\nwhile read -r line; do echo "$line"; done <{tmp_path}/queue\n')
     squeue.chmod(0o755)
     monkeypatch.setenv("PATH", str(squeue.parent))
     assert set(statuses(runs)) == {"Running"}

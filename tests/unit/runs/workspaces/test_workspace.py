@@ -199,9 +199,9 @@ def test_one_damaged_file_does_not_affect_other_runs(
     assert runs[1].name in listed.output
     for run in runs:
         for flags in ([], ["--json"]):
-            told = CliRunner().invoke(app, ["status", run.name, "-w", str(tmp_path), *flags], standalone_mode=False)
-            assert told.exception is None or isinstance(told.exception, SlurmtfError), told.exception
-            assert told.exception is None or name == "jobs.jsonl"
+            shown = CliRunner().invoke(app, ["status", run.name, "-w", str(tmp_path), *flags], standalone_mode=False)
+            assert shown.exception is None or isinstance(shown.exception, SlurmtfError), shown.exception
+            assert shown.exception is None or name == "jobs.jsonl"
 
 
 @pytest.mark.parametrize(

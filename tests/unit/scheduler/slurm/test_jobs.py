@@ -303,11 +303,11 @@ def test_an_answer_of_squeue_from_before_a_submission_does_not_lose_the_job(monk
     ages: list[float] = []
     young = replace(JOB, submitted=time.time() - 0.25)
 
-    def told(_: str | None, age: float) -> list[Observation]:
+    def list_queue(_: str | None, age: float) -> list[Observation]:
         ages.append(age)
         return [seen(submitted=young.submitted)]
 
-    monkeypatch.setattr(jobs, "list_mine", told)
+    monkeypatch.setattr(jobs, "list_mine", list_queue)
     assert jobs.observe([young], None, 60.0)[young].state is JobState.RUNNING
     assert 0.25 <= ages[0] < 30.0
 
@@ -315,11 +315,11 @@ def test_an_answer_of_squeue_from_before_a_submission_does_not_lose_the_job(monk
 def test_an_answer_of_squeue_from_before_a_folder_does_not_hide_its_job(monkeypatch: pytest.MonkeyPatch) -> None:
     ages: list[float] = []
 
-    def told(_: str | None, age: float) -> list[Observation]:
+    def list_queue(_: str | None, age: float) -> list[Observation]:
         ages.append(age)
         return [seen(submitted=time.time())]
 
-    monkeypatch.setattr(jobs, "list_mine", told)
+    monkeypatch.setattr(jobs, "list_mine", list_queue)
     assert set(jobs.find({JOB.folder: time.time() - 0.25}, None, 60.0)) == {JOB.folder}
     assert 0.25 <= ages[0] < 30.0
 

@@ -41,7 +41,7 @@ NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
 
 
 @pytest.mark.parametrize(
-    ("told", "line", "meaning"),
+    ("errors", "line", "meaning"),
     [
         (f"sbatch: error: invalid partition specified: nosuch\n{FAILED}Invalid partition name specified", 4, PARTITION),
         (f"{FAILED}Required partition not available (inactive or drain)", 4, PARTITION),
@@ -78,8 +78,8 @@ NOT_AVAILABLE = f"{FAILED}Requested node configuration is not available"
         (f"{FAILED}Something that nobody has seen", None, ""),
     ],
 )  # fmt: skip
-def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | None, meaning: str) -> None:
-    error = describe_refusal(told + "\n", "", SCRIPT)
+def test_a_refusal_keeps_slurms_words_and_names_our_line(errors: str, line: int | None, meaning: str) -> None:
+    error = describe_refusal(errors + "\n", "", SCRIPT)
     assert isinstance(error, RefusedError)
     assert error.exit_code == 2
     (finding,) = error.findings
@@ -89,8 +89,8 @@ def test_a_refusal_keeps_slurms_words_and_names_our_line(told: str, line: int | 
     assert finding.remedy
     assert (finding.remedy in remedies.values()) is bool(meaning)
     for word in ("sbatch: error: ", "sbatch: fatal: ", "sbatch: "):
-        told = told.replace(f"\n{word}", "\n").removeprefix(word)
-    assert finding.what == told.replace("\n", "; ")
+        errors = errors.replace(f"\n{word}", "\n").removeprefix(word)
+    assert finding.what == errors.replace("\n", "; ")
 
 
 def test_a_refusal_names_no_missing_line() -> None:
@@ -107,22 +107,22 @@ def test_a_line_with_a_longer_flag_name_is_another() -> None:
 
 
 @pytest.mark.parametrize(
-    "told",
+    "errors",
     [
         "sbatch: error: Batch job submission failed: Unable to contact slurm controller (connect failure)",
         "sbatch: error: Batch job submission failed: Socket timed out on send/recv operation",
         "sbatch: error: slurm_persist_conn_open_without_init: failed to open persistent connection: Connection refused",
     ],
 )
-def test_a_silent_slurm_is_not_a_refusal(told: str) -> None:
-    error = describe_refusal(told, "", SCRIPT)
+def test_a_silent_slurm_is_not_a_refusal(errors: str) -> None:
+    error = describe_refusal(errors, "", SCRIPT)
     assert (type(error), error.exit_code) == (SlurmError, 3)
-    assert error.findings[0].what == told.removeprefix("sbatch: error: ")
+    assert error.findings[0].what == errors.removeprefix("sbatch: error: ")
     assert "sinfo" in error.findings[0].remedy
 
 
 @pytest.mark.parametrize(
-    ("told", "what"),
+    ("errors", "what"),
     [
         ("sbatch: error: resolve_ctls_from_dns_srv: res_nsearch error: Unknown host\nsbatch: error: fetch_config: DNS SRV "
          "lookup failed\nsbatch: error: _establish_config_source: failed to fetch config\nsbatch: fatal: Could not establish a "
@@ -132,8 +132,8 @@ def test_a_silent_slurm_is_not_a_refusal(told: str) -> None:
         ("sbatch: error: connect: No route to host\n", "connect: No route to host"),
     ],
 )  # fmt: skip
-def test_a_machine_without_access_to_the_controller_submits_nothing(told: str, what: str) -> None:
-    error = describe_refusal(told, "", SCRIPT)
+def test_a_machine_without_access_to_the_controller_submits_nothing(errors: str, what: str) -> None:
+    error = describe_refusal(errors, "", SCRIPT)
     assert (type(error), error.exit_code, len(error.findings)) == (UnreachableError, 3, 1)
     assert (error.findings[0].where, error.findings[0].what) == ("sbatch", what)
     assert "SLURM_CONF" in error.findings[0].remedy

@@ -71,8 +71,8 @@ def test_the_exit_code_of_a_failed_job_comes_from_accounting(commands: Path) -> 
     """Once it knows that the job has ended; not queried for elements of arrays."""
     command(commands, "squeue", "1|FAILED|5|5|9|n1|None|/a\n2_0|FAILED|5|5|9|n1|None|/a\n3|COMPLETED|5|5|9|n1|None|/a\n")
     asked = [job("1"), replace(job("2"), ref=JobRef(None, "2", 0)), job("3")]
-    for told, end in (("1|RUNNING|0:0|5|5|Unknown|n1|/a", (None, None)), ("1|FAILED|0:53|5|5|9|n1|/a", (0, 53))):
-        command(commands, "sacct", f"{told}\n")
+    for row, end in (("1|RUNNING|0:0|5|5|Unknown|n1|/a", (None, None)), ("1|FAILED|0:53|5|5|9|n1|/a", (0, 53))):
+        command(commands, "sacct", f"{row}\n")
         found = SlurmScheduler().observe(asked)
         assert [found[one].state for one in asked] == [JobState.FAILED, JobState.FAILED, JobState.COMPLETED]
         assert (found[asked[0]].exit_code, found[asked[0]].signal) == end
@@ -137,13 +137,13 @@ def test_without_an_answer_of_accounting_no_job_is_gone(commands: Path, monkeypa
 def test_a_busy_controller_is_asked_again(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
     monkeypatch.setattr("slurmtf.scheduler.slurm.calls.time.sleep", waits.append)
-    told = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
-    command(commands, "squeue", error=told, status=1)
+    message = "slurm_load_jobs error: Unable to contact slurm controller (connect failure)"
+    command(commands, "squeue", error=message, status=1)
     with pytest.raises(SlurmError) as caught:
         list_mine(None)
     between_tries = [wait for wait in waits if wait > 1]  # subprocess also sleeps while it waits
     assert (len(calls(commands, "squeue")), between_tries) == (3, [2, 4])
-    assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", told)
+    assert (caught.value.findings[0].where, caught.value.findings[0].what) == ("squeue", message)
 
 
 def test_an_answer_that_is_cut_is_none(commands: Path, monkeypatch: pytest.MonkeyPatch) -> None:
