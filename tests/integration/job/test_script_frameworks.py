@@ -55,7 +55,7 @@ with tf.summary.create_file_writer("outputs").as_default():
 json.dump(histories, open("outputs/histories.json", "w"))
 """
 STOPS = """
-class Told(keras.callbacks.Callback):
+class Notify(keras.callbacks.Callback):
     def on_epoch_end(self, epoch, logs=None):
         if epoch == 1:
             os.makedirs(os.path.dirname(os.environ["SLURMTF_NOTICE"]), exist_ok=True)
@@ -63,7 +63,7 @@ class Told(keras.callbacks.Callback):
 
 model = keras.Sequential([keras.layers.Dense(1)])
 model.compile("sgd", "mse")
-history = model.fit(x, y, epochs=9, verbose=0, callbacks=[Told()])
+history = model.fit(x, y, epochs=9, verbose=0, callbacks=[Notify()])
 saved = keras.models.load_model("outputs/last.h5", compile=False)
 same = bool((saved.predict(x, verbose=0) == model.predict(x, verbose=0)).all())
 json.dump([len(history.epoch), same], open("outputs/end.json", "w"))
