@@ -85,7 +85,7 @@ class View:
     ``late`` that an answer is still pending."""
 
     lines: tuple[Line, ...] = ()
-    chosen: str = ""
+    selected: str = ""
     words: str = ""
     mode: Mode = Mode.LIST
     message: str = ""
@@ -99,7 +99,7 @@ class View:
     @property
     def place(self) -> int:
         """The position of the selected run among the shown ones; 0 if it is not shown."""
-        return next((place for place, line in enumerate(self.shown) if line.run_id == self.chosen), 0)
+        return next((place for place, line in enumerate(self.shown) if line.run_id == self.selected), 0)
 
     def replace_lines(self, lines: Sequence[Line]) -> View:
         """Return the view with new facts. The same run stays selected, wherever it is now."""
@@ -108,11 +108,11 @@ class View:
     def select_shown(self) -> View:
         """Return the view with a shown run selected."""
         shown = self.shown
-        return replace(self, chosen=shown[self.place].run_id if shown else "")
+        return replace(self, selected=shown[self.place].run_id if shown else "")
 
     def select_at(self, place: int) -> View:
         shown = self.shown
-        return replace(self, chosen=shown[max(0, min(place, len(shown) - 1))].run_id) if shown else self
+        return replace(self, selected=shown[max(0, min(place, len(shown) - 1))].run_id) if shown else self
 
     def window(self, height: int) -> list[Line]:
         """Return the runs that fit into so many lines, including the selected one."""
@@ -131,7 +131,7 @@ def _press_in_list(view: View, key: str) -> tuple[View, Action]:
     moved = _move(view, key)
     if moved is not None:
         return moved, Action.NONE
-    if key in ("l", Key.ENTER) and view.chosen:
+    if key in ("l", Key.ENTER) and view.selected:
         return view, Action.LOGS
     return view, Action.QUIT if key == "q" else Action.NONE
 
@@ -144,7 +144,7 @@ def _move(view: View, key: str) -> View | None:
         return view.select_at(0 if key in ("g", Key.HOME) else len(view.shown) - 1)
     if key == Key.ESCAPE:
         return replace(view, words="").select_shown()
-    if key == "c" and view.chosen:
+    if key == "c" and view.selected:
         return _ask_to_cancel(view)
     mode = {"/": Mode.FILTER, "?": Mode.HELP, "h": Mode.HELP}.get(key)
     return replace(view, mode=mode) if mode else None
@@ -152,7 +152,7 @@ def _move(view: View, key: str) -> View | None:
 
 def _ask_to_cancel(view: View) -> View:
     over = view.shown[view.place].over
-    return replace(view, message=f"{view.chosen}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
+    return replace(view, message=f"{view.selected}: was {over}") if over else replace(view, mode=Mode.CONFIRM)
 
 
 def _press_in_filter(view: View, key: str) -> tuple[View, Action]:
@@ -197,7 +197,7 @@ def list_footers(view: View) -> tuple[str, ...]:
     """Return the last line, the longest first, for terminals of any width: a question, the filter, what came of an action, or
     the keys."""
     if view.mode is Mode.CONFIRM:
-        return f"cancel {view.chosen}? y/n", "cancel it? y/n"
+        return f"cancel {view.selected}? y/n", "cancel it? y/n"
     if view.mode is Mode.FILTER:
         return f"filter: {view.words}_   Enter: keep it   Esc: all runs", f"filter: {view.words}_"
     if view.mode is Mode.HELP:

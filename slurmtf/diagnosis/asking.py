@@ -56,7 +56,7 @@ def advise(usage: Usage, state: RunState) -> list[Advice]:
 
 
 def _advise_more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
-    asked, used = usage.asked.memory_mb * MIB, usage.memory
+    asked, used = usage.requested.memory_mb * MIB, usage.memory
     instead = f"instead of {format_memory(asked)}" if asked else "instead of the site's default"
     enough = _round_up_to_gib(max(asked * LOST_MEMORY_FACTOR, used * MARGIN))
     if state.cause is Cause.OUT_OF_MEMORY and enough:
@@ -71,7 +71,7 @@ def _advise_more_memory(usage: Usage, state: RunState) -> Iterator[Advice]:
 
 
 def _advise_less_memory(usage: Usage) -> Iterator[Advice]:
-    asked, used = usage.asked.memory_mb * MIB, usage.memory
+    asked, used = usage.requested.memory_mb * MIB, usage.memory
     enough = max(_round_up_to_gib(used * MARGIN), LEAST_MEMORY_GIB)
     if used and enough * GIB * TOO_MUCH <= asked:
         yield Advice(
@@ -82,7 +82,7 @@ def _advise_less_memory(usage: Usage) -> Iterator[Advice]:
 
 
 def _advise_on_gpus(usage: Usage) -> Iterator[Advice]:
-    gpus, asked = usage.gpus, usage.asked.gpus_per_node
+    gpus, asked = usage.gpus, usage.requested.gpus_per_node
     idle = [gpu for gpu in gpus if gpu.busiest < IDLE_PERCENT]
     if not gpus:
         return
@@ -102,7 +102,7 @@ def _advise_on_gpus(usage: Usage) -> Iterator[Advice]:
 
 
 def _advise_on_cpus(usage: Usage) -> Iterator[Advice]:
-    asked, per_task = usage.asked, usage.asked.cpus_per_task or 1
+    asked, per_task = usage.requested, usage.requested.cpus_per_task or 1
     used = usage.cpus_used / max(1, asked.tasks_per_node)
     enough = max(1, math.ceil(used * MARGIN))
     if used and per_task >= 4 and enough * TOO_MUCH <= per_task:
@@ -117,7 +117,7 @@ def _advise_on_nodes(usage: Usage) -> Iterator[Advice]:
 
 
 def _advise_on_time(usage: Usage, state: RunState) -> Iterator[Advice]:
-    asked, took = usage.asked.time_s or 0, usage.times.allocated
+    asked, took = usage.requested.time_s or 0, usage.times.allocated
     if not asked or state.outcome is None:
         return
     enough = math.ceil(took * MARGIN / STEP_S) * STEP_S

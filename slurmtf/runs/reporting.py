@@ -54,7 +54,7 @@ def find_ahead(layout: RunLayout) -> Ahead | None:
 
 def _needs_accounting(usage: Usage) -> bool:
     """Return whether the folder lacks samples, or samples of the GPUs."""
-    return not usage.nodes or bool(usage.asked.gpus_per_node and not usage.gpus)
+    return not usage.nodes or bool(usage.requested.gpus_per_node and not usage.gpus)
 
 
 def _find_last_job(run: ListedRun) -> SubmittedJob | None:

@@ -63,7 +63,7 @@ class Times:
 class Usage:
     """What a run requested, the usage of its nodes, and its times; ``source`` is where the usage comes from."""
 
-    asked: Resources
+    requested: Resources
     nodes: tuple[NodeUsage, ...]
     times: Times
     source: str = "samples"
@@ -71,7 +71,7 @@ class Usage:
     @property
     def cpus_per_node(self) -> int:
         """The CPUs requested on each node."""
-        return (self.asked.cpus_per_task or 1) * self.asked.tasks_per_node
+        return (self.requested.cpus_per_task or 1) * self.requested.tasks_per_node
 
     @property
     def cpus_used(self) -> float:
@@ -90,12 +90,12 @@ class Usage:
     @property
     def cpu_hours(self) -> tuple[float, float]:
         """The allocated and the used CPU hours."""
-        return self.cpus_per_node * self.asked.nodes * self.times.allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
+        return self.cpus_per_node * self.requested.nodes * self.times.allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
 
     @property
     def gpu_hours(self) -> tuple[float, float]:
         """The allocated and the busy GPU hours."""
-        allocated = self.asked.gpus_per_node * self.asked.nodes * self.times.allocated / 3600
+        allocated = self.requested.gpus_per_node * self.requested.nodes * self.times.allocated / 3600
         busy = sum(gpu.busy for gpu in self.gpus) / 100 / len(self.gpus) if self.gpus else 0.0
         return allocated, allocated * busy
 
@@ -116,8 +116,8 @@ def add_accounting(usage: Usage, books: JobUsage) -> Usage:
         return replace(usage, nodes=tuple(nodes), source="jobstats")
     if usage.nodes or not books.seconds:
         return usage
-    count = max(1, usage.asked.nodes)
-    share = NodeUsage("", books.cpu_s / count, books.max_rss * usage.asked.tasks_per_node, books.seconds)
+    count = max(1, usage.requested.nodes)
+    share = NodeUsage("", books.cpu_s / count, books.max_rss * usage.requested.tasks_per_node, books.seconds)
     return replace(usage, nodes=(share,) * count, source="sacct")
 
 

@@ -40,7 +40,7 @@ def collect(root: Path, outside: Sequence[Path] = ()) -> Contents:
     except OSError as err:
         raise SnapshotError(*describe_unreadable([(str(err.filename or root), str(err.strerror))])) from None
     left_out, secrets = tuple(walker.left_out), tuple(walker.secrets)
-    contents = Contents(root, tuple(entries), left_out, began, secrets, find_results(root), tuple(walker.closed))
+    contents = Contents(root, tuple(entries), left_out, began, secrets, find_results(root), tuple(walker.unreadable))
     check_limits(contents)
     return contents
 
@@ -55,7 +55,7 @@ class _Walker:
     def __init__(self, root: Path, outside: Sequence[Path]) -> None:
         self.left_out: list[str] = []
         self.secrets: list[str] = []
-        self.closed: list[tuple[str, str]] = []
+        self.unreadable: list[tuple[str, str]] = []
         self._top = str(root)
         self._root = root.resolve()
         self._ignore = Ignore(root)
@@ -107,7 +107,7 @@ class _Walker:
         except OSError as err:
             if not prefix:
                 raise
-            self.closed.append((folder, str(err.strerror)))
+            self.unreadable.append((folder, str(err.strerror)))
             return None
         if prefix and any(item.name == "pyvenv.cfg" for item in items):
             self.left_out.append(f"{prefix} (a virtual environment)")
@@ -126,7 +126,7 @@ class _Walker:
         except FileNotFoundError:
             self.left_out.append(f"{name} ({GONE})")
         except OSError as err:
-            self.closed.append((item.path, str(err.strerror)))
+            self.unreadable.append((item.path, str(err.strerror)))
         return None
 
     def _relocate_link(self, link: Path) -> str:

@@ -39,7 +39,7 @@ class Contents:
     """The entries of a snapshot, sorted by name, and what was left out and why. ``began`` is when the walk began.
 
     ``secrets`` were left out because they may hold secrets, ``results`` are the source's own ``outputs`` and ``logs``,
-    ``closed`` are the paths that could not be read, each with the reason.
+    ``unreadable`` are the paths that could not be read, each with the reason.
     """
 
     root: Path
@@ -48,7 +48,7 @@ class Contents:
     began: int = 0
     secrets: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
-    closed: tuple[tuple[str, str], ...] = ()
+    unreadable: tuple[tuple[str, str], ...] = ()
 
     @property
     def files(self) -> int:

@@ -156,7 +156,7 @@ def _visit_entries(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> 
     """Look at each entry. Removed files are left out. Raises SnapshotError for files that can't be read."""
     blobs: dict[str, Blob] = {}
     gone: dict[str, str] = {}
-    closed = list(snapshot.contents.closed)
+    unreadable = list(snapshot.contents.unreadable)
     for entry in snapshot.contents.entries:
         try:
             blob = look(entry)
@@ -164,10 +164,10 @@ def _visit_entries(snapshot: Snapshot, look: Callable[[Entry], Blob | None]) -> 
             if err.gone:
                 gone[entry.name] = f"{entry.name} ({GONE})"
             else:
-                closed.append((entry.path, str(err)))
+                unreadable.append((entry.path, str(err)))
         else:
             if blob:
                 blobs[entry.name] = blob
-    if closed:
-        raise SnapshotError(*describe_unreadable(closed))
+    if unreadable:
+        raise SnapshotError(*describe_unreadable(unreadable))
     return Snapshot(leave_out(snapshot.contents, gone), blobs, snapshot.known)

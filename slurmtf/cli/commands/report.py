@@ -77,7 +77,7 @@ def _build_row(one: ReportedRun) -> dict[str, object]:
         "cpu_hours_used": round(cpu_used, 4) if usage.nodes else None,
         "gpu_hours": round(gpu, 4),
         "gpu_hours_busy": round(gpu_busy, 4) if usage.gpus else None,
-        "memory_asked": usage.asked.memory_mb << 20 or None,
+        "memory_asked": usage.requested.memory_mb << 20 or None,
         "memory_used": usage.memory or None,
         "source": usage.source if usage.nodes else None,
         "nodes": [asdict(node) for node in usage.nodes],
@@ -133,12 +133,12 @@ def _format_percent(used: float, asked: float) -> str:
 
 
 def _format_memory(usage: Usage) -> str:
-    asked = format_memory(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "the site's default"
+    asked = format_memory(usage.requested.memory_mb << 20) if usage.requested.memory_mb else "the site's default"
     return f"at most {format_memory(usage.memory)} of {asked} on a node" if usage.memory else f"asked: {asked}"
 
 
 def _format_gpus(usage: Usage) -> str:
-    if not usage.asked.gpus_per_node:
+    if not usage.requested.gpus_per_node:
         return ""
     shown = (f"{gpu.node} {gpu.number}: busy {gpu.busy:.0f} %, {_format_gpu_memory(gpu)}" for gpu in usage.gpus)
     unknown = "" if usage.gpus else "; how busy they were is not known"
@@ -171,7 +171,7 @@ def _format_row(one: ReportedRun) -> tuple[str, ...]:
         _format_percent(cpu_used, cpu) if usage.nodes and cpu else "",
         f"{gpu:.2f}" if gpu else "",
         _format_percent(gpu_busy, gpu) if usage.gpus and gpu else "",
-        format_memory(usage.asked.memory_mb << 20) if usage.asked.memory_mb else "",
+        format_memory(usage.requested.memory_mb << 20) if usage.requested.memory_mb else "",
         format_memory(usage.memory) if usage.memory else "",
         "; ".join(_spell_as_flags(advice.what) for advice in advise(one.usage, one.state)),
     )

@@ -79,7 +79,7 @@ LATE_ANSWER = "Slurm, or a disk, has not answered for {}"
 )
 @selection_options
 def command(selection: Selection, number: int) -> None:
-    """Watch runs in a table that stays up to date, with the end of the chosen run's log and its primary metric.
+    """Watch runs in a table that stays up to date, with the end of the selected run's log and its primary metric.
 
     Keys: up and down choose a run, / filters, l opens its log, c cancels it, ? shows all keys, q quits. All terminals together
     ask Slurm once a minute.
@@ -192,7 +192,7 @@ class _Screen:
             for key in keys(WAITING_FRAME_S if self._reading.waits or self._canceling else FRAME_S):
                 self._view, action = press(self._view, key)
                 if action is Action.CANCEL:
-                    self._cancel(self._view.chosen)
+                    self._cancel(self._view.selected)
                 elif action is not Action.NONE:
                     return action
 
@@ -254,7 +254,7 @@ class _Screen:
 
     def _open_log(self) -> None:
         """Show the whole log of the selected run, and follow it while it runs; then wait for a key."""
-        run = self._known[self._view.chosen]
+        run = self._known[self._view.selected]
         click.secho(escape_line_breaks(escape(f"{run.name}: Ctrl-C stops following")), dim=True)
         run_in_foreground(sys.argv[0], "logs", "--follow", f"{run.folder}/")
         with contextlib.suppress(KeyboardInterrupt), _open_keyboard() as keys:
@@ -271,23 +271,23 @@ class _Screen:
         below = list(KEYS) if view.mode is Mode.HELP else self._read_log(lines) if lines else []
         last = _cut(escape_line_breaks(escape(choose_footer(view, width))), width, "bold")
         runs = [self._add_metric(line) for line in view.window(rows)]
-        above: list[RenderableType] = [*_draw_table(runs, view.chosen, width)]
-        above.append(Rule(view.chosen, style="dim"))
+        above: list[RenderableType] = [*_draw_table(runs, view.selected, width)]
+        above.append(Rule(view.selected, style="dim"))
         return Group(*above[: max(0, height - 1)], *(_cut(line, width) for line in below[:lines]), last)
 
     def _read_log(self, lines: int) -> list[str]:
         if self._runs is None:
             return []
-        chosen = self._runs.get(self._view.chosen)
-        if chosen is None:
+        selected = self._runs.get(self._view.selected)
+        if selected is None:
             return [self._nothing if not self._runs else "no run matches"]
         try:
-            return list(read_log_tail(Run(chosen.folder), lines))[-lines:] or ["no log yet"]
+            return list(read_log_tail(Run(selected.folder), lines))[-lines:] or ["no log yet"]
         except GONE_ERRORS as err:
             return [str(err)]
 
 
-def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Text]:
+def _draw_table(lines: list[Line], selected: str, width: int) -> list[Text]:
     """Return the heading and a line for each run."""
     from rich.text import Text  # noqa: PLC0415
 
@@ -299,7 +299,7 @@ def _draw_table(lines: list[Line], chosen: str, width: int) -> list[Text]:
     widths = fit_columns([longest[NAME] or len(COLUMNS[NAME]), *longest[1:]], width)
     drawn = [Text(" " * GAP).join(_fit(row[place], place, wide) for place, wide in widths.items()) for row in rows]
     for line, text in zip((None, *lines), drawn, strict=True):
-        text.stylize("dim" if line is None else "reverse" if line.run_id == chosen else "")
+        text.stylize("dim" if line is None else "reverse" if line.run_id == selected else "")
     return drawn
 
 

@@ -98,7 +98,7 @@ def _collect_beside(run: Run, state: RunState, death: Explanation | None) -> _Co
         return NO_CONTEXT
     of_memory = death.kind in (Kind.HOST_MEMORY, Kind.KILLED)
     used = measure([ListedRun(str(run.folder), state)], time.time()) if of_memory else []
-    memory = next(((one.usage.memory, one.usage.asked.memory_mb << 20, one.usage.source) for one in used), None)
+    memory = next(((one.usage.memory, one.usage.requested.memory_mb << 20, one.usage.source) for one in used), None)
     return _Context(memory=memory, command=command)
 
 

@@ -65,9 +65,9 @@ CHOICES = [
 ]
 
 
-@pytest.mark.parametrize(("keys", "chosen"), CHOICES)
-def test_keys_move_the_selection(keys: list[str], chosen: str) -> None:
-    assert after(keys)[0].chosen == chosen
+@pytest.mark.parametrize(("keys", "selected"), CHOICES)
+def test_keys_move_the_selection(keys: list[str], selected: str) -> None:
+    assert after(keys)[0].selected == selected
 
 
 ACTIONS = [
@@ -92,15 +92,15 @@ def test_keys_have_their_action(keys: list[str], action: Action) -> None:
 
 def test_an_empty_list_accepts_every_key() -> None:
     view, actions = after(["j", "k", "G", "c", "y", "l", Key.ENTER, "/", "x", Key.ESCAPE], View())
-    assert (view.chosen, set(actions)) == ("", {Action.NONE})
+    assert (view.selected, set(actions)) == ("", {Action.NONE})
 
 
 def test_the_selection_stays_on_its_run() -> None:
     new = Line("new-4", ("new-4",))
-    assert VIEW.replace_lines([new, *LINES]).chosen == "b-2"
-    assert VIEW.replace_lines([new, LINES[0]]).chosen == "new-4"
-    assert VIEW.replace_lines([]).chosen == ""
-    assert View().replace_lines(LINES).chosen == "a-1"
+    assert VIEW.replace_lines([new, *LINES]).selected == "b-2"
+    assert VIEW.replace_lines([new, LINES[0]]).selected == "new-4"
+    assert VIEW.replace_lines([]).selected == ""
+    assert View().replace_lines(LINES).selected == "a-1"
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def test_canceling_an_ended_run_asks_no_question() -> None:
     assert set(actions) == {Action.NONE}
     assert after(["c"], ended)[0].mode is Mode.LIST
     assert "Completed" in after(["c"], ended)[0].message
-    assert view.chosen == "a-1"
+    assert view.selected == "a-1"
 
 
 LONGEST = (28, 9, 5, 8, 6, 40)
