@@ -137,7 +137,7 @@ class MetricsFollower:
     log: bool = False
     as_csv: bool = False
     readers: dict[str, MetricsReader] = field(default_factory=dict)
-    _told: dict[tuple[str, str, str], Point] = field(default_factory=dict)
+    _shown: dict[tuple[str, str, str], Point] = field(default_factory=dict)
     _headed: bool = False
     _lines: int = 0
     _drawn_at: float = -math.inf
@@ -189,8 +189,8 @@ class MetricsFollower:
     def _take_new_points(self, one: RunSeries) -> Sequence[Point]:
         """Return the points after the last shown one."""
         key, points = (one.run, one.series.task, one.name), one.series.points
-        known = self._told.get(key)
-        self._told[key] = points[-1]
+        known = self._shown.get(key)
+        self._shown[key] = points[-1]
         if known is None:
             return points
         place = next((place for place in range(len(points) - 1, -1, -1) if points[place] == known), -1)

@@ -35,7 +35,7 @@ class _Piece:
 class _Log:
     """How much of a log has been shown; ``rest`` is the beginning of a line whose end has not been read yet."""
 
-    seen: int = 0
+    position: int = 0
     rest: bytes = b""
     decoder: codecs.IncrementalDecoder = field(default_factory=lambda: codecs.getincrementaldecoder("utf-8")("replace"))
 
@@ -109,15 +109,15 @@ class LogReader:
     def _show(self, path: Path, many: bool, end: int) -> None:
         """Print the complete lines of a log up to a position; a log that was truncated is read again from its beginning."""
         log = self._get_log(path)
-        if end < log.seen and end == _get_size(path):
-            log.seen, log.rest = 0, b""
-        if log.seen >= end:
+        if end < log.position and end == _get_size(path):
+            log.position, log.rest = 0, b""
+        if log.position >= end:
             return
         try:
             with path.open("rb") as file:
-                file.seek(log.seen)
-                while log.seen < end and (chunk := file.read(min(CHUNK, end - log.seen))):
-                    log.seen += len(chunk)
+                file.seek(log.position)
+                while log.position < end and (chunk := file.read(min(CHUNK, end - log.position))):
+                    log.position += len(chunk)
                     self._take(path, log, chunk, many)
         except OSError:
             self.unreadable.add(path)

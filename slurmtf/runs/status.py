@@ -123,7 +123,7 @@ def _see_sweep(layout: RunLayout, records: Records, answers: dict[SubmittedJob, 
     state = sweeps.reduce_sweep(facts, records, known, time.time())
     if state.status.final and max_age_s > END_AGE_S:
         return _see_sweep(layout, records, observe(_list_elements(records), END_AGE_S), END_AGE_S)
-    if state.status.final and not any(answer.seen and not answer.seen.state.final for _, answer in known):
+    if state.status.final and not any(answer.observation and not answer.observation.state.final for _, answer in known):
         _note_end(layout, state)
     return SeenRun(layout, job, state, records.jobs)
 

@@ -90,7 +90,8 @@ class Usage:
     @property
     def cpu_hours(self) -> tuple[float, float]:
         """The allocated and the used CPU hours."""
-        return self.cpus_per_node * self.requested.nodes * self.times.allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
+        allocated = self.cpus_per_node * self.requested.nodes * self.times.allocated
+        return allocated / 3600, sum(one.cpu_s for one in self.nodes) / 3600
 
     @property
     def gpu_hours(self) -> tuple[float, float]:

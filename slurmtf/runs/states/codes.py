@@ -19,7 +19,7 @@ def is_wanted(outcome: Outcome | None) -> bool:
 
 def add_exit_code(outcome: Outcome, answer: Answer, ended_s_ago: float) -> Outcome:
     """Return such an outcome with its exit code, or marked as unknown once the scheduler will not say more."""
-    seen = answer.seen
+    seen = answer.observation
     if not answer.over or answer.outdated:
         return outcome
     if seen and (seen.exit_code, seen.signal) != (None, None):

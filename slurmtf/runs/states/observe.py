@@ -15,13 +15,13 @@ OUTAGE_S = 3600
 
 @dataclass(frozen=True)
 class Answer:
-    """A scheduler's answer about a job; ``seen`` is None if it knows no job with that id and working folder.
+    """A scheduler's answer about a job; ``observation`` is None if it knows no job with that id and working folder.
 
     ``error``: why it could not be queried. ``lags``: it may not know a job that was just submitted. ``outdated``: the answer is
     older than the facts in the run's folder.
     """
 
-    seen: Observation | None = None
+    observation: Observation | None = None
     error: str = ""
     lags: bool = True
     outdated: bool = False
@@ -29,12 +29,12 @@ class Answer:
     @property
     def over(self) -> bool:
         """Whether the scheduler says that the job has ended, or does not know it."""
-        return not self.error and (self.seen is None or self.seen.state.final)
+        return not self.error and (self.observation is None or self.observation.state.final)
 
     def is_conclusive(self, ended_s_ago: float) -> bool:
         """Return whether the job has ended according to the scheduler, and no more facts will follow: its accounting lags by
         seconds, or may not have answered."""
-        patience = OUTAGE_S if self.seen and self.seen.unconfirmed else RECORD_LAG_S
+        patience = OUTAGE_S if self.observation and self.observation.unconfirmed else RECORD_LAG_S
         return self.over and not self.outdated and not (self.lags and ended_s_ago < patience)
 
 

@@ -98,7 +98,7 @@ class _Case:
     @property
     def present(self) -> Attempt | None:
         """The attempt that the scheduler's answer is about; None if Slurm has started the job again since, or will."""
-        seen, attempt = self.answer.seen, self.attempt
+        seen, attempt = self.answer.observation, self.attempt
         if attempt is None or seen is None:
             return attempt
         over = seen.state is JobState.PENDING or bool(seen.start and attempt.started < seen.start - CLOCK_SLACK_S)
@@ -111,7 +111,7 @@ class _Case:
     def build_state(self, status: RunStatus, **facts: Any) -> RunState:
         """Return a state with this status and the facts from the journal."""
         attempt, present = self.attempt, self.present
-        again = present is None and not (self.answer.seen and self.answer.seen.state is JobState.PENDING)
+        again = present is None and not (self.answer.observation and self.answer.observation.state is JobState.PENDING)
         known = RunState(
             status,
             self.job.ref,
@@ -228,7 +228,7 @@ def _add_canceler(case: _Case, state: RunState) -> RunState:
         return state
     written = case.records.ended
     noted = written.outcome if written and (written.job, written.attempt) == (state.job, state.attempt) else None
-    request, canceler = case.records.cancel_request, case.answer.seen.canceler if case.answer.seen else None
+    request, canceler = case.records.cancel_request, case.answer.observation.canceler if case.answer.observation else None
     known = (
         cancelers.infer_from_request(request if case.cancel_requested else None, canceler)
         or cancelers.infer_from_scheduler(canceler)
@@ -252,7 +252,7 @@ def _infer_end_status(outcome: Outcome, evidence: Evidence) -> RunStatus:
 
 def _infer_from_answer(case: _Case) -> RunState:
     """Return the state of a run whose folder records no end."""
-    seen = case.answer.seen
+    seen = case.answer.observation
     if case.answer.outdated:
         return _infer_from_heartbeat(replace(case, answer=UNASKED), None)
     if case.answer.error:
@@ -362,7 +362,7 @@ def _infer_script_outcome(case: _Case, seen: Observation) -> Outcome:
 
 
 def _build_not_started(case: _Case) -> Outcome:
-    evidence, seen = case.evidence, case.answer.seen
+    evidence, seen = case.evidence, case.answer.observation
     unlaunched = seen is not None and (seen.reason == LAUNCH_FAILURE or seen.signal == IO_FAILURE) and not evidence.last_line
     facts = {"line": evidence.last_line, **({"unlaunched": True} if unlaunched else {})}
     return Outcome(Cause.NOT_STARTED, log=LOG, tail=evidence.job_log, detail=facts)

@@ -202,7 +202,7 @@ def _infer_canceler(records: Records, answers: Answers, now: float) -> dict[str,
     """Return who canceled a sweep, from its own note or the scheduler's answers about its elements."""
     request = records.cancel_request
     ours = request if request and request.job in {job.ref.name for job in records.jobs} else None
-    seen = [answer.seen for _, answer in answers if answer.seen]
+    seen = [answer.observation for _, answer in answers if answer.observation]
     canceler = next((one.canceler for one in seen if one.canceler), None)
     last = max((one.end or 0.0 for one in seen), default=0.0)
     last_word = next((answer for _, answer in answers if not answer.over), answers[0][1] if answers else Answer())
@@ -238,7 +238,7 @@ _END_OF = {"canceled": RunStatus.CANCELED, BY_DURATION: RunStatus.COMPLETED, "er
 
 def _find_reason(answers: Answers) -> str:
     """Return the scheduler's reason why the first waiting element waits."""
-    seen = (answer.seen for _, answer in answers)
+    seen = (answer.observation for _, answer in answers)
     return next((one.reason for one in seen if one and one.state is JobState.PENDING and one.reason), "")
 
 
@@ -247,7 +247,7 @@ def _find_live_states(answers: Answers, now: float) -> set[JobState] | None:
     states: set[JobState] = set()
     unknown = not answers
     for job, answer in answers:
-        seen = answer.seen
+        seen = answer.observation
         if seen is not None and not seen.state.final:
             states.add(seen.state)
         unknown = unknown or bool(answer.error) or (answer.lags and seen is None and now - job.submitted < RECORD_LAG_S)
@@ -275,7 +275,7 @@ def _infer_outcome(facts: SweepFacts, status: RunStatus, answers: Answers) -> Ou
 def _infer_unfinished_outcome(facts: SweepFacts, answers: Answers) -> Outcome:
     """Return why the remaining trials do not continue, from the elements' events and Slurm's answers."""
     reasons = {text for kind, text, _ in facts.elements.values() if kind != "started"} if not facts.running else set()
-    causes = {CAUSE_OF.get(answer.seen.state) for _, answer in answers if answer.seen}
+    causes = {CAUSE_OF.get(answer.observation.state) for _, answer in answers if answer.observation}
     for cause in _LEAVES:
         if cause in causes or cause.value in reasons:
             return Outcome(cause)

@@ -30,15 +30,15 @@ KEPT_S = 86400
 
 @dataclass(frozen=True)
 class _SharedAnswer:
-    """A command's output, or why it failed. ``asked`` is when it was called, in seconds since 1970."""
+    """A command's output, or why it failed. ``time`` is when it was called, in seconds since 1970."""
 
-    asked: float
+    time: float
     text: str = ""
     error: SlurmError | None = None
 
     def to_bytes(self) -> bytes:
         findings = [finding.to_dict() for finding in self.error.findings] if self.error else None
-        head = {"asked": self.asked, "error": findings, "unreachable": isinstance(self.error, UnreachableError)}
+        head = {"time": self.time, "error": findings, "unreachable": isinstance(self.error, UnreachableError)}
         return json.dumps(head).encode() + b"\n" + self.text.encode("utf-8", "surrogateescape")
 
     @classmethod
@@ -48,12 +48,12 @@ class _SharedAnswer:
         facts = json.loads(head)
         kind = UnreachableError if facts["unreachable"] else SlurmError
         error = None if facts["error"] is None else kind(*map(Finding.from_dict, facts["error"]))
-        return cls(float(facts["asked"]), text.decode("utf-8", "surrogateescape"), error)
+        return cls(float(facts["time"]), text.decode("utf-8", "surrogateescape"), error)
 
     def is_fresh(self, since: float, now: float) -> bool:
         """Return whether the answer is recent enough for a process that accepts answers since ``since``."""
         least = max(since, now - LONGEST_ERROR_S) if self.error else since
-        return least <= self.asked <= now
+        return least <= self.time <= now
 
 
 def share(argv: list[str], ask: Callable[[list[str]], str], max_age_s: float) -> str:

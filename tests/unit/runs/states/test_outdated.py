@@ -48,4 +48,4 @@ def test_an_outdated_answer_is_ignored() -> None:
     answer = replace(seen(JobState.PENDING), outdated=True)
     state = reduce(RECORDS, history_of(replace(attempt(*RUNS), nth=1, nodes="node1")), answer, NOW)
     assert (state.status, state.attempt, state.again, state.nodes) == (RunStatus.RUNNING, 0, None, "node1")
-    assert reduce(RECORDS, history_of(ended(PREEMPTED)), replace(answer, seen=None), NOW).status is RunStatus.QUEUED
+    assert reduce(RECORDS, history_of(ended(PREEMPTED)), replace(answer, observation=None), NOW).status is RunStatus.QUEUED

@@ -244,7 +244,7 @@ def test_a_run_that_has_ended(
 
 def test_every_cause_and_every_end_of_slurm_is_tested() -> None:
     assert {row[5].cause for row in ENDS} == set(Cause)
-    named = {row[3].seen.state for row in ENDS if row[3].seen}
+    named = {row[3].observation.state for row in ENDS if row[3].observation}
     assert {state for state in JobState if state.final} - named == {JobState.LOST}
 
 

@@ -195,9 +195,9 @@ def test_summary_names_the_best_trial() -> None:
 def test_who_canceled_it(request_of: str, canceler: Canceler | None, by: str) -> None:
     records = replace(RECORDS, cancel_request=CancelRequest(request_of, "ada", 1000, "login1", 300.0))
     answered = [
-        (one, replace(answer, seen=replace(answer.seen, canceler=canceler)))
+        (one, replace(answer, observation=replace(answer.observation, canceler=canceler)))
         for one, answer in answers(JobState.CANCELLED, JobState.CANCELLED)
-        if answer.seen
+        if answer.observation
     ]
     outcome = reduce_sweep(facts(*ONE_DONE, stopped={"why": "canceled"}), records, answered, NOW).outcome
     assert outcome is not None

@@ -81,7 +81,7 @@ def test_an_error_reaches_all_that_wait(kind: type[SlurmError]) -> None:
     assert share(ARGV, slurm, 0.0) == "fine"
 
 
-@pytest.mark.parametrize("damage", [b"", b"{", b'{"asked": "x"}\n1', b"\xff\xfe"])
+@pytest.mark.parametrize("damage", [b"", b"{", b'{"time": "x"}\n1', b"\xff\xfe"])
 def test_a_damaged_answer_is_ignored(damage: bytes, cache: Path) -> None:
     slurm = Slurm("one", "two")
     share(ARGV, slurm, 60.0)
