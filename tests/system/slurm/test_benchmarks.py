@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import venv
 
 import pytest
 
@@ -33,5 +33,6 @@ def test_the_start_from_a_nodes_disk_is_measured(lab: Lab) -> None:
     source = lab.folder / "source"
     source.mkdir()
     (source / "train.py").write_text(WITHOUT_TENSORFLOW)
-    run = staging.run_imports(lab.folder, sys.executable, 2, "unpacked", ())
+    venv.create(lab.folder / "venv", symlinks=True)
+    run = staging.run_imports(lab.folder, str(lab.folder / "venv/bin/python"), 2, "unpacked", ())
     assert staging.compute_start_time(run, 2) > 0
