@@ -42,7 +42,7 @@ class Continuation:
     def __init__(self, job: Job, earlier: Sequence[Attempt]) -> None:
         self._job = job
         name = identity.get_job_name(job.environ) or ""
-        self.restarts = Restarts(job.plan, job.journal, earlier, name, identity.count_requeues(job.environ) > 0)
+        self.restarts = Restarts(job, earlier)
         self._slurm = SlurmJob(job.environ, lambda: job.journal.is_followed) if job.plan.can.starts_again else None
         self._successor = Successor(job.plan, job.layout, name, self._slurm if self.restarts.may_launch else None)
         self._began = time.monotonic()

@@ -33,8 +33,8 @@ class Launch:
     """
 
     def __init__(self, job: Job, signals: Signals, order: LaunchOrder) -> None:
-        self._plan = plan = job.plan.with_launch(order)
-        self._job = job
+        plan = job.plan.with_launch(order)
+        self._job = job._replace(plan=plan)
         self._signals = signals
         self._order = order
         self._selector = selectors.DefaultSelector()
@@ -63,7 +63,7 @@ class Launch:
         environ: Dict[str, str] = start.build_launcher_environ(gpus.adapt_for_srun(self._job.environ), self._order)
         self._launcher.start(words, self._job.layout.folder, dict(environ, **variables))
         self._rendezvous.raise_descriptor_limit()
-        to_fill = self._plan.size.nodes if self._plan.uses_disks and number == 0 else 0
+        to_fill = self._job.plan.size.nodes if self._job.plan.uses_disks and number == 0 else 0
         self._job.journal.write(Launched(number, to_fill, own_log))
 
     def poll(self) -> Optional[int]:
@@ -82,7 +82,7 @@ class Launch:
         self._reports.tick(time.monotonic())
         verdict = self._reports.completion.verdict
         if verdict and not self.stopping:
-            grace_s = choose_grace(verdict, self._plan.distribution, self._reports.roster.roles, self._plan.timings)
+            grace_s = choose_grace(verdict, self._job.plan.distribution, self._reports.roster.roles, self._job.plan.timings)
             self.stop(grace_s, killed=verdict.rank in self._reports.roster.lost)  # a launcher that loses a task ends the others
         if self.stopping and not self._rendezvous.present:
             self._launcher.kill_after(0.0)  # it waits for tasks that are lost or never came
@@ -106,7 +106,7 @@ class Launch:
     def stop_for_good(self, killed: bool = False) -> None:
         """End all tasks of the job's last launch."""
         self._instructions.keep_nothing()
-        self.stop(self._plan.timings.grace, killed)
+        self.stop(self._job.plan.timings.grace, killed)
 
     def notify(self, cause: Cause, left_s: Optional[float]) -> None:
         """Notify all tasks that they will be ended, including those that have not connected yet."""
@@ -119,8 +119,8 @@ class Launch:
     def end(self) -> None:
         """Receive reports that are still on their way, also from tasks that are being stopped; then close the launch."""
         if not self.stopping and self.collect_facts().launcher_died:
-            self.stop(self._plan.timings.grace)
-        deadline = time.monotonic() + self._instructions.grace_s + self._plan.timings.late_reports
+            self.stop(self._job.plan.timings.grace)
+        deadline = time.monotonic() + self._instructions.grace_s + self._job.plan.timings.late_reports
         self._selector.unregister(self._signals)
         while self._rendezvous.present and time.monotonic() < deadline:
             self.wait(0.1)
@@ -133,7 +133,7 @@ class Launch:
         roster, completion = self._reports.roster, self._reports.completion
         return Facts(
             roles=roster.roles,
-            launcher=self._plan.launcher,
+            launcher=self._job.plan.launcher,
             hosts=roster.hosts,
             ends=roster.ends,
             lost=frozenset(roster.lost),
@@ -143,8 +143,8 @@ class Launch:
             killed_by_us=self._launcher.killed,
             missing_results=self._reports.disks.find_missing(),
             out_of_memory=job_log.has_run_out_of_memory(self.read_log()) or memory.count_kills(self._slurm_id) > self._kills,
-            asks_with=self._plan.notice.exit_code or 0,
-            at_once_s=self._plan.timings.at_once,
+            asks_with=self._job.plan.notice.exit_code or 0,
+            at_once_s=self._job.plan.timings.at_once,
         )
 
     @property

@@ -2,27 +2,28 @@
 
 from typing import Optional, Sequence
 
+from ..common import identity
 from ..contract import life
 from ..contract.attempt import events
-from ..contract.attempt.journal import Attempt, Journal
+from ..contract.attempt.journal import Attempt
 from ..contract.attempt.outcome import Cause, Outcome
-from ..contract.plan import JobPlan
 from . import restart
+from .job import Job
 from .restart import Decision, Failure, Possible
 
 
 class Restarts:
-    """The restarts up to the attempt of the job ``name`` that begins now. A sweep's elements have rules of their own: for them
-    this decides nothing. ``is_requeued``: Slurm has started the job before."""
+    """The restarts up to the attempt of a job that begins now, after ``earlier`` ones. A sweep's elements have rules of their
+    own: for them this decides nothing."""
 
-    def __init__(self, plan: JobPlan, journal: Journal, earlier: Sequence[Attempt], name: str, is_requeued: bool) -> None:
-        self._memory_mb = plan.size.memory_mb
-        self._journal = journal
+    def __init__(self, job: Job, earlier: Sequence[Attempt]) -> None:
+        self._memory_mb = job.plan.size.memory_mb
+        self._journal = job.journal
         self._earlier = earlier
-        self._name = name
-        self._is_requeued = is_requeued
-        self._budgets = () if plan.sweep else plan.restarts
-        self._history = restart.list_failures(earlier, name) if name else []
+        self._name = identity.get_job_name(job.environ) or ""
+        self._is_requeued = identity.count_requeues(job.environ) > 0
+        self._budgets = () if job.plan.sweep else job.plan.restarts
+        self._history = restart.list_failures(earlier, self._name) if self._name else []
 
     @property
     def number(self) -> int:
