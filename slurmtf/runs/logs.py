@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO, Protocol
 
 from slurmtf.job.contract.layout import RunLayout
 
@@ -20,6 +20,14 @@ Label = Callable[[str], str]
 
 def format_plain_label(label: str) -> str:
     return f"{label} | "
+
+
+class Output(Protocol):
+    """Where a log is printed."""
+
+    def write(self, text: str, /) -> object: ...
+
+    def flush(self) -> object: ...
 
 
 @dataclass(frozen=True)
@@ -45,7 +53,7 @@ class LogReader:
 
     With more than one task, each line begins with the task's name. A line is printed when it is complete, when it is very
     long, or when the run has ended. Existing lines are printed in the order in which they were written. A log that can't be
-    read is skipped and added to ``unreadable``.
+    read is skipped and added to ``unreadable``; errors of the output are raised.
 
     ``last`` limits the existing lines of each log to that many.
     """
@@ -53,7 +61,7 @@ class LogReader:
     def __init__(
         self,
         layout: RunLayout,
-        output: TextIO,
+        output: Output,
         role: str | None = None,
         job_log: bool = False,
         label: Label = format_plain_label,
@@ -113,12 +121,17 @@ class LogReader:
             log.position, log.rest = 0, b""
         if log.position >= end:
             return
+        for chunk in self._read_chunks(path, log, end):
+            self._take(path, log, chunk, many)
+
+    def _read_chunks(self, path: Path, log: _Log, end: int) -> Iterator[bytes]:
+        """Yield what is new in a log. Errors of whoever takes it, such as a closed output, are not the log's."""
         try:
             with path.open("rb") as file:
                 file.seek(log.position)
                 while log.position < end and (chunk := file.read(min(CHUNK, end - log.position))):
                     log.position += len(chunk)
-                    self._take(path, log, chunk, many)
+                    yield chunk
         except OSError:
             self.unreadable.add(path)
 

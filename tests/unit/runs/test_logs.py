@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import subprocess
 import sys
@@ -55,6 +56,19 @@ def test_lines_are_shown_when_they_are_complete(layout: RunLayout) -> None:
     assert seen == ["one\n", "one\ntwo\n", "one\ntwo\n", "one\ntwo\n"]
     reader.show_rest()
     assert output.getvalue() == "one\ntwo\nthree"
+
+
+class FullDisk(io.StringIO):
+    def write(self, text: str, /) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def test_an_error_of_the_output_is_none_of_the_log(layout: RunLayout) -> None:
+    write(layout, "main-0.out", b"one\n")
+    reader = LogReader(layout, FullDisk())
+    with pytest.raises(OSError, match="No space left"):
+        reader.show_new()
+    assert reader.unreadable == set()
 
 
 @pytest.mark.parametrize("chunk", [1, 2, 3, 7, 1 << 18])
