@@ -59,7 +59,7 @@ class Loader(object):
         member = os.path.relpath(path, self._archive).replace(os.sep, "/")
         try:
             return self._read_sources()[member]
-        except KeyError:
+        except (KeyError, EOFError, ValueError):  # none, or the zip has been changed
             raise OSError("{} is not in {}".format(member, self._archive))
 
     def _locate(self, name: str) -> str:

@@ -7,7 +7,7 @@ import subprocess
 import time
 from typing import Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence
 
-from ..common import identity
+from ..common import identity, wire
 from ..contract.schedulers import is_outside_of_job
 
 TIMEOUT_S = 15.0
@@ -54,7 +54,8 @@ class SlurmJob:
 
     def __init__(self, environ: Mapping[str, str], given_up: Callable[[], bool] = _refuse_to_give_up) -> None:
         self._given_up = given_up
-        self._environ = {name: value for name, value in environ.items() if is_outside_of_job(name)}
+        outside = {name: value for name, value in environ.items() if is_outside_of_job(name)}
+        self._environ = {name: value for name, value in outside.items() if name != wire.ALLOCATION}
         self._id = identity.get_job_id(environ) or ""
         self._restarts = identity.count_requeues(environ)
 

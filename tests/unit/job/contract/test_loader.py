@@ -54,9 +54,10 @@ def test_a_traceback_shows_the_source(archive: Path) -> None:
     assert "# this line is shown" in run(archive, f"exec({program!r})")
 
 
-def test_an_error_is_shown_although_the_zip_is_gone(archive: Path) -> None:
+@pytest.mark.parametrize("remove", ["os.unlink(sys.argv[1])", "os.truncate(sys.argv[1], 0)"])
+def test_an_error_is_shown_although_the_zip_is_gone(archive: Path, remove: str) -> None:
     """Else the traceback would end in an error of the loader, and the script's, or the agent's, own would be lost."""
-    program = "from prog.part import two\nimport os\nos.unlink(sys.argv[1])\ntry:\n    two.fail()\nexcept KeyError:\n    "
+    program = "from prog.part import two\nimport os\n" + remove + "\ntry:\n    two.fail()\nexcept KeyError:\n    "
     assert "KeyError: 'of the part'" in run(archive, f"exec({program + 'print(traceback.format_exc())'!r})")
 
 

@@ -41,7 +41,10 @@ class Slurm:
         (self._bin / name).chmod(0o755)
 
     def successor(self) -> Successor:
-        return Successor(PLAN, self.layout, "7", SlurmJob({"PATH": f"{self._bin}:/usr/bin:/bin", "SLURM_JOB_ID": "7"}))
+        return Successor(PLAN, self.layout, "7", self.job())
+
+    def job(self, **environ: str) -> SlurmJob:
+        return SlurmJob({"PATH": f"{self._bin}:/usr/bin:/bin", "SLURM_JOB_ID": "7", **environ})
 
     def calls(self, name: str) -> list[str]:
         lines = self._calls.read_text().splitlines() if self._calls.exists() else []
@@ -59,6 +62,11 @@ class Slurm:
 @pytest.fixture
 def slurm(tmp_path: Path) -> Slurm:
     return Slurm(tmp_path)
+
+
+def test_a_successor_gets_no_variable_of_this_job(slurm: Slurm) -> None:
+    slurm.program("sbatch", 'test -z "$SLURM_JOB_ID$SLURMTF_ALLOCATION" && echo 8')
+    assert slurm.job(SLURMTF_ALLOCATION="a1").resubmit("job.sh", {}, (), 0).text == "8"
 
 
 def by_what_is_possible(possible: Possible) -> Decision:
