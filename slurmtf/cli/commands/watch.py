@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from slurmtf.cli.beside import run_in_background, run_in_foreground
+from slurmtf.cli.beside import run_in_background
 from slurmtf.cli.commands.ls import HEADING, format_row
 from slurmtf.cli.output import escape, escape_line_breaks, format_duration, strip_colours
 from slurmtf.cli.present import describe_cancel_result, format_last_value
@@ -40,6 +40,7 @@ from slurmtf.errors import InputError, RunNotFoundError, SlurmtfError
 from slurmtf.experiments import Run, cancel_runs
 from slurmtf.findings import Finding
 from slurmtf.job.contract import variables as var
+from slurmtf.runs.logs import LogReader
 from slurmtf.runs.metrics.reading import MetricsReader
 from slurmtf.runs.notebook import read_log_tail
 from slurmtf.runs.workspaces.listing import ListedRun
@@ -61,6 +62,10 @@ DUMB_TERMINALS = ("dumb", "unknown")
 ANSWER_S = 60.0
 """The oldest answer of Slurm's to accept, in seconds: all terminals together query once in that time."""
 FRAME_S = 1.0
+FOLLOW_S = 0.1
+"""How long the end of a followed log may go unnoticed."""
+PRINTED = 4096
+"""The characters that a slow terminal may still show after Ctrl-C."""
 WAITING_FRAME_S = 0.2
 """While an answer is pending, the screen is redrawn within so many seconds of its arrival."""
 AT_ONCE_S = 0.3
@@ -159,6 +164,62 @@ class _Reading:
         return runs, time.thread_time() - began
 
 
+class _StoppedError(Exception):
+    """A log is no longer followed."""
+
+
+class _FollowedLog:
+    """The log of a run, printed in the background as it grows, until it is stopped.
+
+    Ctrl-C interrupts the main thread (signal), which imports nothing meanwhile: an interrupt in an import can leave Python's
+    import lock held (importlib._bootstrap), and another thread that imports would then wait forever.
+    """
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._reader = LogReader(run.layout, self)
+        self._stopped = False
+        self._end = run_in_background(self._follow)
+
+    def wait(self) -> None:
+        """Wait until the run has ended."""
+        while not self._end.done():
+            time.sleep(FOLLOW_S)
+
+    def stop(self) -> None:
+        """Print nothing more, even if the thread still waits for Slurm."""
+        self._stopped = True
+        wait([self._end], AT_ONCE_S)
+
+    def write(self, text: str) -> None:
+        for start in range(0, len(text), PRINTED):
+            self._check()
+            sys.stdout.write(text[start : start + PRINTED])
+
+    def flush(self) -> None:
+        sys.stdout.flush()
+
+    def show_new(self) -> None:
+        self._check()
+        self._reader.show_new()
+
+    def show_rest(self) -> None:
+        self._check()
+        self._reader.show_rest()
+
+    def _check(self) -> None:
+        if self._stopped:
+            raise _StoppedError
+
+    def _follow(self) -> None:
+        with contextlib.suppress(_StoppedError):
+            try:
+                self._reader.show_new(history=True)
+                self._run.follow(self, None)
+            except SlurmtfError as err:
+                self.write(f"{err}\n")
+
+
 class _Screen:
     """The terminal: it is redrawn when a key is pressed, or a second has passed."""
 
@@ -254,9 +315,16 @@ class _Screen:
 
     def _open_log(self) -> None:
         """Show the whole log of the selected run, and follow it while it runs; then wait for a key."""
-        run = self._known[self._view.selected]
-        click.secho(escape_line_breaks(escape(f"{run.name}: Ctrl-C stops following")), dim=True)
-        run_in_foreground(sys.argv[0], "logs", "--follow", f"{run.folder}/")
+        try:
+            run = Run(self._known[self._view.selected].folder)
+        except SlurmtfError as err:
+            self._view = replace(self._view, message=str(err))
+            return
+        click.secho(escape_line_breaks(escape(f"{run.id}: Ctrl-C stops following")), dim=True)
+        log = _FollowedLog(run)
+        with contextlib.suppress(KeyboardInterrupt):
+            log.wait()
+        log.stop()
         with contextlib.suppress(KeyboardInterrupt), _open_keyboard() as keys:
             click.secho("\nany key: back to the table", dim=True)
             while not list(keys(FRAME_S)):

@@ -7,13 +7,18 @@ import os
 import shutil
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from slurmtf import Run
+from slurmtf.cli.commands.watch import _FollowedLog
 from slurmtf.job.contract.layout import RunLayout
+from slurmtf.runs import RunState
 from slurmtf.scheduler import JobRef, SubmittedJob
 from tests.cluster.machine import wait_for
 from tests.patience import HANG_S
@@ -72,6 +77,27 @@ def test_a_run_is_watched_opened_and_canceled(submit: Submit, environ: dict[str,
     terminal.press("q")
     assert terminal.end() == 0
     assert LEFT in terminal.seen
+
+
+def test_the_main_thread_gets_ctrl_c_and_imports_nothing_while_a_log_is_followed(
+    submit: Submit, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An interrupt in an import could leave Python's import lock held, and a cancellation waiting for it."""
+    threads: list[threading.Thread] = []
+    follow = Run.follow
+
+    def note_thread(run: Run, *arguments: Any) -> RunState:
+        threads.append(threading.current_thread())
+        return follow(run, *arguments)
+
+    monkeypatch.setattr(Run, "follow", note_thread)
+    run = submit(TRAINS)
+    log = _FollowedLog(run)
+    wait_for(lambda: "epoch one" in capsys.readouterr().out, "the log")
+    log.stop()
+    assert threads and threads[0] is not threading.main_thread()
+    log.wait()  # the thread ends although the run does not
+    assert not run.state.status.final
 
 
 def test_it_gives_the_terminal_back_while_it_is_suspended(environ: dict[str, str], pending: RunLayout) -> None:
