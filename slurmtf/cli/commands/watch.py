@@ -216,7 +216,7 @@ class _FollowedLog:
             try:
                 self._reader.show_new(history=True)
                 self._run.follow(self, None)
-            except SlurmtfError as err:
+            except (SlurmtfError, OSError) as err:
                 self.write(f"{err}\n")
 
 
